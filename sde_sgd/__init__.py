@@ -1,0 +1,74 @@
+"""How likely is SGD to leave a minimum, when, and where does it go?
+
+Names load when they are first used, so that the command line answers before JAX is imported.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import chains as chains
+    from . import diffusions as diffusions
+    from . import engine as engine
+    from . import landscapes as landscapes
+    from . import noise as noise
+    from . import plotting as plotting
+    from . import reference as reference
+    from . import regions as regions
+    from . import statistics as statistics
+    from . import study as study
+    from . import theory as theory
+    from .chains import EulerMaruyama as EulerMaruyama
+    from .chains import MinibatchSGD as MinibatchSGD
+    from .diffusions import LangevinSGD as LangevinSGD
+    from .engine import integrate as integrate
+    from .engine import simulate as simulate
+    from .first_passage import FirstPassage as FirstPassage
+    from .first_passage import escape as escape
+    from .first_passage import first_passage as first_passage
+    from .landscapes import EmpiricalRisk as EmpiricalRisk
+    from .statistics import Estimate as Estimate
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "EulerMaruyama": "chains",
+    "MinibatchSGD": "chains",
+    "LangevinSGD": "diffusions",
+    "integrate": "engine",
+    "simulate": "engine",
+    "FirstPassage": "first_passage",
+    "escape": "first_passage",
+    "first_passage": "first_passage",
+    "EmpiricalRisk": "landscapes",
+    "Estimate": "statistics",
+}
+_ROOMS = (
+    "chains",
+    "diffusions",
+    "engine",
+    "landscapes",
+    "noise",
+    "plotting",
+    "reference",
+    "regions",
+    "statistics",
+    "study",
+    "theory",
+)
+__all__ = [*_HOMES, *_ROOMS]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+        # the function first_passage takes the place that importing its package of that name left here
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'sde_sgd' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,48 @@
+"""The gradient noise that a data set really has at each point of parameter space."""
+
+import jax
+import jax.numpy as jnp
+
+from .landscapes import AbstractLandscape
+from .landscapes._empirical_risk import EmpiricalRisk
+from .noise import AbstractNoise
+
+
+class PerExample(AbstractNoise):
+    """V(θ) = (1/N) Σ_n (∇ℓ_n − ∇L)(∇ℓ_n − ∇L)ᵀ, the covariance of one example's gradient, drawn with replacement.
+
+    σ(θ)ξ = N^(−1/2) Σ_n (ξ_n − ξ̄) ∇ℓ_n(θ) with N standard normals ξ: a weighted sum of the examples' gradients, so
+    the gradient and its noise together cost one backward pass. The landscape must be an EmpiricalRisk.
+    """
+
+    def check(self, landscape: AbstractLandscape) -> None:
+        if not isinstance(landscape, EmpiricalRisk):
+            raise ValueError(
+                "PerExample noise needs a landscape that is an EmpiricalRisk, whose examples have losses of their "
+                f"own, got {type(landscape).__name__}"
+            )
+
+    def noise_dim(self, landscape):
+        """N, the number of examples."""
+        return self._risk(landscape).examples
+
+    def apply(self, landscape, theta, xi):
+        return jax.grad(self._risk(landscape).weighted_loss)(theta, _weights(xi))
+
+    def covariance(self, landscape, theta):
+        """V(θ), shape (dim, dim); holds all N gradients at once, N·dim numbers."""
+        gradients = jax.jacrev(self._risk(landscape).per_example_losses)(theta)
+        centred = gradients - jnp.mean(gradients, axis=0)
+        return centred.T @ centred / centred.shape[0]
+
+    def noisy_gradient(self, landscape, theta, amplitude, xi):
+        weights = 1 / xi.shape[0] + jnp.asarray(amplitude, xi.dtype) * _weights(xi)
+        return jax.grad(self._risk(landscape).weighted_loss)(theta, weights)
+
+    def _risk(self, landscape) -> EmpiricalRisk:
+        self.check(landscape)
+        return landscape
+
+
+def _weights(xi):
+    return (xi - jnp.mean(xi)) / jnp.sqrt(jnp.asarray(xi.shape[0], xi.dtype))

@@ -1,0 +1,46 @@
+"""The overdamped Langevin equation at a temperature."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._errors import positive
+from ..landscapes import AbstractLandscape
+from ._base import AbstractDiffusion
+
+
+class Langevin(AbstractDiffusion):
+    """dX = −∇L(X) dt + √(2T) dW, whose stationary law is exp(−L/T).
+
+    temperature: T > 0, in units of the loss.
+    """
+
+    landscape: AbstractLandscape
+    temperature: Float[Array, ""] | float
+
+    def __check_init__(self):
+        if not isinstance(self.landscape, AbstractLandscape):
+            raise ValueError(f"landscape must be a landscape, such as Landscape(fn, dim), got {self.landscape!r}")
+        positive("temperature", self.temperature)
+
+    @property
+    def dim(self) -> int:
+        return self.landscape.dim
+
+    @property
+    def noise_dim(self) -> int:
+        return self.landscape.dim
+
+    def drift(self, theta, time):
+        return -self.landscape.gradient(theta)
+
+    def diffuse(self, theta, time, xi):
+        return self._amplitude(theta.dtype) * xi
+
+    def covariance(self, theta, time):
+        return self._amplitude(theta.dtype) ** 2 * jnp.eye(self.dim, dtype=theta.dtype)
+
+    def increment(self, theta, time, dt, xi):
+        return self.drift(theta, time) * dt + self._amplitude(theta.dtype) * jnp.sqrt(dt) * xi
+
+    def _amplitude(self, dtype):
+        return jnp.sqrt(2 * jnp.asarray(self.temperature, dtype))

@@ -1,0 +1,136 @@
+"""SGD as a Langevin diffusion."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._errors import concrete, positive
+from ..landscapes import AbstractLandscape
+from ..noise import AbstractNoise, Isotropic
+from ._base import AbstractDiffusion
+from ._langevin import Langevin
+
+Schedule = Callable[[Any], Any]
+
+
+def _real(value: Any) -> Any:
+    """A whole number becomes a float: a leaf that can be swept without compiling again."""
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class LangevinSGD(AbstractDiffusion):
+    """dΘ = −u ∇L(Θ) dt + u √(γ/M) σ(Θ) dW (Itô), the diffusion limit of SGD.
+
+    One iteration of SGD lasts a time γ, so t = γ·(iterations). With a constant learning rate u = 1. With a schedule
+    γ_k, γ is the reference γ_0 (`time_unit`) and u = γ_k/γ_0 at k = t/γ_0 (Li, Tai and E 2017, eq. 10): an
+    Euler–Maruyama step of dt = γ_0 is then one SGD iteration with learning rate γ_k and Gaussian noise.
+
+    landscape: the loss.
+    noise: the covariance of one example's gradient; must fit the landscape.
+    learning_rate: γ > 0, or an optax schedule of the iteration count with a positive value at 0.
+    batch_size: M > 0 (any real number: only γ/M enters), or a schedule.
+    order: 1, or 2 for the modified drift −∇(L + (γ/4)‖∇L‖²) (Li, Tai and E 2017, theorem 1). Order 2 improves
+        finite-time means; it does not improve the stationary variance.
+    """
+
+    landscape: AbstractLandscape
+    noise: AbstractNoise
+    learning_rate: Float[Array, ""] | float | Schedule = eqx.field(converter=_real)
+    batch_size: Float[Array, ""] | float | Schedule = eqx.field(converter=_real)
+    order: Literal[1, 2] = eqx.field(static=True, default=1)
+
+    def __check_init__(self):
+        if not isinstance(self.landscape, AbstractLandscape):
+            raise ValueError(f"landscape must be a landscape, such as Landscape(fn, dim), got {self.landscape!r}")
+        if not isinstance(self.noise, AbstractNoise):
+            raise ValueError(f"noise must be a model of sde_sgd.noise, such as Isotropic(1.0), got {self.noise!r}")
+        self.noise.check(self.landscape)
+        for name in ("learning_rate", "batch_size"):
+            value = getattr(self, name)
+            if callable(value):
+                positive(f"{name} at iteration 0", value(0))
+            else:
+                if concrete(value) is None and not isinstance(value, jax.core.Tracer | jax.ShapeDtypeStruct):
+                    raise ValueError(f"{name} must be a number above 0 or a schedule, got {value!r}")
+                positive(name, value)
+        if self.order not in (1, 2):
+            raise ValueError(f"order must be 1 or 2, got {self.order!r}")
+
+    @staticmethod
+    def at_temperature(landscape: AbstractLandscape, temperature: Float[Array, ""] | float) -> Langevin:
+        """dX = −∇L dt + √(2T) dW. It has no learning rate of its own, so a chain on it needs its dt."""
+        return Langevin(landscape, temperature)
+
+    @property
+    def dim(self) -> int:
+        return self.landscape.dim
+
+    @property
+    def noise_dim(self) -> int:
+        return self.noise.noise_dim(self.landscape)
+
+    @property
+    def time_unit(self) -> Any:
+        """SDE time of one iteration: the learning rate, or its schedule's value at 0."""
+        return self.learning_rate(0) if callable(self.learning_rate) else self.learning_rate
+
+    @property
+    def default_dt(self) -> Any:
+        return self.time_unit
+
+    @property
+    def temperature(self) -> Any:
+        """T = γβ/(2M), the temperature of the Gibbs law exp(−L/T) that this diffusion has.
+
+        Raises ValueError where there is none: noise that is not isotropic, schedules, order 2.
+        """
+        if not isinstance(self.noise, Isotropic):
+            raise ValueError(
+                f"temperature is defined for Isotropic noise only, got {type(self.noise).__name__}: its stationary law "
+                "is not a Gibbs law in general"
+            )
+        if callable(self.learning_rate) or callable(self.batch_size):
+            raise ValueError("temperature is defined for a constant learning_rate and batch_size, got a schedule")
+        if self.order == 2:
+            raise ValueError("temperature is defined for order 1, got order 2: its drift is not −∇L")
+        return self.learning_rate * self.noise.beta / (2 * self.batch_size)
+
+    def drift(self, theta, time):
+        return -self._rate(time, theta.dtype) * self._modified(theta, self.landscape.gradient(theta))
+
+    def diffuse(self, theta, time, xi):
+        return self._amplitude(time, theta.dtype) * self.noise.apply(self.landscape, theta, xi)
+
+    def covariance(self, theta, time):
+        return self._amplitude(time, theta.dtype) ** 2 * self.noise.covariance(self.landscape, theta)
+
+    def increment(self, theta, time, dt, xi):
+        rate = self._rate(time, theta.dtype)
+        amplitude = self._amplitude(time, theta.dtype)
+        # minus the noisy gradient: one joint evaluation where the noise model has one (per-example noise)
+        step = -rate * dt * self.noise.noisy_gradient(self.landscape, theta, -amplitude / (rate * jnp.sqrt(dt)), xi)
+        if self.order == 2:
+            step = step - rate * dt * self._correction(theta, self.landscape.gradient(theta))
+        return step
+
+    def _rate(self, time: Array | float, dtype) -> Array:
+        if not callable(self.learning_rate):
+            return jnp.ones((), dtype)
+        return jnp.asarray(self.learning_rate(time / self.time_unit) / self.time_unit, dtype)
+
+    def _amplitude(self, time: Array | float, dtype) -> Array:
+        count = time / self.time_unit
+        batch = self.batch_size(count) if callable(self.batch_size) else self.batch_size
+        return self._rate(time, dtype) * jnp.sqrt(jnp.asarray(self.time_unit / batch, dtype))
+
+    def _modified(self, theta, gradient):
+        return gradient if self.order == 1 else gradient + self._correction(theta, gradient)
+
+    def _correction(self, theta, gradient):
+        """∇(γ/4)‖∇L‖² = (γ/2) ∇²L ∇L."""
+        product = jax.jvp(self.landscape.gradient, (theta,), (gradient,))[1]
+        return jnp.asarray(self.time_unit, theta.dtype) / 2 * product

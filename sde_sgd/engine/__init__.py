@@ -1,0 +1,13 @@
+"""Runs any chain for many trajectories. Knows chains, not diffusions and not SGD."""
+
+from ._blocks import check_first_step as check_first_step
+from ._blocks import start_states as start_states
+from ._integrate import MAX_STEPS as MAX_STEPS
+from ._integrate import integrate as integrate
+from ._noise import seed_key as seed_key
+from ._simulate import resolve_ids as resolve_ids
+from ._simulate import simulate as simulate
+from ._stopping import DIVERGED as DIVERGED
+from ._stopping import AbstractMonitor as AbstractMonitor
+from ._stopping import Stops as Stops
+from ._stopping import run_until_stopped as run_until_stopped

@@ -1,0 +1,103 @@
+"""How the host cuts a run: trajectories into chunks that fit memory, steps into compiled blocks."""
+
+import math
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._errors import positive_integer
+from ..chains import AbstractChain
+from ._integrate import MAX_STEPS
+from ._noise import STEPS_PER_HASH
+
+# every chunk is a multiple of this, so that the compiler makes the same vector code for every chunk size and a
+# trajectory replayed alone has the bits it had among thousands
+LANES = 64
+_CHUNK = {"cpu": 65_536}
+_ACCELERATOR_CHUNK = 2**20
+_CHUNK_BYTES = 2**28
+_BLOCK_STEPS = 4_096
+
+
+class Chunks(NamedTuple):
+    """`ids` cut into equal chunks of `size`; the last is filled up with copies of its last id, to be dropped."""
+
+    size: int
+    ids: list[np.ndarray]
+
+
+def split_trajectories(ids: np.ndarray, chain: AbstractChain, chunk: int | None) -> Chunks:
+    """Equal chunks of whole vector widths; `chunk` is the most trajectories in one, by default what fits memory."""
+    if chunk is None:
+        ceiling = _CHUNK.get(jax.default_backend(), _ACCELERATOR_CHUNK)
+        per_trajectory = 4 * (8 * chain.dim + 4 * chain.noise_dim)
+        chunk = min(ceiling, max(LANES, _CHUNK_BYTES // per_trajectory))
+    else:
+        positive_integer("chunk", chunk)
+    number = math.ceil(len(ids) / max(chunk, 1))
+    size = LANES * math.ceil(math.ceil(len(ids) / number) / LANES)
+    return Chunks(size, [ids[start : start + size] for start in range(0, len(ids), size)])
+
+
+def pad(rows: np.ndarray, size: int) -> np.ndarray:
+    """Rows filled up to `size` with copies of the last."""
+    return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)]) if len(rows) < size else rows
+
+
+def split_steps(steps: int, chain: AbstractChain, longest: int = _BLOCK_STEPS) -> tuple[int, int]:
+    """(number, length) of equal blocks that cover `steps`; a length is a multiple of the steps one hash serves."""
+    period = STEPS_PER_HASH[chain.noise_kind]
+    number = math.ceil(steps / longest)
+    return number, period * math.ceil(math.ceil(steps / number) / period)
+
+
+def check_steps(name: str, steps) -> int:
+    positive_integer(name, steps)
+    if steps > MAX_STEPS:
+        raise ValueError(f"{name} must be at most 2**32, got {steps}")
+    return int(steps)
+
+
+def as_leaves(tree):
+    """The tree with Python floats made arrays, so that another value of them is not another program."""
+    return jax.tree_util.tree_map(lambda leaf: jnp.asarray(leaf) if type(leaf) is float else leaf, tree)
+
+
+def start_states(start, dim: int, trajectories: int) -> np.ndarray:
+    """Start points of shape (trajectories, dim) in the floating dtype of `start`, else JAX's default.
+
+    A start of shape (dim,) serves every trajectory.
+    Raises ValueError on another shape or a value that is not finite.
+    """
+    dtype = np.dtype(getattr(start, "dtype", jnp.zeros(0).dtype))
+    if dtype.kind != "f" or (dtype == np.float64 and not jax.config.jax_enable_x64):  # type: ignore[attr-defined]
+        dtype = np.dtype(jnp.zeros(0).dtype)
+    try:
+        array = np.asarray(start, dtype)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"start must be an array of shape ({dim},), got {start!r}") from error
+    if array.shape not in ((dim,), (trajectories, dim)):
+        raise ValueError(f"start must have shape ({dim},) or ({trajectories}, {dim}), got {array.shape}")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"start must be finite, got {start!r}")
+    return np.broadcast_to(array, (trajectories, dim))
+
+
+def check_first_step(chain: AbstractChain, start: Float[np.ndarray, "n dim"]) -> None:
+    """Raise ValueError where the loss at `start`, or the chain's first step from there without noise, is not finite."""
+    after, loss = _first_step(as_leaves(chain), jnp.asarray(start[0]))
+    if loss is not None and not np.isfinite(loss):
+        raise ValueError(f"start must have a finite loss, got a loss of {loss} at {start[0]}")
+    if not np.all(np.isfinite(after)):
+        raise ValueError(f"start must have a finite gradient and noise, got a first step to {after} from {start[0]}")
+
+
+@eqx.filter_jit
+def _first_step(chain: AbstractChain, state: Float[Array, " dim"]):
+    dtype = jnp.uint32 if chain.noise_kind == "words" else state.dtype
+    after = chain.step(state, jnp.zeros(chain.noise_dim, dtype), jnp.uint32(0))
+    return after, None if chain.landscape is None else chain.landscape.loss(state)

@@ -1,0 +1,193 @@
+"""First passage by direct Monte Carlo."""
+
+import math
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import stats
+
+from .._errors import concrete, fraction, positive, positive_integer
+from ..chains import AbstractChain
+from ..engine import MAX_STEPS, Stops, check_first_step, resolve_ids, run_until_stopped, seed_key, start_states
+from ..regions import AbstractRegion
+from ._monitor import TARGET, monitor_for
+from ._result import FirstPassage
+
+Monitoring = Literal["discrete", "continuous"]
+_PILOT = 1024
+
+
+def escape(chain: AbstractChain, start: Any, region: AbstractRegion, horizon: float | None = None, **options):
+    """First exit from `region`: `first_passage` to its complement, with all of that call's options.
+
+    Raises ValueError if `start` is not inside `region`.
+    """
+    _check_region("region", region, chain.dim)
+    return _passage(chain, start, ~region, None, horizon, inside=region, **options)
+
+
+def first_passage(
+    chain: AbstractChain,
+    start: Any,
+    target: AbstractRegion,
+    avoid: AbstractRegion | None = None,
+    horizon: float | None = None,
+    **options: Any,
+) -> FirstPassage:
+    """When and whether trajectories reach `target`, before `avoid` where one is given.
+
+    chain: any chain; the passage is that of the chain unless `monitoring="continuous"`.
+    start: (dim,) for all trajectories, or (trajectories, dim); outside both sets.
+    target, avoid: regions. A trajectory stops at the first of them.
+    horizon: SDE time of the watch, rounded down to whole steps; None watches until all have stopped.
+
+    Options:
+    trajectories: how many; ids 0, 1, 2, … choose their noise.
+    rtol: in place of `trajectories`, run until the probability's interval has this relative half-width, by inverse
+        binomial sampling (the number of passages is fixed in advance, so the interval stays exact).
+    max_trajectories: budget of `rtol`, 2²⁴ by default; the result says when it was spent.
+    max_steps: budget of a run without horizon, per trajectory, 10⁷ by default; trajectories still running then are
+        undecided, and the result says so.
+    seed: 0 … 2⁶⁴ − 1.
+    level: coverage of the intervals, 0.95 by default.
+    monitoring: "discrete", the passage of the chain itself, or "continuous", the passage of the diffusion, which also
+        sees crossings between two steps (needs EulerMaruyama with gaussian increments).
+    method: "direct".
+    trajectory_ids: run just these ids, to replay them.
+    chunk: most trajectories in one compiled call; by default what fits memory. It changes no bit of the result.
+
+    Raises ValueError on a wrong shape, a start inside a set or with a loss or gradient that is not finite, a horizon
+    below one step.
+    """
+    return _passage(chain, start, target, avoid, horizon, **options)
+
+
+def _passage(
+    chain: AbstractChain,
+    start: Any,
+    target: AbstractRegion,
+    avoid: AbstractRegion | None,
+    horizon: float | None,
+    *,
+    inside: AbstractRegion | None = None,
+    trajectories: int | None = None,
+    seed: int = 0,
+    level: float = 0.95,
+    monitoring: Monitoring = "discrete",
+    method: Literal["direct"] = "direct",
+    rtol: float | None = None,
+    max_trajectories: int = 2**24,
+    max_steps: int = 10_000_000,
+    trajectory_ids: Any = None,
+    chunk: int | None = None,
+) -> FirstPassage:
+    if not isinstance(chain, AbstractChain):
+        raise ValueError(f"chain must be a chain, such as EulerMaruyama(diffusion, dt), got {chain!r}")
+    if method != "direct":
+        raise ValueError(f"method must be 'direct', got {method!r}")
+    fraction("level", level)
+    _check_region("target", target, chain.dim)
+    if avoid is not None:
+        _check_region("avoid", avoid, chain.dim)
+    time_step = float(np.asarray(chain.time_step))
+    steps = _whole_steps(horizon, time_step, max_steps)
+    monitor = monitor_for(chain, target, avoid, monitoring)
+    key = seed_key(seed)
+
+    def run(ids: np.ndarray) -> Stops:
+        starts = start_states(start, chain.dim, len(ids))
+        return run_until_stopped(chain, monitor, starts, ids, steps, key, chunk)
+
+    def check(rows: np.ndarray) -> None:
+        _check_start(rows, inside, target, avoid)
+        check_first_step(chain, rows)
+
+    if rtol is None:
+        ids = resolve_ids(trajectories, trajectory_ids)
+        check(start_states(start, chain.dim, len(ids)))
+        stops, stopped_at, result = run(ids), None, "complete"
+    else:
+        if trajectories is not None or trajectory_ids is not None:
+            raise ValueError("give either rtol or a number of trajectories, got both")
+        positive("rtol", rtol)
+        positive_integer("max_trajectories", max_trajectories)
+        check(start_states(start, chain.dim, 1))
+        stops, stopped_at, result = _until_precise(run, rtol, level, max_trajectories)
+    running = int(np.sum(stops.code == 0))
+    if horizon is None and running:
+        result = f"budget spent: {running} of {len(stops.code)} still running after max_steps = {max_steps}"
+    return FirstPassage(
+        steps=stops.step,
+        outcome=stops.code.astype(np.int64),
+        time_step=time_step,
+        within_step=1.0 if monitoring == "discrete" else 0.5,
+        horizon=steps * time_step,
+        open_ended=horizon is None,
+        stopped_at=stopped_at,
+        level=float(level),
+        seed=int(seed),
+        method=method,
+        monitoring=monitoring,
+        result=result,
+        path_steps=stops.path_steps,
+    )
+
+
+def _until_precise(run, rtol, level, budget) -> tuple[Stops, int | None, str]:
+    """Trajectories in the order of their ids until a fixed number of them has reached the target."""
+    needed = math.ceil((stats.norm.isf((1 - level) / 2) / rtol) ** 2) + 2
+    parts, done, reached = [], 0, 0
+    while reached < needed and done < budget:
+        rate = (reached + 1) / (done + 1) if done else None
+        more = _PILOT if rate is None else math.ceil(1.1 * (needed - reached) / rate)
+        more = min(max(more, _PILOT), 4 * max(done, _PILOT), budget - done)
+        parts.append(run(np.arange(done, done + more, dtype=np.int64)))
+        done += more
+        reached += int(np.sum(parts[-1].code == TARGET))
+    step, code = (np.concatenate([getattr(part, name) for part in parts]) for name in ("step", "code"))
+    cost = sum(part.path_steps for part in parts)
+    if reached < needed:
+        return Stops(step, code, cost), None, f"budget spent: max_trajectories = {budget} reached before rtol = {rtol}"
+    # sampling ends with the trajectory that makes the number full; later ones were run but not asked for
+    end = int(np.flatnonzero(code == TARGET)[needed - 1]) + 1
+    return Stops(step[:end], code[:end], cost), needed, "complete"
+
+
+def _whole_steps(horizon, time_step: float, max_steps: int) -> int:
+    if horizon is None:
+        positive_integer("max_steps", max_steps)
+        steps = max_steps
+    else:
+        value = concrete(horizon)
+        if isinstance(horizon, bool) or value is None or value.ndim or not np.isfinite(value) or value <= 0:
+            raise ValueError(f"horizon must be a positive number of SDE time, or None, got {horizon!r}")
+        # a horizon meant as a whole number of steps is one in floating point too
+        steps = math.floor(float(value) / time_step * (1 + 1e-6))
+        if steps < 1:
+            raise ValueError(f"horizon must be at least one step dt = {time_step:.6g}, got {horizon!r}")
+    if steps > MAX_STEPS:
+        raise ValueError(f"horizon must be at most 2**32 steps of dt = {time_step:.6g}, got {steps} steps")
+    return steps
+
+
+def _check_region(name: str, region, dim: int) -> None:
+    if not isinstance(region, AbstractRegion):
+        raise ValueError(f"{name} must be a region, such as regions.Ball(center, radius), got {region!r}")
+    region.check(dim)
+
+
+def _check_start(starts, inside, target, avoid) -> None:
+    points = jnp.asarray(np.unique(starts[: 2**16], axis=0))
+
+    def some(region) -> bool:
+        return bool(jnp.any(jax.vmap(region.contains)(points)))
+
+    if inside is not None:
+        if some(target):
+            raise ValueError(f"start must lie inside region, got {np.asarray(points)[0]} outside it")
+    elif some(target):
+        raise ValueError(f"start must lie outside target, got {np.asarray(points)[0]} inside it")
+    if avoid is not None and some(avoid):
+        raise ValueError(f"start must lie outside avoid, got {np.asarray(points)[0]} inside it")

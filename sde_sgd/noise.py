@@ -1,0 +1,262 @@
+"""Gradient-noise models: σ(θ)ξ and V(θ) = σσᵀ, the covariance of one example's gradient.
+
+A minibatch of M examples (with replacement) has gradient covariance V/M. Every model is written against a
+landscape, which the diffusion passes in; a model that does not need it ignores it.
+"""
+
+import abc
+from collections.abc import Callable
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ._errors import concrete, positive
+from .landscapes import AbstractLandscape
+
+__all__ = [
+    "AbstractNoise",
+    "ConstantCovariance",
+    "Diagonal",
+    "FromFunction",
+    "HessianProportional",
+    "Isotropic",
+    "LossProportional",
+]
+
+
+class AbstractNoise(eqx.Module):
+    """Noise of one example's gradient at θ: mean 0, covariance V(θ) = σ(θ)σ(θ)ᵀ."""
+
+    def noise_dim(self, landscape: AbstractLandscape) -> int:
+        """Number of independent standard normals that σ acts on; `landscape.dim` unless a model says otherwise."""
+        return landscape.dim
+
+    @abc.abstractmethod
+    def apply(
+        self, landscape: AbstractLandscape, theta: Float[Array, " dim"], xi: Float[Array, " noise_dim"]
+    ) -> Float[Array, " dim"]:
+        """σ(θ)ξ, shape (dim,)."""
+
+    @abc.abstractmethod
+    def covariance(self, landscape: AbstractLandscape, theta: Float[Array, " dim"]) -> Float[Array, "dim dim"]:
+        """V(θ) = σσᵀ, shape (dim, dim), in units of squared gradient."""
+
+    def noisy_gradient(
+        self,
+        landscape: AbstractLandscape,
+        theta: Float[Array, " dim"],
+        amplitude: Array | float,
+        xi: Float[Array, " noise_dim"],
+    ) -> Float[Array, " dim"]:
+        """∇L(θ) + amplitude·σ(θ)ξ; a model that has a cheaper joint form writes it in its place."""
+        return landscape.gradient(theta) + amplitude * self.apply(landscape, theta, xi)
+
+    def check(self, landscape: AbstractLandscape) -> None:
+        """Raise ValueError where this model cannot act on this landscape."""
+
+
+class Isotropic(AbstractNoise):
+    """V = βI. The only model with a temperature: T = γβ/(2M).
+
+    beta: variance of each gradient component of one example, > 0.
+    """
+
+    beta: Float[Array, ""] | float
+
+    def __check_init__(self):
+        positive("beta", self.beta)
+        _scalar("beta", self.beta)
+
+    def apply(self, landscape, theta, xi):
+        return jnp.sqrt(jnp.asarray(self.beta, theta.dtype)) * xi
+
+    def covariance(self, landscape, theta):
+        return jnp.asarray(self.beta, theta.dtype) * jnp.eye(landscape.dim, dtype=theta.dtype)
+
+
+class Diagonal(AbstractNoise):
+    """V = diag(v), constant.
+
+    variances: (dim,), each ≥ 0.
+    """
+
+    variances: Float[Array, " dim"] = eqx.field(converter=jnp.asarray)
+
+    def __check_init__(self):
+        array = concrete(self.variances)
+        if self.variances.ndim != 1:
+            raise ValueError(f"variances must have shape (dim,), got shape {self.variances.shape}")
+        if array is not None and not (np.all(np.isfinite(array)) and np.all(array >= 0)):
+            raise ValueError(f"variances must be finite and at least 0, got {array}")
+
+    def check(self, landscape):
+        if self.variances.shape != (landscape.dim,):
+            raise ValueError(
+                f"variances must have shape ({landscape.dim},), the landscape's dim, got {self.variances.shape}"
+            )
+
+    def apply(self, landscape, theta, xi):
+        return jnp.sqrt(self.variances.astype(theta.dtype)) * xi
+
+    def covariance(self, landscape, theta):
+        return jnp.diag(self.variances.astype(theta.dtype))
+
+
+class ConstantCovariance(AbstractNoise):
+    """V = C, constant.
+
+    matrix: (dim, dim), symmetric and positive semi-definite; a singular matrix is allowed.
+    """
+
+    matrix: Float[Array, "dim dim"] = eqx.field(converter=jnp.asarray)
+
+    def __check_init__(self):
+        _positive_semidefinite("matrix", self.matrix)
+
+    def check(self, landscape):
+        if self.matrix.shape != (landscape.dim, landscape.dim):
+            raise ValueError(
+                f"matrix must have shape ({landscape.dim}, {landscape.dim}), the landscape's dim, "
+                f"got {self.matrix.shape}"
+            )
+
+    def apply(self, landscape, theta, xi):
+        return _square_root(self.matrix.astype(theta.dtype)) @ xi
+
+    def covariance(self, landscape, theta):
+        return self.matrix.astype(theta.dtype)
+
+
+class HessianProportional(AbstractNoise):
+    """V(θ) = scale·∇²L(θ), the covariance that a well-specified likelihood has near its minimum.
+
+    scale: factor > 0.
+    negative: what to do with a negative curvature direction, where ∇²L is no covariance. "stop" makes σ NaN, so
+        a trajectory that gets there is counted as diverged; "clip" puts no noise along it.
+    """
+
+    scale: Float[Array, ""] | float = 1.0
+    negative: Literal["stop", "clip"] = eqx.field(static=True, default="stop")
+
+    def __check_init__(self):
+        positive("scale", self.scale)
+        _scalar("scale", self.scale)
+        if self.negative not in ("stop", "clip"):
+            raise ValueError(f"negative must be 'stop' or 'clip', got {self.negative!r}")
+
+    def apply(self, landscape, theta, xi):
+        return _square_root(self._hessian(landscape, theta), self.negative) @ xi
+
+    def covariance(self, landscape, theta):
+        root = _square_root(self._hessian(landscape, theta), self.negative)
+        return root @ root.T
+
+    def _hessian(self, landscape, theta):
+        return jnp.asarray(self.scale, theta.dtype) * landscape.hessian(theta)
+
+
+class LossProportional(AbstractNoise):
+    """V(θ) = scale·L(θ)·S with S the identity or the constant matrix `shape` (the Hessian at a minimum, say).
+
+    Mori, Ziyin, Liu and Ueda (2022, arXiv 2105.09557) derive it for the squared loss: V = 2 L(θ) H near a
+    minimum. L must be at least 0 wherever a trajectory goes; below 0 σ is NaN and the trajectory counts as diverged.
+
+    scale: factor > 0.
+    shape: (dim, dim) positive semi-definite, or None for the identity.
+    """
+
+    scale: Float[Array, ""] | float = 1.0
+    shape: Float[Array, "dim dim"] | None = eqx.field(
+        default=None, converter=lambda value: None if value is None else jnp.asarray(value)
+    )
+
+    def __check_init__(self):
+        positive("scale", self.scale)
+        _scalar("scale", self.scale)
+        if self.shape is not None:
+            _positive_semidefinite("shape", self.shape)
+
+    def check(self, landscape):
+        if self.shape is not None and self.shape.shape != (landscape.dim, landscape.dim):
+            raise ValueError(
+                f"shape must be None or a matrix of shape ({landscape.dim}, {landscape.dim}), got {self.shape.shape}"
+            )
+
+    def apply(self, landscape, theta, xi):
+        amplitude = jnp.sqrt(jnp.asarray(self.scale, theta.dtype) * landscape.loss(theta))
+        return amplitude * (xi if self.shape is None else _square_root(self.shape.astype(theta.dtype)) @ xi)
+
+    def covariance(self, landscape, theta):
+        shape = jnp.eye(landscape.dim) if self.shape is None else self.shape
+        return jnp.asarray(self.scale, theta.dtype) * landscape.loss(theta) * shape.astype(theta.dtype)
+
+
+class FromFunction(AbstractNoise):
+    """A user's own σ(θ).
+
+    sigma: maps θ (dim,) to a factor σ of shape (dim, m), or to a vector (dim,) that stands for a diagonal σ.
+    """
+
+    sigma: Callable[[Float[Array, " dim"]], Array]
+
+    def noise_dim(self, landscape):
+        shape = self._shape(landscape)
+        return shape[-1]
+
+    def check(self, landscape):
+        shape = self._shape(landscape)
+        if len(shape) not in (1, 2) or shape[0] != landscape.dim:
+            raise ValueError(
+                f"sigma must return shape ({landscape.dim},) or ({landscape.dim}, m) for dim = {landscape.dim}, "
+                f"got {shape}"
+            )
+
+    def apply(self, landscape, theta, xi):
+        sigma = self.sigma(theta)
+        return sigma * xi if sigma.ndim == 1 else sigma @ xi
+
+    def covariance(self, landscape, theta):
+        sigma = self.sigma(theta)
+        return jnp.diag(sigma**2) if sigma.ndim == 1 else sigma @ sigma.T
+
+    def _shape(self, landscape):
+        point = jax.ShapeDtypeStruct((landscape.dim,), jnp.zeros(0).dtype)
+        return jax.eval_shape(self.sigma, point).shape
+
+
+def _scalar(name, value):
+    if jnp.ndim(value) != 0:
+        raise ValueError(f"{name} must be a single number, got shape {jnp.shape(value)}")
+
+
+def _positive_semidefinite(name, matrix):
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"{name} must be a square matrix (dim, dim), got shape {matrix.shape}")
+    array = concrete(matrix)
+    if array is None:
+        return
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} must be finite, got {array}")
+    array = array.astype(np.float64)
+    scale = max(float(np.max(np.abs(array))), np.finfo(np.float32).tiny)
+    # a matrix given in float32 is symmetric and semi-definite only to that precision
+    tolerance = 16 * array.shape[0] * float(np.finfo(matrix.dtype).eps) * scale
+    if np.max(np.abs(array - array.T)) > tolerance:
+        raise ValueError(f"{name} must be symmetric, got {array}")
+    smallest = float(np.linalg.eigvalsh(array)[0])
+    if smallest < -tolerance:
+        raise ValueError(f"{name} must be positive semi-definite, got smallest eigenvalue {smallest:.6g}")
+
+
+def _square_root(matrix, negative="clip"):
+    """Symmetric square root; "clip" reads a negative eigenvalue as 0, "stop" lets it become NaN."""
+    if matrix.shape == (1, 1):
+        value = jnp.maximum(matrix, 0) if negative == "clip" else matrix
+        return jnp.sqrt(value)
+    values, vectors = jnp.linalg.eigh(matrix)
+    values = jnp.maximum(values, 0) if negative == "clip" else values
+    return (vectors * jnp.sqrt(values)) @ vectors.T

@@ -1,0 +1,105 @@
+"""Coefficients of a diffusion and levels of a region in float64, on the CPU, whatever the program's default is."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_BLOCK = 4096
+
+
+def upcast(tree: Any) -> Any:
+    """`tree` with every floating leaf (Python floats too) as a float64 NumPy array.
+
+    Python floats become arrays, so that one compiled program serves every value of a parameter.
+    """
+
+    def convert(leaf):
+        if isinstance(leaf, float):
+            return np.asarray(leaf, np.float64)
+        if eqx.is_array_like(leaf) and hasattr(leaf, "dtype"):
+            if jnp.issubdtype(leaf.dtype, jnp.floating):
+                return np.asarray(leaf).astype(np.float64)
+            if jnp.issubdtype(leaf.dtype, jnp.integer) or leaf.dtype == bool:
+                return np.asarray(leaf)
+        return leaf
+
+    return jax.tree.map(convert, tree)
+
+
+def coefficients(diffusion: Any, points: np.ndarray, time: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Drift (n, dim) and covariance (n, dim, dim) at `points` (n, dim) of an upcast diffusion."""
+    return _padded(_coefficients, diffusion, points, time)
+
+
+def levels(region: Any, points: np.ndarray) -> np.ndarray:
+    """φ at `points` (n, dim) of an upcast region, shape (n,); inside is φ < 0. Raises ValueError on NaN."""
+    values = _padded(_levels, region, points)
+    if np.any(np.isnan(values)):
+        raise ValueError(
+            f"region must have a level that is a number on the whole grid, got NaN at {points[np.argmax(np.isnan(values))]}"
+        )
+    return values
+
+
+def crossings(region: Any, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """Fraction of the way from each `inside` point (n, dim) to its `outside` point at which φ changes sign, (n,)."""
+    if len(inside) == 0:
+        return np.zeros(0)
+    return np.maximum(_padded(_bisect, region, np.stack([inside, outside], axis=1)), 1e-8)
+
+
+def _padded(function, tree, points, *rest):
+    """Calls with a whole number of blocks of points, so that few shapes are ever compiled."""
+    count = len(points)
+    padding = -count % (_BLOCK if count > 256 else 256)
+    points = np.concatenate([points, np.repeat(points[:1], padding, axis=0)])
+    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
+        out = function(tree, jnp.asarray(points), *(jnp.asarray(value, jnp.float64) for value in rest))
+        return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64)[:count], out)
+
+
+@eqx.filter_jit
+def _coefficients(diffusion, points, time):
+    return jax.vmap(lambda theta: (diffusion.drift(theta, time), diffusion.covariance(theta, time)))(points)
+
+
+@eqx.filter_jit
+def _levels(region, points):
+    return jax.vmap(lambda theta: jnp.asarray(region.level(theta)))(points)
+
+
+@eqx.filter_jit
+def _bisect(region, pairs):
+    def one(pair):
+        def halve(_, bounds):
+            low, high = bounds
+            middle = (low + high) / 2
+            inside = region.level(pair[0] + middle * (pair[1] - pair[0])) < 0
+            return jnp.where(inside, middle, low), jnp.where(inside, high, middle)
+
+        low, high = jax.lax.fori_loop(0, 50, halve, (jnp.zeros(()), jnp.ones(())))
+        return (low + high) / 2
+
+    return jax.vmap(one)(pairs)
+
+
+class Complement(eqx.Module):
+    """The outside of a region, closed side open: inside where φ > 0."""
+
+    region: Any
+
+    def level(self, theta):
+        return -self.region.level(theta)
+
+
+class Between(eqx.Module):
+    """Everything outside both of two sets."""
+
+    target: Any
+    avoid: Any
+
+    def level(self, theta):
+        return jnp.maximum(-self.target.level(theta), -self.avoid.level(theta))

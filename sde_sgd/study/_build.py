@@ -1,0 +1,164 @@
+"""From the words of a study file to landscapes, noise models, points and regions."""
+
+import importlib
+import inspect
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from .. import landscapes, noise, regions
+from ..landscapes import AbstractLandscape
+from ..noise import AbstractNoise
+from ..regions import AbstractRegion
+from ._errors import StudyError, choose
+from ._spec import EscapeStudy, LandscapeSpec, Part, StartSpec
+
+
+class Start(NamedTuple):
+    """A minimum to start in, the saddle that bounds its well if one is given, and the set to leave."""
+
+    name: str
+    point: np.ndarray
+    saddle: np.ndarray | None
+    region: AbstractRegion
+    region_is_half_space: bool
+    normal: np.ndarray | None
+    offset: float
+
+
+def kinds(module: Any, base: type, without: tuple[str, ...] = ()) -> dict[str, type]:
+    """The final classes of `base` that `module` offers by name."""
+    found = {name: value for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, base)}
+    return {
+        name: value for name, value in found.items() if not name.startswith("Abstract") and name not in without
+    }
+
+
+def make(where: str, kind: str, parameters: dict[str, Any], allowed: dict[str, type]) -> Any:
+    """An object of the class called `kind`. Raises StudyError for an unknown kind, key or an unfit value."""
+    if kind not in allowed:
+        raise StudyError(choose(f"kind of {where}", kind, allowed))
+    known = inspect.signature(allowed[kind]).parameters
+    for key in parameters:
+        if key not in known:
+            raise StudyError(choose(f"key in {where} of kind {kind}", key, known))
+    needed = [name for name, parameter in known.items() if parameter.default is parameter.empty]
+    missing = [name for name in needed if name not in parameters]
+    if missing:
+        raise StudyError(f"{where} of kind {kind} lacks its key '{missing[0]}'; it needs: {', '.join(needed)}")
+    try:
+        return allowed[kind](**{key: _value(value) for key, value in parameters.items()})
+    except (ValueError, TypeError) as error:
+        raise StudyError(f"{where} of kind {kind}: {one_line(error)}") from None
+
+
+def landscape(spec: LandscapeSpec, folder: Path) -> AbstractLandscape:
+    """The study's landscape. folder: where a person's module is looked for first."""
+    if spec.function is not None:
+        function = _import(spec.function, folder)
+        parameters = (spec.model_extra or {}).get("parameters")
+        if isinstance(parameters, dict):
+            parameters = {key: jnp.asarray(value, float) for key, value in parameters.items()}
+        elif parameters is not None:
+            parameters = jnp.asarray(parameters, float)
+        try:
+            assert spec.dim is not None
+            return landscapes.Landscape(function, spec.dim, parameters)
+        except (ValueError, TypeError) as error:
+            raise StudyError(f"landscape function {spec.function}: {one_line(error)}") from None
+    needs_python = ("Landscape", "EmpiricalRisk")
+    return make("landscape", spec.kind, spec.parameters, kinds(landscapes, AbstractLandscape, needs_python))
+
+
+def noise_model(spec: Part) -> AbstractNoise:
+    """The study's gradient noise; models that need Python code of a person's own are not offered."""
+    return make("noise", spec.kind, spec.parameters, kinds(noise, AbstractNoise, ("FromFunction", "PerExample")))
+
+
+def start(spec: StartSpec, surface: AbstractLandscape) -> Start:
+    """One start with its region. Raises StudyError if a point does not fit the landscape."""
+    point = _point(f"point of start '{spec.name}'", spec.point, surface)
+    saddle = None if spec.saddle is None else _point(f"saddle of start '{spec.name}'", spec.saddle, surface)
+    if spec.region is None:
+        assert saddle is not None
+        gap = saddle - point
+        if not np.any(gap):
+            raise StudyError(f"start '{spec.name}' must have a saddle apart from its point, got both at {point.tolist()}")
+        normal = gap / np.linalg.norm(gap)
+        region: AbstractRegion = regions.HalfSpace(jnp.asarray(normal), float(normal @ saddle))
+    else:
+        where = f"region of start '{spec.name}'"
+        parameters, allowed = spec.region.parameters, kinds(regions, AbstractRegion)
+        if spec.region.kind == "Sublevel":
+            parameters = {"landscape": surface} | parameters
+        region = make(where, spec.region.kind, parameters, allowed)
+    half_space = isinstance(region, regions.HalfSpace)
+    normal = np.asarray(region.normal, np.float64) if isinstance(region, regions.HalfSpace) else None
+    offset = float(region.offset) if isinstance(region, regions.HalfSpace) else np.nan
+    return Start(spec.name, point, saddle, region, half_space, normal, offset)
+
+
+def code_of(study: Any, folder: Path) -> str:
+    """Source text of a person's own module, so that a changed loss is a changed study; "" where there is none."""
+    if not isinstance(study, EscapeStudy) or study.landscape.function is None:
+        return ""
+    function = _import(study.landscape.function, folder)
+    try:
+        return inspect.getsource(inspect.getmodule(function) or function)
+    except (OSError, TypeError):
+        return ""
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on one line."""
+    return " ".join(str(error).split())
+
+
+def _import(path: str, folder: Path) -> Any:
+    module_name, _, name = path.partition(":")
+    sys.path.insert(0, str(folder))
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise StudyError(
+            f"landscape.function '{path}': there is no module '{error.name}', looked for in {folder} and in Python's path"
+        ) from None
+    except Exception as error:
+        raise StudyError(f"landscape.function '{path}': its module fails to import: {one_line(error)}") from error
+    finally:
+        sys.path.remove(str(folder))
+    functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+    if name not in vars(module):
+        raise StudyError(choose(f"function in module '{module_name}'", name, functions))
+    return getattr(module, name)
+
+
+def _point(what: str, given: str | list[float], surface: AbstractLandscape) -> np.ndarray:
+    if isinstance(given, str):
+        # properties of the landscape that are points, such as `sharp_minimum`
+        names = [name for name in dir(type(surface)) if isinstance(getattr(type(surface), name, None), property)]
+        names += [name for name in vars(surface) if not name.startswith("_")]
+        points = {name for name in names if _shape(surface, name) == (surface.dim,)}
+        if given not in points:
+            raise StudyError(f"{what}: {choose('point', given, points)}, or a list of {surface.dim} numbers")
+        return np.asarray(getattr(surface, given), np.float64)
+    point = np.asarray(given, np.float64)
+    if point.shape != (surface.dim,):
+        raise StudyError(f"{what} must have {surface.dim} numbers, the landscape's dim, got {len(given)}: {given}")
+    if not np.all(np.isfinite(point)):
+        raise StudyError(f"{what} must be finite, got {given}")
+    return point
+
+
+def _shape(surface: AbstractLandscape, name: str) -> tuple[int, ...] | None:
+    try:
+        return np.shape(getattr(surface, name))
+    except Exception:
+        return None
+
+
+def _value(value: Any) -> Any:
+    return jnp.asarray(value, float) if isinstance(value, list) else value

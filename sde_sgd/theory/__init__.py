@@ -1,0 +1,11 @@
+"""What theory predicts: closed forms and short quadratures in float64, to lay beside a simulation."""
+
+from ._gibbs import gibbs_weights as gibbs_weights
+from ._kramers import eyring_kramers as eyring_kramers
+from ._kramers import spectral_gap as spectral_gap
+from ._linearised import covariance_at as covariance_at
+from ._linearised import escape_probability as escape_probability
+from ._linearised import stationary_covariance as stationary_covariance
+from ._ornstein_uhlenbeck import exit_probability as exit_probability
+from ._risk import excess_risk as excess_risk
+from ._weighted_chi2 import weighted_chi2_tail as weighted_chi2_tail

@@ -1,0 +1,21 @@
+"""Every test runs with shape and type checks on, and two CPU devices."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import jax
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook("sde_sgd", "beartype.beartype")
+
+
+
+@pytest.fixture
+def double_precision():
+    """Run the test in float64."""
+    with jax.enable_x64(True):
+        yield

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from . import engine as engine
     from . import landscapes as landscapes
     from . import noise as noise
+    from . import passage as passage
     from . import plotting as plotting
     from . import reference as reference
     from . import regions as regions
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from .diffusions import LangevinSGD as LangevinSGD
     from .engine import integrate as integrate
     from .engine import simulate as simulate
-    from .first_passage import FirstPassage as FirstPassage
-    from .first_passage import escape as escape
-    from .first_passage import first_passage as first_passage
+    from .passage import FirstPassage as FirstPassage
+    from .passage import escape as escape
+    from .passage import first_passage as first_passage
     from .landscapes import EmpiricalRisk as EmpiricalRisk
     from .statistics import Estimate as Estimate
 
@@ -37,9 +38,9 @@ _HOMES = {
     "LangevinSGD": "diffusions",
     "integrate": "engine",
     "simulate": "engine",
-    "FirstPassage": "first_passage",
-    "escape": "first_passage",
-    "first_passage": "first_passage",
+    "FirstPassage": "passage",
+    "escape": "passage",
+    "first_passage": "passage",
     "EmpiricalRisk": "landscapes",
     "Estimate": "statistics",
 }
@@ -49,6 +50,7 @@ _ROOMS = (
     "engine",
     "landscapes",
     "noise",
+    "passage",
     "plotting",
     "reference",
     "regions",
@@ -64,7 +66,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f".{name}", __name__)
     if name in _HOMES:
         value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-        # the function first_passage takes the place that importing its package of that name left here
+        # the next look-up finds it without coming here
         globals()[name] = value
         return value
     raise AttributeError(f"module 'sde_sgd' has no attribute {name!r}")

@@ -34,7 +34,7 @@ def concrete(value: Any) -> np.ndarray | None:
     """`value` as a NumPy array, or None where it is traced by JAX or not an array at all."""
     import jax
 
-    if isinstance(value, jax.core.Tracer) or isinstance(value, jax.ShapeDtypeStruct):
+    if isinstance(value, jax.core.Tracer | jax.ShapeDtypeStruct):
         return None
     try:
         array = np.asarray(value)

@@ -13,6 +13,14 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 __all__ = ["digits_figure", "phase_diagram", "survival_curves"]
 
 _SEQUENCE = matplotlib.colormaps["viridis"]
+_EXACT: dict[str, Any] = {
+    "color": "black",
+    "linestyle": "none",
+    "marker": "o",
+    "markersize": 4,
+    "markerfacecolor": "white",
+    "markeredgewidth": 0.9,
+}
 _SGD, _SDE = "#c1440e", "#1f5fa8"
 
 
@@ -20,7 +28,7 @@ def survival_curves(dataset: xr.Dataset) -> Figure:
     """Survival P(no exit by t) on a log axis, one panel for each start, one colour for each γ/M.
 
     dataset: of an escape study. Of the cells with one γ/M the finished one with the smallest learning rate is drawn:
-    a line with its interval as a band, the exact solver dotted black and the linearised theory dashed.
+    a line with its interval as a band, the exact solver as open circles and the linearised theory dashed.
     """
     starts = [str(name) for name in dataset.start.values]
     figure = Figure(figsize=(5.6 * len(starts) + 1.6, 4.9), layout="constrained")
@@ -34,11 +42,14 @@ def survival_curves(dataset: xr.Dataset) -> Figure:
         for (ratio, rate, batch), color in zip(chosen, colors, strict=False):
             cell = data.isel(learning_rate=rate, batch_size=batch)
             value, low, high = (_positive(cell[name].values) for name in ("survival", "survival_low", "survival_high"))
-            panel.fill_between(times, np.nan_to_num(low, nan=1e-12), high, color=color, alpha=0.28, linewidth=0)
+            low = np.where(np.isnan(low) & np.isfinite(high), 1e-12, low)
+            panel.fill_between(times, low, high, color=color, alpha=0.28, linewidth=0)
             panel.plot(times, value, color=color, linewidth=1.8, label=f"{ratio:.3g}")
             theory, exact = (_positive(1 - cell[name].values) for name in ("exit_linearised", "exit_exact"))
             panel.plot(times, theory, color=color, linewidth=1.1, linestyle=(0, (5, 2)), label="_linearised")
-            panel.plot(times, exact, color="black", linewidth=1.1, linestyle=":", label="_exact")
+            # open marks, evenly spaced on the linear axis, stay visible on a line of any colour
+            marked = np.unique(np.searchsorted(times, np.linspace(0.08, 1, 12) * times[-1] * (1 - 1e-9)))
+            panel.plot(times, exact, markevery=list(marked), label="_exact", **_EXACT)
             known = value[np.isfinite(value)]
             lowest = min(lowest, known.min()) if known.size else lowest
         panel.set_title(f"start: {start} minimum")
@@ -79,9 +90,13 @@ def phase_diagram(dataset: xr.Dataset) -> Figure:
         for i, rate in enumerate(rates):
             for j, batch in enumerate(batches):
                 if np.isfinite(values[i, j]):
-                    bright = norm(max(values[i, j], norm.vmin)) > 0.6
-                    text = f"{values[i, j]:.2g}"
-                    panel.text(rate, batch, text, ha="center", va="center", color="black" if bright else "white", size=9)
+                    place = float(norm(max(values[i, j], norm.vmin)))
+                    # a patch of the cell's own colour keeps the dashed line off the number
+                    patch = {"facecolor": _SEQUENCE(place), "edgecolor": "none", "boxstyle": "round,pad=0.25"}
+                    ink = "black" if place > 0.6 else "white"
+                    panel.text(
+                        rate, batch, f"{values[i, j]:.2g}", ha="center", va="center", color=ink, size=9, bbox=patch
+                    )
         _constant_ratio(panel, rates, batches)
         for axis, ticks in ((panel.xaxis, rates), (panel.yaxis, batches)):
             axis.set_major_locator(FixedLocator(list(ticks)))
@@ -181,7 +196,7 @@ def _line_kinds(figure: Figure, level: float) -> None:
     grey = "#555555"
     handles = [
         Line2D([], [], color=grey, linewidth=1.8, label=f"simulated, {level:.0%} band"),
-        Line2D([], [], color="black", linewidth=1.1, linestyle=":", label="exact solver"),
+        Line2D([], [], label="exact solver", **_EXACT),
         Line2D([], [], color=grey, linewidth=1.1, linestyle=(0, (5, 2)), label="linearised theory"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)

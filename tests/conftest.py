@@ -13,7 +13,6 @@ from jaxtyping import install_import_hook
 install_import_hook("sde_sgd", "beartype.beartype")
 
 
-
 @pytest.fixture
 def double_precision():
     """Run the test in float64."""

@@ -1,6 +1,5 @@
 """Minima and saddles of a landscape, in float64 whatever precision the simulation runs in."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -9,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
-from jaxtyping import Float, Float64, Integer
+from jaxtyping import Float64
 
 from .._errors import concrete, positive
 from ._base import AbstractLandscape
@@ -47,7 +46,7 @@ class CriticalPoint(eqx.Module):
 
 def find_minima(
     landscape: AbstractLandscape,
-    starts: Float[Any, "starts dim"] | Integer[Any, "starts dim"] | list[Any] | tuple[Any, ...],
+    starts: Any,
     *,
     merge: float = 1e-5,
 ) -> list[CriticalPoint]:
@@ -131,8 +130,7 @@ class _Surface:
         self._arrays = arrays
         self._value = jax.jit(gradient)
         self._hessian = jax.jit(hessian)
-        self._values = jax.jit(jax.vmap(loss, (None, 0)))
-        self._relax = jax.jit(functools.partial(_relax, jax.vmap(jax.grad(loss, 1), (None, 0))))
+        self._values = jax.jit(jax.vmap(gradient, (None, 0)))
 
     def value(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         loss, gradient = self._value(self._arrays, jnp.asarray(point))
@@ -142,11 +140,9 @@ class _Surface:
         matrix = np.asarray(self._hessian(self._arrays, jnp.asarray(point)), np.float64)
         return (matrix + matrix.T) / 2
 
-    def values(self, points: np.ndarray) -> np.ndarray:
-        return np.asarray(self._values(self._arrays, jnp.asarray(points)), np.float64)
-
-    def relax(self, path: np.ndarray, step: float, cap: float) -> np.ndarray:
-        return np.array(self._relax(self._arrays, jnp.asarray(path), step, cap))
+    def values(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        losses, gradients = self._values(self._arrays, jnp.asarray(points))
+        return np.asarray(losses, np.float64), np.asarray(gradients, np.float64)
 
     def critical(self, point: np.ndarray) -> CriticalPoint:
         loss, gradient = self.value(point)
@@ -232,7 +228,7 @@ def _newton(surface: _Surface, point: np.ndarray) -> tuple[CriticalPoint, bool]:
             break
         best = surface.critical(following)
     tolerance = _GRADIENT_TOLERANCE * max(1.0, np.abs(best.eigenvalues).max())
-    return best, best.gradient_norm <= tolerance
+    return best, bool(best.gradient_norm <= tolerance)
 
 
 def _string_saddle(surface: _Surface, first: CriticalPoint, last: CriticalPoint) -> CriticalPoint:
@@ -253,7 +249,7 @@ def _string_saddle(surface: _Surface, first: CriticalPoint, last: CriticalPoint)
         stiffest = max(np.linalg.norm(surface.hessian(image), 2) for image in path[:: 1 if block % 8 == 0 else 4])
         if not np.isfinite(stiffest):
             raise ValueError(f"the loss must be finite {between}, but its Hessian is not")
-        relaxed = surface.relax(path, 0.5 / stiffest, spacing / 4)
+        relaxed = _relax(surface, path, 0.5 / max(stiffest, 1e-300), spacing / 4)
         if not np.all(np.isfinite(relaxed)):
             raise ValueError(f"the loss must be finite {between}, but its gradient is not")
         moved = float(np.max(np.linalg.norm(relaxed - path, axis=1)))
@@ -261,7 +257,7 @@ def _string_saddle(surface: _Surface, first: CriticalPoint, last: CriticalPoint)
         resting = moved < 1e-6 * spacing
         if not resting and (moved > 0.1 * spacing or block % 4) and block < _STRING_BLOCKS - 1:
             continue
-        losses = surface.values(path)
+        losses, _ = surface.values(path)
         peak = path[1 + int(np.argmax(losses[1:-1]))]
         found, converged = _climb(surface, peak, spacing)
         strayed = float(np.linalg.norm(found.location - peak))
@@ -279,20 +275,18 @@ def _string_saddle(surface: _Surface, first: CriticalPoint, last: CriticalPoint)
     raise ValueError(f"there must be a saddle with exactly one negative eigenvalue {between}, but {reason}")
 
 
-def _relax(gradients: Callable, arrays: Any, path: jax.Array, step: jax.Array, cap: jax.Array) -> jax.Array:
+def _relax(surface: _Surface, path: np.ndarray, step: float, cap: float) -> np.ndarray:
     """Steps of the simplified string method: move every inner image downhill, then space all evenly."""
-    even = jnp.linspace(0.0, 1.0, path.shape[0])
-
-    def body(_, path):
-        move = -step * gradients(arrays, path)
-        size = jnp.linalg.norm(move, axis=1, keepdims=True)
-        move = move * jnp.minimum(1.0, cap / jnp.where(size > 0, size, 1.0))
-        path = path.at[1:-1].add(move[1:-1])
-        arc = jnp.cumsum(jnp.linalg.norm(jnp.diff(path, axis=0), axis=1))
-        arc = jnp.concatenate([jnp.zeros(1), arc]) / arc[-1]
-        return jax.vmap(lambda column: jnp.interp(even, arc, column), 1, 1)(path)
-
-    return jax.lax.fori_loop(0, _STRING_STEPS, body, path)
+    path = path.copy()
+    even = np.linspace(0.0, 1.0, len(path))
+    for number in range(_STRING_STEPS):
+        move = -step * surface.values(path)[1][1:-1]
+        size = np.linalg.norm(move, axis=1, keepdims=True)
+        path[1:-1] += move * np.minimum(1.0, cap / np.maximum(size, 1e-300))
+        if number % 5 == 4:
+            arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+            path = np.stack([np.interp(even, arc / arc[-1], column) for column in path.T], axis=1)
+    return path
 
 
 def _climb(surface: _Surface, point: np.ndarray, spacing: float) -> tuple[CriticalPoint, bool]:

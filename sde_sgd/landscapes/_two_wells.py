@@ -31,8 +31,8 @@ class TwoWells(AbstractLandscape):
     separation: distance between the minima. By default each minimum is √(8 b / k) from the saddle, where b
         is its own barrier and k its curvature, as in (x² − 1)².
     dim: number of components of θ.
-    saddle_curvature: −∂²L/∂x₀² at the saddle, above 0; by default half the geometric mean of the two
-        curvatures, as in (x² − 1)².
+    saddle_curvature: −∂²L/∂x₀² at the saddle, above 0; by default half the harmonic mean of the two
+        curvatures, as in (x² − 1)²; with the default separation that is monotone for all curvatures.
     saddle_fraction: where the saddle lies between the minima, 0 at the sharp and 1 at the flat one; by
         default in proportion to √(b / k).
     sharp_transverse_curvature, flat_transverse_curvature: ∂²L/∂x_i² (i > 0) at the minima, above 0; by
@@ -87,16 +87,14 @@ class TwoWells(AbstractLandscape):
                 positive(name, value)
         _check_depth(depth_difference, barrier)
         sharp_width = jnp.sqrt(_NATURAL_SHAPE * _leaf(barrier) / _leaf(sharp_curvature))
-        flat_width = jnp.sqrt(
-            _NATURAL_SHAPE * (_leaf(barrier) - _leaf(depth_difference)) / _leaf(flat_curvature)
-        )
+        flat_width = jnp.sqrt(_NATURAL_SHAPE * (_leaf(barrier) - _leaf(depth_difference)) / _leaf(flat_curvature))
         self.sharp_curvature = _leaf(sharp_curvature)
         self.flat_curvature = _leaf(flat_curvature)
         self.barrier = _leaf(barrier)
         self.depth_difference = _leaf(depth_difference)
         self.separation = sharp_width + flat_width if separation is None else _leaf(separation)
         self.saddle_curvature = (
-            jnp.sqrt(self.sharp_curvature * self.flat_curvature) / 2
+            self.sharp_curvature * self.flat_curvature / (self.sharp_curvature + self.flat_curvature)
             if saddle_curvature is None
             else _leaf(saddle_curvature)
         )
@@ -199,6 +197,4 @@ def _check_depth(depth_difference: Any, barrier: Any) -> None:
     if difference is None or height is None:
         return
     if not np.all(np.isfinite(difference)) or not np.all(difference < height):
-        raise ValueError(
-            f"depth_difference must be finite and below barrier = {barrier!r}, got {depth_difference!r}"
-        )
+        raise ValueError(f"depth_difference must be finite and below barrier = {barrier!r}, got {depth_difference!r}")

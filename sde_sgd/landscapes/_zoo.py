@@ -30,7 +30,7 @@ class Quadratic(AbstractLandscape):
         matrix = _floats(hessian)
         matrix = jnp.diag(matrix) if matrix.ndim == 1 else matrix
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
-            raise ValueError(f"hessian must have shape (dim, dim) or (dim,), got shape {jnp.shape(hessian)}")
+            raise ValueError(f"hessian must have shape (dim, dim) or (dim,), got shape {np.shape(hessian)}")
         known = concrete(matrix)
         if known is not None:
             if not np.all(np.isfinite(known)):
@@ -38,8 +38,8 @@ class Quadratic(AbstractLandscape):
             if np.max(np.abs(known - known.T)) > 1e-6 * np.max(np.abs(known)):
                 raise ValueError(f"hessian must be symmetric, got {known!r}")
         self.dim = matrix.shape[0]
-        if jnp.shape(minimum) not in ((), (self.dim,)):
-            raise ValueError(f"minimum must have shape () or ({self.dim},), got shape {jnp.shape(minimum)}")
+        if np.shape(minimum) not in ((), (self.dim,)):
+            raise ValueError(f"minimum must have shape () or ({self.dim},), got shape {np.shape(minimum)}")
         self.matrix = matrix
         self.minimum = jnp.broadcast_to(_floats(minimum), (self.dim,))
 
@@ -90,9 +90,9 @@ class ThreeHole(AbstractLandscape):
 
     Critical points at scale 1:
 
-        minimum (±1.04805, −0.04209)  −3.92570      saddle ( 0,       −0.31582)  −1.00742  (the lower way)
-        minimum ( 0,        1.53708)  −1.54106      saddle (±0.61727,  1.10273)  −1.31757  (the upper way)
-        maximum ( 0,        0.51974)   0.44286 is the hill between the ways.
+        minimum (±1.04805, −0.04209)  −3.99486      saddle ( 0,       −0.31583)  −1.38459  (the lower way)
+        minimum ( 0,        1.53708)  −2.17215      saddle (±0.61727,  1.10273)  −1.64669  (the upper way)
+        maximum ( 0,        0.51919)  −0.71523, the hill between the ways
 
     scale: factor of the whole surface, above 0.
 
@@ -192,8 +192,8 @@ class GaussianWells(AbstractLandscape):
             raise ValueError(f"confinement must be a finite number of at least 0, got {confinement!r}")
         wells = points.shape[0]
         for name, value in (("depths", depths), ("widths", widths)):
-            if jnp.shape(value) not in ((), (wells,)):
-                raise ValueError(f"{name} must have shape () or ({wells},), got shape {jnp.shape(value)}")
+            if np.shape(value) not in ((), (wells,)):
+                raise ValueError(f"{name} must have shape () or ({wells},), got shape {np.shape(value)}")
         self.centers = points
         self.depths = jnp.broadcast_to(_floats(depths), (wells,))
         self.widths = jnp.broadcast_to(_floats(widths), (wells,))
@@ -212,6 +212,6 @@ def _floats(value: Any) -> Float[Array, "..."]:
 
 def _scale(name: str, value: Any) -> Float[Array, ""]:
     positive(name, value)
-    if jnp.shape(value) != ():
-        raise ValueError(f"{name} must be one number, got an array of shape {jnp.shape(value)}")
+    if np.shape(value) != ():
+        raise ValueError(f"{name} must be one number, got an array of shape {np.shape(value)}")
     return _floats(value)

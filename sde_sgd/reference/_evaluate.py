@@ -38,9 +38,8 @@ def levels(region: Any, points: np.ndarray) -> np.ndarray:
     """φ at `points` (n, dim) of an upcast region, shape (n,); inside is φ < 0. Raises ValueError on NaN."""
     values = _padded(_levels, region, points)
     if np.any(np.isnan(values)):
-        raise ValueError(
-            f"region must have a level that is a number on the whole grid, got NaN at {points[np.argmax(np.isnan(values))]}"
-        )
+        bad = points[np.argmax(np.isnan(values))].tolist()
+        raise ValueError(f"region must have a level that is a number on the whole grid, got NaN at {bad}")
     return values
 
 

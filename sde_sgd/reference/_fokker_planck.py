@@ -25,6 +25,7 @@ class FokkerPlanck(eqx.Module):
     Regions are sets with `level(theta)`, inside where it is below 0; their boundaries are placed where they lie
     between the cells. A part of a region thinner than a cell may go unseen. The box must be wide enough for the law
     in it to be the law in the whole space: its edges reflect.
+    In two dimensions noise correlated beyond about 0.9 leaves little diffusion on the axes and needs finer cells.
     Raises ValueError for a diffusion that depends on time, is not of the grid's dimension, or has no positive
     variance somewhere on the grid; in two dimensions also where correlated noise does not fit the cells' shape.
     """

@@ -2,15 +2,17 @@
 
 With D = a/2, Φ' = −b/D, scale density e^Φ and speed density e^{−Φ}/D, a chain on nodes x_i gets the rates
 1/(M_i r_{i±1/2}), r the integral of the scale density between neighbours and M_i the integral of the speed density
-against the probability of hitting x_i before its neighbours. That is exponential fitting (Scharfetter and Gummel 1969)
-with the variable D of an Itô equation in its right place. Nodes may lie anywhere, so a region's boundary and the start are
-nodes. Elimination never subtracts (Grassmann, Taksar and Heyman 1985), so times of any length keep their digits.
+against the probability of hitting x_i before its neighbours. That is exponential fitting (Scharfetter and Gummel
+1969) with the variable D of an Itô equation in its right place. Nodes may lie anywhere, so a region's boundary and
+the start are nodes. Elimination never subtracts (Grassmann, Taksar and Heyman 1985), so times of any length keep
+their digits.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import get_lapack_funcs
 from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.special import logsumexp
 
@@ -142,8 +144,8 @@ def exit_probability(up, down, inside, start: int, times: np.ndarray, contour: i
 def spectral_gap(up: np.ndarray, down: np.ndarray) -> float:
     """Smallest nonzero decay rate of the chain.
 
-    The nonzero spectrum is that of the dual chain on the edges (Siegmund 1976), which is killed at both ends and so can be
-    inverted without subtraction: the gap keeps its digits however small it is.
+    The nonzero spectrum is that of the dual chain on the edges (Siegmund 1976), which is killed at both ends and so
+    can be inverted without subtraction: the gap keeps its digits however small it is.
     """
     dual_up, dual_down = down[1:], up[:-1]
     killed, pivot = dual_down[0], np.zeros(len(dual_up))
@@ -154,8 +156,10 @@ def spectral_gap(up: np.ndarray, down: np.ndarray) -> float:
     side = np.sqrt(dual_up[:-1] * dual_down[1:])
     ones, none = np.arange(1, len(pivot) + 1, dtype=np.int32), np.zeros(max(len(pivot) - 2, 0))
 
+    solve_factored: Any = get_lapack_funcs("gttrs", (pivot,))
+
     def inverse(vector):
-        return lapack.dgttrs(-side / pivot[:-1], pivot, -side, none, ones, np.ravel(vector))[0]
+        return solve_factored(-side / pivot[:-1], pivot, -side, none, ones, np.ravel(vector))[0]
 
     operator = LinearOperator((len(pivot), len(pivot)), matvec=inverse, dtype=np.float64)  # pyright: ignore
     start = np.ones(len(pivot))

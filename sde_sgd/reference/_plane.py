@@ -88,7 +88,8 @@ def check(a: np.ndarray, grid: Grid, where: str) -> None:
         best = float(np.sqrt(worst[0, 0] / worst[1, 1]))
         raise ValueError(
             f"grid must have cells of which |a_xy| ≤ a_xx h_y/h_x and |a_xy| ≤ a_yy h_x/h_y, else no scheme on "
-            f"neighbouring cells keeps probabilities positive; got h_x/h_y = {h1 / h2:.4g} where a = {worst.tolist()} at a "
+            f"neighbouring cells keeps probabilities positive; got h_x/h_y = {h1 / h2:.4g} "
+            f"where a = {worst.tolist()} at a "
             f"{where}: take h_x/h_y near {best:.4g}, or rotate the coordinates to the principal axes of a"
         )
 
@@ -242,12 +243,12 @@ def spectral_gap(edges: Edges, count: int) -> float:
     best = int(np.argmin(decay.real))
     if abs(decay[best].imag) > 1e-8 * abs(decay[best]):
         return float(decay[best].real)
-    vector = right[:, order[best]].real
+    vector = np.real(right[:, order[best]])
     backward = sparse.linalg.LinearOperator(  # pyright: ignore
         (count, count), matvec=lambda v: factors.solve(v, trans="T"), dtype=np.float64
     )
     values_left, left = _eigenpairs(backward, start)
-    dual = left[:, int(np.argmin(np.abs(values_left - values[order[best]])))].real
+    dual = np.real(left[:, int(np.argmin(np.abs(values_left - values[order[best]])))])
     # a two-sided quotient from differences of neighbours: its error is the product of the two vectors' errors
     rise = np.bincount(edges.origin, edges.rate * (vector[edges.origin] - vector[edges.end]), count)
     return float(dual @ rise / (dual @ vector))

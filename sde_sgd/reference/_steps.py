@@ -42,8 +42,8 @@ class _Step:
 def survival(generator, weights: np.ndarray, times: np.ndarray, tolerance: float = 1e-8) -> np.ndarray:
     """weights · exp(tQ)1 at each of `times` (n_times,).
 
-    The step doubles whenever one doubled step agrees with two steps to `tolerance`; between steps the value is a Hermite
-    polynomial through it and its first three derivatives, which Q gives.
+    The step doubles whenever one doubled step agrees with two steps to `tolerance`; between steps the value is a
+    Hermite polynomial through it and its first three derivatives, which Q gives.
     """
 
     def jet(u):

@@ -86,7 +86,7 @@ def start(spec: StartSpec, surface: AbstractLandscape) -> Start:
         assert saddle is not None
         gap = saddle - point
         if not np.any(gap):
-            raise StudyError(f"start '{spec.name}' must have a saddle apart from its point, got both at {point.tolist()}")
+            raise StudyError(f"start '{spec.name}' must have its saddle apart from its point {point.tolist()}")
         normal = gap / np.linalg.norm(gap)
         region: AbstractRegion = regions.HalfSpace(jnp.asarray(normal), float(normal @ saddle))
     else:
@@ -124,7 +124,7 @@ def _import(path: str, folder: Path) -> Any:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise StudyError(
-            f"landscape.function '{path}': there is no module '{error.name}', looked for in {folder} and in Python's path"
+            f"landscape.function '{path}': there is no module '{error.name}' in {folder} or in Python's path"
         ) from None
     except Exception as error:
         raise StudyError(f"landscape.function '{path}': its module fails to import: {one_line(error)}") from error

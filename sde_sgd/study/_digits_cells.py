@@ -9,7 +9,7 @@ import numpy as np
 from .. import noise, regions
 from ..chains import EulerMaruyama, MinibatchSGD
 from ..diffusions import LangevinSGD
-from ..first_passage import escape
+from ..passage import escape
 from ._digits import TrainedDigits, train
 from ._escape import Cell
 from ._spec import DigitsStudy

@@ -11,8 +11,9 @@ import numpy as np
 from .. import reference, theory
 from ..chains import EulerMaruyama
 from ..diffusions import LangevinSGD
-from ..first_passage import escape
+from ..passage import escape
 from . import _build
+from ._errors import StudyError
 from ._spec import EscapeStudy
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ def cells(study: EscapeStudy, folder: Path) -> list[Cell]:
     surface = _build.landscape(study.landscape, folder)
     noise = _build.noise_model(study.noise)
     starts = [_build.start(spec, surface) for spec in study.start]
+    _check(study, surface, noise, starts)
     compared = functools.cache(functools.partial(_compare, study, surface, noise))
-    found = []
+    found: list[Cell] = []
     for start in starts:
         for rate_index, rate in enumerate(study.sweep.learning_rate):
             for batch_index, batch in enumerate(study.sweep.batch_size):
@@ -53,6 +55,21 @@ def cells(study: EscapeStudy, folder: Path) -> list[Cell]:
                 key = f"{start.name}-{rate_index:03d}-{batch_index:03d}"
                 found.append(Cell(key, study.horizon / study.time_step(rate), run))
     return found
+
+
+def _check(study: EscapeStudy, surface, noise, starts: list[_build.Start]) -> None:
+    """Raise what a cell would raise, before anything is written."""
+    noise.check(surface)
+    for start in starts:
+        start.region.check(surface.dim)
+        point = jnp.asarray(start.point, float)
+        if not bool(start.region.contains(point)):
+            raise StudyError(f"start '{start.name}' must lie inside its region, got {start.point.tolist()}")
+        if not np.isfinite(float(surface(point))) or not np.all(np.isfinite(np.asarray(surface.gradient(point)))):
+            raise StudyError(f"start '{start.name}' must have a finite loss and gradient, got {start.point.tolist()}")
+    longest = max(study.time_step(rate) for rate in study.sweep.learning_rate)
+    if longest > study.horizon:
+        raise StudyError(f"horizon must be at least one step dt = {longest:g}, got {study.horizon:g}")
 
 
 def _simulate(study, surface, noise, start, rate, batch, number, compared) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A study as a plain-text table."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def number(value: float) -> str:
+def number(value: Any) -> str:
     """Four significant digits in at most nine characters; a dash for what is not known."""
     value = float(value)
     if np.isnan(value):
@@ -20,7 +20,7 @@ def number(value: float) -> str:
     return f"{value:.4g}" if 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
 
 
-def interval(value: float, low: float, high: float) -> str:
+def interval(value: Any, low: Any, high: Any) -> str:
     """A value with its interval; a dash where the cell was not run."""
     return "–" if np.isnan(value) and np.isnan(low) else f"{number(value)} [{number(low)}, {number(high)}]"
 

@@ -49,7 +49,7 @@ def run(source: str | Path, out: str | Path | None = None, *, progress: bool = T
     plan = _plan(study, folder)
     origin = str(folder)
     store = Store.create(
-        Path(study.name) if out is None else Path(out), text, name, fingerprint(study, _code(study, folder)), origin
+        Path(study.name if out is None else out), text, name, fingerprint(study, _code(study, folder)), origin
     )
     return _finish(store, study, plan, progress)
 
@@ -151,7 +151,8 @@ def _show(store: Store, study: Study, dataset: "xr.Dataset", computed: int) -> O
 
     if isinstance(study, EscapeStudy):
         report = escape_report(dataset)
-        drawn = {"survival.png": plotting.survival_curves(dataset), "phase_diagram.png": plotting.phase_diagram(dataset)}
+        drawn = {"survival.png": plotting.survival_curves(dataset)}
+        drawn["phase_diagram.png"] = plotting.phase_diagram(dataset)
     else:
         report = digits_report(dataset)
         drawn = {"digits.png": plotting.digits_figure(dataset)}

@@ -34,7 +34,7 @@ class Part(BaseModel):
 
 
 class LandscapeSpec(Part):
-    """A landscape of the zoo (`kind` and its parameters), or a person's own loss (`function = "module:name"`, `dim`)."""
+    """A landscape of the zoo (`kind`, its parameters), or a person's own loss (`function = "module:name"`, `dim`)."""
 
     kind: str = "function"
     function: str | None = None
@@ -251,7 +251,7 @@ def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
         return f"key {key} is missing"
     message = first["msg"].removeprefix("Value error, ")
     message = message.replace("Input should be", "must be")
-    if not key or first["type"] == "value_error" and isinstance(first["input"], dict):
+    if not key or (first["type"] == "value_error" and isinstance(first["input"], dict)):
         return message
     given = repr(first["input"])
     given = given if len(given) < 120 else given[:117] + "..."

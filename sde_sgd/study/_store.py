@@ -81,7 +81,7 @@ class Store:
                 raise ValueError("it lacks a field")
         except FileNotFoundError:
             raise StudyError(
-                f"folder {folder} holds no study (it has no study.json); give the output folder of a study, or a new one"
+                f"folder {folder} holds no study (it has no study.json); give the folder of a study, or a new one"
             ) from None
         except (ValueError, TypeError, OSError) as error:
             raise StudyError(f"{folder / 'study.json'} is not the record of a study: {error}") from None

@@ -129,9 +129,7 @@ def _newton_step(here: Local) -> np.ndarray | None:
 def _double(tree: Any) -> Any:
     """Every floating leaf as a float64 array; numbers too, so that a sweep over them compiles once."""
     return jax.tree.map(
-        lambda leaf: (
-            jnp.asarray(leaf, jnp.float64) if isinstance(leaf, float) or _is_real_array(leaf) else leaf
-        ),
+        lambda leaf: jnp.asarray(leaf, jnp.float64) if isinstance(leaf, float) or _is_real_array(leaf) else leaf,
         tree,
     )
 

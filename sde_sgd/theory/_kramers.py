@@ -10,9 +10,7 @@ from ._evaluate import Local, check_diffusion, critical_point, evaluate
 _REVERSIBLE = 1e-5
 
 
-def eyring_kramers(
-    diffusion: Any, minimum: Any, saddle: Any, *, to: Literal["well", "saddle"] = "well"
-) -> float:
+def eyring_kramers(diffusion: Any, minimum: Any, saddle: Any, *, to: Literal["well", "saddle"] = "well") -> float:
     """Mean time from a minimum over a saddle, (2π/|λ₋|) √(|det H_s|/det H_m) exp((L_s − L_m)/T), in SDE time.
 
     With `to="well"` it is the mean time to a small ball in the other well; with `to="saddle"` the mean time to the
@@ -33,7 +31,7 @@ def eyring_kramers(
     Raises ValueError if the points are not a minimum (Hessian positive definite) and a saddle (one negative
     eigenvalue) with the saddle higher, if the noise varies or does not reach every direction, or if the diffusion is
     not reversible.
-    Source: Bovier, Eckhoff, Gayrard and Klein 2004, theorem 3.2; Landim, Mariani and Seo 2019 for other potentials.
+    Source: Bovier, Eckhoff, Gayrard and Klein 2004, theorem 3.2 (isotropic noise).
     """
     if to not in ("well", "saddle"):
         raise ValueError(f"to must be 'well' or 'saddle', got {to!r}")

@@ -33,9 +33,7 @@ def escape_probability(diffusion: Any, minimum: Any, radius: Any, times: Any) ->
     times = _times(times)
     here = critical_point(diffusion, "minimum", minimum, "any")
     covariances = covariance_at(here.hessian, here.covariance, times.reshape(-1))
-    values = [
-        weighted_chi2_tail(np.maximum(np.linalg.eigvalsh(sigma), 0.0), radius**2) for sigma in covariances
-    ]
+    values = [weighted_chi2_tail(np.maximum(np.linalg.eigvalsh(sigma), 0.0), radius**2) for sigma in covariances]
     return np.array(values, np.float64).reshape(times.shape)
 
 
@@ -82,9 +80,7 @@ def stationary_covariance(hessian: Any, covariance: Any) -> np.ndarray:
             f"{values[0]:.6g} with noise along its direction"
         )
     dead = unstable[:, None] | unstable[None, :]
-    result = (
-        vectors @ np.where(dead, 0.0, rotated / np.where(dead, 1.0, values[:, None] + values)) @ vectors.T
-    )
+    result = vectors @ np.where(dead, 0.0, rotated / np.where(dead, 1.0, values[:, None] + values)) @ vectors.T
     return (result + result.T) / 2
 
 
@@ -93,9 +89,7 @@ def _eigenbasis(hessian: Any, covariance: Any) -> tuple[np.ndarray, np.ndarray, 
     hessian = _symmetric("hessian", hessian)
     covariance = _symmetric("covariance", covariance)
     if hessian.shape != covariance.shape:
-        raise ValueError(
-            f"covariance must have the shape of hessian, {hessian.shape}, got shape {covariance.shape}"
-        )
+        raise ValueError(f"covariance must have the shape of hessian, {hessian.shape}, got shape {covariance.shape}")
     smallest = np.linalg.eigvalsh(covariance)[0]
     if smallest < -_SYMMETRIC * np.max(np.abs(covariance)):
         raise ValueError(f"covariance must be positive semi-definite, got smallest eigenvalue {smallest:.6g}")

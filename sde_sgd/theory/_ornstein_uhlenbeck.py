@@ -17,22 +17,22 @@ def exit_probability(
     """P(the linearised diffusion from θ* HAS LEFT the interval by time t): a first-passage probability.
 
     A trajectory that left and came back counts as having left; for being outside at time t see
-    `escape_probability`. With Y = direction·(Θ − θ*), dY = −hY dt + √c dW from 0, h = the curvature along the direction,
-    c = the noise along it, the event is that Y has reached −distances[0] or distances[1] by t, watched at all times
-    (as `monitoring="continuous"` does). Exact for a quadratic loss with constant noise. It leaves out the
-    return of the force to zero at a barrier: with the boundary at a saddle it is no substitute for Eyring–Kramers.
+    `escape_probability`. With Y = direction·(Θ − θ*), dY = −hY dt + √c dW from 0, h = the curvature along
+    the direction and c = the noise along it, the event is that Y has reached −distances[0] or distances[1] by t,
+    watched at all times (as `monitoring="continuous"` does). Exact for a quadratic loss with constant noise. It leaves
+    out that the force falls to zero at a barrier: with the boundary at a saddle it does not replace `eyring_kramers`.
 
-    diffusion: LangevinSGD or Langevin. minimum: array (dim,) or object with a `location`. distances: (left, right), each
-        > 0, np.inf for no boundary on that side. times: scalar or any shape, SDE time, ≥ 0.
+    diffusion: LangevinSGD or Langevin. minimum: array (dim,) or object with a `location`.
+    distances: (left, right), each > 0, np.inf for no boundary on that side. times: scalar or any shape, SDE time, ≥ 0.
     direction: (dim,), the inward-to-outward normal of a slab or half-space, an eigenvector of the Hessian (only then Y
         is a diffusion by itself); may be left out in one dimension.
-    Returns the shape of `times`, float64. Absolute error below 1e-10; where the rate of exit is small and t is not short
-    against the relaxation time, the relative error is as small.
+    Returns the shape of `times`, float64. Absolute error below 1e-10; where the rate of exit is small and t is not
+    short against the relaxation time, the relative error is as small.
     Raises ValueError if the point is no critical point or the direction is no eigenvector.
 
     Method: u(y) = E exp(−sτ) solves (c/2)u'' − hyu' = su with u = 1 at the boundary. Its even and odd solutions are
-    followed outward by Taylor steps for the complex s of a parabolic contour (Weideman and Trefethen 2007), which inverts
-    the Laplace transform u/s.
+    followed outward by Taylor steps for the complex s of a parabolic contour (Weideman and Trefethen 2007),
+    which inverts the Laplace transform u/s.
     """
     check_diffusion(diffusion)
     left, right = _distances(distances)
@@ -114,9 +114,7 @@ def _direction(direction: Any, hessian: np.ndarray) -> np.ndarray:
     dim = hessian.shape[0]
     if direction is None:
         if dim != 1:
-            raise ValueError(
-                f"direction must be given, an eigenvector of the Hessian, for dim = {dim}, got None"
-            )
+            raise ValueError(f"direction must be given, an eigenvector of the Hessian, for dim = {dim}, got None")
         return np.ones(1)
     normal = np.asarray(direction, np.float64)
     if normal.shape != (dim,) or not np.all(np.isfinite(normal)) or not np.any(normal):

@@ -40,8 +40,8 @@ def _tail(weights: np.ndarray, x: float) -> float:
         return 0.0  # far below the smallest float64
     scaled = weights / largest
     scaled = scaled[scaled > 1e-18]  # what is dropped moves the sum by less than rounding does
-    x = x / largest
-    upper = x >= np.sum(scaled)
+    x = float(x / largest)
+    upper = bool(x >= np.sum(scaled))
     # z = 1/2 − s, measured from the first branch point: deep in the tail the saddle lies close to it
     z = 0.5 - _saddle(scaled, x, upper)
     s = 0.5 - z
@@ -51,9 +51,9 @@ def _tail(weights: np.ndarray, x: float) -> float:
     width = 1 / np.sqrt(second)
     gap = z if upper else -s
     bend = float(np.clip(third / (6 * second), min(0.1 / width, 0.25 / gap), 0.25 / gap))
-    reference = _exponent(scaled, x, np.array([complex(z)]))[0].real - np.log(abs(s))
+    reference = float(np.real(_exponent(scaled, x, np.array([complex(z)])))[0] - np.log(abs(s)))
     reach = np.array([4 * width])
-    while (_exponent(scaled, x, z - 1j * reach - bend * reach**2).real - reference)[0] > -45:
+    while np.real(_exponent(scaled, x, z - 1j * reach - bend * reach**2))[0] - reference > -45:
         reach = 1.3 * reach
     end = float(np.arcsinh(reach / width)[0])
 
@@ -103,10 +103,12 @@ def _saddle(weights: np.ndarray, x: float, upper: bool) -> float:
         small = 0.25
         while slope(small) > 0:
             small /= 2
-        return 0.5 - float(np.exp(brentq(slope_at, np.log(1 / (2 * x + 8)), np.log(0.5 - small), xtol=1e-10)))
+        root: Any = brentq(slope_at, np.log(1 / (2 * x + 8)), np.log(0.5 - small), xtol=1e-10)
+        return 0.5 - float(np.exp(root))
     near = far = (weights.size / 2 + 1) / x
     while slope(-near) < 0:
         near /= 2
     if near == far:
         return -far
-    return -float(np.exp(brentq(lambda log: slope(-np.exp(log)), np.log(near), np.log(far), xtol=1e-10)))
+    root = brentq(lambda log: slope(-float(np.exp(log))), np.log(near), np.log(far), xtol=1e-10)
+    return -float(np.exp(root))

@@ -3,9 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from .landscapes import AbstractLandscape
-from .landscapes._empirical_risk import EmpiricalRisk
-from .noise import AbstractNoise
+from ..landscapes import AbstractLandscape, EmpiricalRisk
+from ._models import AbstractNoise
 
 
 class PerExample(AbstractNoise):

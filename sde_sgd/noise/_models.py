@@ -14,18 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ._errors import concrete, positive
-from .landscapes import AbstractLandscape
-
-__all__ = [
-    "AbstractNoise",
-    "ConstantCovariance",
-    "Diagonal",
-    "FromFunction",
-    "HessianProportional",
-    "Isotropic",
-    "LossProportional",
-]
+from .._errors import concrete, positive
+from ..landscapes import AbstractLandscape
 
 
 class AbstractNoise(eqx.Module):

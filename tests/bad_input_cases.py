@@ -1,0 +1,156 @@
+"""Calls with bad arguments, each with what its one error must say.
+
+Run as a program it makes every call as a person would, without the type checks of the test suite, and prints what was
+raised: a JSON object of [type, message] by name.
+"""
+
+import json
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+
+import sde_sgd as ss
+
+L1 = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
+L2 = ss.landscapes.Landscape(lambda x: jnp.sum(x**2), dim=2)
+ONE = ss.noise.Isotropic(1.0)
+WARM = ss.LangevinSGD.at_temperature(L1, 0.1)
+CHAIN = ss.EulerMaruyama(WARM, 0.01)
+LEFT = ss.regions.HalfSpace([1.0], 0.0)
+NAN_AT_START = ss.landscapes.Landscape(lambda x: jnp.log(x[0]), dim=1)
+KINK = ss.landscapes.Landscape(lambda x: jnp.sqrt(x[0]), dim=1)
+
+
+def sgd(**changes):
+    return ss.LangevinSGD(**{"landscape": L1, "noise": ONE, "learning_rate": 0.1, "batch_size": 10, **changes})
+
+
+def escape(chain=CHAIN, start=(-1.0,), region=LEFT, horizon=1.0, trajectories=64, **options):
+    return ss.escape(chain, list(start), region, horizon, trajectories=trajectories, **options)
+
+
+def simulate(**changes):
+    return ss.simulate(**{"chain": CHAIN, "start": [-1.0], "steps": 4, "trajectories": 8, **changes})
+
+
+def on(landscape):
+    return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, 0.1), 0.01)
+
+
+BAD = {
+    "a landscape's fn is no function": (lambda: ss.landscapes.Landscape(3.0, 1), "fn must be a function"),
+    "a vector-valued loss": (lambda: ss.landscapes.Landscape(lambda x: x, 2), r"fn must return a scalar.*\(2,\)"),
+    "a loss of more components": (
+        lambda: ss.landscapes.Landscape(lambda x: jnp.dot(x, jnp.ones(3)), 2),
+        "fn cannot be evaluated.*dim = 2",
+    ),
+    "dim zero": (lambda: ss.landscapes.Landscape(lambda x: 0.0, 0), "dim must be a whole number of at least 1, got 0"),
+    "negative beta": (lambda: ss.noise.Isotropic(-1.0), r"beta must be a finite number above 0, got -1\.0"),
+    "a vector for beta": (lambda: ss.noise.Isotropic(jnp.ones(2)), "beta must be a single number"),
+    "negative variance": (lambda: ss.noise.Diagonal(jnp.array([1.0, -2.0])), "variances must be .* at least 0"),
+    "variances of another dim": (
+        lambda: sgd(noise=ss.noise.Diagonal(jnp.ones(3))),
+        r"variances must have shape \(1,\)",
+    ),
+    "indefinite covariance": (
+        lambda: ss.noise.ConstantCovariance(jnp.array([[1.0, 2.0], [2.0, 1.0]])),
+        "matrix must be positive semi-definite, got smallest eigenvalue -1",
+    ),
+    "asymmetric covariance": (
+        lambda: ss.noise.ConstantCovariance(jnp.array([[1.0, 0.5], [0.0, 1.0]])),
+        "matrix must be symmetric",
+    ),
+    "covariance of another dim": (
+        lambda: sgd(noise=ss.noise.ConstantCovariance(jnp.eye(2))),
+        r"matrix must have shape \(1, 1\)",
+    ),
+    "non-finite covariance": (lambda: ss.noise.ConstantCovariance(jnp.array([[jnp.nan]])), "matrix must be finite"),
+    "an unknown word for negative": (lambda: ss.noise.HessianProportional(negative="warn"), "'stop' or 'clip'"),
+    "a sigma of another shape": (
+        lambda: ss.LangevinSGD(L2, ss.noise.FromFunction(lambda x: jnp.ones(3)), 0.1, 1),
+        r"sigma must return shape \(2,\)",
+    ),
+    "learning rate zero": (lambda: sgd(learning_rate=0.0), r"learning_rate must be a finite number above 0, got 0\.0"),
+    "learning rate a word": (lambda: sgd(learning_rate="fast"), "learning_rate must be a number above 0 or a schedule"),
+    "a schedule that starts at zero": (lambda: sgd(learning_rate=lambda k: 0.0 * k), "learning_rate at iteration 0"),
+    "batch size negative": (lambda: sgd(batch_size=-3), "batch_size must be a finite number above 0, got -3"),
+    "order three": (lambda: sgd(order=3), "order must be 1 or 2, got 3"),
+    "noise that is no model": (lambda: sgd(noise=1.0), "noise must be a model"),
+    "a loss that is no landscape": (lambda: sgd(landscape=lambda x: x), "landscape must be a landscape"),
+    "temperature zero": (lambda: ss.LangevinSGD.at_temperature(L1, 0.0), "temperature must be a finite number above 0"),
+    "temperature of anisotropic noise": (
+        lambda: ss.LangevinSGD(L2, ss.noise.Diagonal(jnp.ones(2)), 0.1, 1).temperature,
+        "temperature is defined for Isotropic noise only, got Diagonal",
+    ),
+    "no dt and no learning rate": (lambda: ss.EulerMaruyama(WARM), "dt must be given for Langevin"),
+    "dt zero": (lambda: ss.EulerMaruyama(WARM, 0.0), "dt must be a finite number above 0"),
+    "dt negative": (lambda: ss.EulerMaruyama(WARM, -0.1), r"dt must be a finite number above 0, got -0\.1"),
+    "dt a vector": (lambda: ss.EulerMaruyama(WARM, jnp.ones(2)), "dt must be a single number"),
+    "unknown increments": (
+        lambda: ss.EulerMaruyama(WARM, 0.1, "cauchy"),
+        "increments must be 'gaussian' or 'rademacher'",
+    ),
+    "a chain of no diffusion": (lambda: ss.EulerMaruyama(L1, 0.1), "diffusion must be a diffusion"),
+    "radius zero": (lambda: ss.regions.Ball([0.0], 0.0), "radius must be a finite number above 0"),
+    "a zero normal": (lambda: ss.regions.HalfSpace([0.0, 0.0], 1.0), "normal must not be zero"),
+    "a region and a number": (lambda: LEFT & 3, "a region combines with another region"),
+    "a region of another dim": (lambda: escape(region=ss.regions.Ball([0.0, 0.0], 1.0)), "region must live in dim = 1"),
+    "a region that is none": (lambda: escape(region="left"), "region must be a region"),
+    "a start of another shape": (lambda: escape(start=(0.0, 0.0)), r"start must have shape \(1,\) or \(64, 1\)"),
+    "a start that is not finite": (lambda: escape(start=(np.nan,)), "start must be finite"),
+    "a start that is no number": (lambda: simulate(start=["here"]), "start must be an array"),
+    "a start outside the region": (lambda: escape(start=(0.5,)), "start must lie inside region"),
+    "a start in the target": (
+        lambda: ss.first_passage(CHAIN, [-1.0], target=LEFT, horizon=1.0, trajectories=8),
+        "start must lie outside target",
+    ),
+    "a start in the avoided set": (
+        lambda: ss.first_passage(CHAIN, [-1.0], target=~LEFT, avoid=LEFT, horizon=1.0, trajectories=8),
+        "start must lie outside avoid",
+    ),
+    "a loss that is not finite": (lambda: escape(chain=on(NAN_AT_START)), "start must have a finite loss"),
+    "a gradient that is not finite": (lambda: simulate(chain=on(KINK), start=[0.0]), "finite gradient"),
+    "horizon negative": (lambda: escape(horizon=-1.0), r"horizon must be a positive number.*got -1\.0"),
+    "horizon infinite": (lambda: escape(horizon=np.inf), "horizon must be a positive number"),
+    "horizon a word": (lambda: escape(horizon="long"), "horizon must be a positive number"),
+    "horizon below a step": (lambda: escape(horizon=1e-4), r"horizon must be at least one step dt = 0\.01"),
+    "no trajectories": (lambda: escape(trajectories=0), "trajectories must be a whole number of at least 1, got 0"),
+    "half a trajectory": (lambda: escape(trajectories=1.5), "trajectories must be a whole number"),
+    "neither how many nor which": (lambda: escape(trajectories=None), "give either trajectories"),
+    "precision and a number": (lambda: escape(rtol=0.1), "give either rtol or a number of trajectories"),
+    "rtol zero": (lambda: escape(rtol=0.0, trajectories=None), "rtol must be a finite number above 0"),
+    "level one": (lambda: escape(level=1.0), "level must lie strictly between 0 and 1"),
+    "unknown monitoring": (lambda: escape(monitoring="often"), "monitoring must be 'discrete' or 'continuous'"),
+    "a bridge over signs": (
+        lambda: escape(chain=ss.EulerMaruyama(WARM, 0.01, "rademacher"), monitoring="continuous"),
+        "monitoring='continuous' needs an EulerMaruyama chain with gaussian increments",
+    ),
+    "unknown method": (lambda: escape(method="magic"), "method must be 'direct', got 'magic'"),
+    "a chain that is none": (lambda: ss.escape(WARM, [-1.0], LEFT, 1.0, trajectories=8), "chain must be a chain"),
+    "a negative seed": (lambda: simulate(seed=-1), "seed must be a whole number from 0"),
+    "a seed that is no integer": (lambda: simulate(seed=0.5), "seed must be a whole number"),
+    "no steps": (lambda: simulate(steps=0), "steps must be a whole number of at least 1, got 0"),
+    "too many steps": (lambda: simulate(steps=2**32 + 1), r"steps must be at most 2\*\*32"),
+    "save_every that does not divide": (lambda: simulate(save_every=3), "save_every must divide steps = 4, got 3"),
+    "a negative id": (lambda: simulate(trajectories=None, trajectory_ids=[-1]), "trajectory_ids must lie from 0"),
+    "ids and a number": (lambda: simulate(trajectory_ids=[1]), "got both"),
+    "states of another shape": (
+        lambda: ss.integrate(CHAIN, jnp.zeros((3, 1)), 0, 2, 0, [0, 1]),
+        r"states must have shape \(2, 1\)",
+    ),
+    "times beyond the horizon": (lambda: escape().survival([2.0]), "times must lie from 0 to the horizon"),
+    "an unknown outcome": (lambda: escape().count("lost"), "outcome must be one of running, diverged, target, avoid"),
+}
+
+
+def raised(call) -> list[str]:
+    try:
+        call()
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+    return ["nothing", ""]
+
+
+if __name__ == "__main__":
+    json.dump({name: raised(call) for name, (call, _) in BAD.items()}, sys.stdout)

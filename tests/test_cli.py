@@ -1,0 +1,171 @@
+"""The shell command: what it prints, and that a mistake is one line and exit status 2."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from sde_sgd.cli import app
+
+STUDY = """
+kind = "escape"
+horizon = 1.0
+trajectories = 50
+[landscape]
+kind = "TwoWells"
+[noise]
+kind = "Isotropic"
+beta = 32.0
+[sweep]
+learning_rate = [0.04]
+batch_size = [8]
+[[start]]
+name = "sharp"
+point = "sharp_minimum"
+saddle = "saddle"
+"""
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def assert_one_line(result, *parts):
+    """Exit status 2, one line on stderr with every part in it, no traceback."""
+    assert result.exit_code == 2, (result.exit_code, result.output, result.exception)
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), result.stderr
+    assert "Traceback" not in result.output
+    for part in parts:
+        assert part in lines[0], lines[0]
+
+
+MISTAKES = {
+    "not_toml": ('kind = "escape"', "kind = escape", ["is not TOML"]),
+    "unknown_kind": ('kind = "escape"', 'kind = "escpe"', ["'escpe'", "did you mean 'escape'", "digits"]),
+    "no_kind": ('kind = "escape"', "", ["has no kind", "escape"]),
+    "unknown_key": ("horizon =", "horizn =", ["'horizn'", "did you mean 'horizon'"]),
+    "unknown_section": ("[sweep]", "[swep]", ["'swep'", "did you mean 'sweep'"]),
+    "unknown_nested_key": ("batch_size =", "batchsize =", ["in sweep", "'batchsize'", "did you mean 'batch_size'"]),
+    "unknown_start_key": ("point =", "pont =", ["'pont'", "did you mean 'point'"]),
+    "negative_horizon": ("horizon = 1.0", "horizon = -1.0", ["horizon", "greater than 0", "-1.0"]),
+    "nan_horizon": ("horizon = 1.0", "horizon = nan", ["horizon", "finite", "nan"]),
+    "text_horizon": ("horizon = 1.0", 'horizon = "long"', ["horizon", "number", "'long'"]),
+    "zero_trajectories": ("trajectories = 50", "trajectories = 0", ["trajectories", "0"]),
+    "half_trajectories": ("trajectories = 50", "trajectories = 50.5", ["trajectories", "integer", "50.5"]),
+    "no_amount": ("trajectories = 50", "", ["trajectories or rtol"]),
+    "both_amounts": ("trajectories = 50", "trajectories = 50\nrtol = 0.1", ["trajectories or rtol"]),
+    "zero_batch": ("batch_size = [8]", "batch_size = [0]", ["batch_size", "greater than 0", "0"]),
+    "no_rates": ("learning_rate = [0.04]", "learning_rate = []", ["learning_rate", "at least 1"]),
+    "repeated_rate": ("learning_rate = [0.04]", "learning_rate = [0.04, 0.04]", ["repeat", "0.04"]),
+    "zero_dt": ("horizon = 1.0", "horizon = 1.0\ndt = 0.0", ["dt", "greater than 0"]),
+    "dt_twice": ("horizon = 1.0", "horizon = 1.0\ndt = 0.1\nsubsteps = 2", ["dt or substeps"]),
+    "unknown_monitoring": ("horizon = 1.0", 'horizon = 1.0\nmonitoring = "cont"', ["'discrete'", "'cont'"]),
+    "level": ("horizon = 1.0", "horizon = 1.0\nlevel = 95", ["level", "less than 1", "95"]),
+    "negative_seed": ("horizon = 1.0", "horizon = 1.0\nseed = -1", ["seed", "-1"]),
+    "unknown_landscape": ('"TwoWells"', '"TwoWels"', ["kind of landscape", "'TwoWels'", "did you mean 'TwoWells'"]),
+    "unknown_parameter": ('"TwoWells"', '"TwoWells"\nbarier = 1.0', ["'barier'", "did you mean 'barrier'"]),
+    "bad_parameter": ('"TwoWells"', '"TwoWells"\nbarrier = -1.0', ["barrier", "above 0", "-1.0"]),
+    "unknown_noise": ('"Isotropic"', '"Isotropc"', ["kind of noise", "did you mean 'Isotropic'"]),
+    "noise_key": ("beta =", "bta =", ["'bta'", "did you mean 'beta'"]),
+    "negative_noise": ("beta = 32.0", "beta = -32.0", ["beta", "above 0", "-32.0"]),
+    "noise_misfit": (
+        'kind = "Isotropic"\nbeta = 32.0', 'kind = "Diagonal"\nvariances = [1.0, 2.0]', ["variances", "(1,)", "(2,)"]
+    ),
+    "unknown_point": ('"sharp_minimum"', '"sharp_minmum"', ["'sharp_minmum'", "did you mean 'sharp_minimum'"]),
+    "point_of_wrong_dim": ('"sharp_minimum"', "[0.0, 1.0]", ["1 numbers", "got 2"]),
+    "start_outside": ('saddle = "saddle"', 'region = {kind = "Ball", center = [9.0], radius = 1.0}', ["start"]),
+    "unknown_region": ('saddle = "saddle"', 'region = {kind = "Bal", radius = 1.0}', ["did you mean 'Ball'"]),
+    "unbounded": ('saddle = "saddle"', "", ["'sharp'", "region or a saddle"]),
+    "no_module": ('kind = "TwoWells"', 'function = "no_such_module:f"\ndim = 1', ["no_such_module"]),
+    "function_without_dim": ('kind = "TwoWells"', 'function = "math:sqrt"', ["dim is missing"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistake_in_a_study_file_is_one_line(case, tmp_path):
+    old, new, parts = MISTAKES[case]
+    assert old in STUDY
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY.replace(old, new, 1))
+    assert_one_line(call("run", path, "--out", tmp_path / "out"), *parts)
+    left = {entry.name for entry in tmp_path.iterdir()}
+    assert left == {"study.toml"}, left
+
+
+def test_unknown_packaged_study():
+    assert_one_line(call("run", "escap"), "'escap'", "did you mean 'escape'")
+
+
+def test_missing_study_file():
+    assert_one_line(call("run", "nowhere/study.toml"), "there is no study file")
+
+
+def test_folder_as_study_file(tmp_path):
+    assert_one_line(call("run", tmp_path), "resume")
+
+
+@pytest.mark.parametrize("command", ["status", "plot", "resume"])
+def test_folder_without_study(command, tmp_path):
+    (tmp_path / "precious.txt").write_text("mine")
+    assert_one_line(call(command, tmp_path), "holds no study")
+    assert_one_line(call(command, tmp_path / "absent"), "there is no folder")
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+def test_output_is_a_file(tmp_path):
+    (tmp_path / "study.toml").write_text(STUDY)
+    (tmp_path / "out").write_text("mine")
+    assert_one_line(call("run", tmp_path / "study.toml", "--out", tmp_path / "out"), "is a file")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_output_holds_other_files(tmp_path):
+    (tmp_path / "study.toml").write_text(STUDY)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "precious.txt").write_text("mine")
+    assert_one_line(call("run", tmp_path / "study.toml", "--out", out), "holds no study")
+    assert [path.name for path in out.iterdir()] == ["precious.txt"]
+
+
+def test_run_status_plot_resume(tmp_path):
+    (tmp_path / "study.toml").write_text(STUDY)
+    out = tmp_path / "out"
+    first = call("run", tmp_path / "study.toml", "--out", out)
+    assert first.exit_code == 0, (first.output, first.exception)
+    assert "device" in first.stdout and "P simulated" in first.stdout and "dataset.zarr" in first.stdout
+    assert "1 of 1 cells finished; complete" in call("status", out).stdout
+    (out / "survival.png").unlink()
+    assert call("plot", out).exit_code == 0 and (out / "survival.png").stat().st_size > 5000
+    assert "nothing was run" in call("resume", out).stdout
+
+    (tmp_path / "study.toml").write_text(STUDY.replace("horizon = 1.0", "horizon = 2.0"))
+    assert_one_line(call("run", tmp_path / "study.toml", "--out", out), "different study")
+
+
+def test_own_loss_from_a_file_beside_the_study(tmp_path):
+    (tmp_path / "my_own_loss.py").write_text("def loss(x):\n    return 0.1 * (x[0] ** 2 - 1) ** 2\n")
+    text = STUDY.replace('kind = "TwoWells"', 'function = "my_own_loss:loss"\ndim = 1')
+    text = text.replace('"sharp_minimum"', "[-1.0]").replace('"saddle"', "[0.0]")
+    (tmp_path / "study.toml").write_text(text)
+    result = call("run", tmp_path / "study.toml", "--out", tmp_path / "out")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "gives no [reference] grid" in result.stdout
+
+
+def test_list_names_the_packaged_studies():
+    assert {line.split()[0] for line in call("list").stdout.splitlines()} == {"digits", "escape"}
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; import sde_sgd.cli as cli\n"
+        "try:\n    cli.app(['--help'])\nexcept SystemExit as done:\n    assert not done.code\n"
+        "heavy = {'jax', 'numpy', 'scipy', 'xarray', 'zarr', 'matplotlib', 'pydantic', 'equinox'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "resume" in done.stdout

@@ -1,0 +1,224 @@
+"""Minima and saddles found numerically against published and prescribed ones, and every refusal."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sde_sgd.landscapes import (
+    CriticalPoint,
+    GaussianWells,
+    Landscape,
+    MullerBrown,
+    Quadratic,
+    Rastrigin,
+    StyblinskiTang,
+    ThreeHole,
+    TwoWells,
+    find_minima,
+    find_saddle,
+)
+
+# Müller and Brown's surface: location and loss of its minima, deepest first, and of its two saddles
+MULLER_BROWN_MINIMA = [
+    ([-0.558223634633, 1.441725841804], -146.699517209954),
+    ([0.623499404931, 0.028037758529], -108.166724116852),
+    ([-0.050010822998, 0.466694104870], -80.767818129659),
+]
+MULLER_BROWN_SADDLES = {
+    (0, 2): ([-0.822001558733, 0.624312802814], -40.664843508657),
+    (1, 2): ([0.212486582001, 0.292988325107], -72.248940112325),
+}
+
+
+@pytest.fixture(scope="module")
+def muller_brown_minima():
+    return find_minima(MullerBrown(), [[-0.5, 1.5], [0.6, 0.0], [0.0, 0.5], [-0.6, 1.3]])
+
+
+def _check(point, location, loss, index, atol=1e-9):
+    assert isinstance(point, CriticalPoint)
+    assert point.location.dtype == np.float64
+    np.testing.assert_allclose(point.location, location, atol=atol)
+    np.testing.assert_allclose(point.loss, loss, rtol=1e-12, atol=1e-10)
+    assert point.gradient_norm <= 1e-10 * max(1.0, abs(point.eigenvalues).max())
+    assert point.index == index
+    np.testing.assert_allclose(np.sort(np.linalg.eigvalsh(point.hessian)), point.eigenvalues, rtol=1e-12)
+    np.testing.assert_allclose(point.log_det, np.linalg.slogdet(point.hessian)[1], rtol=1e-10, atol=1e-12)
+
+
+def test_muller_brown_minima(muller_brown_minima):
+    """Three minima from four starts, two of which share one, sorted by loss."""
+    assert len(muller_brown_minima) == 3
+    for point, (location, loss) in zip(muller_brown_minima, MULLER_BROWN_MINIMA, strict=True):
+        _check(point, location, loss, index=0)
+
+
+@pytest.mark.parametrize("pair", [(0, 2), (1, 2), (0, 1)])
+def test_muller_brown_saddles(muller_brown_minima, pair):
+    """The pass of each neighbouring pair; from end to end, the higher of the two that lie on the path."""
+    saddle = find_saddle(MullerBrown(), *(muller_brown_minima[i] for i in pair))
+    _check(saddle, *MULLER_BROWN_SADDLES.get(pair, MULLER_BROWN_SADDLES[0, 2]), index=1)
+
+
+def test_scale_does_not_matter():
+    """The same surface a billion times lower and a million times higher has its critical points in place."""
+    for scale in (2.0**-30, 2.0**20):
+        landscape = MullerBrown(scale)
+        minima = find_minima(landscape, [[-0.5, 1.5], [0.0, 0.5]])
+        for point, (location, loss) in zip(minima, (MULLER_BROWN_MINIMA[0], MULLER_BROWN_MINIMA[2]), strict=True):
+            np.testing.assert_allclose(point.location, location, atol=1e-9)
+            np.testing.assert_allclose(point.loss, scale * loss, rtol=1e-12)
+        saddle = find_saddle(landscape, *minima)
+        np.testing.assert_allclose(saddle.location, MULLER_BROWN_SADDLES[0, 2][0], atol=1e-9)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_two_wells(dim):
+    with jax.enable_x64(True):
+        wells = TwoWells(25.0, 2.0, 1.5, 0.25, dim=dim, flat_transverse_curvature=3.0)
+        sharp, flat, pass_ = (np.asarray(x) for x in (wells.sharp_minimum, wells.flat_minimum, wells.saddle))
+    minima = find_minima(wells, [flat + 0.1, sharp - 0.05, flat - 0.2])
+    assert len(minima) == 2
+    _check(minima[0], sharp, 0.0, index=0)
+    _check(minima[1], flat, 0.25, index=0)
+    np.testing.assert_allclose(minima[0].eigenvalues, [25.0] * dim, rtol=1e-10)
+    np.testing.assert_allclose(minima[1].eigenvalues, [2.0] + [3.0] * (dim - 1), rtol=1e-10)
+    saddle = find_saddle(wells, *minima)
+    _check(saddle, pass_, 1.5, index=1)
+    np.testing.assert_allclose(saddle.eigenvalues[0], -50.0 / 27.0, rtol=1e-8)
+
+
+def test_float32_numbers_are_taken_as_they_are():
+    """A landscape built in float32 is the one whose float32 numbers it holds, to float64 precision."""
+    wells = TwoWells(depth_difference=0.3)
+    assert wells.separation.dtype == jnp.float32
+    minima = find_minima(wells, [wells.sharp_minimum, wells.flat_minimum])
+    assert minima[0].location[0] == pytest.approx(-np.float64(wells.separation) / 2, abs=1e-14)
+    assert minima[1].loss == pytest.approx(np.float64(np.float32(0.3)), abs=1e-15)
+
+
+def test_three_hole():
+    landscape = ThreeHole()
+    minima = find_minima(landscape, [[-1.0, 0.0], [1.0, 0.0], [0.0, 1.5]])
+    left, right = sorted(minima[:2], key=lambda point: point.location[0])
+    _check(left, [-1.0480549928, -0.0420936673], -3.994860601854, index=0)
+    _check(right, [1.0480549928, -0.0420936673], -3.994860601854, index=0)
+    _check(minima[2], [0.0, 1.5370819625], -2.172153622994, index=0)
+    _check(find_saddle(landscape, left, right), [0.0, -0.3158265503], -1.384586640399, index=1)
+    _check(find_saddle(landscape, right, minima[2]), [0.6172723078, 1.1027345172], -1.646687453475, index=1)
+
+
+def test_styblinski_tang():
+    """2^dim minima at the deep and shallow roots of 4x³ − 32x + 5, and a saddle at the third root."""
+    deep, top, shallow = np.sort(np.roots([4.0, 0.0, -32.0, 5.0]).real)
+    each = lambda x: (x**4 - 16 * x**2 + 5 * x) / 2  # noqa: E731
+    np.testing.assert_allclose([each(deep), each(shallow), each(top)], [-39.166166, -25.029446, 0.195616], atol=1e-6)
+    landscape = StyblinskiTang(3)
+    minima = find_minima(landscape, list(itertools.product([-3.0, 3.0], repeat=3)))
+    assert len(minima) == 8
+    _check(minima[0], [deep] * 3, 3 * each(deep), index=0)
+    _check(minima[-1], [shallow] * 3, 3 * each(shallow), index=0)
+    saddle = find_saddle(landscape, minima[0], np.array([shallow, deep, deep]))
+    _check(saddle, [top, deep, deep], each(top) + 2 * each(deep), index=1)
+
+
+def test_rastrigin():
+    landscape = Rastrigin(2, amplitude=1.0)
+    minima = find_minima(landscape, [[0.1, -0.1], [1.0, 0.0]])
+    _check(minima[0], [0.0, 0.0], 0.0, index=0)
+    np.testing.assert_allclose(minima[0].eigenvalues, 2 + 4 * np.pi**2, rtol=1e-12)
+    assert 0.9 < minima[1].location[0] < 1.0
+    saddle = find_saddle(landscape, *minima)
+    x = saddle.location[0]
+    assert abs(2 * x + 2 * np.pi * np.sin(2 * np.pi * x)) < 1e-8 and 0.4 < x < 0.6
+    assert saddle.index == 1
+
+
+def test_gaussian_wells():
+    """Wells far apart sit at their centers with depth / width²; the saddle of two equal ones halfway."""
+    lone = find_minima(GaussianWells([[1.0, 2.0]], depths=3.0, widths=0.5, confinement=0.0), [[1.1, 2.1]])
+    _check(lone[0], [1.0, 2.0], -3.0, index=0)
+    np.testing.assert_allclose(lone[0].eigenvalues, 12.0, rtol=1e-9)
+    pair = GaussianWells([[-1.0, 0.0], [1.0, 0.0]], depths=[2.0, 2.0], widths=[0.5, 0.5], confinement=0.1)
+    minima = find_minima(pair, pair.centers)
+    assert len(minima) == 2
+    _check(find_saddle(pair, *minima), [0.0, 0.0], -4 * np.exp(-2.0), index=1)
+
+
+def test_quadratic():
+    matrix = np.array([[2.0, 0.5], [0.5, 1.0]])
+    (point,) = find_minima(Quadratic(matrix, [1.0, -2.0]), np.array([[5.0, 5.0], [-3.0, 0.0]]))
+    _check(point, [1.0, -2.0], 0.0, index=0)
+    np.testing.assert_allclose(point.log_det, np.log(1.75), rtol=1e-12)
+
+
+def test_an_ill_conditioned_valley():
+    """Rosenbrock's valley from afar ends in its one minimum."""
+    valley = Landscape(lambda x: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2, 2)
+    (point,) = find_minima(valley, [[-1.2, 1.0], [50.0, -30.0]])
+    _check(point, [1.0, 1.0], 0.0, index=0)
+
+
+@pytest.mark.parametrize(
+    ("fn", "dim", "start", "message"),
+    [
+        (lambda x: -jnp.sum(x**2), 2, [1.0, 2.0], "descends without bound"),
+        (lambda x: x[0] + x[1] ** 2, 2, [1.0, 2.0], "descends without bound"),
+        (lambda x: x[0] ** 2 - x[1] ** 2, 2, [0.0, 0.0], "index 1"),
+        (lambda x: (x[0] ** 2 + x[1] ** 2 - 1) ** 2, 2, [1.0, 2.0], "flat direction"),
+        (lambda x: x[0] ** 4, 1, [1.0], "flat direction"),
+        (lambda x: 0.0 * x[0], 1, [1.0], "flat direction"),
+        (lambda x: jnp.exp(-x[0]), 1, [1.0], "flat direction"),
+        (lambda x: jnp.log(x[0]), 1, [-1.0], "not finite|loss is nan"),
+        (lambda x: jnp.log(x[0]), 1, [1.0], "not finite|without bound"),
+    ],
+)
+def test_what_is_not_a_minimum_is_named(fn, dim, start, message):
+    with pytest.raises(ValueError, match=rf"starts\[0\] = .*must lead down to a minimum, but .*({message})"):
+        find_minima(Landscape(fn, dim), [start])
+
+
+def test_the_start_at_fault_is_named():
+    with pytest.raises(ValueError, match=r"starts\[1\] = .*index 1"):
+        find_minima(Landscape(lambda x: (x[0] ** 2 - 1) ** 2, 1), [[0.9], [0.0]])
+
+
+@pytest.mark.parametrize("starts", [np.zeros((2, 3)), np.zeros((0, 2)), np.zeros((1, 1, 2)), [[0.0, np.nan]]])
+def test_bad_starts(starts):
+    with pytest.raises(ValueError, match="starts must be"):
+        find_minima(MullerBrown(), starts)
+
+
+def test_bad_merge():
+    with pytest.raises(ValueError, match="merge must be"):
+        find_minima(MullerBrown(), [[0.0, 0.5]], merge=-1.0)
+
+
+def test_bad_ends(muller_brown_minima):
+    first = muller_brown_minima[0]
+    with pytest.raises(ValueError, match="the same one at"):
+        find_saddle(MullerBrown(), first, first.location + 0.01)
+    with pytest.raises(ValueError, match=r"minimum_b must have shape \(2,\)"):
+        find_saddle(MullerBrown(), first, np.zeros(3))
+    with pytest.raises(ValueError, match="minimum_b must be finite"):
+        find_saddle(MullerBrown(), first, np.array([np.nan, 0.0]))
+    saddle = np.array(MULLER_BROWN_SADDLES[0, 2][0])
+    with pytest.raises(ValueError, match=r"minimum_a = .*index 1"):
+        find_saddle(MullerBrown(), saddle, first)
+
+
+def test_no_saddle_between_is_said():
+    """Two parabolas that meet in a kink have a pass that is not smooth: what was found instead is reported."""
+    kink = Landscape(lambda x: jnp.minimum((x[0] - 1) ** 2, (x[0] + 1) ** 2), 1)
+    with pytest.raises(ValueError, match=r"exactly one negative eigenvalue between .*found index 0 at .*gradient norm"):
+        find_saddle(kink, np.array([-1.0]), np.array([1.0]))
+
+
+def test_an_infinite_wall_is_said():
+    wall = Landscape(lambda x: (x[0] ** 2 - 1) ** 2 - jnp.log(x[0] ** 2 - 0.25), 1)
+    minima = find_minima(wall, [[-1.5], [1.5]])
+    with pytest.raises(ValueError, match="the loss must be finite between"):
+        find_saddle(wall, *minima)

@@ -1,0 +1,442 @@
+"""Theory against independent integration: every formula beside a quadrature or a closed form that shares no code."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from scipy import integrate, linalg, stats
+
+import sde_sgd as ss
+from sde_sgd import theory
+
+
+class Point:
+    def __init__(self, location):
+        self.location = location
+
+
+def quartic():
+    return ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
+
+
+def valley(stiffness=3.0):
+    return ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + stiffness * x[1] ** 2 / 2, dim=2)
+
+
+def quadratic(hessian):
+    hessian = jnp.asarray(hessian)
+    return ss.landscapes.Landscape(lambda x, h: x @ h @ x / 2, dim=int(hessian.shape[0]), parameters=hessian)
+
+
+def sgd(landscape, covariance, learning_rate=0.1, batch_size=10.0):
+    return ss.LangevinSGD(landscape, ss.noise.ConstantCovariance(covariance), learning_rate, batch_size)
+
+
+# Eyring–Kramers
+
+
+@pytest.mark.parametrize(
+    ("beta", "expected"),
+    [(2, 8.20718), (4, 60.6433), (6, 448.097), (8, 3311.01), (10, 24465.3), (12, 180775)],
+)
+def test_eyring_kramers_of_the_quartic(beta, expected):
+    landscape = quartic()
+    diffusion = ss.LangevinSGD.at_temperature(landscape, 1 / beta)
+    time = theory.eyring_kramers(diffusion, Point(jnp.array([-1.0])), [1e-5])
+    assert time == pytest.approx(expected, rel=3e-6)
+    assert theory.eyring_kramers(diffusion, [-1.0], [0.0], to="saddle") == pytest.approx(time / 2, rel=1e-9)
+    # broken twins: a temperature 5 % off, and the time to the saddle in place of the time to the well
+    assert time != pytest.approx(
+        theory.eyring_kramers(ss.LangevinSGD.at_temperature(landscape, 1.05 / beta), [-1.0], [0.0]), rel=0.05
+    )
+    assert time / 2 != pytest.approx(expected, rel=0.3)
+
+
+def passage_time(potential, diffusivity, start, end, wall):
+    """E τ from start to end with a reflecting wall, by nested quadrature of e^Φ e^−Φ / D with Φ = potential/D."""
+    grid = np.linspace(wall, end, 200_001)
+    phi = potential(grid) / diffusivity
+    inner = integrate.cumulative_simpson(np.exp(-phi), x=grid, initial=0) / diffusivity
+    keep = grid >= start
+    return integrate.simpson(np.exp(phi[keep]) * inner[keep], x=grid[keep])
+
+
+def test_anisotropic_reversible_noise_agrees_with_quadrature():
+    """Separable landscape, diagonal noise: the first coordinate is a one-dimensional diffusion by itself.
+
+    The relative error of Eyring–Kramers must fall in proportion to the noise: D = 1/24 has half the error of D = 1/12.
+    """
+    errors = []
+    for diffusivity in (1 / 12, 1 / 24):
+        covariance = np.diag([2 * diffusivity, 7.0]) * 100  # C = (γ/M) V with γ/M = 1/100
+        diffusion = sgd(valley(), covariance)
+        exact = passage_time(lambda x: (x**2 - 1) ** 2, diffusivity, -1.0, 1.0 - 1e-9, -2.5)
+        to_saddle = passage_time(lambda x: (x**2 - 1) ** 2, diffusivity, -1.0, 0.5, -2.5)
+        value = theory.eyring_kramers(diffusion, [-1.0, 0.0], [0.0, 0.0])
+        errors.append(to_saddle / value - 1)
+        assert exact / value == pytest.approx(1, abs=0.06)
+        # the noise of the other coordinate must not enter
+        other = sgd(valley(), np.diag([2 * diffusivity, 1.0]) * 100)
+        assert theory.eyring_kramers(other, [-1.0, 0.0], [0.0, 0.0]) == pytest.approx(value, rel=1e-6)
+    assert errors[1] == pytest.approx(errors[0] / 2, rel=0.25)
+    # broken twin: the temperature Tr(C)/(2 dim) in place of D⁻¹∇L
+    wrong = np.exp(1 / ((2 / 24 + 7.0) / 4) - 24)
+    assert abs(np.log(wrong)) > 10
+
+
+def test_anisotropic_noise_in_a_rotated_basis():
+    """The rotated problem has the same time as the separable one; the noise then has off-diagonal entries."""
+    angle = 0.7
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix = jnp.asarray(rotation.T)
+    base = valley()
+    rotated = ss.landscapes.Landscape(lambda x, q: base.fn(q @ x), dim=2, parameters=matrix)
+    covariance = np.diag([30.0, 200.0])
+    plain = theory.eyring_kramers(sgd(base, covariance), [-1.0, 0.0], [0.0, 0.0])
+    turned = sgd(rotated, rotation @ covariance @ rotation.T)
+    value = theory.eyring_kramers(turned, rotation @ [-1.0, 0.0], [0.0, 0.0])
+    assert value == pytest.approx(plain, rel=1e-5)
+    with pytest.raises(ValueError, match="reversible"):
+        theory.eyring_kramers(sgd(rotated, covariance), rotation @ [-1.0, 0.0], [0.0, 0.0])
+
+
+def test_eyring_kramers_refuses():
+    hot = ss.LangevinSGD.at_temperature(quartic(), 0.1)
+    with pytest.raises(ValueError, match="minimum must lie at a critical point"):
+        theory.eyring_kramers(hot, [-0.8], [0.0])
+    with pytest.raises(ValueError, match=r"minimum must be a minimum .* 1 negative"):
+        theory.eyring_kramers(hot, [0.0], [0.0])
+    with pytest.raises(ValueError, match=r"saddle must be a saddle .* 0 negative"):
+        theory.eyring_kramers(hot, [-1.0], [1.0])
+    with pytest.raises(ValueError, match="minimum must be a finite array of shape"):
+        theory.eyring_kramers(hot, [-1.0, 0.0], [0.0])
+    flat = ss.LangevinSGD.at_temperature(valley(0.0), 0.1)
+    with pytest.raises(ValueError, match="1 zero eigenvalues"):
+        theory.eyring_kramers(flat, [-1.0, 0.0], [0.0, 0.0])
+    coupled = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + (x[1] - x[0]) ** 2, dim=2)
+    with pytest.raises(ValueError, match="reversible"):
+        theory.eyring_kramers(sgd(coupled, np.diag([1.0, 2.0])), [-1.0, -1.0], [0.0, 0.0])
+    # isotropic noise is reversible on the same landscape, whatever model it is written in
+    theory.eyring_kramers(sgd(coupled, np.diag([2.0, 2.0])), [-1.0, -1.0], [0.0, 0.0])
+    with pytest.raises(ValueError, match="every direction"):
+        theory.eyring_kramers(sgd(valley(), np.diag([1.0, 0.0])), [-1.0, 0.0], [0.0, 0.0])
+    varying = ss.LangevinSGD(quartic(), ss.noise.FromFunction(lambda x: 1 + x**2), 0.1, 10)
+    with pytest.raises(ValueError, match="constant noise"):
+        theory.eyring_kramers(varying, [-1.0], [0.0])
+    schedule = ss.LangevinSGD(quartic(), ss.noise.Isotropic(1.0), optax.constant_schedule(0.1), 10)
+    with pytest.raises(ValueError, match="constant learning_rate"):
+        theory.eyring_kramers(schedule, [-1.0], [0.0])
+    with pytest.raises(ValueError, match="order 1"):
+        theory.eyring_kramers(ss.LangevinSGD(quartic(), ss.noise.Isotropic(1.0), 0.1, 10, order=2), [-1.0], [0.0])
+    ito = ss.diffusions.ItoDiffusion(lambda x, t: -x, lambda x, t: jnp.ones_like(x), dim=1)
+    with pytest.raises(ValueError, match="got ItoDiffusion"):
+        theory.eyring_kramers(ito, [-1.0], [0.0])
+
+
+def tilted():
+    return ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 * (1 + 0.3 * x[0] + 0.2 * x[0] ** 2), dim=1)
+
+
+def test_spectral_gap_agrees_with_a_generator_on_a_grid():
+    """Finite volumes on a grid, symmetric form; the gap is the second eigenvalue. The error is that of low
+    temperature."""
+    landscape, heat = tilted(), 0.05
+    points = np.linspace(-1.7, 1.7, 1500)
+    loss = (points**2 - 1) ** 2 * (1 + 0.3 * points + 0.2 * points**2)
+    spacing = points[1] - points[0]
+    middle = (points[1:] + points[:-1]) / 2
+    between = (middle**2 - 1) ** 2 * (1 + 0.3 * middle + 0.2 * middle**2)
+    right = heat / spacing**2 * np.exp((loss[:-1] - between) / heat)
+    left = heat / spacing**2 * np.exp((loss[1:] - between) / heat)
+    leave = np.append(right, 0) + np.insert(left, 0, 0)
+    gap = linalg.eigh_tridiagonal(leave, -np.sqrt(right * left), eigvals_only=True, select="i", select_range=(0, 1))[1]
+    grid = np.linspace(-0.5, 0.5, 100_001)
+    top = float(grid[np.argmax((grid**2 - 1) ** 2 * (1 + 0.3 * grid + 0.2 * grid**2))])
+    diffusion = ss.LangevinSGD.at_temperature(landscape, heat)
+    value = theory.spectral_gap(diffusion, [-1.0], [top], [1.0])
+    assert value == pytest.approx(gap, rel=0.06)
+    # broken twin: one way only
+    assert 1 / theory.eyring_kramers(diffusion, [1.0], [top]) != pytest.approx(gap, rel=0.06)
+
+
+# Gibbs weights
+
+
+def test_gibbs_weights_agree_with_quadrature():
+    heat = 0.01
+    diffusion = ss.LangevinSGD(tilted(), ss.noise.Isotropic(2.0), learning_rate=0.1, batch_size=10)
+    weights = theory.gibbs_weights(diffusion, [Point([-1.0]), [1.0]])
+    grid = np.linspace(-2, 2, 400_001)
+    density = np.exp(-((grid**2 - 1) ** 2) * (1 + 0.3 * grid + 0.2 * grid**2) / heat)
+    left = np.sum(density[grid < 0]) / np.sum(density)
+    assert weights == pytest.approx([left, 1 - left], abs=0.005)
+    assert np.sum(weights) == pytest.approx(1, abs=1e-15)
+    # broken twin: H in place of √det H
+    assert pytest.approx(left, abs=0.02) != 1.5 / (0.9 + 1.5)
+    # depth decides at low temperature, without overflow
+    tilt = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + 0.1 * x[0] + 1e4, dim=1)
+    near = [[-1.01226], [0.98724]]
+    cold = theory.gibbs_weights(ss.LangevinSGD.at_temperature(tilt, 1e-4), near)
+    assert cold == pytest.approx([1, 0], abs=1e-12)
+
+
+def test_gibbs_weights_refuse():
+    with pytest.raises(ValueError, match="Isotropic noise only"):
+        theory.gibbs_weights(sgd(valley(), np.diag([1.0, 2.0])), [[-1.0, 0.0]])
+    hot = ss.LangevinSGD.at_temperature(quartic(), 0.1)
+    with pytest.raises(ValueError, match="at least one"):
+        theory.gibbs_weights(hot, [])
+    with pytest.raises(ValueError, match=r"minima\[1\] must be a minimum"):
+        theory.gibbs_weights(hot, [[-1.0], [0.0]])
+
+
+# Weighted χ²
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 100, 2000])
+def test_equal_weights_are_chi_squared(n):
+    x = np.array([1e-3, 0.1, 0.5, 0.97, 1.0, 1.1, 1.5, 3.0, 20.0]) * n
+    value = theory.weighted_chi2_tail(np.full(n, 0.3), 0.3 * x)
+    exact = stats.chi2.sf(x, n)
+    np.testing.assert_allclose(value, exact, atol=1e-12)
+    deep = (x >= n) & (exact > 1e-290)
+    np.testing.assert_allclose(value[deep], exact[deep], rtol=1e-10)
+
+
+@pytest.mark.parametrize("pairs", [[1, 0.5, 0.1], [1, 1e-2, 1e-5], [1, 0.9, 0.5, 0.2]])
+def test_paired_weights_are_a_sum_of_exponentials(pairs):
+    x = np.array([0.01, 0.1, 1, 2, 3, 10, 100, 300])
+    exact = np.zeros_like(x)
+    for i, weight in enumerate(pairs):
+        others = np.array([w for j, w in enumerate(pairs) if j != i])
+        exact += np.exp(-x / (2 * weight)) * np.prod(weight / (weight - others))
+    value = theory.weighted_chi2_tail(np.repeat(pairs, 2), x)
+    np.testing.assert_allclose(value, exact, atol=1e-12, rtol=1e-11)
+    # broken twin: the largest weight 1 % off
+    twin = theory.weighted_chi2_tail(np.repeat([1.01 * pairs[0], *pairs[1:]], 2), x)
+    assert not np.allclose(twin[2:], exact[2:], rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 0.4, 0.03), (2.0, 1.99, 0.7), (1.0, 1e-3, 1e-3)])
+def test_three_weights_agree_with_convolution_quadrature(weights):
+    """Condition on the last two variables, by Gauss–Legendre quadrature over their normal densities."""
+    nodes, mass = np.polynomial.legendre.leggauss(300)
+    z = 4.5 * (nodes + 1)  # |Z| on (0, 9)
+    density = 4.5 * mass * 2 * stats.norm.pdf(z)
+    for x in (0.05, 0.7, 2.0, 8.0):
+        # P = P(w₂Z₂² + w₃Z₃² ≥ x) + P(w₁Z₁² ≥ the rest of x); substitute to keep the integrand smooth
+        top = np.minimum(9.0, np.sqrt(x / weights[1]))
+        y = top * (nodes + 1) / 2
+        inside = top / 2 * mass * 2 * stats.norm.pdf(y)
+        total = stats.chi2.sf(top**2, 1) if top < 9 else 0.0
+        for value, weight in zip(y, inside, strict=True):
+            rest = x - weights[1] * value**2
+            angle = np.pi / 4 * (nodes + 1)  # w₃Z₃² = rest·sin², so that √(rest − w₃Z₃²) is smooth
+            third = np.sqrt(rest / weights[2]) * np.sin(angle)
+            jacobian = np.sqrt(rest / weights[2]) * np.cos(angle) * np.pi / 4 * mass
+            hit = stats.chi2.sf(rest * np.cos(angle) ** 2 / weights[0], 1)
+            if np.sqrt(rest / weights[2]) < 9:
+                total += weight * (
+                    np.sum(jacobian * 2 * stats.norm.pdf(third) * hit) + stats.chi2.sf(rest / weights[2], 1)
+                )
+            else:
+                total += weight * np.sum(density * stats.chi2.sf((rest - weights[2] * z**2) / weights[0], 1))
+        assert theory.weighted_chi2_tail(weights, x) == pytest.approx(total, abs=1e-8)
+
+
+def test_weighted_chi2_edges():
+    assert theory.weighted_chi2_tail([1.0, 2.0], 0.0) == 1
+    assert theory.weighted_chi2_tail([0.0, 0.0], 1.0) == 0
+    assert theory.weighted_chi2_tail([1.0, 0.0], 4.0) == pytest.approx(stats.chi2.sf(4, 1), rel=1e-12)
+    assert theory.weighted_chi2_tail([1.0], np.inf) == 0
+    with pytest.raises(ValueError, match="at least 0"):
+        theory.weighted_chi2_tail([1.0, -0.1], 1.0)
+    with pytest.raises(ValueError, match="x must be a number"):
+        theory.weighted_chi2_tail([1.0], np.nan)
+
+
+# Covariance of the linearised diffusion
+
+
+def test_covariances_when_hessian_and_noise_do_not_commute():
+    rng = np.random.default_rng(5)
+    root = rng.normal(size=(4, 2))
+    noise = root @ root.T  # singular
+    turn = rng.normal(size=(4, 4))
+    hessian = turn @ turn.T + 0.1 * np.eye(4)
+    assert np.max(np.abs(hessian @ noise - noise @ hessian)) > 1
+    sigma = theory.stationary_covariance(hessian, noise)
+    np.testing.assert_allclose(hessian @ sigma + sigma @ hessian, noise, atol=1e-12)
+    np.testing.assert_allclose(sigma, linalg.solve_continuous_lyapunov(hessian, noise), atol=1e-11)
+    # broken twin: the commuting formula
+    assert not np.allclose(np.linalg.solve(2 * hessian, noise), sigma, rtol=0.05)
+    assert np.trace(hessian @ sigma) / 2 == pytest.approx(np.trace(noise) / 4, rel=1e-12)
+    for matrix in (hessian, hessian - 2 * np.eye(4), np.diag([1.0, -1.0, 0.0, 2.0])):
+        times = np.array([0.0, 0.3, 1.7])
+        values = theory.covariance_at(matrix, noise, times)
+        for t, value in zip(times, values, strict=True):
+            nodes, mass = np.polynomial.legendre.leggauss(80)
+            exact = np.zeros((4, 4))
+            for node, weight in zip(t / 2 * (nodes + 1), t / 2 * mass, strict=True):
+                decay = linalg.expm(-matrix * node)
+                exact += weight * decay @ noise @ decay
+            np.testing.assert_allclose(value, exact, rtol=1e-9, atol=1e-9 * np.max(np.abs(exact)))
+
+
+def test_covariances_refuse():
+    with pytest.raises(ValueError, match="hessian must be symmetric"):
+        theory.covariance_at([[1.0, 2.0], [0.0, 1.0]], np.eye(2), 1.0)
+    with pytest.raises(ValueError, match="positive semi-definite"):
+        theory.covariance_at(np.eye(2), np.diag([1.0, -1.0]), 1.0)
+    with pytest.raises(ValueError, match="positive definite wherever"):
+        theory.stationary_covariance(np.diag([1.0, 0.0]), np.eye(2))
+    np.testing.assert_allclose(
+        theory.stationary_covariance(np.diag([1.0, 0.0]), np.diag([1.0, 0.0])), np.diag([0.5, 0.0])
+    )
+    with pytest.raises(ValueError, match="times must be small enough"):
+        theory.covariance_at(-np.eye(2), np.eye(2), 1e3)
+    with pytest.raises(ValueError, match="at least 0"):
+        theory.covariance_at(np.eye(2), np.eye(2), [-1.0])
+
+
+# Outside the ball at time t
+
+
+def test_escape_probability_of_a_quadratic():
+    hessian, noise = np.diag([1.0, 4.0]), np.array([[1.0, 0.5], [0.5, 2.0]])
+    diffusion = sgd(quadratic(hessian), noise * 100)
+    times = np.array([0.0, 0.05, 0.5, 20.0])
+    value = theory.escape_probability(diffusion, Point([0.0, 0.0]), 1.0, times)
+    assert value.shape == (4,) and value[0] == 0
+    for t, p in zip(times[1:], value[1:], strict=True):
+        rates = np.add.outer(np.diag(hessian), np.diag(hessian))
+        sigma = noise * (1 - np.exp(-rates * t)) / rates
+        inverse, angle = np.linalg.inv(sigma), np.linspace(0, 2 * np.pi, 4001)[:-1]
+        direction = np.stack([np.cos(angle), np.sin(angle)])
+        form = np.einsum("ia,ij,ja->a", direction, inverse, direction)
+        # the radial integral of a normal density beyond 1 is exp(−form/2)/form
+        exact = np.mean(np.exp(-form / 2) / form) / np.sqrt(np.linalg.det(sigma))
+        assert p == pytest.approx(exact, rel=1e-5)
+    # broken twin: noise 5 % off
+    twin = theory.escape_probability(sgd(quadratic(hessian), noise * 105), [0.0, 0.0], 1.0, times)
+    assert np.all(np.abs(twin[1:] / value[1:] - 1) > 0.01)
+    assert isinstance(float(theory.escape_probability(diffusion, [0.0, 0.0], 1.0, 2.0)), float)
+
+
+def test_escape_probability_without_curvature_and_with_singular_noise():
+    """L = x⁴: at 0 the linearised diffusion is Brownian; along the silent direction nothing moves."""
+    landscape = ss.landscapes.Landscape(lambda x: jnp.sum(x**4), dim=2)
+    diffusion = sgd(landscape, np.diag([100.0, 0.0]))
+    value = theory.escape_probability(diffusion, [0.0, 0.0], 2.0, [1.0, 4.0])
+    np.testing.assert_allclose(value, stats.chi2.sf([4.0, 1.0], 1), rtol=1e-6)
+    with pytest.raises(ValueError, match="critical point"):
+        theory.escape_probability(diffusion, [1.0, 0.0], 2.0, [1.0])
+    with pytest.raises(ValueError, match="radius"):
+        theory.escape_probability(diffusion, [0.0, 0.0], -1.0, [1.0])
+
+
+# First exit of the linearised diffusion
+
+
+def line(curvature, noise):
+    landscape = ss.landscapes.Landscape(lambda x, h: h * x[0] ** 2 / 2, dim=1, parameters=curvature)
+    return ss.LangevinSGD.at_temperature(landscape, noise / 2)
+
+
+def test_exit_of_brownian_motion():
+    times = np.array([0.0, 0.01, 0.3, 2.0, 50.0])
+    flat = line(0.0, 1.0)
+    half = theory.exit_probability(flat, [0.0], (np.inf, 1.0), times)
+    exact = 2 * stats.norm.sf(1 / np.sqrt(np.maximum(times, 1e-300)))
+    np.testing.assert_allclose(half, exact, atol=1e-11)
+    both = theory.exit_probability(flat, [0.0], (1.0, 1.0), times)
+    odd = 2 * np.arange(200) + 1
+    decay = np.exp(-(odd**2) * np.pi**2 * times[2:, None] / 8)
+    survival = 4 / np.pi * np.sum((-1.0) ** np.arange(200) / odd * decay, axis=1)
+    np.testing.assert_allclose(both[2:], 1 - survival, atol=1e-11)
+    assert np.all(theory.exit_probability(flat, [0.0], (np.inf, np.inf), times) == 0)
+    # broken twin: outside at time t, half of it by the reflection principle
+    at_time = stats.norm.sf(1 / np.sqrt(times[2:]))
+    assert np.all(half[2:] - at_time > 0.03)
+
+
+@pytest.mark.parametrize(("level", "expected"), [(2, 10.42841), (3, 86.93162), (4, 2018.3924), (5, 140741.0005)])
+def test_mean_exit_of_ornstein_uhlenbeck(level, expected):
+    """∫ P(no exit by t) dt, Gauss–Laguerre, against the mean time of dx = −x dt + dW from 0 to level·σ∞."""
+    nodes, mass = np.polynomial.laguerre.laggauss(12)
+    value = theory.exit_probability(line(1.0, 1.0), [0.0], (np.inf, level / np.sqrt(2)), nodes * expected)
+    mean = expected * np.sum(mass * np.exp(nodes) * (1 - value))
+    assert mean == pytest.approx(expected, rel=2e-3)
+    twin = theory.exit_probability(line(1.0, 1.05), [0.0], (np.inf, level / np.sqrt(2)), nodes * expected)
+    assert expected * np.sum(mass * np.exp(nodes) * (1 - twin)) < 0.95 * expected
+
+
+@pytest.mark.parametrize("curvature", [1.5, -0.8])
+def test_exit_from_an_interval_agrees_with_a_matrix_exponential(curvature):
+    left, right, noise, n = 0.9, 1.3, 0.7, 100
+    times = np.array([0.1, 0.5, 2.0])
+    results = []
+    for cells in (n, 2 * n):  # Richardson extrapolation of a second-order scheme
+        grid = np.linspace(-left, right, 22 * cells // 20 + 1)
+        spacing = grid[1] - grid[0]
+        y = grid[1:-1]
+        middle = np.diag(np.full(y.size, -noise / spacing**2))
+        up = noise / (2 * spacing**2) - curvature * y / (2 * spacing)
+        down = noise / (2 * spacing**2) + curvature * y / (2 * spacing)
+        generator = middle + np.diag(up[:-1], 1) + np.diag(down[1:], -1)
+        start = int(np.argmin(np.abs(y)))
+        assert abs(y[start]) < 1e-12
+        values, vectors = np.linalg.eig(generator)
+        weights = np.linalg.solve(vectors, np.ones(y.size))
+        results.append([1 - np.real(vectors[start] @ (np.exp(values * t) * weights)) for t in times])
+    coarse, fine = np.array(results)
+    exact = (4 * fine - coarse) / 3
+    value = theory.exit_probability(line(curvature, noise), [0.0], (left, right), times)
+    np.testing.assert_allclose(value, exact, atol=2e-6)
+    # no shortcut: leaving to the right alone is less
+    assert np.all(theory.exit_probability(line(curvature, noise), [0.0], (np.inf, right), times) < value)
+
+
+def test_exit_rare_keeps_its_relative_accuracy():
+    """A barrier of 64 in Φ: the rate between consecutive times is steady and is one over the mean exit time, to 1e-8."""
+    b = 64.0
+    p = theory.exit_probability(line(1.0, 1.0), [0.0], (8.0, 8.0), [50.0, 100.0, 150.0])
+    first, second = np.diff(p) / 50
+    assert second == pytest.approx(first, rel=1e-8)
+    # mean exit time = ∫₀^8 2 e^{y²} ∫₀^y e^{−z²} dz dy by quadrature
+    mean = integrate.quad(
+        lambda y: 2 * np.exp(y**2 - b) * np.sqrt(np.pi) / 2 * float(stats.chi2.cdf(2 * y**2, 1)),
+        0,
+        8,
+        epsabs=0,
+    )[0]
+    assert first == pytest.approx(np.exp(-b) / mean, rel=1e-8)
+
+
+def test_exit_along_an_eigenvector():
+    diffusion = sgd(quadratic(np.diag([1.0, 4.0])), np.array([[1.0, 0.5], [0.5, 2.0]]) * 100)
+    value = theory.exit_probability(diffusion, [0.0, 0.0], (1.0, 2.0), [1.0, 3.0], direction=[0.0, 2.0])
+    np.testing.assert_allclose(value, theory.exit_probability(line(4.0, 2.0), [0.0], (1.0, 2.0), [1.0, 3.0]), rtol=1e-5)
+    with pytest.raises(ValueError, match="direction must be given"):
+        theory.exit_probability(diffusion, [0.0, 0.0], (1.0, 2.0), [1.0])
+    with pytest.raises(ValueError, match="eigenvector"):
+        theory.exit_probability(diffusion, [0.0, 0.0], (1.0, 2.0), [1.0], direction=[1.0, 1.0])
+    with pytest.raises(ValueError, match="distances"):
+        theory.exit_probability(diffusion, [0.0, 0.0], (0.0, 2.0), [1.0], direction=[0.0, 1.0])
+
+
+# Excess risk
+
+
+def test_excess_risk_is_the_stationary_mean_loss():
+    hessian = np.array([[2.0, 0.7], [0.7, 1.0]])
+    covariance = np.array([[3.0, -1.0], [-1.0, 2.0]])
+    diffusion = sgd(quadratic(hessian), covariance, learning_rate=0.2, batch_size=5.0)
+    value = theory.excess_risk(diffusion, [0.0, 0.0])
+    assert value == pytest.approx(0.2 * 5.0 / (4 * 5.0), rel=1e-6)
+    sigma = linalg.solve_continuous_lyapunov(hessian, covariance * 0.2 / 5)
+    assert value == pytest.approx(np.trace(hessian @ sigma) / 2, rel=1e-6)
+    # a temperature T gives T/2 for each direction
+    assert theory.excess_risk(line(3.0, 0.2), [0.0]) == pytest.approx(0.05, rel=1e-6)
+    with pytest.raises(ValueError, match="positive definite wherever"):
+        theory.excess_risk(ss.LangevinSGD.at_temperature(quartic(), 0.1), [0.0])

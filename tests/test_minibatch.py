@@ -68,9 +68,7 @@ def test_loss_and_gradient_are_means_over_examples():
         np.testing.assert_allclose(risk.loss(theta), direct.mean(), rtol=1e-13)
         np.testing.assert_allclose(risk.gradient(theta), example_gradients(risk, theta).mean(0), rtol=1e-12)
         weights = jnp.array([0.5, -1.0, 0.0, 2.0, 0.25])
-        np.testing.assert_allclose(
-            risk.weighted_loss(theta, weights), direct @ np.asarray(weights), rtol=1e-13
-        )
+        np.testing.assert_allclose(risk.weighted_loss(theta, weights), direct @ np.asarray(weights), rtol=1e-13)
         batch = jnp.array([4, 1, 4])
         np.testing.assert_allclose(risk.batch_loss(theta, batch), direct[[4, 1, 4]].mean(), rtol=1e-13)
 
@@ -110,9 +108,7 @@ def test_integer_labels_reach_the_loss_as_integers():
     np.testing.assert_allclose(risk.per_example_losses(risk.initial), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "examples", [1, 2, 3, 5, 256, 1797, 2**16 - 1, 2**16, 2**16 + 1, 10**6 + 3, 2**31 - 1]
-)
+@pytest.mark.parametrize("examples", [1, 2, 3, 5, 256, 1797, 2**16 - 1, 2**16, 2**16 + 1, 10**6 + 3, 2**31 - 1])
 def test_indices_are_the_exact_high_half_of_the_product(examples):
     generator = np.random.RandomState(1)
     words = {0, 1, 0xFFFF, 0x10000, 0x10001, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1}

@@ -398,7 +398,7 @@ def test_exit_from_an_interval_agrees_with_a_matrix_exponential(curvature):
 
 
 def test_exit_rare_keeps_its_relative_accuracy():
-    """A barrier of 64 in Φ: the rate between consecutive times is steady and is one over the mean exit time, to 1e-8."""
+    """Barrier of 64 in Φ: the rate between consecutive times is steady and is one over the mean exit time, to 1e-8."""
     b = 64.0
     p = theory.exit_probability(line(1.0, 1.0), [0.0], (8.0, 8.0), [50.0, 100.0, 150.0])
     first, second = np.diff(p) / 50

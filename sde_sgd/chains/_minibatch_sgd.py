@@ -37,9 +37,7 @@ class MinibatchSGD(AbstractChain):
         else:
             traced = isinstance(learning_rate, jax.core.Tracer | jax.ShapeDtypeStruct)
             if not traced and (concrete(learning_rate) is None or jnp.ndim(learning_rate) != 0):
-                raise ValueError(
-                    f"learning_rate must be a single number above 0 or a schedule, got {learning_rate!r}"
-                )
+                raise ValueError(f"learning_rate must be a single number above 0 or a schedule, got {learning_rate!r}")
             positive("learning_rate", learning_rate)
             learning_rate = float(learning_rate) if isinstance(learning_rate, int) else learning_rate
         positive_integer("batch_size", batch_size)

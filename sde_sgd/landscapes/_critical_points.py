@@ -106,7 +106,7 @@ def find_saddle(landscape: AbstractLandscape, minimum_a: Any, minimum_b: Any) ->
                 raise ValueError(f"{name} must have shape ({landscape.dim},), got shape {np.shape(start)}")
             start = _points(name, start, landscape.dim)[0]
             ends.append(_descend(surface, start, f"{name} = {_show(start)}"))
-        if _same(*ends, 1e-5):
+        if _same(ends[0], ends[1], 1e-5):
             raise ValueError(
                 f"minimum_a and minimum_b must be two minima, got the same one at {_show(ends[0].location)}"
             )
@@ -246,9 +246,10 @@ def _string_saddle(surface: _Surface, first: CriticalPoint, last: CriticalPoint)
     found, reason = None, "the string never came to rest"
     for block in range(_STRING_BLOCKS):
         spacing = float(np.sum(np.linalg.norm(np.diff(path, axis=0), axis=1))) / (_IMAGES - 1)
-        stiffest = max(np.linalg.norm(surface.hessian(image), 2) for image in path[:: 1 if block % 8 == 0 else 4])
-        if not np.isfinite(stiffest):
-            raise ValueError(f"the loss must be finite {between}, but its Hessian is not")
+        hessians = [surface.hessian(image) for image in path[:: 1 if block % 8 == 0 else 4]]
+        if not all(np.all(np.isfinite(values)) for values in (*hessians, *surface.values(path))):
+            raise ValueError(f"the loss must be finite {between}, but on the way it or a derivative of it is not")
+        stiffest = max(float(np.linalg.norm(hessian, 2)) for hessian in hessians)
         relaxed = _relax(surface, path, 0.5 / max(stiffest, 1e-300), spacing / 4)
         if not np.all(np.isfinite(relaxed)):
             raise ValueError(f"the loss must be finite {between}, but its gradient is not")
@@ -258,6 +259,8 @@ def _string_saddle(surface: _Surface, first: CriticalPoint, last: CriticalPoint)
         if not resting and (moved > 0.1 * spacing or block % 4) and block < _STRING_BLOCKS - 1:
             continue
         losses, _ = surface.values(path)
+        if not np.all(np.isfinite(losses)):
+            raise ValueError(f"the loss must be finite {between}, but at an image of the path it is not")
         peak = path[1 + int(np.argmax(losses[1:-1]))]
         found, converged = _climb(surface, peak, spacing)
         strayed = float(np.linalg.norm(found.location - peak))

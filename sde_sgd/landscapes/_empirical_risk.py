@@ -34,9 +34,7 @@ class EmpiricalRisk(AbstractLandscape):
 
     def __init__(self, model: Any, per_example_loss: Callable[..., Any], inputs: Any, targets: Any):
         if not callable(per_example_loss):
-            raise ValueError(
-                f"per_example_loss must be a function of (model, x, y), got {per_example_loss!r}"
-            )
+            raise ValueError(f"per_example_loss must be a function of (model, x, y), got {per_example_loss!r}")
         self.model = model
         self.per_example_loss = per_example_loss
         self.inputs = _data("inputs", inputs)
@@ -51,9 +49,7 @@ class EmpiricalRisk(AbstractLandscape):
             raise ValueError("model must have real parameters, got a complex array among them")
         self.dim = sum(math.prod(leaf.shape) for leaf in leaves)
         if self.dim == 0:
-            raise ValueError(
-                f"model must hold at least one array of floating-point parameters, got {model!r}"
-            )
+            raise ValueError(f"model must hold at least one array of floating-point parameters, got {model!r}")
         self._check_loss()
 
     @property
@@ -73,8 +69,7 @@ class EmpiricalRisk(AbstractLandscape):
         leaves, structure = jax.tree_util.tree_flatten(parameters)
         ends = np.cumsum([math.prod(leaf.shape) for leaf in leaves])
         pieces = [
-            theta[end - math.prod(leaf.shape) : end].reshape(leaf.shape)
-            for leaf, end in zip(leaves, ends, strict=True)
+            theta[end - math.prod(leaf.shape) : end].reshape(leaf.shape) for leaf, end in zip(leaves, ends, strict=True)
         ]
         return eqx.combine(jax.tree_util.tree_unflatten(structure, pieces), rest)
 
@@ -111,9 +106,7 @@ class EmpiricalRisk(AbstractLandscape):
                 jax.ShapeDtypeStruct(self.targets.shape[1:], _cast(self.targets, point.dtype).dtype),
             )
         except Exception as error:
-            raise ValueError(
-                f"per_example_loss must accept (model, x, y) of one example, got: {error}"
-            ) from error
+            raise ValueError(f"per_example_loss must accept (model, x, y) of one example, got: {error}") from error
         dtype = getattr(out, "dtype", None)
         if getattr(out, "shape", None) != () or not jnp.issubdtype(dtype, jnp.floating):
             raise ValueError(f"per_example_loss must return a real scalar for one example, got {out}")

@@ -119,7 +119,7 @@ class StyblinskiTang(AbstractLandscape):
     """L(θ) = ½ Σ (θ_i⁴ − 16 θ_i² + 5 θ_i): 2^dim minima, each component in its deep or its shallow well.
 
     Per component: minima at −2.903534 (loss −39.166166) and 2.746803 (loss −25.029446), maximum at 0.156731
-    (loss 0.195616). A point with each component at one of these is critical, its loss is the sum, and its index
+    (loss 0.195612). A point with each component at one of these is critical, its loss is the sum, and its index
     is the number of components at the maximum.
 
     dim: number of components of θ.

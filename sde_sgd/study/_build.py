@@ -18,13 +18,15 @@ from ._spec import EscapeStudy, LandscapeSpec, Part, StartSpec
 
 
 class Start(NamedTuple):
-    """A minimum to start in, the saddle that bounds its well if one is given, and the set to leave."""
+    """A minimum to start in, the saddle that bounds its well if one is given, and the set to leave.
+
+    normal, offset: of a region that is a HalfSpace; None and NaN for any other.
+    """
 
     name: str
     point: np.ndarray
     saddle: np.ndarray | None
     region: AbstractRegion
-    region_is_half_space: bool
     normal: np.ndarray | None
     offset: float
 
@@ -32,9 +34,7 @@ class Start(NamedTuple):
 def kinds(module: Any, base: type, without: tuple[str, ...] = ()) -> dict[str, type]:
     """The final classes of `base` that `module` offers by name."""
     found = {name: value for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, base)}
-    return {
-        name: value for name, value in found.items() if not name.startswith("Abstract") and name not in without
-    }
+    return {name: value for name, value in found.items() if not name.startswith("Abstract") and name not in without}
 
 
 def make(where: str, kind: str, parameters: dict[str, Any], allowed: dict[str, type]) -> Any:
@@ -95,10 +95,9 @@ def start(spec: StartSpec, surface: AbstractLandscape) -> Start:
         if spec.region.kind == "Sublevel":
             parameters = {"landscape": surface} | parameters
         region = make(where, spec.region.kind, parameters, allowed)
-    half_space = isinstance(region, regions.HalfSpace)
     normal = np.asarray(region.normal, np.float64) if isinstance(region, regions.HalfSpace) else None
     offset = float(region.offset) if isinstance(region, regions.HalfSpace) else np.nan
-    return Start(spec.name, point, saddle, region, half_space, normal, offset)
+    return Start(spec.name, point, saddle, region, normal, offset)
 
 
 def code_of(study: Any, folder: Path) -> str:

@@ -120,7 +120,7 @@ def _compare(study: EscapeStudy, surface, noise, start_name: str, ratio: float) 
             return np.asarray(np.nan)
 
     def linearised():
-        if not start.region_is_half_space:
+        if start.normal is None:
             raise ValueError("the linearised exit is computed for a HalfSpace")
         length = np.linalg.norm(start.normal)
         distance = float((start.offset - start.normal @ start.point) / length)

@@ -1,10 +1,10 @@
 """A study's folder on disk: nothing in it is ever half-written, and another study's folder is left alone.
 
-    DIR/study.toml     the study file as it was given
-    DIR/study.json     its name, its fingerprint, where it came from
-    DIR/cells/*.npz    one file for every finished cell, the truth that all else is made of
-    DIR/dataset.zarr   all finished cells as one xarray dataset
-    DIR/report.txt, DIR/*.png
+DIR/study.toml     the study file as it was given
+DIR/study.json     its name, its fingerprint, where it came from
+DIR/cells/*.npz    one file for every finished cell, the truth that all else is made of
+DIR/dataset.zarr   all finished cells as one xarray dataset
+DIR/report.txt, DIR/*.png
 """
 
 import contextlib
@@ -103,7 +103,8 @@ class Store:
     def save_cell(self, key: str, values: dict[str, Any]) -> None:
         """Write one finished cell: scalars and arrays by name. It is there whole or not at all."""
         with self._replacing(self.folder / "cells" / f"{key}.npz") as temporary, open(temporary, "wb") as file:
-            np.savez(file, **{name: np.asarray(value) for name, value in values.items()})
+            arrays: dict[str, Any] = {name: np.asarray(value) for name, value in values.items()}
+            np.savez(file, **arrays)
 
     def load_cell(self, key: str) -> dict[str, np.ndarray]:
         with np.load(self.folder / "cells" / f"{key}.npz", allow_pickle=False) as data:

@@ -34,7 +34,7 @@ class Estimate(eqx.Module):
 
     def contains(self, truth: Any) -> np.ndarray:
         """Whether the interval holds `truth`, elementwise."""
-        return (self.low <= truth) & (truth <= self.high)
+        return np.asarray((self.low <= truth) & (truth <= self.high))
 
     def __str__(self) -> str:
         if self.value.ndim:

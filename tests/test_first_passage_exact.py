@@ -1,8 +1,7 @@
 """First passages against exact values: of the diffusion, and of the discrete chain."""
 
-import functools
-
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -36,15 +35,25 @@ def standard_error(fp):
 
 def scaled_noise(chain, factor):
     """The broken twin whose noise amplitude is off by `factor`."""
-    return eqx.tree_at(
-        lambda c: c.diffusion.temperature, chain, replace_fn=lambda temperature: temperature * factor**2
-    )
+    return eqx.tree_at(lambda c: c.diffusion.temperature, chain, replace_fn=lambda temperature: temperature * factor**2)
 
 
-@functools.cache
-def brownian(dim, scale, dt):
-    diffusion = ss.diffusions.ItoDiffusion(lambda x, t: 0 * x, lambda x, t: scale * jnp.ones(dim), dim)
+def no_drift(x, t):
+    return 0 * x
+
+
+def constant(factor, x, t):
+    return factor
+
+
+def driftless(factor, dt):
+    """dX = B dW; B is a leaf, so that another B is not another program."""
+    diffusion = ss.diffusions.ItoDiffusion(no_drift, jax.tree_util.Partial(constant, factor), factor.shape[0])
     return ss.EulerMaruyama(diffusion, dt)
+
+
+def brownian(dim, scale, dt):
+    return driftless(jnp.full(dim, scale, jnp.float32), dt)
 
 
 INTERVAL = ss.regions.HalfSpace(np.array([1.0]), 1.0) & ss.regions.HalfSpace(np.array([-1.0]), 1.0)
@@ -76,14 +85,14 @@ def test_brownian_motion_leaves_an_interval_and_a_ball(region, start, dt):
         assert not agrees(twin[0], exact, twin[1], dt)
 
 
-@pytest.mark.parametrize(("sigmas", "exact"), [(2.0, 10.42841), (3.0, 86.93162)])
-def test_ornstein_uhlenbeck_reaches_a_level(sigmas, exact):
+@pytest.mark.parametrize(("sigmas", "exact", "n"), [(2.0, 10.42841, 16_384), (3.0, 86.93162, 4096)])
+def test_ornstein_uhlenbeck_reaches_a_level(sigmas, exact, n):
     """Mean time from 0 to `sigmas` stationary deviations. False-fail rate 6.3e-5.
 
     Bias bound: Euler–Maruyama samples another Ornstein–Uhlenbeck process exactly; 1.5 times the change of E τ that
     this makes, and half a step. Twins (false-pass rate below 1e-4): exit of the chain, noise 5 % off.
     """
-    dt, n, level = 0.01, 4096, sigmas / np.sqrt(2)
+    dt, level = 0.01, sigmas / np.sqrt(2)
     rate = -np.log1p(-dt) / dt
     variance = 2 * rate / (2 - dt)
     true, other = (
@@ -130,8 +139,14 @@ def double_well_time(beta, target, dt=0.0, noise=1.0):
 
 @pytest.mark.parametrize(
     ("beta", "target", "dt", "n"),
-    [(2.0, 0.0, 0.005, 4096), (2.0, 0.5, 0.005, 4096), (4.0, 0.0, 0.005, 4096), (4.0, 0.5, 0.01, 1024)]
-    + [(6.0, 0.0, 0.01, 1024), (6.0, 0.5, 0.01, 1024)],
+    [
+        (2.0, 0.0, 0.005, 4096),
+        (2.0, 0.5, 0.005, 4096),
+        (4.0, 0.0, 0.005, 4096),
+        (4.0, 0.5, 0.01, 1024),
+        (6.0, 0.0, 0.01, 1024),
+        (6.0, 0.5, 0.01, 1024),
+    ],
 )
 def test_double_well_mean_passage(beta, target, dt, n):
     """Mean time from −1 to 0 and to 0.5, without and with the barrier passed. False-fail rate 6.3e-5.
@@ -168,36 +183,42 @@ def test_the_reflection_of_the_tabulated_times_does_not_matter():
 
 
 def test_the_chains_own_exit_over_the_saddle_is_late():
-    """The twin with the wrong exit: at β = 2 the bias of watching the grid only is about 11 % of the mean.
+    """The twin with the wrong exit: at β = 2 the bias of watching the grid only is about 12 % of the mean.
 
-    False-pass rate below 1e-3.
+    False-pass rate below 1e-4.
     """
     exact, dt = DOUBLE_WELL_TIMES[2.0, 0.0], 0.01
     bias = 1.5 * abs(double_well_time(2.0, 0.0, dt) - exact) + dt / 2
     chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(DOUBLE_WELL, 0.5), dt)
-    value, error = passage_of(chain, 0.0, 4096, "discrete")
+    value, error = passage_of(chain, 0.0, 16_384, "discrete")
     shift = double_well_time(2.0, 0.5826 * np.sqrt(dt), dt) - exact
-    assert false_pass(shift, error, bias) < 1e-3
+    assert false_pass(shift - bias, error, bias) < 1e-4
     assert not agrees(value, exact, error, bias)
 
 
 def hitting(log_level, log_drift, scale, horizon):
     """P(max of log_drift·t + scale·W_t over [0, horizon] ≥ log_level): reflection principle and Girsanov."""
     root = scale * np.sqrt(horizon)
-    return norm.cdf((log_drift * horizon - log_level) / root) + np.exp(
-        2 * log_drift * log_level / scale**2
-    ) * norm.cdf((-log_level - log_drift * horizon) / root)
+    return norm.cdf((log_drift * horizon - log_level) / root) + np.exp(2 * log_drift * log_level / scale**2) * norm.cdf(
+        (-log_level - log_drift * horizon) / root
+    )
+
+
+def proportional(factor, x, t):
+    return factor * x
 
 
 def geometric(mu, nu, dt):
-    return ss.EulerMaruyama(ss.diffusions.ItoDiffusion(lambda x, t: mu * x, lambda x, t: nu * x, 1), dt)
+    coefficients = (jax.tree_util.Partial(proportional, jnp.float32(value)) for value in (mu, nu))
+    return ss.EulerMaruyama(ss.diffusions.ItoDiffusion(*coefficients, 1), dt)
 
 
 def test_multiplicative_noise_reaches_a_level():
     """dX = μX dt + νX dW from 1 reaches 1.5 before t = 1: exact in log X. False-fail rate 6.3e-5.
 
     Bias bound dt = 0.005, of the order O(dt) that the method has.
-    Twins (false-pass rate below 1e-4): exit of the chain, noise 5 % off, and the equation in the sense of Stratonovich.
+    Twins (false-pass rate below 1e-4): exit of the chain, the equation in the sense of Stratonovich, and noise 20 % off
+    (at 5 % this probability hardly moves).
     """
     mu, nu, dt, n = 0.1, 0.8, 0.005, 65_536
     level = np.log(1.5)
@@ -214,22 +235,19 @@ def test_multiplicative_noise_reaches_a_level():
     assert agrees(measure(mu, nu), exact, error, dt)
     twins = (
         (measure(mu, nu, "discrete"), hitting(level + 0.5826 * nu * np.sqrt(dt), mu - nu**2 / 2, nu, 1.0)),
-        (measure(mu, 1.05 * nu), hitting(level, mu - (1.05 * nu) ** 2 / 2, 1.05 * nu, 1.0)),
         (measure(mu + nu**2 / 2, nu), hitting(level, mu, nu, 1.0)),
+        (measure(mu, 0.8 * nu), hitting(level, mu - (0.8 * nu) ** 2 / 2, 0.8 * nu, 1.0)),
     )
     for value, expected in twins:
-        if false_pass(abs(expected - exact) - dt, error, dt) < 1e-4:
-            assert not agrees(value, exact, error, dt)
-    assert not agrees(twins[0][0], exact, error, dt) and not agrees(twins[2][0], exact, error, dt)
+        assert false_pass(expected - exact, error, dt) < 1e-4
+        assert not agrees(value, exact, error, dt)
 
 
 FACTOR = np.array([[1.0, 0.0], [0.6, 0.4]])
 
 
-@functools.cache
 def anisotropic(scale=1.0):
-    factor = jnp.asarray(scale * FACTOR, jnp.float32)
-    return ss.EulerMaruyama(ss.diffusions.ItoDiffusion(lambda x, t: 0 * x, lambda x, t: factor, 2), 0.002)
+    return driftless(jnp.asarray(scale * FACTOR, jnp.float32), 0.002)
 
 
 def test_anisotropic_noise_leaves_a_half_plane():

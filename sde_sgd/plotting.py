@@ -83,7 +83,7 @@ def phase_diagram(dataset: xr.Dataset) -> Figure:
     for panel, start in zip(panels, starts, strict=True):
         values = dataset["probability"].sel(start=start).values
         panel.set_facecolor("#d5d5d5")
-        colors = np.where(values == 0, norm.vmin, values).T
+        colors = np.where(values == 0, norm.vmin or 0.0, values).T
         mesh = panel.pcolormesh(_edges(rates), _edges(batches), colors, norm=norm, cmap=_SEQUENCE, rasterized=True)
         panel.set_xscale("log")
         panel.set_yscale("log")
@@ -129,8 +129,8 @@ def digits_figure(dataset: xr.Dataset) -> Figure:
             known = np.isfinite(value)
             # side by side, so that one does not hide the other
             ratio = data.ratio.values[known] * shift
-            below = np.maximum(value - low, 0)[known]
-            above = np.maximum(high - value, 0)[known]
+            below = np.maximum(value[known] - low[known], 0)
+            above = np.maximum(high[known] - value[known], 0)
             open_end = ~np.isfinite(above)
             panel.errorbar(
                 ratio,

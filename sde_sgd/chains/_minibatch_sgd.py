@@ -29,7 +29,7 @@ class MinibatchSGD(AbstractChain):
     learning_rate: Float[Array, ""] | float | Callable[[Any], Any]
     batch_size: int = eqx.field(static=True)
 
-    def __init__(self, risk: EmpiricalRisk, learning_rate: Any, batch_size: int):
+    def __init__(self, risk: Any, learning_rate: Any, batch_size: Any):
         if not isinstance(risk, EmpiricalRisk):
             raise ValueError(f"risk must be an EmpiricalRisk, which has examples to draw, got {risk!r}")
         if callable(learning_rate):

@@ -32,7 +32,7 @@ class EmpiricalRisk(AbstractLandscape):
     targets: Array
     dim: int = eqx.field(static=True)
 
-    def __init__(self, model: Any, per_example_loss: Callable[..., Any], inputs: Any, targets: Any):
+    def __init__(self, model: Any, per_example_loss: Any, inputs: Any, targets: Any):
         if not callable(per_example_loss):
             raise ValueError(f"per_example_loss must be a function of (model, x, y), got {per_example_loss!r}")
         self.model = model

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from .diffusions import LangevinSGD as LangevinSGD
     from .engine import integrate as integrate
     from .engine import simulate as simulate
+    from .landscapes import EmpiricalRisk as EmpiricalRisk
     from .passage import FirstPassage as FirstPassage
     from .passage import escape as escape
     from .passage import first_passage as first_passage
-    from .landscapes import EmpiricalRisk as EmpiricalRisk
     from .statistics import Estimate as Estimate
 
 __version__ = "0.1.0"

@@ -3,7 +3,9 @@
 import math
 from typing import Any
 
+import jax
 import numpy as np
+from jax.core import Tracer
 
 
 def positive(name: str, value: Any) -> None:
@@ -30,11 +32,14 @@ def fraction(name: str, value: Any) -> None:
         raise ValueError(f"{name} must lie strictly between 0 and 1, got {value!r}")
 
 
+def is_traced(value: Any) -> bool:
+    """Whether JAX is tracing `value`: its entries are not known while the program is built."""
+    return isinstance(value, Tracer | jax.ShapeDtypeStruct)
+
+
 def concrete(value: Any) -> np.ndarray | None:
     """`value` as a NumPy array, or None where it is traced by JAX or not an array at all."""
-    import jax
-
-    if isinstance(value, jax.core.Tracer | jax.ShapeDtypeStruct):
+    if is_traced(value):
         return None
     try:
         array = np.asarray(value)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, UInt32
 
-from .._errors import concrete, positive, positive_integer
+from .._errors import concrete, is_traced, positive, positive_integer
 from ..landscapes._empirical_risk import EmpiricalRisk
 from ._base import AbstractChain, NoiseKind
 
@@ -35,7 +35,7 @@ class MinibatchSGD(AbstractChain):
         if callable(learning_rate):
             positive("learning_rate at iteration 0", learning_rate(0))
         else:
-            traced = isinstance(learning_rate, jax.core.Tracer | jax.ShapeDtypeStruct)
+            traced = is_traced(learning_rate)
             if not traced and (concrete(learning_rate) is None or jnp.ndim(learning_rate) != 0):
                 raise ValueError(f"learning_rate must be a single number above 0 or a schedule, got {learning_rate!r}")
             positive("learning_rate", learning_rate)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import concrete, positive
+from .._errors import concrete, is_traced, positive
 from ..landscapes import AbstractLandscape
 from ..noise import AbstractNoise, Isotropic
 from ._base import AbstractDiffusion
@@ -26,14 +26,14 @@ class LangevinSGD(AbstractDiffusion):
     """dΘ = −u ∇L(Θ) dt + u √(γ/M) σ(Θ) dW (Itô), the diffusion limit of SGD.
 
     One iteration of SGD lasts a time γ, so t = γ·(iterations). With a constant learning rate u = 1. With a schedule
-    γ_k, γ is the reference γ_0 (`time_unit`) and u = γ_k/γ_0 at k = t/γ_0 (Li, Tai and E 2017, eq. 10): an
+    γ_k, γ is the reference γ_0 (`time_unit`) and u = γ_k/γ_0 at k = t/γ_0 (Li, Tai and E 2017, arXiv 1511.06251): an
     Euler–Maruyama step of dt = γ_0 is then one SGD iteration with learning rate γ_k and Gaussian noise.
 
     landscape: the loss.
     noise: the covariance of one example's gradient; must fit the landscape.
     learning_rate: γ > 0, or an optax schedule of the iteration count with a positive value at 0.
     batch_size: M > 0 (any real number: only γ/M enters), or a schedule.
-    order: 1, or 2 for the modified drift −∇(L + (γ/4)‖∇L‖²) (Li, Tai and E 2017, theorem 1). Order 2 improves
+    order: 1, or 2 for the modified drift −∇(L + (γ/4)‖∇L‖²) (Li, Tai and E 2017, arXiv 1511.06251). Order 2 improves
         finite-time means; it does not improve the stationary variance.
     """
 
@@ -54,7 +54,7 @@ class LangevinSGD(AbstractDiffusion):
             if callable(value):
                 positive(f"{name} at iteration 0", value(0))
             else:
-                if concrete(value) is None and not isinstance(value, jax.core.Tracer | jax.ShapeDtypeStruct):
+                if concrete(value) is None and not is_traced(value):
                     raise ValueError(f"{name} must be a number above 0 or a schedule, got {value!r}")
                 positive(name, value)
         if self.order not in (1, 2):

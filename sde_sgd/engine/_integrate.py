@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt32
 
-from .._errors import positive_integer
+from .._errors import is_traced, positive_integer
 from ..chains import AbstractChain
 from ._noise import STEPS_PER_HASH, Key, group_noise, noise_of_step, seed_key
 
@@ -118,7 +118,7 @@ def integrate(
 
 def as_ids(trajectory_ids) -> UInt32[Array, " n"]:
     """Trajectory ids as unsigned 32-bit words; ValueError where one does not fit."""
-    if isinstance(trajectory_ids, jax.core.Tracer):
+    if is_traced(trajectory_ids):
         return trajectory_ids.astype(jnp.uint32)
     array = np.asarray(trajectory_ids)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":

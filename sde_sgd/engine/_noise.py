@@ -5,6 +5,8 @@ whole group of consecutive steps: two normals or words, or 64 signs. So no traje
 any trajectory can be at any step.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt32
@@ -23,9 +25,11 @@ _STREAM_BITS = 4
 STEPS_PER_HASH: dict[NoiseKind, int] = {"gaussian": 2, "words": 2, "rademacher": 64}
 
 
-def seed_key(seed) -> Key:
+def seed_key(seed: Any) -> Key:
     """The 64-bit key of a seed: a Python integer below 2⁶⁴, or a traced 32-bit integer."""
-    if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
+    if isinstance(seed, bool):
+        raise ValueError(f"seed must be a whole number from 0 to 2**64 - 1, got {seed!r}")
+    if isinstance(seed, int | np.integer):
         if not 0 <= int(seed) < 2**64:
             raise ValueError(f"seed must be a whole number from 0 to 2**64 - 1, got {seed!r}")
         return jnp.uint32(int(seed) & 0xFFFFFFFF), jnp.uint32(int(seed) >> 32)

@@ -27,7 +27,7 @@ class EmpiricalRisk(AbstractLandscape):
     """
 
     model: Any
-    per_example_loss: Callable[[Any, Array, Array], Scalar]
+    per_example_loss: Callable[..., Any]
     inputs: Array
     targets: Array
     dim: int = eqx.field(static=True)
@@ -107,8 +107,7 @@ class EmpiricalRisk(AbstractLandscape):
             )
         except Exception as error:
             raise ValueError(f"per_example_loss must accept (model, x, y) of one example, got: {error}") from error
-        dtype = getattr(out, "dtype", None)
-        if getattr(out, "shape", None) != () or not jnp.issubdtype(dtype, jnp.floating):
+        if getattr(out, "shape", None) != () or not jnp.issubdtype(out.dtype, jnp.floating):
             raise ValueError(f"per_example_loss must return a real scalar for one example, got {out}")
 
 

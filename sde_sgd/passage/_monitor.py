@@ -25,9 +25,9 @@ class Discrete(AbstractMonitor):
 class BrownianBridge(AbstractMonitor):
     """Passage of the diffusion: also counts a path that went into the set and came out within one step.
 
-    Given both ends outside a set of level function φ, the Euler–Maruyama path crossed its flat boundary with probability
-    exp(−2 φ_k φ_{k+1} / (∇φᵀ a ∇φ dt)) (Gobet 2000, Stochastic Processes and their Applications 87, eq. 8); a = BBᵀ is
-    that of the step. For a curved boundary the error is O(dt), like that of the scheme.
+    Given both ends outside a set of level function φ, the Euler–Maruyama path crossed its flat boundary with
+    probability exp(−2 φ_k φ_{k+1} / (∇φᵀ a ∇φ dt)) (Gobet 2000, Stochastic Processes and their Applications
+    87, 167-197); a = BBᵀ is that of the step. For a curved boundary the error is O(dt), like that of the scheme.
     """
 
     chain: EulerMaruyama

@@ -119,9 +119,9 @@ class FirstPassage(eqx.Module):
     def mean_exit_time(self) -> Estimate:
         """E τ, the mean time to reach the target.
 
-        With none censored it is the sample mean. Otherwise it is ∫₀ᵀ S dt + S(T)/λ, with the hazard λ of the second half
-        of the horizon T taken to last from there on: right once the law has forgotten its start by T/2. With an `avoid`
-        set, trajectories that ended there count as censored where they ended. With too few exits to tell (below 5
+        With none censored it is the sample mean. Otherwise it is ∫₀ᵀ S dt + S(T)/λ, with the hazard λ of the second
+        half of the horizon T taken to last from there on: right once the law has forgotten its start by T/2. With an
+        `avoid` set, trajectories that ended there count as censored where they ended. With too few exits to tell (below 5
         in that half) the value is infinite or from the whole horizon, and the interval is that of the exit rate. The
         hazard's reciprocal is biased upward for few exits: pool trajectories rather than average many small runs.
         """

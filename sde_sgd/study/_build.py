@@ -66,7 +66,7 @@ def landscape(spec: LandscapeSpec, folder: Path) -> AbstractLandscape:
             parameters = jnp.asarray(parameters, float)
         try:
             assert spec.dim is not None
-            return landscapes.Landscape(function, spec.dim, parameters)
+            return landscapes.Landscape(fn=function, dim=spec.dim, parameters=parameters)
         except (ValueError, TypeError) as error:
             raise StudyError(f"landscape function {spec.function}: {one_line(error)}") from None
     needs_python = ("Landscape", "EmpiricalRisk")

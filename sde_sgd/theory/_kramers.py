@@ -31,7 +31,7 @@ def eyring_kramers(diffusion: Any, minimum: Any, saddle: Any, *, to: Literal["we
     Raises ValueError if the points are not a minimum (Hessian positive definite) and a saddle (one negative
     eigenvalue) with the saddle higher, if the noise varies or does not reach every direction, or if the diffusion is
     not reversible.
-    Source: Bovier, Eckhoff, Gayrard and Klein 2004, theorem 3.2 (isotropic noise).
+    Source: Bovier, Eckhoff, Gayrard and Klein 2004 (isotropic noise).
     """
     if to not in ("well", "saddle"):
         raise ValueError(f"to must be 'well' or 'saddle', got {to!r}")

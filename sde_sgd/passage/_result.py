@@ -121,9 +121,9 @@ class FirstPassage(eqx.Module):
 
         With none censored it is the sample mean. Otherwise it is ∫₀ᵀ S dt + S(T)/λ, with the hazard λ of the second
         half of the horizon T taken to last from there on: right once the law has forgotten its start by T/2. With an
-        `avoid` set, trajectories that ended there count as censored where they ended. With too few exits to tell (below 5
-        in that half) the value is infinite or from the whole horizon, and the interval is that of the exit rate. The
-        hazard's reciprocal is biased upward for few exits: pool trajectories rather than average many small runs.
+        `avoid` set, or with too few exits to tell (below 50, or below 5 in that half), it is the reciprocal of
+        `exit_rate`, infinite without any exit. The hazard's reciprocal is biased upward for few exits: pool
+        trajectories rather than average many small runs.
         """
         rate = self.exit_rate
         exposure, tail = self._exposure, self._tail()

@@ -1,0 +1,29 @@
+"""Rivals whose library may not be installed."""
+
+import importlib
+
+from .._measure import Entry, Missing
+
+
+def _from(module: str, function: str, family: str, *arguments) -> list[Entry]:
+    try:
+        rival = importlib.import_module(f"._{module}", __package__)
+    except ImportError as error:
+        return [Missing(family, f"not installed ({error.name or module})")]
+    return getattr(rival, function)(*arguments)
+
+
+def numba_loops(trajectories: int, steps: int) -> list[Entry]:
+    return _from("numba", "contenders", "numba", trajectories, steps)
+
+
+def diffrax_solves(trajectories: int, steps: int) -> list[Entry]:
+    return _from("diffrax", "solves", "diffrax, UnsafeBrownianPath", trajectories, steps)
+
+
+def diffrax_tree(trajectories: int, steps: int) -> list[Entry]:
+    return _from("diffrax", "tree", "diffrax, VirtualBrownianTree", trajectories, steps)
+
+
+def cupy_kernel(trajectories: int, steps: int) -> list[Entry]:
+    return _from("cupy", "contenders", "CuPy kernel, cuRAND Philox", trajectories, steps)

@@ -1,0 +1,209 @@
+"""The benchmarks measure what they say: rivals do the same work, ratios are right, nothing is left out in silence."""
+
+import json
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import sde_sgd as ss
+from benchmarks import __main__ as command
+from benchmarks import _ours, accelerator, rivals
+from benchmarks._cases import CASES, Case
+from benchmarks._measure import OURS, Contender, Missing, Target, Timing, disagreement, measure, ratio
+from benchmarks._problems import COUPLED_4, DOUBLE_WELL
+from benchmarks._report import run_case
+from benchmarks.rivals import _compiled
+
+TRAJECTORIES, STEPS = 1_000, 16
+
+
+def present(entries):
+    """The contenders, or a skip that names the reason where none could take part."""
+    contenders = [entry for entry in entries if isinstance(entry, Contender)]
+    if not contenders:
+        pytest.skip("; ".join(f"{entry.family}: {entry.reason}" for entry in entries))
+    return contenders
+
+
+@pytest.mark.parametrize("seed", [0, 2**40 + 3])
+def test_yardstick_in_c_is_the_same_chain(seed):
+    steps = 512
+    ours = ss.simulate(DOUBLE_WELL.chain(), DOUBLE_WELL.point(), steps=steps, trajectories=TRAJECTORIES, seed=seed)
+    for contender in present(rivals.yardstick(TRAJECTORIES, steps, seed)):
+        theirs = contender.run()
+        assert theirs.shape == (TRAJECTORIES,)
+        # the same draws: only rounding differs, three orders below one step's noise of 0.014
+        np.testing.assert_allclose(theirs, ours[:, 0], rtol=0, atol=2e-5)
+
+
+DOUBLE_WELL_RIVALS = {
+    "batched": rivals.batched_scan,
+    "philox": rivals.batched_philox,
+    "per trajectory": rivals.trajectory_scan,
+    "numpy": rivals.numpy_vectorised,
+    "numba": rivals.numba_loops,
+    "diffrax": rivals.diffrax_solves,
+    "diffrax tree": rivals.diffrax_tree,
+    "cupy": rivals.cupy_kernel,
+}
+
+
+# what a rival's library warns of is not ours
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", DOUBLE_WELL_RIVALS)
+def test_rival_follows_the_same_law(name):
+    ours = _ours.simulate(DOUBLE_WELL, TRAJECTORIES, STEPS).run()
+    contenders = present(DOUBLE_WELL_RIVALS[name](TRAJECTORIES, STEPS))
+    # one variant of each family, for time; a measured run checks every one
+    for contender in {contender.family: contender for contender in contenders}.values():
+        theirs = contender.run()
+        assert type(theirs) is np.ndarray and theirs.dtype == np.float32 and theirs.shape == (TRAJECTORIES,)
+        assert disagreement(ours, theirs) < 4.5, contender
+
+
+def test_gradient_rivals_follow_the_same_law():
+    ours = _ours.simulate(COUPLED_4, TRAJECTORIES, STEPS).run()
+    for contender in rivals.gradient_scans(COUPLED_4, TRAJECTORIES, STEPS):
+        theirs = contender.run()
+        assert type(theirs) is np.ndarray and theirs.dtype == np.float32 and theirs.shape == (TRAJECTORIES, 4)
+        assert disagreement(ours, theirs) < 4.5, contender
+
+
+def test_disagreement_sees_a_wrong_amplitude_and_a_nan():
+    sample = np.random.default_rng(0).standard_normal((2, 65_536))
+    assert disagreement(sample[0], sample[1]) < 4.5
+    assert disagreement(sample[0], 1.05 * sample[1]) > 6
+    assert disagreement(sample[0], np.full(65_536, np.nan)) > 6
+
+
+def test_most_leave_in_the_first_tenth():
+    trajectories, steps = 400, 2_000
+    starts = _ours.leaving_starts(trajectories, steps)
+    region = ss.regions.HalfSpace(normal=[1.0], offset=0.8)
+    chain = _ours._COLD.chain()
+    passage = ss.escape(chain, starts, region, horizon=steps * 1e-3, trajectories=trajectories, seed=0)
+    survival = passage.survival(jnp.array([0.05, 0.1, 1.0]) * steps * 1e-3)
+    assert 0.3 < float(survival.value[0]) < 0.7
+    np.testing.assert_allclose(survival.value[1:], 0.01, atol=1e-6)
+
+
+def fake(family, cost, log, result=None):
+    def run():
+        log.append(family)
+        return result
+
+    return Contender(family, run, trajectories=10, steps=int(10 / cost))
+
+
+def test_rounds_are_interleaved_and_rotate():
+    log = []
+    timings, missing = measure([fake(name, 1, log) for name in "abc"] + [Missing("d", "not installed")], rounds=3)
+    assert "".join(log) == "abc" + "abc" + "bca" + "cab"
+    assert [len(timing.seconds) for timing in timings] == [3, 3, 3]
+    assert missing == [Missing("d", "not installed")]
+
+
+def test_ratio_is_within_rounds_and_against_the_fastest_variant():
+    def timing(family, variant, seconds):
+        return Timing(Contender(family, lambda: None, 10, 10, variant), seconds)
+
+    # the machine slows down tenfold in the last rounds; the ratio within a round stays 4
+    timings = [
+        timing(OURS, "", [1.0, 10.0, 10.0]),
+        timing("rival", "slow", [9.0, 90.0, 90.0]),
+        timing("rival", "fast", [4.0, 40.0, 40.0]),
+    ]
+    assert ratio(timings, Target("rival", at_least=3)) == 4
+    assert ratio(timings, Target("rival", at_most=0.2)) == 0.25
+    assert ratio(timings, Target("absent", at_least=3)) is None
+    assert Target("rival", at_least=3).met(4) and not Target("rival", at_most=0.2).met(0.25)
+    assert Target("rival").met(4) is None
+
+
+def test_wrong_and_failing_rivals_are_named_and_not_timed():
+    def fail():
+        raise MemoryError("out of memory\nand more")
+
+    normal = np.random.default_rng(0).standard_normal((2, 4_096))
+    entries = [
+        fake(OURS, 1, [], normal[0]),
+        fake("right", 1, [], normal[1]),
+        fake("wrong", 1, [], normal[1] + 1),
+        Contender("failing", fail, 1, 1),
+    ]
+    timings, missing = measure(entries, rounds=1)
+    assert [timing.contender.family for timing in timings] == [OURS, "right"]
+    reasons = {entry.family: entry.reason for entry in missing}
+    assert "standard errors" in reasons["wrong"] and reasons["failing"] == "failed: MemoryError: out of memory"
+
+
+def test_our_own_failure_is_never_hidden():
+    def fail():
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        measure([Contender(f"{OURS}, escape", fail, 1, 1)], rounds=1)
+
+
+@pytest.mark.parametrize(
+    ("library", "make"),
+    [("numba", rivals.numba_loops), ("diffrax", rivals.diffrax_solves), ("cupy", rivals.cupy_kernel)],
+)
+def test_rival_that_is_not_installed_is_named(library, make, monkeypatch):
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, f"benchmarks.rivals._{library}", raising=False)
+    (entry,) = make(64, 16)
+    assert isinstance(entry, Missing) and library in entry.reason
+
+
+def test_no_compiler_is_named(monkeypatch):
+    monkeypatch.setattr(_compiled.shutil, "which", lambda name: None)
+    assert rivals.yardstick(64, 16) == [Missing("hand-written C, OpenMP", "gcc is not installed")]
+
+
+def test_every_target_names_a_family_that_takes_part(capsys):
+    def make(trajectories, steps):
+        return [_ours.simulate(DOUBLE_WELL, trajectories, steps), *rivals.numpy_vectorised(trajectories, steps)]
+
+    case = Case("own", "own", make, (Target("NumPy", at_least=1e9), Target("numba", at_least=1)), 256, 16)
+    numpy, numba = run_case(case, 1, quick=False)["targets"]
+    assert numpy["met"] is False and numpy["ratio"] > 0 and numba["ratio"] is None
+    printed = capsys.readouterr().out
+    assert "MISSED" in printed and "not measured" in printed
+    assert {case.name for case in CASES} >= {"double_well", "escape", "finished", "rademacher", "coupled_16"}
+
+
+def test_the_command_writes_results_and_a_figure(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "HOST_RIVALS", (rivals.numpy_vectorised,))
+    command.main(["--quick", "--only", "rademacher", "--only", "scaling", "--rounds", "1", "--out", str(tmp_path)])
+    result = json.loads((tmp_path / "cpu.json").read_text())
+    assert [case["name"] for case in result["cases"]] == ["rademacher", "scaling"]
+    assert {"date", "device", "versions"} <= set(result) and "jax" in result["versions"]
+    families = {row["family"] for row in result["cases"][1]["contenders"]}
+    assert families == {OURS, "NumPy"}
+    assert (tmp_path / "throughput.png").stat().st_size > 5_000
+    (tmp_path / "throughput.png").unlink()
+    command.main(["--redraw", "--out", str(tmp_path)])
+    assert (tmp_path / "throughput.png").exists()
+
+
+def test_the_accelerator_script_runs_on_cpu(tmp_path):
+    names = ["floor", "diffeqgpu", "escape"]
+    only = [word for name in names for word in ("--only", name)]
+    accelerator.main(["--quick", *only, "--rounds", "1", "--floor", "1e9", "--out", str(tmp_path)])
+    result = json.loads((tmp_path / "accelerator.json").read_text())
+    assert {case["name"] for case in result["cases"]} == set(names)
+    by_name = {case["name"]: case for case in result["cases"]}
+    assert by_name["floor"]["fraction_of_floor"] > 0 and by_name["diffeqgpu"]["milliseconds_on_device"] > 0
+
+
+def test_the_accelerator_script_wants_an_accelerator():
+    with pytest.raises(SystemExit, match="no accelerator"):
+        accelerator.main([])
+
+
+def test_the_accelerator_script_names_what_time_did_not_allow(tmp_path, capsys):
+    accelerator.main(["--quick", "--only", "floor", "--minutes", "-1", "--out", str(tmp_path)])
+    assert "floor: skipped" in capsys.readouterr().out

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
@@ -13,11 +14,52 @@ def positive(name: str, value: Any) -> None:
 
     A traced value (inside jit or vmap) passes: its entries are not known when the program is built.
     """
-    array = concrete(value)
-    if array is None:
+    if is_traced(value):
         return
-    if not np.all(np.isfinite(array)) or not np.all(array > 0):
+    array = concrete(value)
+    if array is None or array.dtype == bool or not np.all(np.isfinite(array)) or not np.all(array > 0):
         raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+
+
+def positive_number(name: str, value: Any) -> None:
+    """Raise ValueError unless `value` is one number, which is finite and above zero where it is concrete."""
+    positive(name, value)
+    if np.shape(value) != ():
+        raise ValueError(f"{name} must be a single number, got shape {np.shape(value)}")
+
+
+def number(name: str, value: Any) -> None:
+    """Raise ValueError unless `value` is one number, which is finite where it is concrete."""
+    if is_traced(value) and value.shape == ():
+        return
+    array = concrete(value)
+    if array is None or array.shape != () or not np.isfinite(array):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+
+
+def real_array(name: str, value: Any) -> jax.Array:
+    """`value` as a floating-point array; ValueError where it is no array of real numbers."""
+    if not is_traced(value) and concrete(value) is None:
+        raise ValueError(f"{name} must be an array of numbers, got {value!r}")
+    array = jnp.asarray(value)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
+
+
+def shape_of(name: str, function: Any, *arguments: Any) -> tuple[int, ...]:
+    """Shape of what a person's `function` returns, found without running it.
+
+    Raises ValueError where it cannot be called so, or does not return one array of real numbers.
+    """
+    if not callable(function):
+        raise ValueError(f"{name} must be a function, got {function!r}")
+    shapes = ", ".join(str(argument.shape) for argument in arguments)
+    try:
+        out = jax.eval_shape(function, *arguments)
+    except Exception as error:
+        raise ValueError(f"{name} cannot be evaluated for shape {shapes}: {error}") from error
+    if not hasattr(out, "shape") or not jnp.issubdtype(out.dtype, jnp.floating):
+        raise ValueError(f"{name} must return an array of real numbers, got {out}")
+    return out.shape
 
 
 def positive_integer(name: str, value: Any) -> None:

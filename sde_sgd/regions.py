@@ -9,15 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Scalar
 
-from ._errors import concrete, positive
+from ._errors import concrete, is_traced, number, positive_number
 from .landscapes import AbstractLandscape
+from .landscapes._base import check_landscape
 
 __all__ = ["AbstractRegion", "Ball", "HalfSpace", "Sublevel"]
 
 
 def _float64(value: Any) -> Any:
     """Float64 until it meets a state, so that a set is as precise as the arithmetic it is used in."""
-    return value if isinstance(value, jax.Array) else np.asarray(value, np.float64)
+    array = None if isinstance(value, jax.Array) else concrete(value)
+    return value if array is None else np.asarray(array, np.float64)
 
 
 class AbstractRegion(eqx.Module):
@@ -58,7 +60,7 @@ class HalfSpace(AbstractRegion):
         array = concrete(self.normal)
         if array is not None and not np.any(array):
             raise ValueError(f"normal must not be zero, got {array}")
-        _number("offset", self.offset)
+        number("offset", self.offset)
 
     def level(self, theta):
         return jnp.sum(jnp.asarray(self.normal, theta.dtype) * theta) - self.offset
@@ -78,7 +80,7 @@ class Ball(AbstractRegion):
 
     def __check_init__(self):
         _vector("center", self.center)
-        positive("radius", self.radius)
+        positive_number("radius", self.radius)
 
     def level(self, theta):
         square = jnp.sum((theta - jnp.asarray(self.center, theta.dtype)) ** 2)
@@ -97,9 +99,8 @@ class Sublevel(AbstractRegion):
     value: Float[Array, ""] | float
 
     def __check_init__(self):
-        if not isinstance(self.landscape, AbstractLandscape):
-            raise ValueError(f"landscape must be a landscape, such as Landscape(fn, dim), got {self.landscape!r}")
-        _number("level", self.value)
+        check_landscape(self.landscape)
+        number("value", self.value)
 
     def level(self, theta):
         return self.landscape.loss(theta) - self.value
@@ -164,16 +165,12 @@ def _region(value: Any) -> AbstractRegion:
 
 def _vector(name: str, value) -> None:
     array = concrete(value)
+    if array is None and not is_traced(value):
+        raise ValueError(f"{name} must be an array of numbers, got {value!r}")
     if value.ndim != 1 or value.size == 0:
         raise ValueError(f"{name} must have shape (dim,), got shape {value.shape}")
     if array is not None and not np.all(np.isfinite(array)):
         raise ValueError(f"{name} must be finite, got {array}")
-
-
-def _number(name: str, value) -> None:
-    array = concrete(value)
-    if array is not None and (array.ndim != 0 or not np.isfinite(array)):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
 
 
 def _dimension(name: str, value, dim: int) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from ._errors import fraction
+
 __all__ = ["Estimate", "chi_square_rate", "clopper_pearson"]
 
 
@@ -46,9 +48,12 @@ def clopper_pearson(successes: Any, trials: Any, level: float = 0.95) -> Estimat
     """Exact interval for a binomial proportion (Clopper and Pearson 1934).
 
     successes, trials: counts, broadcast together. Coverage is at least `level` for every proportion.
-    No trials give the value NaN and the interval [0, 1].
+    No trials give the value NaN and the interval [0, 1]. Raises ValueError for impossible counts or level.
     """
+    fraction("level", level)
     successes, trials = np.broadcast_arrays(_float64(successes), _float64(trials))
+    if np.any((successes < 0) | (successes > trials)):
+        raise ValueError(f"successes must lie from 0 to trials, got {successes} of {trials}")
     failures = trials - successes
     tail = (1 - level) / 2
     low = np.where(successes > 0, stats.beta.ppf(tail, np.maximum(successes, 1), failures + 1), 0.0)

@@ -34,6 +34,10 @@ def simulate(**changes):
     return ss.simulate(**{"chain": CHAIN, "start": [-1.0], "steps": 4, "trajectories": 8, **changes})
 
 
+def solver():
+    return ss.reference.FokkerPlanck(WARM, (-2, 2, 50))
+
+
 def on(landscape):
     return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, 0.1), 0.01)
 
@@ -43,11 +47,28 @@ BAD = {
     "a vector-valued loss": (lambda: ss.landscapes.Landscape(lambda x: x, 2), r"fn must return a scalar.*\(2,\)"),
     "a loss of more components": (
         lambda: ss.landscapes.Landscape(lambda x: jnp.dot(x, jnp.ones(3)), 2),
-        "fn cannot be evaluated.*dim = 2",
+        "fn, for dim = 2, cannot be evaluated",
     ),
+    "a loss that fails": (lambda: ss.landscapes.Landscape(lambda x: {}["depth"], 1), "fn.* cannot be evaluated.*depth"),
+    "a loss that is no real number": (
+        lambda: ss.landscapes.Landscape(lambda x: 3, 1),
+        "fn.* must return an array of real",
+    ),
+    "minima of no landscape": (lambda: ss.landscapes.find_minima(3.0, [0.0]), "landscape must be a landscape"),
     "dim zero": (lambda: ss.landscapes.Landscape(lambda x: 0.0, 0), "dim must be a whole number of at least 1, got 0"),
     "negative beta": (lambda: ss.noise.Isotropic(-1.0), r"beta must be a finite number above 0, got -1\.0"),
     "a vector for beta": (lambda: ss.noise.Isotropic(jnp.ones(2)), "beta must be a single number"),
+    "beta a word": (lambda: ss.noise.Isotropic("loud"), "beta must be a finite number above 0, got 'loud'"),
+    "beta nothing": (lambda: ss.noise.Isotropic(None), "beta must be a finite number above 0, got None"),
+    "a matrix that is a word": (
+        lambda: ss.noise.ConstantCovariance("C"),
+        "matrix must be an array of numbers, got 'C'",
+    ),
+    "a sigma that is no function": (lambda: sgd(noise=ss.noise.FromFunction(1.0)), "sigma must be a function"),
+    "a sigma that fails": (
+        lambda: sgd(noise=ss.noise.FromFunction(lambda x: x @ jnp.ones(5))),
+        r"sigma cannot be evaluated for shape \(1,\)",
+    ),
     "negative variance": (lambda: ss.noise.Diagonal(jnp.array([1.0, -2.0])), "variances must be .* at least 0"),
     "variances of another dim": (
         lambda: sgd(noise=ss.noise.Diagonal(jnp.ones(3))),
@@ -73,12 +94,21 @@ BAD = {
     ),
     "learning rate zero": (lambda: sgd(learning_rate=0.0), r"learning_rate must be a finite number above 0, got 0\.0"),
     "learning rate a word": (lambda: sgd(learning_rate="fast"), "learning_rate must be a number above 0 or a schedule"),
+    "several learning rates": (lambda: sgd(learning_rate=jnp.ones(2)), "learning_rate must be a single number"),
+    "several batch sizes": (lambda: sgd(batch_size=[8, 16]), "batch_size must be a single number"),
+    "learning rate true": (lambda: sgd(learning_rate=True), "learning_rate must be a finite number above 0, got True"),
     "a schedule that starts at zero": (lambda: sgd(learning_rate=lambda k: 0.0 * k), "learning_rate at iteration 0"),
     "batch size negative": (lambda: sgd(batch_size=-3), "batch_size must be a finite number above 0, got -3"),
     "order three": (lambda: sgd(order=3), "order must be 1 or 2, got 3"),
     "noise that is no model": (lambda: sgd(noise=1.0), "noise must be a model"),
     "a loss that is no landscape": (lambda: sgd(landscape=lambda x: x), "landscape must be a landscape"),
     "temperature zero": (lambda: ss.LangevinSGD.at_temperature(L1, 0.0), "temperature must be a finite number above 0"),
+    "several temperatures": (lambda: ss.LangevinSGD.at_temperature(L1, [0.1, 0.2]), "temperature must be a single"),
+    "temperature a word": (lambda: ss.LangevinSGD.at_temperature(L1, "hot"), "temperature must be .*, got 'hot'"),
+    "a drift that is no function": (
+        lambda: ss.diffusions.ItoDiffusion(3.0, lambda x, t: x, 1),
+        "drift_fn must be a function, got 3.0",
+    ),
     "temperature of anisotropic noise": (
         lambda: ss.LangevinSGD(L2, ss.noise.Diagonal(jnp.ones(2)), 0.1, 1).temperature,
         "temperature is defined for Isotropic noise only, got Diagonal",
@@ -86,6 +116,7 @@ BAD = {
     "no dt and no learning rate": (lambda: ss.EulerMaruyama(WARM), "dt must be given for Langevin"),
     "dt zero": (lambda: ss.EulerMaruyama(WARM, 0.0), "dt must be a finite number above 0"),
     "dt negative": (lambda: ss.EulerMaruyama(WARM, -0.1), r"dt must be a finite number above 0, got -0\.1"),
+    "dt a word": (lambda: ss.EulerMaruyama(WARM, "small"), "dt must be a finite number above 0, got 'small'"),
     "dt a vector": (lambda: ss.EulerMaruyama(WARM, jnp.ones(2)), "dt must be a single number"),
     "unknown increments": (
         lambda: ss.EulerMaruyama(WARM, 0.1, "cauchy"),
@@ -93,6 +124,11 @@ BAD = {
     ),
     "a chain of no diffusion": (lambda: ss.EulerMaruyama(L1, 0.1), "diffusion must be a diffusion"),
     "radius zero": (lambda: ss.regions.Ball([0.0], 0.0), "radius must be a finite number above 0"),
+    "radius a word": (lambda: ss.regions.Ball([0.0], "wide"), "radius must be a finite number above 0, got 'wide'"),
+    "several radii": (lambda: ss.regions.Ball([0.0], [1.0, 2.0]), "radius must be a single number"),
+    "a center that is a word": (lambda: ss.regions.Ball("here", 1.0), "center must be an array of numbers, got 'here'"),
+    "an offset that is a word": (lambda: ss.regions.HalfSpace([1.0], "far"), "offset must be a finite number"),
+    "a level that is a word": (lambda: ss.regions.Sublevel(L1, "low"), "value must be a finite number, got 'low'"),
     "a zero normal": (lambda: ss.regions.HalfSpace([0.0, 0.0], 1.0), "normal must not be zero"),
     "a region and a number": (lambda: LEFT & 3, "a region combines with another region"),
     "a region of another dim": (lambda: escape(region=ss.regions.Ball([0.0, 0.0], 1.0)), "region must live in dim = 1"),
@@ -140,6 +176,20 @@ BAD = {
         r"states must have shape \(2, 1\)",
     ),
     "times beyond the horizon": (lambda: escape().survival([2.0]), "times must lie from 0 to the horizon"),
+    "a solver of a chain": (lambda: ss.reference.FokkerPlanck(CHAIN, (-2, 2, 50)), "diffusion must be a diffusion"),
+    "a solver's region that is none": (lambda: solver().mean_exit_time(0.5), "region must be a region"),
+    "a solver's region of another dim": (
+        lambda: solver().mean_exit_time(ss.regions.Ball([0.0, 0.0], 1.0)),
+        "region must live in dim = 1",
+    ),
+    "a solver's start that is a word": (lambda: solver().mean_exit_time(LEFT, "here"), "start must be numbers"),
+    "a curvature that is a word": (lambda: ss.landscapes.TwoWells("sharp"), "sharp_curvature must be .*, got 'sharp'"),
+    "a Hessian that is a word": (lambda: ss.landscapes.Quadratic("I"), "hessian must be an array of numbers"),
+    "a radius of the theory": (
+        lambda: ss.theory.escape_probability(WARM, [-1.0], "small", 1.0),
+        "radius must be a finite number above 0, got 'small'",
+    ),
+    "more successes than trials": (lambda: ss.statistics.clopper_pearson(5, 3), "successes must lie from 0 to trials"),
     "an unknown outcome": (lambda: escape().count("lost"), "outcome must be one of running, diverged, target, avoid"),
 }
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from .._errors import positive_integer
+from .._errors import positive_integer, shape_of
 from ._base import AbstractDiffusion
 
 
@@ -26,7 +26,7 @@ class ItoDiffusion(AbstractDiffusion):
 
     def __check_init__(self):
         positive_integer("dim", self.dim)
-        drift, factor = self._shape(self.drift_fn), self._shape(self.diffusion_fn)
+        drift, factor = self._shape("drift_fn"), self._shape("diffusion_fn")
         if drift != (self.dim,):
             raise ValueError(f"drift_fn must return shape ({self.dim},) for dim = {self.dim}, got {drift}")
         if len(factor) not in (1, 2) or factor[0] != self.dim:
@@ -34,7 +34,7 @@ class ItoDiffusion(AbstractDiffusion):
 
     @property
     def noise_dim(self) -> int:
-        return self._shape(self.diffusion_fn)[-1]
+        return self._shape("diffusion_fn")[-1]
 
     def drift(self, theta, time):
         return self.drift_fn(theta, time)
@@ -50,6 +50,8 @@ class ItoDiffusion(AbstractDiffusion):
     def increment(self, theta, time, dt, xi):
         return self.drift(theta, time) * dt + self.diffuse(theta, time, xi) * jnp.sqrt(dt)
 
-    def _shape(self, fn):
+    def _shape(self, name):
         real = jnp.zeros(0).dtype
-        return jax.eval_shape(fn, jax.ShapeDtypeStruct((self.dim,), real), jax.ShapeDtypeStruct((), real)).shape
+        return shape_of(
+            name, getattr(self, name), jax.ShapeDtypeStruct((self.dim,), real), jax.ShapeDtypeStruct((), real)
+        )

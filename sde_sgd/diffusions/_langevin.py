@@ -3,8 +3,9 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import positive
+from .._errors import positive_number
 from ..landscapes import AbstractLandscape
+from ..landscapes._base import check_landscape
 from ._base import AbstractDiffusion
 
 
@@ -18,9 +19,8 @@ class Langevin(AbstractDiffusion):
     temperature: Float[Array, ""] | float
 
     def __check_init__(self):
-        if not isinstance(self.landscape, AbstractLandscape):
-            raise ValueError(f"landscape must be a landscape, such as Landscape(fn, dim), got {self.landscape!r}")
-        positive("temperature", self.temperature)
+        check_landscape(self.landscape)
+        positive_number("temperature", self.temperature)
 
     @property
     def dim(self) -> int:

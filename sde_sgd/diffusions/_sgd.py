@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import concrete, is_traced, positive
+from .._errors import concrete, is_traced, positive_number
 from ..landscapes import AbstractLandscape
+from ..landscapes._base import check_landscape
 from ..noise import AbstractNoise, Isotropic
 from ._base import AbstractDiffusion
 from ._langevin import Langevin
@@ -44,19 +45,18 @@ class LangevinSGD(AbstractDiffusion):
     order: Literal[1, 2] = eqx.field(static=True, default=1)
 
     def __check_init__(self):
-        if not isinstance(self.landscape, AbstractLandscape):
-            raise ValueError(f"landscape must be a landscape, such as Landscape(fn, dim), got {self.landscape!r}")
+        check_landscape(self.landscape)
         if not isinstance(self.noise, AbstractNoise):
             raise ValueError(f"noise must be a model of sde_sgd.noise, such as Isotropic(1.0), got {self.noise!r}")
         self.noise.check(self.landscape)
         for name in ("learning_rate", "batch_size"):
             value = getattr(self, name)
             if callable(value):
-                positive(f"{name} at iteration 0", value(0))
+                positive_number(f"{name} at iteration 0", value(0))
             else:
                 if concrete(value) is None and not is_traced(value):
                     raise ValueError(f"{name} must be a number above 0 or a schedule, got {value!r}")
-                positive(name, value)
+                positive_number(name, value)
         if self.order not in (1, 2):
             raise ValueError(f"order must be 1 or 2, got {self.order!r}")
 

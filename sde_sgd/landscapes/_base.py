@@ -6,9 +6,10 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
 
-from .._errors import positive_integer
+from .._errors import positive_integer, shape_of
 
 
 class AbstractLandscape(eqx.Module):
@@ -36,6 +37,12 @@ class AbstractLandscape(eqx.Module):
         return jax.hessian(self.loss)(theta)
 
 
+def check_landscape(landscape: Any) -> None:
+    """Raise ValueError unless `landscape` is one."""
+    if not isinstance(landscape, AbstractLandscape):
+        raise ValueError(f"landscape must be a landscape, such as Landscape(fn, dim), got {landscape!r}")
+
+
 class Landscape(AbstractLandscape):
     """A user's own loss: any JAX function of a vector.
 
@@ -54,13 +61,10 @@ class Landscape(AbstractLandscape):
         if not callable(self.fn):
             raise ValueError(f"fn must be a function of a vector, got {self.fn!r}")
         positive_integer("dim", self.dim)
-        point = jax.ShapeDtypeStruct((self.dim,), jax.numpy.zeros(0).dtype)
-        try:
-            out = jax.eval_shape(self.loss, point)
-        except (IndexError, TypeError, ValueError) as error:
-            raise ValueError(f"fn cannot be evaluated at a vector of dim = {self.dim} components: {error}") from error
-        if getattr(out, "shape", None) != ():
-            raise ValueError(f"fn must return a scalar for a vector of shape ({self.dim},), got {out}")
+        point = jax.ShapeDtypeStruct((self.dim,), jnp.zeros(0).dtype)
+        shape = shape_of(f"fn, for dim = {self.dim},", self.loss, point)
+        if shape != ():
+            raise ValueError(f"fn must return a scalar for a vector of shape ({self.dim},), got shape {shape}")
 
     def loss(self, theta: Float[Array, " dim"]) -> Scalar:
         return self.fn(theta) if self.parameters is None else self.fn(theta, self.parameters)

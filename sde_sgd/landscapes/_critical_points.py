@@ -10,8 +10,8 @@ import numpy as np
 import scipy.optimize
 from jaxtyping import Float64
 
-from .._errors import concrete, positive
-from ._base import AbstractLandscape
+from .._errors import concrete, positive_number
+from ._base import AbstractLandscape, check_landscape
 
 _GRADIENT_TOLERANCE = 1e-10
 _FLAT = 1e-8
@@ -65,7 +65,8 @@ def find_minima(
     goes down without bound, meets a gradient or Hessian that is not finite, does not converge, or ends where
     the Hessian has a negative or (to 1e-8 of its largest) a zero eigenvalue.
     """
-    positive("merge", merge)
+    positive_number("merge", merge)
+    check_landscape(landscape)
     points = _points("starts", starts, landscape.dim)
     found: list[CriticalPoint] = []
     with jax.enable_x64(True):
@@ -97,6 +98,7 @@ def find_saddle(landscape: AbstractLandscape, minimum_a: Any, minimum_b: Any) ->
 
     Source: E, Ren and Vanden-Eijnden, J. Chem. Phys. 126, 164103 (2007).
     """
+    check_landscape(landscape)
     with jax.enable_x64(True):
         surface = _Surface(landscape)
         ends = []

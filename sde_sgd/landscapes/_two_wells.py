@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Scalar
 
-from .._errors import concrete, positive, positive_integer
+from .._errors import concrete, is_traced, number, positive_integer, positive_number
 from ._base import AbstractLandscape
 
 # k h² / b of the double well (x² − 1)², the shape a well takes where nothing else is prescribed
@@ -84,7 +84,7 @@ class TwoWells(AbstractLandscape):
             ("flat_transverse_curvature", flat_transverse_curvature),
         ):
             if value is not None:
-                positive(name, value)
+                positive_number(name, value)
         _check_depth(depth_difference, barrier)
         sharp_width = jnp.sqrt(_NATURAL_SHAPE * _leaf(barrier) / _leaf(sharp_curvature))
         flat_width = jnp.sqrt(_NATURAL_SHAPE * (_leaf(barrier) - _leaf(depth_difference)) / _leaf(flat_curvature))
@@ -186,15 +186,13 @@ class TwoWells(AbstractLandscape):
 
 
 def _leaf(value: Any) -> Float[Array, ""]:
-    array = jnp.asarray(value, dtype=jnp.result_type(float))
-    if array.shape != ():
-        raise ValueError(f"every number of TwoWells must be one number, got an array of shape {array.shape}")
-    return array
+    return jnp.asarray(value, dtype=jnp.result_type(float))
 
 
 def _check_depth(depth_difference: Any, barrier: Any) -> None:
-    difference, height = concrete(depth_difference), concrete(barrier)
-    if difference is None or height is None:
+    if is_traced(depth_difference) or is_traced(barrier):
         return
+    number("depth_difference", depth_difference)
+    difference, height = np.asarray(depth_difference), np.asarray(barrier)
     if not np.all(np.isfinite(difference)) or not np.all(difference < height):
         raise ValueError(f"depth_difference must be finite and below barrier = {barrier!r}, got {depth_difference!r}")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Scalar
 
-from .._errors import concrete, positive, positive_integer
+from .._errors import concrete, positive, positive_integer, positive_number, real_array
 from ._base import AbstractLandscape
 
 
@@ -27,7 +27,7 @@ class Quadratic(AbstractLandscape):
     dim: int = eqx.field(static=True)
 
     def __init__(self, hessian: Any, minimum: Any = 0.0):
-        matrix = _floats(hessian)
+        matrix = _floats("hessian", hessian)
         matrix = jnp.diag(matrix) if matrix.ndim == 1 else matrix
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
             raise ValueError(f"hessian must have shape (dim, dim) or (dim,), got shape {np.shape(hessian)}")
@@ -41,7 +41,7 @@ class Quadratic(AbstractLandscape):
         if np.shape(minimum) not in ((), (self.dim,)):
             raise ValueError(f"minimum must have shape () or ({self.dim},), got shape {np.shape(minimum)}")
         self.matrix = matrix
-        self.minimum = jnp.broadcast_to(_floats(minimum), (self.dim,))
+        self.minimum = jnp.broadcast_to(_floats("minimum", minimum), (self.dim,))
 
     def loss(self, theta: Float[Array, " dim"]) -> Scalar:
         offset = theta - self.minimum
@@ -179,7 +179,7 @@ class GaussianWells(AbstractLandscape):
     dim: int = eqx.field(static=True)
 
     def __init__(self, centers: Any, depths: Any = 1.0, widths: Any = 0.5, confinement: Any = 0.1):
-        points = _floats(centers)
+        points = _floats("centers", centers)
         if points.ndim != 2 or 0 in points.shape:
             raise ValueError(f"centers must have shape (n_wells, dim), got shape {points.shape}")
         known = concrete(points)
@@ -195,9 +195,9 @@ class GaussianWells(AbstractLandscape):
             if np.shape(value) not in ((), (wells,)):
                 raise ValueError(f"{name} must have shape () or ({wells},), got shape {np.shape(value)}")
         self.centers = points
-        self.depths = jnp.broadcast_to(_floats(depths), (wells,))
-        self.widths = jnp.broadcast_to(_floats(widths), (wells,))
-        self.confinement = _floats(confinement)
+        self.depths = jnp.broadcast_to(_floats("depths", depths), (wells,))
+        self.widths = jnp.broadcast_to(_floats("widths", widths), (wells,))
+        self.confinement = _floats("confinement", confinement)
         self.dim = points.shape[1]
 
     def loss(self, theta: Float[Array, " dim"]) -> Scalar:
@@ -206,12 +206,10 @@ class GaussianWells(AbstractLandscape):
         return self.confinement * jnp.sum(theta**2) / 2 - jnp.sum(wells)
 
 
-def _floats(value: Any) -> Float[Array, "..."]:
-    return jnp.asarray(value, dtype=jnp.result_type(float))
+def _floats(name: str, value: Any) -> Float[Array, "..."]:
+    return real_array(name, value).astype(jnp.result_type(float))
 
 
 def _scale(name: str, value: Any) -> Float[Array, ""]:
-    positive(name, value)
-    if np.shape(value) != ():
-        raise ValueError(f"{name} must be one number, got an array of shape {np.shape(value)}")
-    return _floats(value)
+    positive_number(name, value)
+    return _floats(name, value)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._errors import concrete, positive
+from .._errors import concrete, positive_number, real_array, shape_of
 from ..landscapes import AbstractLandscape
 
 
@@ -58,8 +58,7 @@ class Isotropic(AbstractNoise):
     beta: Float[Array, ""] | float
 
     def __check_init__(self):
-        positive("beta", self.beta)
-        _scalar("beta", self.beta)
+        positive_number("beta", self.beta)
 
     def apply(self, landscape, theta, xi):
         return jnp.sqrt(jnp.asarray(self.beta, theta.dtype)) * xi
@@ -74,7 +73,7 @@ class Diagonal(AbstractNoise):
     variances: (dim,), each ≥ 0.
     """
 
-    variances: Float[Array, " dim"] = eqx.field(converter=jnp.asarray)
+    variances: Float[Array, " dim"] = eqx.field(converter=lambda value: real_array("variances", value))
 
     def __check_init__(self):
         array = concrete(self.variances)
@@ -102,7 +101,7 @@ class ConstantCovariance(AbstractNoise):
     matrix: (dim, dim), symmetric and positive semi-definite; a singular matrix is allowed.
     """
 
-    matrix: Float[Array, "dim dim"] = eqx.field(converter=jnp.asarray)
+    matrix: Float[Array, "dim dim"] = eqx.field(converter=lambda value: real_array("matrix", value))
 
     def __check_init__(self):
         _positive_semidefinite("matrix", self.matrix)
@@ -133,8 +132,7 @@ class HessianProportional(AbstractNoise):
     negative: Literal["stop", "clip"] = eqx.field(static=True, default="stop")
 
     def __check_init__(self):
-        positive("scale", self.scale)
-        _scalar("scale", self.scale)
+        positive_number("scale", self.scale)
         if self.negative not in ("stop", "clip"):
             raise ValueError(f"negative must be 'stop' or 'clip', got {self.negative!r}")
 
@@ -161,12 +159,11 @@ class LossProportional(AbstractNoise):
 
     scale: Float[Array, ""] | float = 1.0
     shape: Float[Array, "dim dim"] | None = eqx.field(
-        default=None, converter=lambda value: None if value is None else jnp.asarray(value)
+        default=None, converter=lambda value: None if value is None else real_array("shape", value)
     )
 
     def __check_init__(self):
-        positive("scale", self.scale)
-        _scalar("scale", self.scale)
+        positive_number("scale", self.scale)
         if self.shape is not None:
             _positive_semidefinite("shape", self.shape)
 
@@ -214,13 +211,7 @@ class FromFunction(AbstractNoise):
         return jnp.diag(sigma**2) if sigma.ndim == 1 else sigma @ sigma.T
 
     def _shape(self, landscape):
-        point = jax.ShapeDtypeStruct((landscape.dim,), jnp.zeros(0).dtype)
-        return jax.eval_shape(self.sigma, point).shape
-
-
-def _scalar(name, value):
-    if jnp.ndim(value) != 0:
-        raise ValueError(f"{name} must be a single number, got shape {jnp.shape(value)}")
+        return shape_of("sigma", self.sigma, jax.ShapeDtypeStruct((landscape.dim,), jnp.zeros(0).dtype))
 
 
 def _positive_semidefinite(name, matrix):

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from ..diffusions import AbstractDiffusion
+from ..regions import AbstractRegion
 from . import _line, _plane, _steps
 from ._evaluate import Between, Complement, coefficients, crossings, levels, upcast
 from ._grid import Grid, GridFunction
@@ -34,6 +35,8 @@ class FokkerPlanck(eqx.Module):
     grid: Grid = eqx.field(converter=Grid.of)
 
     def __check_init__(self):
+        if not isinstance(self.diffusion, AbstractDiffusion):
+            raise ValueError(f"diffusion must be a diffusion, such as LangevinSGD(...), got {self.diffusion!r}")
         if self.diffusion.dim > 2:
             raise ValueError(f"diffusion must have 1 or 2 dimensions for a grid solver, got {self.diffusion.dim}")
         if self.diffusion.dim != self.grid.dim:
@@ -71,21 +74,21 @@ class FokkerPlanck(eqx.Module):
 
         Raises ValueError where the region holds no cell centre, or the whole box (no exit), or not the start.
         """
-        return self._backward(upcast(region), "region", start, source=1.0)
+        return self._backward(self._region("region", region), "region", start, source=1.0)
 
     def mean_passage_time(self, target: Any, start: Any = None) -> Any:
         """Mean time to reach `target`, in SDE time, as a GridFunction (0 in it), or a float for one `start` (dim,).
 
         Raises ValueError where the target holds the whole box, or none of it, or the start.
         """
-        return self._backward(Complement(upcast(target)), "complement of target", start, source=1.0)
+        return self._backward(Complement(self._region("target", target)), "complement of target", start, source=1.0)
 
     def committor(self, target: Any, avoid: Any, start: Any = None) -> Any:
         """P(reach `target` before `avoid`), as a GridFunction, or a float for one `start` (dim,).
 
         Raises ValueError where the two sets overlap, or together hold every cell of the box, or none.
         """
-        target, avoid = upcast(target), upcast(avoid)
+        target, avoid = self._region("target", target), self._region("avoid", avoid)
         points = self._points()
         if np.any((levels(target, points) < 0) & (levels(avoid, points) < 0)):
             raise ValueError("target and avoid must not overlap, got cells that lie in both")
@@ -100,7 +103,7 @@ class FokkerPlanck(eqx.Module):
         times = np.atleast_1d(np.asarray(times, dtype=np.float64))
         if times.ndim != 1 or len(times) == 0 or not np.all(np.isfinite(times) & (times > 0)):
             raise ValueError(f"times must be finite numbers above 0 of shape (n_times,), got {times}")
-        region, point = upcast(region), self.grid.start(start)
+        region, point = self._region("region", region), self.grid.start(start)
         self._check_start(region, "region", point)
         if self.grid.dim == 1:
             nodes, inside = self._nodes(region, "region", point)
@@ -137,6 +140,12 @@ class FokkerPlanck(eqx.Module):
             # a Python integer would be compiled in, and each batch size of a sweep would compile again
             diffusion = eqx.tree_at(lambda tree: tree.batch_size, diffusion, np.asarray(float(batch_size)))
         return upcast(diffusion)
+
+    def _region(self, name, value):
+        if not isinstance(value, AbstractRegion):
+            raise ValueError(f"{name} must be a region, such as Ball(center, radius), got {value!r}")
+        value.check(self.grid.dim)
+        return upcast(value)
 
     def _ends(self):
         return self.grid.low[0], self.grid.high[0]

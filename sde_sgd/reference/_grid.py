@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-from .._errors import positive_integer
+from .._errors import concrete, positive_integer
 
 
 class Grid(eqx.Module):
@@ -68,7 +68,10 @@ class Grid(eqx.Module):
 
     def start(self, start: Any) -> np.ndarray:
         """`start` as a float64 array (dim,). Raises ValueError where it does not lie in the box."""
-        point = np.asarray(start, dtype=np.float64)
+        known = concrete(start)
+        if known is None:
+            raise ValueError(f"start must be numbers of shape ({self.dim},), got {start!r}")
+        point = known.astype(np.float64)
         if point.ndim == 0 and self.dim == 1:
             point = point[None]
         if point.shape != (self.dim,):

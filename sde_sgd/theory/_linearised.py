@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import positive
+from .._errors import positive_number
 from ._evaluate import check_diffusion, critical_point
 from ._weighted_chi2 import weighted_chi2_tail
 
@@ -28,7 +28,7 @@ def escape_probability(diffusion: Any, minimum: Any, radius: Any, times: Any) ->
     Raises ValueError if the point is no critical point.
     """
     check_diffusion(diffusion)
-    positive("radius", radius)
+    positive_number("radius", radius)
     radius = float(radius)
     times = _times(times)
     here = critical_point(diffusion, "minimum", minimum, "any")

@@ -29,13 +29,13 @@ def run(
     ] = None,
 ) -> None:
     """Run a study, or what is missing of it: table, dataset and figures."""
-    _guard(lambda studies: _ran(studies, studies.run(study, out)), header=True)
+    _guard(lambda studies: _ran(studies.run(study, out)))
 
 
 @app.command()
 def resume(folder: Folder) -> None:
     """Run what is missing of the study in DIR."""
-    _guard(lambda studies: _ran(studies, studies.resume(folder)), header=True)
+    _guard(lambda studies: _ran(studies.resume(folder)))
 
 
 @app.command()
@@ -74,7 +74,7 @@ def list_studies() -> None:
     _guard(show)
 
 
-def _ran(studies: Any, outcome: Any) -> None:
+def _ran(outcome: Any) -> None:
     if not outcome.computed and outcome.complete:
         print(f"{outcome.folder} already holds this study, complete; nothing was run\n")
     print(outcome.report)
@@ -83,18 +83,16 @@ def _ran(studies: Any, outcome: Any) -> None:
         print(f"figure   {figure}")
 
 
-def _guard(action: Callable[[Any], None], header: bool = False) -> None:
-    """Run `action`; a person's mistake becomes one line on stderr and exit status 2."""
+def _guard(action: Callable[[Any], None]) -> None:
+    """Run `action`; a person's mistake, or a folder that fails, becomes one line on stderr and exit status 2."""
     try:
         import sde_sgd.study as studies
 
-        if header:
-            print(f"device   {studies.device_line()}", flush=True)
         action(studies)
     except KeyboardInterrupt:
         print("\nstopped; finished cells are kept, run the same command again to go on", file=sys.stderr)
         raise typer.Exit(130) from None
-    except ValueError as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise typer.Exit(2) from None
 

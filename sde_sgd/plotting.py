@@ -70,7 +70,7 @@ def phase_diagram(dataset: xr.Dataset) -> Figure:
     """Probability to leave by the horizon over learning rate × batch size, with lines of constant γ/M.
 
     dataset: of an escape study. Both axes are logarithmic, one panel for each start; every cell carries its number,
-    and a cell that was not run stays grey.
+    every line its γ/M, and a cell that was not run stays grey.
     """
     starts = [str(name) for name in dataset.start.values]
     rates, batches = dataset.learning_rate.values, dataset.batch_size.values
@@ -103,19 +103,20 @@ def phase_diagram(dataset: xr.Dataset) -> Figure:
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_locator(NullLocator())
             axis.set_minor_formatter(NullFormatter())
-        panel.set_title(f"start: {start} minimum")
+        panel.set_title(f"start: {start} minimum", pad=14)
         panel.set_xlabel("learning rate γ (SDE time per iteration)")
     panels[0].set_ylabel("batch size M (examples)")
     bar = figure.colorbar(mesh, ax=list(panels), pad=0.02)
     bar.set_label(f"P(exit by t = {dataset.attrs['horizon']:g})")
-    figure.suptitle("dashed: constant γ/M", fontsize=9)
+    figure.suptitle("dashed: constant γ/M, its value at the line's end", fontsize=9)
     return figure
 
 
 def digits_figure(dataset: xr.Dataset) -> Figure:
     """Probability and mean time of leaving the sublevel set against γ/M: minibatch SGD beside its SDE.
 
-    dataset: of a digits study. Error bars are the intervals; an interval without an upper end is drawn as an arrow.
+    dataset: of a digits study. Error bars are the intervals; one without an upper end is an arrow, which starts at
+    the lower end where no trajectory left.
     """
     figure = Figure(figsize=(11.0, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -126,24 +127,9 @@ def digits_figure(dataset: xr.Dataset) -> Figure:
             label, color, marker, shift = styles[process]
             data = dataset.sel(process=process)
             value, low, high = (data[name + suffix].values for suffix in ("", "_low", "_high"))
-            known = np.isfinite(value)
             # side by side, so that one does not hide the other
-            ratio = data.ratio.values[known] * shift
-            below = np.maximum(value[known] - low[known], 0)
-            above = np.maximum(high[known] - value[known], 0)
-            open_end = ~np.isfinite(above)
-            panel.errorbar(
-                ratio,
-                value[known],
-                yerr=np.stack([below, np.where(open_end, 0, above)]),
-                lolims=open_end if open_end.any() else False,
-                color=color,
-                marker=marker,
-                markersize=5,
-                capsize=3,
-                linewidth=1.2,
-                label=label,
-            )
+            style = {"color": color, "marker": marker, "markersize": 5, "capsize": 3, "linewidth": 1.2}
+            _with_intervals(panel, data.ratio.values * shift, value, low, high, label, style)
         panel.set_xscale("log")
         panel.set_xlabel("γ/M (learning rate / batch size)")
         panel.grid(alpha=0.25, which="both", linewidth=0.5)
@@ -156,6 +142,19 @@ def digits_figure(dataset: xr.Dataset) -> Figure:
         f"leaving {{L < {attributes['threshold']:g}·L(θ*)}}, {float(attributes['level']):.0%} intervals", fontsize=10
     )
     return figure
+
+
+def _with_intervals(panel: Any, x: Any, value: Any, low: Any, high: Any, label: str, style: dict[str, Any]) -> None:
+    """Values with their intervals, and an arrow upward where the interval, or the value too, has no upper end."""
+    known = np.isfinite(value)
+    middle, below, above = value[known], low[known], high[known]
+    bars = np.stack([middle - below, np.where(np.isfinite(above), above - middle, 0)])
+    panel.errorbar(x[known], middle, yerr=np.maximum(bars, 0), label=label, **style)
+    start = np.where(known, value, low)
+    open_end = np.isfinite(start) & ~np.isfinite(high)
+    if open_end.any():
+        arrows = style | {"linestyle": "none", "marker": "none"}
+        panel.errorbar(x[open_end], start[open_end], yerr=0.6 * start[open_end], lolims=True, **arrows)
 
 
 def _one_cell_per_ratio(data: xr.Dataset) -> list[tuple[float, int, int]]:
@@ -188,8 +187,18 @@ def _constant_ratio(panel: Any, rates: np.ndarray, batches: np.ndarray) -> None:
     y = _edges(batches)
     for ratio in sorted({float(f"{rate / batch:.9g}") for rate in rates for batch in batches}):
         panel.plot(x, x / ratio, color="white", linewidth=1.0, linestyle="--", alpha=0.8, label=f"γ/M = {ratio:.3g}")
+        # the number stands where its line leaves the diagram, above or on the right
+        if y[-1] * ratio < x[1]:
+            _margin_number(panel, ratio, (y[-1] * ratio, y[-1]), (0, 3), "center", "bottom")
+        else:
+            _margin_number(panel, ratio, (x[1], x[1] / ratio), (3, 0), "left", "center")
     panel.set_xlim(x)
     panel.set_ylim(y[0], y[-1])
+
+
+def _margin_number(panel: Any, ratio: float, place: Any, offset: Any, across: Any, up: Any) -> None:
+    style = {"ha": across, "va": up, "fontsize": 7, "color": "#555555"}
+    panel.annotate(f"{ratio:.3g}", place, offset, textcoords="offset points", annotation_clip=False, **style)
 
 
 def _line_kinds(figure: Figure, level: float) -> None:

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sde_sgd.cli import app
+from sde_sgd.study._spec import read_source
 
 STUDY = """
 kind = "escape"
@@ -59,6 +60,7 @@ MISTAKES = {
     "zero_batch": ("batch_size = [8]", "batch_size = [0]", ["batch_size", "greater than 0", "0"]),
     "no_rates": ("learning_rate = [0.04]", "learning_rate = []", ["learning_rate", "at least 1"]),
     "repeated_rate": ("learning_rate = [0.04]", "learning_rate = [0.04, 0.04]", ["repeat", "0.04"]),
+    "negative_rate": ("learning_rate = [0.04]", "learning_rate = [-1.0]", ["learning_rate", "greater than 0", "-1.0"]),
     "zero_dt": ("horizon = 1.0", "horizon = 1.0\ndt = 0.0", ["dt", "greater than 0"]),
     "dt_twice": ("horizon = 1.0", "horizon = 1.0\ndt = 0.1\nsubsteps = 2", ["dt or substeps"]),
     "unknown_monitoring": ("horizon = 1.0", 'horizon = 1.0\nmonitoring = "cont"', ["'discrete'", "'cont'"]),
@@ -66,6 +68,7 @@ MISTAKES = {
     "negative_seed": ("horizon = 1.0", "horizon = 1.0\nseed = -1", ["seed", "-1"]),
     "unknown_landscape": ('"TwoWells"', '"TwoWels"', ["kind of landscape", "'TwoWels'", "did you mean 'TwoWells'"]),
     "unknown_parameter": ('"TwoWells"', '"TwoWells"\nbarier = 1.0', ["'barier'", "did you mean 'barrier'"]),
+    "text_parameter": ('"TwoWells"', '"TwoWells"\nbarrier = "high"', ["barrier", "above 0", "'high'"]),
     "bad_parameter": ('"TwoWells"', '"TwoWells"\nbarrier = -1.0', ["barrier", "above 0", "-1.0"]),
     "unknown_noise": ('"Isotropic"', '"Isotropc"', ["kind of noise", "did you mean 'Isotropic'"]),
     "noise_key": ("beta =", "bta =", ["'bta'", "did you mean 'beta'"]),
@@ -78,6 +81,8 @@ MISTAKES = {
     "start_outside": ('saddle = "saddle"', 'region = {kind = "Ball", center = [9.0], radius = 1.0}', ["start"]),
     "unknown_region": ('saddle = "saddle"', 'region = {kind = "Bal", radius = 1.0}', ["did you mean 'Ball'"]),
     "unbounded": ('saddle = "saddle"', "", ["'sharp'", "region or a saddle"]),
+    "reference_of_two_axes": ("[[start]]", "[reference]\ngrid = [[-1, 1, 9], [-1, 1, 9]]\n[[start]]", ["1 axes"]),
+    "reference_beside_the_start": ("[[start]]", "[reference]\ngrid = [4, 5, 9]\n[[start]]", ["grid", "start must lie"]),
     "no_module": ('kind = "TwoWells"', 'function = "no_such_module:f"\ndim = 1', ["no_such_module"]),
     "function_without_dim": ('kind = "TwoWells"', 'function = "math:sqrt"', ["dim is missing"]),
 }  # fmt: skip
@@ -92,6 +97,42 @@ def test_mistake_in_a_study_file_is_one_line(case, tmp_path):
     assert_one_line(call("run", path, "--out", tmp_path / "out"), *parts)
     left = {entry.name for entry in tmp_path.iterdir()}
     assert left == {"study.toml"}, left
+
+
+def test_a_start_where_the_loss_is_not_finite(tmp_path):
+    (tmp_path / "rough.py").write_text("import jax.numpy as jnp\n\n\ndef loss(x):\n    return jnp.log(x[0])\n")
+    text = STUDY.replace('kind = "TwoWells"', 'function = "rough:loss"\ndim = 1')
+    text = text.replace('"sharp_minimum"', "[-1.0]").replace('"saddle"', "[0.0]")
+    (tmp_path / "study.toml").write_text(text)
+    assert_one_line(
+        call("run", tmp_path / "study.toml", "--out", tmp_path / "out"), "'sharp'", "finite loss and gradient"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_packaged_study_is_found_beside_a_folder_of_its_name(tmp_path, monkeypatch):
+    """As after a first run: its output folder is called like it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "escape").mkdir()
+    assert read_source("escape")[0].startswith("# Escape")
+
+
+def test_digits_without_scikit_learn(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert_one_line(call("run", "digits", "--out", tmp_path / "out"), "pip install scikit-learn")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "study.toml").write_text(STUDY)
+    monkeypatch.setattr("sde_sgd.study._store.Store.save_cell", full)
+    result = call("run", tmp_path / "study.toml", "--out", tmp_path / "out")
+    assert result.exit_code == 2 and "Traceback" not in result.output
+    # after the progress bar
+    assert result.stderr.splitlines()[-1] == "error: [Errno 28] No space left on device"
 
 
 def test_unknown_packaged_study():

@@ -6,10 +6,12 @@ import tomllib
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from sde_sgd import plotting
 from sde_sgd.study import StudyError, packaged, parse, redraw, resume, run, status
 from sde_sgd.study import _run as runner
+from sde_sgd.study._escape import cell_seed
 from sde_sgd.study._report import escape_report, number
 from sde_sgd.study._spec import fingerprint
 from sde_sgd.study._store import Store
@@ -66,7 +68,7 @@ def fake_dataset():
             values |= {"survival": survival, "survival_low": 0.9 * survival, "survival_high": 1.1 * survival}
             values |= {"exit_linearised": 0.5 * (1 - survival), "exit_exact": 1 - survival, "temperature": 0.25}
             values |= {"mean_exit_time_exact": 1 / speed, "mean_exit_time_eyring_kramers": 2 / speed}
-            values |= {"diverged": 0, "censored": 1, "trajectories": 400, "notes": ""}
+            values |= {"diverged": 0, "censored": 1, "trajectories": 400, "cell_seed": 0, "notes": ""}
             cells[f"sharp-{i:03d}-{j:03d}"] = values
     return study, cells, dataset(study, cells)
 
@@ -94,6 +96,18 @@ class TestStudy:
         for name in stored.variables:
             assert "units" in stored[name].attrs and stored[name].attrs["long_name"], name
         assert stored.equals(small.dataset)
+
+    def test_dataset_opens_with_xarray_alone(self, small):
+        """And without a warning, which this suite turns into an error."""
+        with xr.open_zarr(small.folder / "dataset.zarr") as opened:
+            assert opened.load().equals(small.dataset)
+
+    def test_no_two_cells_share_random_numbers(self, small):
+        """Not of one study and not of two with neighbouring seeds; the seed that is stored replays the cell."""
+        seeds = small.dataset.cell_seed.values.ravel()
+        assert seeds.tolist() == [cell_seed(0, number) for number in range(4)]
+        assert not set(seeds) & {cell_seed(1, number) for number in range(4)}
+        assert int(float(cell_seed(2**32 - 1, 2**20 - 1))) == cell_seed(2**32 - 1, 2**20 - 1) < 2**53
 
     def test_all_that_is_promised_is_there(self, small):
         names = {path.name for path in small.folder.iterdir()}
@@ -250,7 +264,9 @@ class TestFigures:
         for line in panel.get_lines():
             ratio = line.get_xdata() / line.get_ydata()
             np.testing.assert_allclose(ratio, ratio[0])
-        assert len(panel.texts) == 4
+        numbers = [text.get_text() for text in panel.texts]
+        assert sorted(numbers[4:]) == ["0.0025", "0.005", "0.01"]
+        assert numbers[:4] == [f"{value:.2g}" for value in data.probability.values[0].ravel()]
 
     def test_unfinished_cells_stay_empty(self):
         from sde_sgd.study._escape import dataset
@@ -258,8 +274,30 @@ class TestFigures:
         study, cells, _ = fake_dataset()
         cells.pop("sharp-000-000")
         figure = plotting.phase_diagram(dataset(study, cells))
-        assert len(figure.axes[0].texts) == 3
+        assert len(figure.axes[0].texts) == 3 + 3
         assert len(plotting.survival_curves(dataset(study, cells)).axes) == 1
+
+    def test_digits_figure_shows_the_data(self):
+        """Where no trajectory left, the mean time has no value: an arrow starts at its lower end."""
+        from sde_sgd.study._digits_cells import dataset
+
+        study = parse('kind = "digits"\nratios = [[0.1, 10], [0.2, 10]]', "fake")
+        cells = {}
+        for key, left in {"sgd-000": False, "sgd-001": True, "sde-000": True, "sde-001": True}.items():
+            mean = (50.0, 40.0, 60.0) if left else (np.inf, 900.0, np.inf)
+            values = dict(zip(("", "_low", "_high"), mean, strict=True))
+            cells[key] = {f"mean_exit_iterations{suffix}": value for suffix, value in values.items()}
+            cells[key] |= {"probability": 0.5 * left, "probability_low": 0.0, "probability_high": 0.6}
+            cells[key] |= {"diverged": 0, "censored": 1, "trajectories": 8, "cell_seed": 3}
+        left, right = plotting.digits_figure(dataset(study, cells)).axes
+        assert [text.get_text() for text in left.get_legend().get_texts()] == [
+            "minibatch SGD", "SDE, per-example noise"
+        ]  # fmt: skip
+        drawn = {container.get_label(): container.lines[0].get_ydata() for container in right.containers}
+        assert drawn["minibatch SGD"].tolist() == [50.0]
+        assert drawn["SDE, per-example noise"].tolist() == [50.0, 50.0]
+        arrows = [container for container in right.containers if container.get_label().startswith("_")]
+        assert len(arrows) == 1 and arrows[0].lines[2][0].get_segments()[0][0, 1] == 900.0
 
     def test_redraw_simulates_nothing(self, small, monkeypatch):
         monkeypatch.setattr(runner, "_plan", _killed)

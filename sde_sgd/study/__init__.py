@@ -3,7 +3,6 @@
 from ._errors import StudyError as StudyError
 from ._run import Outcome as Outcome
 from ._run import Status as Status
-from ._run import device_line as device_line
 from ._run import redraw as redraw
 from ._run import resume as resume
 from ._run import run as run

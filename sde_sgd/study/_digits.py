@@ -66,7 +66,7 @@ def load(examples: int = 256) -> tuple[Float[np.ndarray, "examples 64"], np.ndar
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise ImportError("the digits need scikit-learn: pip install sde_sgd[data]") from error
+        raise ImportError("the digits need scikit-learn: pip install scikit-learn") from error
     pixels, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
     chosen = np.random.RandomState(_PERMUTATION_SEED).permutation(TOTAL)[:examples]
     return np.asarray(pixels[chosen] / 16, np.float32), np.asarray(labels[chosen], np.int32)

@@ -1,6 +1,7 @@
 """The `digits` study: real minibatch SGD beside its SDE with per-example noise, leaving a sublevel set."""
 
 import functools
+import importlib.util
 from typing import TYPE_CHECKING, Any, Literal
 
 import jax.numpy as jnp
@@ -11,7 +12,8 @@ from ..chains import EulerMaruyama, MinibatchSGD
 from ..diffusions import LangevinSGD
 from ..passage import escape
 from ._digits import TrainedDigits, train
-from ._escape import Cell
+from ._errors import StudyError
+from ._escape import Cell, cell_seed
 from ._spec import DigitsStudy
 
 if TYPE_CHECKING:
@@ -22,10 +24,15 @@ PROCESSES: tuple[Literal["sgd", "sde"], ...] = ("sgd", "sde")
 
 def cells(study: DigitsStudy) -> list[Cell]:
     """For every pair (γ, M) one cell of minibatch SGD and one of the SDE; the network is trained once, when needed."""
+    if importlib.util.find_spec("sklearn") is None:
+        raise StudyError("a study of kind digits needs scikit-learn: pip install scikit-learn")
 
     @functools.cache
     def trained() -> TrainedDigits:
-        return train(study.hidden, study.network_seed, examples=study.examples, penalty=study.penalty)
+        try:
+            return train(study.hidden, study.network_seed, examples=study.examples, penalty=study.penalty)
+        except RuntimeError as error:
+            raise StudyError(f"no minimum was found with penalty = {study.penalty:g}: {error}") from None
 
     found = []
     for process in PROCESSES:
@@ -43,19 +50,21 @@ def _simulate(study: DigitsStudy, trained, process: str, index: int) -> dict[str
         chain = MinibatchSGD(digits.risk, learning_rate, batch)
     else:
         chain = EulerMaruyama(LangevinSGD(digits.risk, noise.PerExample(), learning_rate, jnp.asarray(batch, float)))
+    seed = cell_seed(study.seed, 2 * index + PROCESSES.index(process))
     result = escape(
         chain,
         start=digits.minimum,
         region=regions.Sublevel(digits.risk, jnp.asarray(study.threshold * digits.loss, float)),
         horizon=study.iterations * rate,
         trajectories=study.trajectories,
-        seed=study.seed + 2 * index + PROCESSES.index(process),
+        seed=seed,
         level=study.level,
     )
     values: dict[str, Any] = {
         "diverged": result.diverged,
         "censored": result.censored,
         "trajectories": result.trajectories,
+        "cell_seed": seed,
         "minimum_loss": digits.loss,
         "accuracy": digits.accuracy,
         "gradient_norm": digits.gradient_norm,
@@ -74,6 +83,7 @@ _VARIABLES = {
     "diverged": ("trajectories", "trajectories that became non-finite"),
     "censored": ("trajectories", "trajectories still inside at the end"),
     "trajectories": ("trajectories", "trajectories simulated"),
+    "cell_seed": ("1", "seed of the cell's random numbers, to replay a trajectory"),
 }
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 N_TIMES = 60
 ESTIMATES = ("probability", "mean_exit_time", "exit_rate")
-COUNTS = ("diverged", "censored", "trajectories")
 
 
 class Cell(NamedTuple):
@@ -30,6 +29,14 @@ class Cell(NamedTuple):
     key: str
     work: float
     run: Callable[[], dict[str, Any]]
+
+
+def cell_seed(seed: int, number: int) -> int:
+    """The seed of cell `number`: no two cells share random numbers, not even of studies with neighbouring seeds.
+
+    Below 2⁵³, so that a dataset of floats holds it exactly.
+    """
+    return (seed << 20) + number
 
 
 def times_of(study: EscapeStudy) -> np.ndarray:
@@ -50,8 +57,8 @@ def cells(study: EscapeStudy, folder: Path) -> list[Cell]:
     for start in starts:
         for rate_index, rate in enumerate(study.sweep.learning_rate):
             for batch_index, batch in enumerate(study.sweep.batch_size):
-                number = len(found)
-                run = functools.partial(_simulate, study, surface, noise, start, rate, batch, number, compared)
+                seed = cell_seed(study.seed, len(found))
+                run = functools.partial(_simulate, study, surface, noise, start, rate, batch, seed, compared)
                 key = f"{start.name}-{rate_index:03d}-{batch_index:03d}"
                 found.append(Cell(key, study.horizon / study.time_step(rate), run))
     return found
@@ -67,12 +74,20 @@ def _check(study: EscapeStudy, surface, noise, starts: list[_build.Start]) -> No
             raise StudyError(f"start '{start.name}' must lie inside its region, got {start.point.tolist()}")
         if not np.isfinite(float(surface(point))) or not np.all(np.isfinite(np.asarray(surface.gradient(point)))):
             raise StudyError(f"start '{start.name}' must have a finite loss and gradient, got {start.point.tolist()}")
+    if study.reference is not None:
+        ratio = study.sweep.learning_rate[0] / study.sweep.batch_size[0]
+        try:
+            solver = _solver(LangevinSGD(surface, noise, ratio, 1.0), study.reference.grid)
+            for start in starts:
+                solver.grid.start(start.point)
+        except ValueError as error:
+            raise StudyError(f"reference.grid does not fit the study: {_build.one_line(error)}") from None
     longest = max(study.time_step(rate) for rate in study.sweep.learning_rate)
     if longest > study.horizon:
         raise StudyError(f"horizon must be at least one step dt = {longest:g}, got {study.horizon:g}")
 
 
-def _simulate(study, surface, noise, start, rate, batch, number, compared) -> dict[str, Any]:
+def _simulate(study, surface, noise, start, rate, batch, seed, compared) -> dict[str, Any]:
     """Everything that is reported of one cell, as named numbers and arrays."""
     # arrays, not Python numbers: leaves of the PyTree, so that one compiled program serves every cell of a start
     diffusion = LangevinSGD(surface, noise, jnp.asarray(rate, float), jnp.asarray(batch, float))
@@ -83,7 +98,7 @@ def _simulate(study, surface, noise, start, rate, batch, number, compared) -> di
         start=jnp.asarray(start.point, float),
         region=start.region,
         horizon=study.horizon,
-        seed=study.seed + number,
+        seed=seed,
         level=study.level,
         monitoring=study.monitoring,
         **amount,
@@ -97,6 +112,7 @@ def _simulate(study, surface, noise, start, rate, batch, number, compared) -> di
         "diverged": result.diverged,
         "censored": result.censored,
         "trajectories": result.trajectories,
+        "cell_seed": seed,
     }
     for name in ESTIMATES:
         estimate = getattr(result, name)
@@ -173,6 +189,7 @@ _VARIABLES = {
     "diverged": ("trajectories", "trajectories that became non-finite"),
     "censored": ("trajectories", "trajectories still inside at the horizon"),
     "trajectories": ("trajectories", "trajectories simulated"),
+    "cell_seed": ("1", "seed of the cell's random numbers, to replay a trajectory"),
     "temperature": ("loss", "temperature γβ/(2M)"),
     "mean_exit_time_eyring_kramers": ("SDE time", "mean exit time, Eyring–Kramers"),
     "mean_exit_time_exact": ("SDE time", "mean exit time, exact solver of the SDE"),

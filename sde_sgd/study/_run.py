@@ -40,6 +40,7 @@ def run(source: str | Path, out: str | Path | None = None, *, progress: bool = T
 
     out: a new folder, or one that already holds this study, of which only the missing cells are then run; None takes
         ./<name of the study>.
+    progress: print what it runs on, and show one progress bar.
     Ctrl-C keeps the finished cells and raises KeyboardInterrupt after their dataset was written.
     Raises StudyError for a study file or a folder that cannot be used, before anything is written; a ValueError of
     the library where a cell cannot be run, such as a start outside its region.
@@ -122,6 +123,8 @@ def _assemble(store: Store, study: Study) -> "xr.Dataset":
 def _finish(store: Store, study: Study, plan: list[Any], progress: bool, redraw_only: bool = False) -> Outcome:
     done = store.finished()
     missing = [cell for cell in plan if cell.key not in done]
+    if progress and missing:
+        print(f"device   {device_line()}", flush=True)
     if redraw_only and not done:
         raise StudyError(f"folder {store.folder} has no finished cell to draw; run: sde-sgd resume {store.folder}")
     computed = 0

@@ -14,7 +14,7 @@ from ._errors import StudyError, choose
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Level = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -190,11 +190,16 @@ def packaged() -> dict[str, str]:
 
 
 def read_source(source: str | Path) -> tuple[str, str, Path]:
-    """Text, name and folder of a study file given by path or by the name of a packaged study.
+    """Text, name and folder of a study given by the name of a packaged one or by the path of its file.
 
     Raises StudyError if it is neither; the message has the nearest packaged name.
     """
     path = Path(source)
+    names = packaged()
+    # a packaged study is called by its name from any folder, also from one where it has run before
+    if str(source) in names:
+        entry = importlib.resources.files("sde_sgd.study") / "packaged" / f"{source}.toml"
+        return entry.read_text("utf-8"), str(source), Path.cwd()
     if path.is_file():
         try:
             return path.read_text("utf-8"), path.stem, path.resolve().parent
@@ -204,11 +209,7 @@ def read_source(source: str | Path) -> tuple[str, str, Path]:
         raise StudyError(f"{path} is a folder, not a study file; to continue a study use: sde-sgd resume {path}")
     if path.suffix == ".toml" or len(path.parts) > 1:
         raise StudyError(f"there is no study file {path}")
-    names = packaged()
-    if str(source) not in names:
-        raise StudyError(choose("study", source, names) + ", or the path of a study file")
-    entry = importlib.resources.files("sde_sgd.study") / "packaged" / f"{source}.toml"
-    return entry.read_text("utf-8"), str(source), Path.cwd()
+    raise StudyError(choose("study", source, names) + ", or the path of a study file")
 
 
 def parse(text: str, name: str) -> Study:

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,8 +124,8 @@ class Store:
         temporary = Path(tempfile.mkdtemp(prefix=".dataset.zarr.", dir=self.folder))
         try:
             temporary.chmod(0o755)
-            with _quiet_zarr():
-                dataset.to_zarr(temporary, mode="w", consolidated=False)
+            # Zarr 3 has settled neither text coordinates nor consolidated metadata: readers would be warned
+            dataset.to_zarr(temporary, mode="w", zarr_format=2, consolidated=True)
             if target.exists():
                 shutil.rmtree(old, ignore_errors=True)
                 os.rename(target, old)
@@ -147,7 +146,7 @@ class Store:
         if not target.is_dir():
             raise StudyError(f"folder {self.folder} has no dataset yet; finish it with: sde-sgd resume {self.folder}")
         try:
-            with _quiet_zarr(), xr.open_zarr(target, consolidated=False) as dataset:
+            with xr.open_zarr(target) as dataset:
                 return dataset.load()
         except (OSError, ValueError, KeyError) as error:
             raise StudyError(f"{target} cannot be read: {error}") from None
@@ -170,12 +169,3 @@ class Store:
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _quiet_zarr():
-    with warnings.catch_warnings():
-        # text coordinates have no settled Zarr 3 data type yet; both versions that we accept read their own
-        warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
-        warnings.filterwarnings("ignore", message=".*Consolidated metadata.*")
-        yield

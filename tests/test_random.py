@@ -10,7 +10,8 @@ from sde_sgd.engine._noise import BRIDGE, group_noise, group_words, noise_of_ste
 from sde_sgd.engine._normals import normals32, normals64
 from sde_sgd.engine._threefry import threefry2x32
 
-# each p-value below must exceed this: the chance of a false failure per test, were the seed fresh
+# each p-value below must exceed this: the chance of a false failure per p-value, were the seed fresh. Every twin is
+# rejected at the same level, with a chance of a false pass below 1e-9
 FALSE_FAIL = 1e-5
 IDS = jnp.arange(4096, dtype=jnp.uint32)
 
@@ -56,11 +57,18 @@ def test_bytes_are_uniform():
     assert _byte_p_value(np.ascontiguousarray(biased)) < FALSE_FAIL
 
 
-def test_every_bit_is_fair():
-    words = _stream().ravel()
+def _bit_p_value(words):
+    """Of the least fair of the 32 bits, times 32 for the choice of it."""
     ones = np.array([np.sum((words >> np.uint32(bit)) & np.uint32(1), dtype=np.int64) for bit in range(32)])
     z = (ones - words.size / 2) / np.sqrt(words.size / 4)
-    assert 2 * 32 * stats.norm.sf(np.abs(z).max()) > FALSE_FAIL
+    return 2 * 32 * stats.norm.sf(np.abs(z).max())
+
+
+def test_every_bit_is_fair():
+    """A twin whose bit 13 is set in one word of 50, whatever it was, is rejected."""
+    words = _stream().ravel()
+    assert _bit_p_value(words) > FALSE_FAIL
+    assert _bit_p_value(np.where(np.arange(words.size) % 50 == 0, words | np.uint32(1 << 13), words)) < FALSE_FAIL
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, 3], ids=["word", "step", "component", "trajectory"])
@@ -75,10 +83,16 @@ def test_neighbours_are_uncorrelated(axis):
 
 
 def test_pairs_fill_the_square():
-    """Chi-square of consecutive steps of one trajectory on a 64 × 64 grid."""
+    """Chi-square of consecutive steps of one trajectory on a 64 × 64 grid. Twin: every 20th word repeats the last."""
     words = _stream(groups=128, components=1)[0, :, 0, :]
-    counts = np.histogram2d((words[:-1] >> 26).ravel(), (words[1:] >> 26).ravel(), bins=64, range=[[0, 64]] * 2)[0]
-    assert stats.chisquare(counts.ravel()).pvalue > FALSE_FAIL
+
+    def p_value(first, second):
+        counts = np.histogram2d((first >> 26).ravel(), (second >> 26).ravel(), bins=64, range=[[0, 64]] * 2)[0]
+        return stats.chisquare(counts.ravel()).pvalue
+
+    assert p_value(words[:-1], words[1:]) > FALSE_FAIL
+    repeated = np.where(np.arange(words.shape[1]) % 20 == 0, words[:-1], words[1:])
+    assert p_value(words[:-1], repeated) < FALSE_FAIL
 
 
 def test_streams_seeds_and_components_differ():
@@ -136,23 +150,38 @@ def test_normals_and_their_tails():
 
 
 def test_the_two_normals_of_a_hash_are_independent():
+    """Neither they nor their squares are correlated. Twins: 2 % of the one in the other; a radius that both share."""
     first, second = np.split(next(_normals(1)), 2)
     assert _correlation_p_value(first, second) > FALSE_FAIL
     assert _correlation_p_value(first**2, second**2) > FALSE_FAIL
+    assert _correlation_p_value(first, second + 0.02 * first) < FALSE_FAIL
+    scale = np.where(np.arange(first.size) % 2 == 0, 1.1, 0.9)
+    assert _correlation_p_value((scale * first) ** 2, (scale * second) ** 2) < FALSE_FAIL
 
 
 def test_normals_in_double_precision(double_precision):
+    """Kolmogorov–Smirnov on 2.1e6 normals. Twin: noise 3 % off."""
     words = group_words(seed_key(5), WIDE, 0, 1), group_words(seed_key(5), WIDE, 0, 1, 1)
     cosine, sine = normals64(*words)
     assert cosine.dtype == jnp.float64
-    assert stats.kstest(np.concatenate([cosine[0], sine[0]]), "norm").pvalue > FALSE_FAIL
+    normals = np.concatenate([cosine[0], sine[0]])
+    assert stats.kstest(normals, "norm").pvalue > FALSE_FAIL
+    assert stats.kstest(1.03 * normals, "norm").pvalue < FALSE_FAIL
 
 
 def test_signs_are_fair_and_independent():
+    """Twins: one sign of 25 is +1 whatever it was; one of 25 repeats its neighbour."""
     noise = group_noise("rademacher", seed_key(3), IDS, 0, 1, jnp.float32)
     signs = np.stack([np.asarray(noise_of_step("rademacher", noise, k, jnp.float32))[0] for k in range(64)])
     assert set(np.unique(signs)) == {-1.0, 1.0}
-    z = signs.sum() / np.sqrt(signs.size)
-    assert 2 * stats.norm.sf(abs(z)) > FALSE_FAIL
+    every_25th = np.arange(signs.size).reshape(signs.shape) % 25 == 0
+
+    def fairness(signs):
+        return 2 * stats.norm.sf(abs(signs.sum()) / np.sqrt(signs.size))
+
+    assert fairness(signs) > FALSE_FAIL
+    assert fairness(np.where(every_25th, 1.0, signs)) < FALSE_FAIL
     assert _correlation_p_value(signs[1:], signs[:-1]) > FALSE_FAIL
     assert _correlation_p_value(signs[:, 1:], signs[:, :-1]) > FALSE_FAIL
+    repeated = np.where(every_25th[1:], signs[:-1], signs[1:])
+    assert _correlation_p_value(repeated, signs[:-1]) < FALSE_FAIL

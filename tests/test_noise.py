@@ -1,0 +1,84 @@
+"""Gradient-noise models: σ(θ)ξ and V(θ) agree, and V is what the model says. Exact: nothing is sampled."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import sde_sgd as ss
+
+THETA = np.array([0.7, -0.4, 1.1])
+COVARIANCE = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, -0.3], [0.0, -0.3, 0.4]])
+SINGULAR = np.outer([1.0, 2.0, -1.0], [1.0, 2.0, -1.0])
+
+
+def loss(x):
+    """Positive, with a Hessian that is positive definite at THETA and differs from point to point."""
+    return 0.3 + jnp.sum(x**4) / 4 + x @ jnp.asarray(COVARIANCE) @ x / 2
+
+
+def hessian(x):
+    return np.diag(3 * x**2) + COVARIANCE
+
+
+def value(x):
+    return 0.3 + np.sum(x**4) / 4 + x @ COVARIANCE @ x / 2
+
+
+def factor(x):
+    return jnp.stack([x, x**2], axis=1)
+
+
+LANDSCAPE = ss.landscapes.Landscape(loss, 3)
+MODELS = {
+    "isotropic": (ss.noise.Isotropic(1.7), 1.7 * np.eye(3)),
+    "diagonal": (ss.noise.Diagonal([1.0, 0.0, 3.0]), np.diag([1.0, 0.0, 3.0])),
+    "constant": (ss.noise.ConstantCovariance(COVARIANCE), COVARIANCE),
+    "singular": (ss.noise.ConstantCovariance(SINGULAR), SINGULAR),
+    "hessian": (ss.noise.HessianProportional(0.5), 0.5 * hessian(THETA)),
+    "loss": (ss.noise.LossProportional(2.0), 2 * value(THETA) * np.eye(3)),
+    "loss and matrix": (ss.noise.LossProportional(2.0, COVARIANCE), 2 * value(THETA) * COVARIANCE),
+    "function, a vector": (ss.noise.FromFunction(jnp.sin), np.diag(np.sin(THETA) ** 2)),
+    "function, a matrix": (ss.noise.FromFunction(factor), np.asarray(factor(THETA)) @ np.asarray(factor(THETA)).T),
+}
+
+
+def sigma_of(model, theta):
+    """σ(θ), put together from the images of the basis vectors."""
+    basis = jnp.eye(model.noise_dim(LANDSCAPE))
+    return np.asarray(jax.vmap(lambda xi: model.apply(LANDSCAPE, theta, xi), out_axes=1)(basis))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_applied_has_the_covariance(name, double_precision):
+    model, expected = MODELS[name]
+    theta = jnp.asarray(THETA)
+    model.check(LANDSCAPE)
+    sigma = sigma_of(model, theta)
+    np.testing.assert_allclose(sigma @ sigma.T, expected, atol=1e-6)
+    np.testing.assert_allclose(model.covariance(LANDSCAPE, theta), expected, atol=1e-6)
+    # broken twin: σ and σσᵀ taken one for the other
+    assert np.abs(sigma @ sigma.T @ sigma @ sigma.T - expected).max() > 0.1
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_diffusion_scales_it_by_rate_over_batch(name, double_precision):
+    """a = (γ/M)V; the increment is −∇L dt + √(γ dt/M) σξ."""
+    model, expected = MODELS[name]
+    diffusion = ss.LangevinSGD(LANDSCAPE, model, learning_rate=0.2, batch_size=5)
+    theta, dt = jnp.asarray(THETA), 0.03
+    np.testing.assert_allclose(diffusion.covariance(theta, 0.0), 0.04 * expected, atol=1e-7)
+    xi = jnp.linspace(-1.0, 1.5, model.noise_dim(LANDSCAPE))
+    moved = diffusion.increment(theta, 0.0, dt, xi)
+    noise = sigma_of(model, theta) @ np.asarray(xi)
+    np.testing.assert_allclose(moved, -dt * np.asarray(jax.grad(loss)(theta)) + np.sqrt(0.04 * dt) * noise, atol=1e-6)
+
+
+def test_negative_curvature_stops_or_is_left_out(double_precision):
+    """Where ∇²L is no covariance σ is not a number, or without the negative direction, as was asked for."""
+    saddle = ss.landscapes.Quadratic([2.0, -1.0])
+    stop, clip = ss.noise.HessianProportional(), ss.noise.HessianProportional(negative="clip")
+    assert np.any(np.isnan(stop.apply(saddle, jnp.zeros(2), jnp.ones(2))))
+    np.testing.assert_allclose(clip.covariance(saddle, jnp.zeros(2)), np.diag([2.0, 0.0]), atol=1e-6)
+    below = ss.landscapes.Landscape(lambda x: -1.0 + x[0] ** 2, 1)
+    assert np.isnan(ss.noise.LossProportional().apply(below, jnp.zeros(1), jnp.ones(1)))[0]

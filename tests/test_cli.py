@@ -83,6 +83,7 @@ MISTAKES = {
     "unbounded": ('saddle = "saddle"', "", ["'sharp'", "region or a saddle"]),
     "reference_of_two_axes": ("[[start]]", "[reference]\ngrid = [[-1, 1, 9], [-1, 1, 9]]\n[[start]]", ["1 axes"]),
     "reference_beside_the_start": ("[[start]]", "[reference]\ngrid = [4, 5, 9]\n[[start]]", ["grid", "start must lie"]),
+    "name_with_a_space": ("horizon = 1.0", 'horizon = 1.0\nname = "my study"', ["name", "letters", "'my study'"]),
     "no_module": ('kind = "TwoWells"', 'function = "no_such_module:f"\ndim = 1', ["no_such_module"]),
     "function_without_dim": ('kind = "TwoWells"', 'function = "math:sqrt"', ["dim is missing"]),
 }  # fmt: skip

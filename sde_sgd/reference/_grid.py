@@ -52,6 +52,7 @@ class Grid(eqx.Module):
 
     @property
     def dim(self) -> int:
+        """Number of axes, 1 or 2."""
         return len(self.cells)
 
     @property

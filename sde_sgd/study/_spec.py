@@ -251,6 +251,8 @@ def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "missing":
         return f"key {key} is missing"
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "string_pattern_mismatch":
+        message = "must be of letters, digits, '_', '-' and '.', and start with a letter or digit"
     message = message.replace("Input should be", "must be")
     if not key or (first["type"] == "value_error" and isinstance(first["input"], dict)):
         return message

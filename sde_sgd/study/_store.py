@@ -106,14 +106,17 @@ class Store:
             np.savez(file, **arrays)
 
     def load_cell(self, key: str) -> dict[str, np.ndarray]:
+        """What `save_cell` wrote, every value an array."""
         with np.load(self.folder / "cells" / f"{key}.npz", allow_pickle=False) as data:
             return {name: data[name] for name in data.files}
 
     def save_text(self, name: str, text: str) -> None:
+        """Write or replace the text file `name`."""
         with self._replacing(self.folder / name) as temporary:
             temporary.write_text(text, "utf-8")
 
     def save_figure(self, name: str, figure: Any) -> Path:
+        """Write or replace the PNG file `name` from a matplotlib figure."""
         with self._replacing(self.folder / name) as temporary:
             figure.savefig(temporary, dpi=150, format="png")
         return self.folder / name

@@ -13,14 +13,14 @@ A benchmark is fair when these hold, and each is arranged here for every contend
 - the clock stops when the result lies on the host as a NumPy array, and starts after compilation: each contender has
   run once, untimed, before the first round;
 - a pause separates two runs, so that threads still spinning after one do not run into the next;
-- the same arithmetic: float32, Euler–Maruyama, the same steps and trajectories (a rival too slow for that gets fewer,
-  which favours it, and the table says so);
+- the same arithmetic: float32, Euler–Maruyama, the same steps and trajectories (a rival too slow for that gets fewer
+  trajectories or steps, never so few that its start-up counts, and the result says so);
 - nothing is known when compiling but shapes: keys are arguments;
 - all cores for all, threads as each library sets them itself;
 - rivals in their best dress: every key type and flag that could help is a variant, and the fastest variant of a
   family is the one that counts; `python -m benchmarks` prints them all;
-- the same law: final states must have the mean and mean square of ours within their sampling error, else the rival
-  is not timed but named as wrong;
+- the same law: after the same steps, final states must have the mean and mean square of ours within their sampling
+  error, else the rival is not timed but named as wrong;
 - what is not installed or fails is named as missing, with the reason, never left out in silence;
 - our own calls are the public ones, with all their checks of the input.
 

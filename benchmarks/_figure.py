@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from ._measure import OURS
 
@@ -41,8 +41,11 @@ def scaling_figure(scaling: dict[str, Any], where: dict[str, Any]) -> Figure:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e6:,g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("trajectories")
-    axes.set_ylabel("path-steps per second")
+    axes.set_ylabel("million path-steps per second")
     axes.grid(alpha=0.3, which="both", linewidth=0.5)
     axes.set_title(f"1-D double well, {scaling['steps']} Euler–Maruyama steps, float32\n{_place(where)}", fontsize=10)
     # from fastest to slowest, as the lines lie

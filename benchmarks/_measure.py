@@ -80,15 +80,19 @@ class Target:
 
 
 def measure(entries: Sequence[Entry], rounds: int) -> tuple[list[Timing], list[Missing]]:
-    """Warm every contender up, check it against the first, then time all in interleaved rounds."""
+    """Warm every contender up, check it against the first, then time all in interleaved rounds.
+
+    One that takes fewer steps than the first ends elsewhere and cannot be checked here.
+    """
     missing = [entry for entry in entries if isinstance(entry, Missing)]
-    ready, reference = [], None
+    ready, reference, steps = [], None, None
     for contender in (entry for entry in entries if isinstance(entry, Contender)):
-        result, problem = _warm_up(contender, reference)
+        result, problem = _warm_up(contender, reference if contender.steps == steps else None)
         if problem is not None:
             missing.append(Missing(label(contender), problem))
             continue
-        reference = result if reference is None else reference
+        if reference is None:
+            reference, steps = result, contender.steps
         ready.append(Timing(contender))
     for number in range(rounds):
         turn = number % max(len(ready), 1)

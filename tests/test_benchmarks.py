@@ -139,6 +139,12 @@ def test_wrong_and_failing_rivals_are_named_and_not_timed():
     assert "standard errors" in reasons["wrong"] and reasons["failing"] == "failed: MemoryError: out of memory"
 
 
+def test_fewer_steps_are_another_law_and_not_wrong():
+    entries = [Contender(OURS, lambda: np.ones(9), 9, 8), Contender("slow", lambda: np.zeros(9), 9, 4)]
+    timings, missing = measure(entries, rounds=1)
+    assert len(timings) == 2 and not missing
+
+
 def test_our_own_failure_is_never_hidden():
     def fail():
         raise RuntimeError("broken")

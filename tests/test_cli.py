@@ -57,6 +57,7 @@ MISTAKES = {
     "half_trajectories": ("trajectories = 50", "trajectories = 50.5", ["trajectories", "integer", "50.5"]),
     "no_amount": ("trajectories = 50", "", ["trajectories or rtol"]),
     "both_amounts": ("trajectories = 50", "trajectories = 50\nrtol = 0.1", ["trajectories or rtol"]),
+    "budget_alone": ("trajectories = 50", "trajectories = 50\nmax_trajectories = 9", ["max_trajectories", "rtol"]),
     "zero_batch": ("batch_size = [8]", "batch_size = [0]", ["batch_size", "greater than 0", "0"]),
     "no_rates": ("learning_rate = [0.04]", "learning_rate = []", ["learning_rate", "at least 1"]),
     "repeated_rate": ("learning_rate = [0.04]", "learning_rate = [0.04, 0.04]", ["repeat", "0.04"]),

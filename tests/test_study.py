@@ -115,6 +115,13 @@ class TestStudy:
             "study.toml", "study.json", "cells", "dataset.zarr", "report.txt", "survival.png", "phase_diagram.png"
         }  # fmt: skip
 
+    def test_a_spent_budget_is_told(self, tmp_path):
+        text = SMALL.replace("trajectories = 400", "rtol = 0.01\nmax_trajectories = 256").replace(", 0.08", "")
+        (tmp_path / "tight.toml").write_text(text.split("[reference]")[0])
+        outcome = run(tmp_path / "tight.toml", tmp_path / "out", progress=False)
+        assert outcome.dataset.trajectories.values.tolist() == [[[256, 256]]]
+        assert "start sharp, γ = 0.04, M = 8: budget spent: max_trajectories = 256" in outcome.report
+
     def test_running_again_runs_nothing(self, small):
         again = resume(small.folder, progress=False)
         assert again.computed == 0 and again.complete

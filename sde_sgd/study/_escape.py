@@ -92,7 +92,8 @@ def _simulate(study, surface, noise, start, rate, batch, seed, compared) -> dict
     # arrays, not Python numbers: leaves of the PyTree, so that one compiled program serves every cell of a start
     diffusion = LangevinSGD(surface, noise, jnp.asarray(rate, float), jnp.asarray(batch, float))
     chain = EulerMaruyama(diffusion, jnp.asarray(study.time_step(rate), float))
-    amount = {"trajectories": study.trajectories} if study.rtol is None else {"rtol": study.rtol}
+    names = ("trajectories", "rtol", "max_trajectories")
+    amount = {name: getattr(study, name) for name in names if getattr(study, name) is not None}
     result = escape(
         chain,
         start=jnp.asarray(start.point, float),
@@ -118,7 +119,9 @@ def _simulate(study, surface, noise, start, rate, batch, seed, compared) -> dict
         estimate = getattr(result, name)
         values |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     # the SDE depends on γ and M only through γ/M, so cells of one ratio share their theory
-    return values | compared(start.name, float(f"{rate / batch:.12g}"))
+    theory = compared(start.name, float(f"{rate / batch:.12g}"))
+    told = "" if result.result == "complete" else f"start {start.name}, γ = {rate:g}, M = {batch:g}: {result.result}\n"
+    return values | theory | {"notes": told + theory["notes"]}
 
 
 def _compare(study: EscapeStudy, surface, noise, start_name: str, ratio: float) -> dict[str, Any]:
@@ -241,7 +244,8 @@ def dataset(study: EscapeStudy, finished: dict[str, dict[str, Any]]) -> "xr.Data
             {"units": "SDE time per iteration and example", "long_name": "γ/M"},
         ),
     }
-    step = f"dt = {study.dt:g}" if study.dt is not None else f"dt = γ/{study.substeps or 1}"
+    parts = study.substeps or 1
+    step = f"dt = {study.dt:g}" if study.dt is not None else "dt = γ" if parts == 1 else f"dt = γ/{parts}"
     attributes = {
         "kind": "escape",
         "study": study.name,

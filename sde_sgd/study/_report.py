@@ -114,5 +114,7 @@ def _closing(dataset: "xr.Dataset") -> list[str]:
     if attributes["cells_finished"] < attributes["cells"]:
         lines.append(f"not finished: {attributes['cells_finished']} of {attributes['cells']} cells")
     if attributes["notes"]:
-        lines += ["not available (–):"] + [f"  {note}" for note in attributes["notes"].splitlines()]
+        lines += ["notes (a – in the table is what could not be had):"] + [
+            f"  {note}" for note in attributes["notes"].splitlines()
+        ]
     return lines

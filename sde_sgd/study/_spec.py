@@ -117,9 +117,11 @@ class _Study(_Section):
 class EscapeStudy(_Study):
     """Escape from each start for every learning rate and batch size.
 
-    horizon: SDE time watched. trajectories: for every cell. rtol: run on until the interval of the escape
-    probability is that tight instead. substeps: Euler–Maruyama steps to one learning rate (dt = γ/substeps), or give
-    dt itself. monitoring: "discrete" is the exit of the chain, "continuous" that of the SDE.
+    horizon: SDE time watched.
+    trajectories: for every cell; or rtol: run on until the interval of the escape probability is that tight, or
+        max_trajectories are spent, which the report then says.
+    substeps: Euler–Maruyama steps to one learning rate (dt = γ/substeps); or dt itself.
+    monitoring: "discrete" is the exit of the chain, "continuous" that of the SDE.
     """
 
     kind: Literal["escape"]
@@ -130,6 +132,7 @@ class EscapeStudy(_Study):
     horizon: Positive
     trajectories: Count | None = None
     rtol: Positive | None = None
+    max_trajectories: Count | None = None
     substeps: Count | None = None
     dt: Positive | None = None
     monitoring: Literal["discrete", "continuous"] = "discrete"
@@ -142,6 +145,8 @@ class EscapeStudy(_Study):
             raise ValueError(f"start names must differ, got {names}")
         if (self.trajectories is None) == (self.rtol is None):
             raise ValueError("give either trajectories or rtol, not both or none")
+        if self.max_trajectories is not None and self.rtol is None:
+            raise ValueError("max_trajectories is the budget of rtol, which is not given")
         if self.dt is not None and self.substeps is not None:
             raise ValueError("give either dt or substeps, not both")
         return self

@@ -74,6 +74,32 @@ def test_diffusion_scales_it_by_rate_over_batch(name, double_precision):
     np.testing.assert_allclose(moved, -dt * np.asarray(jax.grad(loss)(theta)) + np.sqrt(0.04 * dt) * noise, atol=1e-6)
 
 
+def test_a_learning_rate_that_falls_to_zero_stands_still():
+    """Also where it is exactly 0: no 0/0 in the noise beside the gradient."""
+
+    def schedule(count):
+        return 0.1 * (count < 4)
+
+    diffusion = ss.LangevinSGD(LANDSCAPE, ss.noise.Isotropic(1.0), schedule, batch_size=4)
+    path = ss.simulate(ss.EulerMaruyama(diffusion), jnp.ones(3), 8, 16, save_every=4)
+    assert np.all(np.isfinite(path)) and np.any(path[0] != path[1])
+    assert np.array_equal(path[1], path[2])
+
+
+def test_order_two_follows_the_learning_rate_of_the_moment(double_precision):
+    """At half the learning rate the drift is that of SGD with that rate, in units of time that last twice as long."""
+
+    def half(count):
+        return 0.2 * jnp.where(count < 10, 1.0, 0.5)
+
+    theta = jnp.asarray(THETA)
+    scheduled = ss.LangevinSGD(LANDSCAPE, ss.noise.Isotropic(1.0), half, batch_size=4, order=2)
+    constant = ss.LangevinSGD(LANDSCAPE, ss.noise.Isotropic(1.0), 0.1, batch_size=4, order=2)
+    np.testing.assert_allclose(scheduled.drift(theta, 4.0), constant.drift(theta, 0.0) / 2, rtol=1e-6)
+    still = scheduled.increment(theta, 4.0, 0.2, jnp.zeros(3))
+    np.testing.assert_allclose(still, 0.2 * scheduled.drift(theta, 4.0), rtol=1e-6)
+
+
 def test_negative_curvature_stops_or_is_left_out(double_precision):
     """Where ∇²L is no covariance σ is not a number, or without the negative direction, as was asked for."""
     saddle = ss.landscapes.Quadratic([2.0, -1.0])

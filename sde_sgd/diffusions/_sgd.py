@@ -34,8 +34,9 @@ class LangevinSGD(AbstractDiffusion):
     noise: the covariance of one example's gradient; must fit the landscape.
     learning_rate: γ > 0, or an optax schedule of the iteration count with a positive value at 0.
     batch_size: M > 0 (any real number: only γ/M enters), or a schedule.
-    order: 1, or 2 for the modified drift −∇(L + (γ/4)‖∇L‖²) (Li, Tai and E 2017, arXiv 1511.06251). Order 2 improves
-        finite-time means; it does not improve the stationary variance.
+    order: 1, or 2 for the modified drift −∇(L + (γ/4)‖∇L‖²) (Li, Tai and E 2017, arXiv 1511.06251), with the γ of the
+        moment where there is a schedule, which must vary slowly. Order 2 improves finite-time means; it does not
+        improve the stationary variance.
     """
 
     landscape: AbstractLandscape
@@ -100,7 +101,8 @@ class LangevinSGD(AbstractDiffusion):
         return self.learning_rate * self.noise.beta / (2 * self.batch_size)
 
     def drift(self, theta, time):
-        return -self._rate(time, theta.dtype) * self._modified(theta, self.landscape.gradient(theta))
+        rate, gradient = self._rate(time, theta.dtype), self.landscape.gradient(theta)
+        return -rate * (gradient if self.order == 1 else gradient + rate * self._correction(theta, gradient))
 
     def diffuse(self, theta, time, xi):
         return self._amplitude(time, theta.dtype) * self.noise.apply(self.landscape, theta, xi)
@@ -110,11 +112,12 @@ class LangevinSGD(AbstractDiffusion):
 
     def increment(self, theta, time, dt, xi):
         rate = self._rate(time, theta.dtype)
-        amplitude = self._amplitude(time, theta.dtype)
+        # the noise beside the gradient does not know the rate, which a schedule may take to 0
+        loudness = self._deviation(time, theta.dtype) / jnp.sqrt(dt)
         # minus the noisy gradient: one joint evaluation where the noise model has one (per-example noise)
-        step = -rate * dt * self.noise.noisy_gradient(self.landscape, theta, -amplitude / (rate * jnp.sqrt(dt)), xi)
+        step = -rate * dt * self.noise.noisy_gradient(self.landscape, theta, -loudness, xi)
         if self.order == 2:
-            step = step - rate * dt * self._correction(theta, self.landscape.gradient(theta))
+            step = step - rate**2 * dt * self._correction(theta, self.landscape.gradient(theta))
         return step
 
     def _rate(self, time: Array | float, dtype) -> Array:
@@ -123,12 +126,12 @@ class LangevinSGD(AbstractDiffusion):
         return jnp.asarray(self.learning_rate(time / self.time_unit) / self.time_unit, dtype)
 
     def _amplitude(self, time: Array | float, dtype) -> Array:
-        count = time / self.time_unit
-        batch = self.batch_size(count) if callable(self.batch_size) else self.batch_size
-        return self._rate(time, dtype) * jnp.sqrt(jnp.asarray(self.time_unit / batch, dtype))
+        return self._rate(time, dtype) * self._deviation(time, dtype)
 
-    def _modified(self, theta, gradient):
-        return gradient if self.order == 1 else gradient + self._correction(theta, gradient)
+    def _deviation(self, time: Array | float, dtype) -> Array:
+        """√(γ/M)."""
+        batch = self.batch_size(time / self.time_unit) if callable(self.batch_size) else self.batch_size
+        return jnp.sqrt(jnp.asarray(self.time_unit / batch, dtype))
 
     def _correction(self, theta, gradient):
         """∇(γ/4)‖∇L‖² = (γ/2) ∇²L ∇L."""

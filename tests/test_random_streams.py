@@ -5,6 +5,10 @@ number. Each twin, which shares a little of what it must not share, is rejected 
 passes is below 1e-9.
 """
 
+import hashlib
+import json
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +21,7 @@ from sde_sgd.engine._normals import normals32
 FALSE_FAIL = 1e-5
 HASHES = 2**14
 IDS = np.arange(HASHES, dtype=np.uint32)
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 _hash = jax.jit(group_words, static_argnames=("components", "stream"))
 
@@ -127,3 +132,14 @@ def test_ensembles_and_paths_forget():
     assert _sums_are_normal(normals + 0.005 * shared, 1) < FALSE_FAIL
     lasting = np.random.default_rng(0).standard_normal((1, 2**16))
     assert _sums_are_normal(normals + 0.02 * lasting, 0) < FALSE_FAIL
+
+
+def test_the_battery_saw_this_stream():
+    """The recorded run of `benchmarks/random_stream.py` was on the words that the engine draws today, and passed."""
+    record = json.loads((RESULTS / "random-stream.json").read_text())
+    ids = jnp.arange(2**16, dtype=jnp.uint32)
+    words = jax.jit(jax.vmap(lambda group: jnp.stack(group_words(seed_key(record["seed"]), ids, group, 1), axis=-1)))
+    first = np.asarray(words(jnp.arange(64, dtype=jnp.uint32)))
+    assert hashlib.sha256(first.tobytes()).hexdigest() == record["sha256_of_first_32_MiB"]
+    assert record["passed"] and record["twin_rejected"]
+    assert record["bytes"] >= 2**33

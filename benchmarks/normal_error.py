@@ -37,9 +37,9 @@ def exact_radius(w0: np.ndarray) -> np.ndarray:
 
 
 def exact_angle(w1: np.ndarray) -> np.ndarray:
-    """The angle that `normals32` stands for: top bits choose the quadrant, the others turn it by −π/4 to π/4."""
-    within = (w1 << np.uint32(2)).view(np.int32) * 2.0**-34
-    return 2 * np.pi * ((w1 >> np.uint32(30)) / 4 + within)
+    """The angle that `normals32` stands for: the top bit adds π, the others say where in [−π/2, π/2) it lies."""
+    within = (w1 << np.uint32(1)).view(np.int32) * 2.0**-32
+    return np.pi * ((w1 >> np.uint32(31)) + within)
 
 
 class RadiusError:

@@ -286,7 +286,7 @@ def test_anisotropic_noise_leaves_an_ellipse():
 
     def measure(scale=1.0, monitoring="continuous"):
         start = (FACTOR @ white).astype(np.float32)
-        fp = ss.escape(anisotropic(scale), start, region, trajectories=16_384, seed=16, monitoring=monitoring)
+        fp = ss.escape(anisotropic(scale), start, region, trajectories=20_480, seed=16, monitoring=monitoring)
         return fp.mean_exit_time.value, standard_error(fp)
 
     value, error = measure()

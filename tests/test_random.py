@@ -109,7 +109,7 @@ def test_normals_match_float64_arithmetic():
     words[0, :4] = [0, 1, 2**32 - 1, 2**31]
     cosine, sine = (np.asarray(value, np.float64) for value in jax.jit(normals32)(*words))
     radius = np.sqrt(-2 * np.log((words[0].astype(np.float64) + 0.5) / 2**32))
-    turn = ((words[1] << np.uint32(2)).view(np.int32)) / 2**33 * np.pi + (words[1] >> np.uint32(30)) * np.pi / 2
+    turn = np.pi * ((words[1] >> np.uint32(31)) + (words[1] << np.uint32(1)).view(np.int32) / 2**32)
     large = radius > 0.1
     for ours, exact in ((cosine, radius * np.cos(turn)), (sine, radius * np.sin(turn))):
         assert np.all(np.isfinite(ours))

@@ -11,3 +11,4 @@ from ._stopping import DIVERGED as DIVERGED
 from ._stopping import AbstractMonitor as AbstractMonitor
 from ._stopping import Stops as Stops
 from ._stopping import run_until_stopped as run_until_stopped
+from ._tuning import Compiled as Compiled

@@ -3,24 +3,25 @@
 import math
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from .._errors import positive_integer
 from ..chains import AbstractChain
+from ._devices import workers
 from ._integrate import MAX_STEPS
-from ._noise import STEPS_PER_HASH
+from ._lanes import as_leaves
+from ._tuning import Compiled, tuning
 
-# every chunk is a multiple of this, so that the compiler makes the same vector code for every chunk size and a
-# trajectory replayed alone has the bits it had among thousands
+# every device's part of a chunk is a multiple of this, so that the compiler makes the same vector code for every chunk
+# size and a trajectory replayed alone has the bits it had among thousands
 LANES = 64
-_CHUNK = {"cpu": 65_536}
-_ACCELERATOR_CHUNK = 2**20
 _CHUNK_BYTES = 2**28
-_BLOCK_STEPS = 4_096
+# fewer trajectories than this run no faster in two parts
+_WORTH_A_WORKER = 512
 
 
 class Chunks(NamedTuple):
@@ -30,29 +31,31 @@ class Chunks(NamedTuple):
     ids: list[np.ndarray]
 
 
-def split_trajectories(ids: np.ndarray, chain: AbstractChain, chunk: int | None) -> Chunks:
-    """Equal chunks of whole vector widths; `chunk` is the most trajectories in one, by default what fits memory."""
+def default_chunk(chain: AbstractChain, trajectories: int, mesh: Mesh) -> int:
+    """Most trajectories in one compiled call: what is fast, fits memory and leaves a part for every worker."""
+    measured = tuning()
+    per_trajectory = 4 * (8 * chain.dim + 4 * chain.noise_dim)
+    fitting = max(LANES, _CHUNK_BYTES // per_trajectory)
+    lanes = min(measured.lanes, max(4_096, measured.values // chain.dim), fitting)
+    share = math.ceil(trajectories / (mesh.size * workers(mesh)))
+    return mesh.size * min(lanes, max(share, _WORTH_A_WORKER))
+
+
+def split_trajectories(ids: np.ndarray, chain: AbstractChain, chunk: int | None, mesh: Mesh) -> Chunks:
+    """Equal chunks of whole vector widths on every device."""
     if chunk is None:
-        ceiling = _CHUNK.get(jax.default_backend(), _ACCELERATOR_CHUNK)
-        per_trajectory = 4 * (8 * chain.dim + 4 * chain.noise_dim)
-        chunk = min(ceiling, max(LANES, _CHUNK_BYTES // per_trajectory))
+        chunk = default_chunk(chain, len(ids), mesh)
     else:
         positive_integer("chunk", chunk)
-    number = math.ceil(len(ids) / max(chunk, 1))
-    size = LANES * math.ceil(math.ceil(len(ids) / number) / LANES)
+    unit = LANES * mesh.size
+    number = math.ceil(len(ids) / chunk)
+    size = unit * math.ceil(math.ceil(len(ids) / number) / unit)
     return Chunks(size, [ids[start : start + size] for start in range(0, len(ids), size)])
 
 
 def pad(rows: np.ndarray, size: int) -> np.ndarray:
     """Rows filled up to `size` with copies of the last."""
     return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)]) if len(rows) < size else rows
-
-
-def split_steps(steps: int, chain: AbstractChain, longest: int = _BLOCK_STEPS) -> tuple[int, int]:
-    """(number, length) of equal blocks that cover `steps`; a length is a multiple of the steps one hash serves."""
-    period = STEPS_PER_HASH[chain.noise_kind]
-    number = math.ceil(steps / longest)
-    return number, period * math.ceil(math.ceil(steps / number) / period)
 
 
 def check_steps(name: str, steps) -> int:
@@ -62,20 +65,15 @@ def check_steps(name: str, steps) -> int:
     return int(steps)
 
 
-def as_leaves(tree):
-    """The tree with Python floats made arrays, so that another value of them is not another program."""
-    return jax.tree_util.tree_map(lambda leaf: jnp.asarray(leaf) if type(leaf) is float else leaf, tree)
-
-
 def start_states(start, dim: int, trajectories: int) -> np.ndarray:
     """Start points of shape (trajectories, dim) in the floating dtype of `start`, else JAX's default.
 
     A start of shape (dim,) serves every trajectory.
     Raises ValueError on another shape or a value that is not finite.
     """
-    dtype = np.dtype(getattr(start, "dtype", jnp.zeros(0).dtype))
+    dtype = np.dtype(getattr(start, "dtype", jax.dtypes.canonicalize_dtype(float)))
     if dtype.kind != "f" or (dtype == np.float64 and not jax.config.jax_enable_x64):  # type: ignore[attr-defined]
-        dtype = np.dtype(jnp.zeros(0).dtype)
+        dtype = np.dtype(jax.dtypes.canonicalize_dtype(float))
     try:
         array = np.asarray(start, dtype)
     except (TypeError, ValueError) as error:
@@ -89,15 +87,17 @@ def start_states(start, dim: int, trajectories: int) -> np.ndarray:
 
 def check_first_step(chain: AbstractChain, start: Float[np.ndarray, "n dim"]) -> None:
     """Raise ValueError where the loss at `start`, or the chain's first step from there without noise, is not finite."""
-    after, loss = _first_step(as_leaves(chain), jnp.asarray(start[0]))
+    after, loss = _FIRST_STEP.prepare(as_leaves(chain))(start[0])
     if loss is not None and not np.isfinite(loss):
         raise ValueError(f"start must have a finite loss, got a loss of {loss} at {start[0]}")
     if not np.all(np.isfinite(after)):
         raise ValueError(f"start must have a finite gradient and noise, got a first step to {after} from {start[0]}")
 
 
-@eqx.filter_jit
 def _first_step(chain: AbstractChain, state: Float[Array, " dim"]):
     dtype = jnp.uint32 if chain.noise_kind == "words" else state.dtype
     after = chain.step(state, jnp.zeros(chain.noise_dim, dtype), jnp.uint32(0))
     return after, None if chain.landscape is None else chain.landscape.loss(state)
+
+
+_FIRST_STEP = Compiled(_first_step)

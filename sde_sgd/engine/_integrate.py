@@ -1,8 +1,9 @@
-"""Many steps of a chain for many trajectories: pure functions, one scan, noise made where it is used."""
+"""Many steps of a chain for many trajectories: pure functions, noise made where it is used."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,70 +11,162 @@ from jaxtyping import Array, Float, UInt32
 
 from .._errors import is_traced, positive_integer
 from ..chains import AbstractChain
-from ._noise import STEPS_PER_HASH, Key, group_noise, noise_of_step, seed_key
+from ._lanes import Lanes, as_leaves
+from ._noise import STEPS_PER_HASH, SeedKey, Source, seed_key
+from ._tuning import tuning
 
 MAX_STEPS = 2**32
 """Steps are counted by unsigned 32-bit integers."""
 
-Body = Callable[[Any, UInt32[Array, ""], Array], Any]
+
+class Step(NamedTuple):
+    """A step's number, and the group of steps that its hash serves with its place there."""
+
+    index: Any
+    group: Any
+    offset: Any
+
+
+Body = Callable[[Any, Step, Any], Any]
+Packing = tuple[Callable[[Any], Any], Callable[[Any], Any]]
+"""Open and close: from what a loop carries to what a step works on, and back."""
 
 
 def scan_steps(
     body: Body,
     carry: Any,
-    chain: AbstractChain,
-    key: Key,
+    lanes: Lanes,
+    source: Source,
     ids: UInt32[Array, " n"],
     first_step,
-    steps: int,
-    dtype,
+    steps: Any,
     *,
     aligned: bool,
+    packing: Packing | None = None,
 ) -> Any:
-    """carry = body(carry, step_index, noise) for `steps` steps, noise of shape (noise_dim, n).
+    """carry = body(carry, step, noise) for `steps` steps.
 
+    steps: an integer, or a traced one that is a multiple of `block_unit`.
     aligned: first_step is a multiple of the steps that one hash serves. Then each hash is computed once and used
         whole; otherwise it is computed for each step, with the same numbers.
+    packing: how the carry crosses from one fused iteration to the next, for fused and aligned steps.
     """
-    period = STEPS_PER_HASH[chain.noise_kind]
     first_step = jnp.asarray(first_step, jnp.uint32)
+    period = STEPS_PER_HASH[source.kind]
+    known = isinstance(steps, int)
     whole = steps // period if aligned else 0
+    if aligned:
+        if tuning().fuses_many or lanes.single:
+            carry = _fused(body, carry, lanes, source, ids, first_step // period, whole, packing)
+        else:
+            carry = _stored(body, carry, lanes, source, ids, first_step // period, whole)
+    rest = steps - whole * period if known else 0
 
-    def noise(group):
-        return group_noise(chain.noise_kind, key, ids, group, chain.noise_dim, dtype)
+    def single(carry, index):
+        pairs = (
+            source.inline(ids, index // period) if lanes.componentwise else source.inline_block(ids, index // period)
+        )
+        place = Step(index, index // period, index % period)
+        return body(carry, place, _step_noise(lanes, source, pairs, place.offset))
 
-    def one(carry, index):
-        draws = noise_of_step(chain.noise_kind, noise(index // period), index % period, dtype)
-        return body(carry, index, draws), None
+    return _loop(single, carry, first_step + jnp.uint32(whole * period) if known else first_step, rest)
 
-    def pair(carry, group):
-        draws = noise(group)
-        for offset in range(2):
-            step = noise_of_step(chain.noise_kind, draws, offset, dtype)
-            carry = body(carry, 2 * group + jnp.uint32(offset), step)
-        return carry, None
 
-    def bits(carry, group):
-        draws = noise(group)
+def block_unit(kind) -> int:
+    """Steps of which a block of a traced length holds a multiple."""
+    return max(STEPS_PER_HASH[kind], tuning().steps_fused)
 
-        def inner(carry, offset):
-            return body(carry, group * period + offset, noise_of_step(chain.noise_kind, draws, offset, dtype)), None
 
-        return jax.lax.scan(inner, carry, jnp.arange(period, dtype=jnp.uint32))
+def _fused(body, carry, lanes, source, ids, first_group, groups, packing):
+    """Several steps an iteration in one fusion, each hash where it is used."""
+    period, width = STEPS_PER_HASH[source.kind], tuning().steps_fused
+    draw = source.inline if lanes.componentwise else source.inline_block
+    open_, close = packing or (lambda carry: carry, lambda carry: carry)
 
-    if whole:
-        groups = first_step // period + jnp.arange(whole, dtype=jnp.uint32)
-        carry, _ = jax.lax.scan(pair if period == 2 else bits, carry, groups)
-    rest = steps - whole * period
-    if rest:
-        indices = first_step + jnp.uint32(whole * period) + jnp.arange(rest, dtype=jnp.uint32)
-        carry, _ = jax.lax.scan(one, carry, indices)
+    def unrolled(carry, group, offset, count, pairs):
+        for step in range(count):
+            place = Step(group * period + offset + jnp.uint32(step), group, offset + step)
+            carry = body(carry, place, _step_noise(lanes, source, pairs, place.offset))
+        return carry
+
+    def few_groups(number_of_groups):
+        def iteration(carry, number):
+            carry = open_(carry)
+            for offset in range(number_of_groups):
+                group = first_group + number * number_of_groups + jnp.uint32(offset)
+                carry = unrolled(carry, group, 0, period, draw(ids, group))
+            return close(carry)
+
+        return iteration
+
+    def group_in_parts(carry, group):
+        pairs = draw(ids, group)
+
+        def part(carry, number):
+            return close(unrolled(open_(carry), group, number * width, width, pairs))
+
+        return _loop(part, carry, jnp.uint32(0), period // width)
+
+    if period > width:
+        return _loop(group_in_parts, carry, first_group, groups)
+    together = width // period
+    carry = _loop(few_groups(together), carry, jnp.uint32(0), groups // together)
+    if isinstance(groups, int) and groups % together:
+        first_group = first_group + jnp.uint32(groups // together * together)
+        carry = _loop(few_groups(1), carry, jnp.uint32(0), groups % together)
     return carry
 
 
-def batched_step(chain: AbstractChain, states: Float[Array, "dim n"], noise: Array, index) -> Float[Array, "dim n"]:
-    """One step of every trajectory; the trajectory axis is last, where it vectorises."""
-    return jax.vmap(chain.step, in_axes=(1, 1, None), out_axes=1)(states, noise, index)
+def _stored(body, carry, lanes, source, ids, first_group, groups):
+    """One step an iteration, its components in fusions of their own, the noise of a group in memory."""
+    period = STEPS_PER_HASH[source.kind]
+
+    def one(carry, group):
+        first, second = source.stored(ids, group)
+        rows = range(source.components)
+        pairs = [(first[row], second[row]) for row in rows] if lanes.componentwise else (first, second)
+
+        def step(carry, offset):
+            return body(carry, Step(group * period + offset, group, offset), _step_noise(lanes, source, pairs, offset))
+
+        # a loop's boundary is the one that a compiler does not fuse across
+        return _loop(step, carry, jnp.uint32(0), period)
+
+    return _loop(one, carry, first_group, groups)
+
+
+def _step_noise(lanes: Lanes, source: Source, pairs: Any, offset) -> Any:
+    return [source.step(pair, offset) for pair in pairs] if lanes.componentwise else source.step(pairs, offset)
+
+
+def _loop(body: Callable, carry: Any, first, count: Any) -> Any:
+    """body(carry, index) for `count` indices from `first`; a known count can be differentiated in reverse."""
+    if not isinstance(count, int):
+        return jax.lax.fori_loop(0, count, lambda number, carry: body(carry, first + number.astype(jnp.uint32)), carry)
+    if count == 0:
+        return carry
+    indices = first + jnp.arange(count, dtype=jnp.uint32)
+    return jax.lax.scan(lambda carry, index: (body(carry, index), None), carry, indices)[0]
+
+
+def advance(
+    chain: AbstractChain,
+    states: Float[Array, "dim n"],
+    key: SeedKey,
+    ids: UInt32[Array, " n"],
+    first_step,
+    steps: Any,
+    aligned: bool,
+    guard,
+) -> Float[Array, "dim n"]:
+    """States after `steps` steps, the trajectory axis last, where it vectorises."""
+    lanes = Lanes(chain, states.dtype, guard)
+    source = Source.of(chain.noise_kind, key, chain.noise_dim, states.dtype)
+
+    def body(lane, step, noise):
+        return lanes.step(lane, noise, step.index)
+
+    return lanes.leave(scan_steps(body, lanes.enter(states), lanes, source, ids, first_step, steps, aligned=aligned))
 
 
 def integrate(
@@ -107,13 +200,13 @@ def integrate(
     known = isinstance(first_step, int | np.integer)
     if known and not 0 <= first_step <= MAX_STEPS - steps:
         raise ValueError(f"first_step must lie from 0 to 2**32 - steps, got {first_step!r}")
-
-    def body(carry, index, noise):
-        return batched_step(chain, carry, noise, index)
-
     aligned = bool(known and first_step % STEPS_PER_HASH[chain.noise_kind] == 0)
-    final = scan_steps(body, states.T, chain, seed_key(seed), ids, first_step, steps, states.dtype, aligned=aligned)
-    return final.T
+    first_step = jnp.asarray(first_step, jnp.uint32)
+    return _advance(as_leaves(chain), states.T, seed_key(seed), ids, first_step, int(steps), aligned, np.uint32(0)).T
+
+
+# numbers become arguments and not constants, as everywhere in the engine: the compiler then rounds alike
+_advance = eqx.filter_jit(advance)
 
 
 def as_ids(trajectory_ids) -> UInt32[Array, " n"]:

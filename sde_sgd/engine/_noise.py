@@ -5,18 +5,22 @@ whole group of consecutive steps: two normals or words, or 64 signs. So no traje
 any trajectory can be at any step.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt32
 
 from ..chains import NoiseKind
-from ._normals import normals32, normals64
+from ._normals import normals32, normals64, uniforms
 from ._threefry import threefry2x32
 
-Key = tuple[UInt32[Array, ""], UInt32[Array, ""]]
-Noise = tuple[Array, ...]
+Key = tuple[UInt32[Array, "..."], UInt32[Array, "..."]]
+SeedKey = tuple[UInt32[Array, ""] | np.uint32, UInt32[Array, ""] | np.uint32]
+"""The 64-bit key of a seed, in two words."""
+Pair = tuple[Array, Array]
+"""The noise of a group: its two normals, or the two words of its hash."""
 
 # a stream is a purpose: two streams never share a hash
 DYNAMICS, LOW_BITS, BRIDGE = 0, 1, 2
@@ -25,44 +29,106 @@ _STREAM_BITS = 4
 STEPS_PER_HASH: dict[NoiseKind, int] = {"gaussian": 2, "words": 2, "rademacher": 64}
 
 
-def seed_key(seed: Any) -> Key:
+def seed_key(seed: Any) -> SeedKey:
     """The 64-bit key of a seed: a Python integer below 2⁶⁴, or a traced 32-bit integer."""
     if isinstance(seed, bool):
         raise ValueError(f"seed must be a whole number from 0 to 2**64 - 1, got {seed!r}")
     if isinstance(seed, int | np.integer):
         if not 0 <= int(seed) < 2**64:
             raise ValueError(f"seed must be a whole number from 0 to 2**64 - 1, got {seed!r}")
-        return jnp.uint32(int(seed) & 0xFFFFFFFF), jnp.uint32(int(seed) >> 32)
+        return np.uint32(int(seed) & 0xFFFFFFFF), np.uint32(int(seed) >> 32)
     if not hasattr(seed, "dtype") or seed.dtype.kind not in "iu" or seed.shape != ():
         raise ValueError(f"seed must be a whole number from 0 to 2**64 - 1, got {seed!r}")
     return seed.astype(jnp.uint32), jnp.uint32(0)
 
 
-def group_words(key: Key, ids: UInt32[Array, " n"], group, components: int, stream: int = DYNAMICS):
+def stream_keys(key: SeedKey, components: int, stream: int = DYNAMICS) -> Key:
+    """A key for every component of a stream, each of the two words of shape (components,)."""
+    component = jnp.arange(components, dtype=jnp.uint32)
+    return threefry2x32(
+        (jnp.asarray(key[0]), jnp.asarray(key[1])), (component, jnp.uint32(stream << (32 - _STREAM_BITS)))
+    )
+
+
+def group_words(key: SeedKey, ids: UInt32[Array, " n"], group, components: int, stream: int = DYNAMICS) -> Pair:
     """Two words, each of shape (components, n), for group number `group` (a scalar, or one per trajectory)."""
-    component = jnp.arange(components, dtype=jnp.uint32)[:, None]
-    component_key = threefry2x32(key, (component, jnp.uint32(stream << (32 - _STREAM_BITS))))
-    return threefry2x32(component_key, (ids[None, :], jnp.asarray(group, jnp.uint32)))
+    k0, k1 = stream_keys(key, components, stream)
+    return threefry2x32((k0[:, None], k1[:, None]), (ids[None, :], jnp.asarray(group, jnp.uint32)))
 
 
-def group_noise(kind: NoiseKind, key: Key, ids: UInt32[Array, " n"], group, components: int, dtype) -> Noise:
-    """The noise of all steps of a group; read one step of it with `noise_of_step`."""
-    words = group_words(key, ids, group, components)
-    if kind != "gaussian":
-        return words
-    if dtype == jnp.float64:
-        return normals64(words, group_words(key, ids, group, components, LOW_BITS))
-    return tuple(draw.astype(dtype) for draw in normals32(*words))
+class Source(NamedTuple):
+    """The noise of one chain under one seed; its keys are made once, before the first step.
+
+    keys: one stream of component keys, or two where the normals take 53 bits.
+    """
+
+    kind: NoiseKind
+    dtype: Any
+    components: int
+    keys: tuple[Key, ...]
+
+    @classmethod
+    def of(cls, kind: NoiseKind, key: SeedKey, components: int, dtype: Any) -> "Source":
+        wide = kind == "gaussian" and dtype == jnp.float64
+        streams = (DYNAMICS, LOW_BITS) if wide else (DYNAMICS,)
+        return cls(kind, dtype, components, tuple(stream_keys(key, components, stream) for stream in streams))
+
+    def inline(self, ids: UInt32[Array, " n"], group) -> list[Pair]:
+        """The noise of a group, component by component, for the compiler to make where it is used."""
+        return [self._draw(self._key(component), ids, group) for component in range(self.components)]
+
+    def inline_block(self, ids: UInt32[Array, " n"], group) -> Pair:
+        """The noise of a group, each of the pair of shape (components, n), made where it is used."""
+        return self._draw([(k0[:, None], k1[:, None]) for k0, k1 in self.keys], ids[None, :], group)
+
+    def stored(self, ids: UInt32[Array, " n"], group) -> Pair:
+        """The same in memory, for noise that many fusions read: otherwise each of them would hash again."""
+
+        packs = self.kind == "gaussian"
+
+        def one(_, keys):
+            first, second = self._draw(keys, ids, group)
+            # one output: a processor computes a fusion once for each of its outputs
+            return None, (jax.lax.complex(first, second) if packs else (first, second))
+
+        rows: Any = jax.lax.scan(one, None, list(self.keys))[1]
+        return (rows.real, rows.imag) if packs else rows
+
+    def step(self, pair: Pair, offset) -> Array:
+        """The noise of step number `offset` in the group; a Python integer costs no selection."""
+        return noise_of_step(self.kind, pair, offset, self.dtype)
+
+    def _key(self, component: int) -> list[Key]:
+        return [(k0[component], k1[component]) for k0, k1 in self.keys]
+
+    def _draw(self, keys: list[Key], ids, group) -> Pair:
+        counter = (ids, jnp.asarray(group, jnp.uint32))
+        words = threefry2x32(keys[0], counter)
+        if self.kind != "gaussian":
+            return words
+        return normals32(*words) if len(keys) == 1 else normals64(words, threefry2x32(keys[1], counter))
 
 
-def noise_of_step(kind: NoiseKind, noise: Noise, offset, dtype) -> Array:
-    """The noise (components, n) of step number `offset` in its group; a Python integer costs no selection."""
+def group_noise(kind: NoiseKind, key: SeedKey, ids: UInt32[Array, " n"], group, components: int, dtype) -> Pair:
+    """The noise of all steps of a group, each of the pair of shape (components, n)."""
+    return Source.of(kind, key, components, dtype).inline_block(ids, group)
+
+
+def noise_of_step(kind: NoiseKind, pair: Pair, offset, dtype) -> Array:
+    """The noise of step number `offset` in its group, out of the group's pair."""
     if kind == "rademacher":
-        word = _select(noise, offset // 32)
-        bit = (word >> jnp.asarray(offset % 32, jnp.uint32)) & 1
-        return (2 * bit.astype(jnp.int32) - 1).astype(dtype)
-    return _select(noise, offset)
+        # the step's bit becomes the sign of 1.0
+        sign = (_select(pair, offset // 32) << jnp.asarray(31 - offset % 32, jnp.uint32)) & jnp.uint32(0x80000000)
+        return jax.lax.bitcast_convert_type(sign | jnp.uint32(0x3F800000), jnp.float32).astype(dtype)
+    return _select(pair, offset) if kind == "words" else _select(pair, offset).astype(dtype)
 
 
-def _select(pair: Noise, which) -> Array:
+def bridge_uniforms(keys: Key, ids: UInt32[Array, " n"], pair_of_steps, which, dtype) -> list[Array]:
+    """The uniforms of step number 2·pair_of_steps + which, one array (n,) for every key."""
+    counter = (ids, jnp.asarray(pair_of_steps, jnp.uint32))
+    pairs = [threefry2x32((k0, k1), counter) for k0, k1 in zip(*keys, strict=True)]
+    return [uniforms(_select(pair, which), dtype) for pair in pairs]
+
+
+def _select(pair: Pair, which) -> Array:
     return pair[which] if isinstance(which, int) else jnp.where(which == 0, pair[0], pair[1])

@@ -1,25 +1,29 @@
 """States of many trajectories, at the end or along the way."""
 
+from collections.abc import Sequence
+from threading import Event
 from typing import Any
 
-import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from .._errors import positive_integer
 from ..chains import AbstractChain
 from ._blocks import (
-    as_leaves,
     check_first_step,
     check_steps,
     pad,
-    split_steps,
     split_trajectories,
     start_states,
 )
-from ._integrate import as_ids, batched_step, scan_steps
+from ._devices import mesh_of, place, run_chunks, spread
+from ._integrate import advance, as_ids, block_unit
+from ._lanes import as_leaves
 from ._noise import STEPS_PER_HASH, seed_key
+from ._tuning import Compiled, tuning
+
+# a block ends often enough that a run can be interrupted
+_BLOCK_STEPS = 4_096
 
 
 def simulate(
@@ -32,6 +36,7 @@ def simulate(
     save_every: int | None = None,
     trajectory_ids: Any = None,
     chunk: int | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> Float[np.ndarray, "..."]:
     """Final states of many trajectories, or their paths.
 
@@ -39,10 +44,12 @@ def simulate(
     start: (dim,) for all, or (trajectories, dim).
     steps: number of chain steps, at most 2³².
     trajectories: how many; their ids are 0, 1, 2, …
-    seed: 0 … 2⁶⁴ − 1. Trajectory i is the same bits whatever the chunk, the number of trajectories or `save_every`.
+    seed: 0 … 2⁶⁴ − 1. Trajectory i is the same bits whatever the chunk, the devices, the number of trajectories or
+        `save_every`.
     save_every: keep the state after each so many steps; it must divide `steps`.
     trajectory_ids: run just these ids (in place of `trajectories`); [17] replays trajectory 17 alone.
-    chunk: most trajectories in one compiled call; by default what fits memory.
+    chunk: most trajectories in one compiled call; by default what is fast and fits memory (`plan` says).
+    devices: those to run on, by default all local ones.
     Returns (trajectories, dim), or (steps // save_every + 1, trajectories, dim) with the start first. A trajectory that
     diverges holds NaN or infinity from there on.
     Raises ValueError on a wrong shape, a start with a loss or gradient that is not finite, or an impossible count.
@@ -56,23 +63,24 @@ def simulate(
     key = seed_key(seed)
     starts = start_states(start, chain.dim, len(ids))
     check_first_step(chain, starts)
-    chain = as_leaves(chain)
-    chunks = split_trajectories(ids, chain, chunk)
+    chain, mesh = as_leaves(chain), mesh_of(devices)
+    chunks = split_trajectories(ids, chain, chunk, mesh)
     saved = 1 if save_every is None else steps // save_every + 1
     out = np.empty((saved, len(ids), chain.dim), starts.dtype)
-    done = 0
-    for part in chunks.ids:
-        rows = slice(done, done + len(part))
-        states = jnp.asarray(pad(starts[rows], chunks.size).T)
-        words = jnp.asarray(pad(part, chunks.size).astype(np.uint32))
-        if save_every is None:
-            out[0, rows] = _advance(chain, key, words, states, 0, steps)[:, : len(part)].T
-        else:
+
+    def work(number: int, halted: Event) -> None:
+        part = chunks.ids[number]
+        rows = slice(number * chunks.size, number * chunks.size + len(part))
+        states = place(mesh, pad(starts[rows], chunks.size).T)
+        words = place(mesh, pad(part, chunks.size).astype(np.uint32))
+        if save_every is not None:
             out[0, rows] = starts[rows]
-            for index in range(1, saved):
-                states = _advance(chain, key, words, states, (index - 1) * save_every, save_every)
-                out[index, rows] = np.asarray(states).T[: len(part)]
-        done += len(part)
+        for index in range(saved if save_every is None else saved - 1):
+            first, length = (0, steps) if save_every is None else (index * save_every, save_every)
+            states = _advance(chain, key, words, states, first, length, mesh, halted)
+            out[index if save_every is None else index + 1, rows] = np.asarray(states).T[: len(part)]
+
+    run_chunks(work, len(chunks.ids), mesh)
     return out[0] if save_every is None else out
 
 
@@ -91,20 +99,28 @@ def resolve_ids(trajectories, trajectory_ids) -> np.ndarray:
     return np.arange(trajectories, dtype=np.int64)
 
 
-def _advance(chain, key, ids, states, first, steps):
+def _advance(chain, key, ids, states, first, steps, mesh, halted: Event):
     """Step from the host in compiled blocks, so that a run can be interrupted."""
-    _, length = split_steps(steps, chain)
-    while steps > 0:
-        now = min(length, steps)
-        aligned = first % STEPS_PER_HASH[chain.noise_kind] == 0
-        states = _block(chain, key, ids, states, jnp.uint32(first), now, aligned)
+    unit, aligned = block_unit(chain.noise_kind), first % STEPS_PER_HASH[chain.noise_kind] == 0
+    while steps > 0 and not halted.is_set():
+        now = min(_BLOCK_STEPS, steps)
+        # one program for all whole blocks, where the device does not mind
+        traced = aligned and now >= unit and not tuning().static_trips
+        now -= now % unit if aligned and now >= unit else 0
+        run = _BLOCK.prepare((chain, key, None if traced else now, aligned, mesh))
+        states = run(ids, states, np.uint32(first), np.int32(now), np.uint32(0))
         first, steps = first + now, steps - now
     return states
 
 
-@eqx.filter_jit
-def _block(chain, key, ids, states: Float[Array, "dim n"], first, steps: int, aligned: bool):
-    def body(carry, index, noise):
-        return batched_step(chain, carry, noise, index)
+def _block(shared, ids, states: Float[Array, "dim n"], first, count, guard):
+    chain, key, steps, aligned, mesh = shared
 
-    return scan_steps(body, states, chain, key, ids, first, steps, states.dtype, aligned=aligned)
+    def run(shared, states, ids):
+        chain, key, first, count, guard = shared
+        return advance(chain, states, key, ids, first, count if steps is None else steps, aligned, guard)
+
+    return spread(mesh, run, (chain, key, first, count, guard), states, ids)
+
+
+_BLOCK = Compiled(_block)

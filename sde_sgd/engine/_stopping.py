@@ -1,26 +1,35 @@
 """Run trajectories until a monitor stops them: the step and the reason, nothing kept along the way."""
 
 import abc
-from collections.abc import Callable
-from typing import NamedTuple
+import functools
+import operator
+from threading import Event
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Int32
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Int, Int32
 
 from ..chains import AbstractChain
-from ._blocks import LANES, as_leaves, pad, split_trajectories
-from ._integrate import batched_step, scan_steps
-from ._noise import BRIDGE, Key, group_words
-from ._normals import uniforms
+from ._blocks import LANES, pad, split_trajectories
+from ._devices import mesh_of, place, run_chunks, spread
+from ._integrate import Step, scan_steps
+from ._lanes import Lanes, as_leaves
+from ._noise import BRIDGE, SeedKey, Source, bridge_uniforms, stream_keys
+from ._tuning import Compiled, tuning
 
 DIVERGED = 1
 """Code of a trajectory whose state stopped being finite; a monitor's own codes are 2 … 7."""
 _CODES = 8
-# multiples of the steps that one hash serves
-_BLOCKS = (64, 1_024)
+# the mark of a trajectory that runs, above all others and within the payload of a NaN
+_RUNNING = 2**21
+# a multiple of the steps that one hash serves
+_SHORTEST_BLOCK, _LONGEST_BLOCK = 64, 4_096
+# a block ends after about so many path-steps, so that Ctrl-C is heard
+_BLOCK_WORK = 2**26
 
 
 class AbstractMonitor(eqx.Module):
@@ -28,6 +37,8 @@ class AbstractMonitor(eqx.Module):
 
     uniforms: eqx.AbstractVar[int]
     """How many uniform random numbers it wants per step."""
+    looks_back: eqx.AbstractVar[bool]
+    """Whether it needs the state before the step."""
 
     @abc.abstractmethod
     def code(
@@ -54,95 +65,170 @@ def run_until_stopped(
     starts: Float[np.ndarray, "n dim"],
     ids: Int[np.ndarray, " n"],
     steps: int | None,
-    key: Key,
+    key: SeedKey,
     chunk: int | None = None,
-    max_path_steps: int | None = None,
-    on_block: Callable[[int], None] | None = None,
+    devices: Any = None,
 ) -> Stops:
     """Run each trajectory until its monitor stops it, at most `steps` steps (None: until all have stopped).
 
     The host steps compiled blocks and drops stopped trajectories between them, so time goes to those that still run.
-    Which trajectories run together changes nothing in their bits.
-    max_path_steps: stop between blocks once so many (trajectory, step) pairs were run; what still runs has code 0.
-    on_block: called with the number of path-steps of each block.
+    Which trajectories run together, and on which devices, changes nothing in their bits.
     """
-    chain, monitor = as_leaves(chain), as_leaves(monitor)
-    chunks = split_trajectories(ids, chain, chunk)
-    stop_step = np.full(len(ids), -1, np.int64)
-    stop_code = np.zeros(len(ids), np.int8)
-    spent = 0
-    for number in range(len(chunks.ids)):
-        rows = np.arange(number * chunks.size, number * chunks.size + len(chunks.ids[number]))
-        states = jnp.asarray(pad(starts[rows], chunks.size).T)
-        words = jnp.asarray(pad(ids[rows], chunks.size).astype(np.uint32))
-        stop = jnp.asarray(np.where(np.arange(chunks.size) < len(rows), 0, -1).astype(np.int32))
-        first = 0
-        while rows.size and (steps is None or first < steps):
-            if max_path_steps is not None and spent >= max_path_steps:
-                break
-            length = _block_length(first, steps)
-            states, stop = _block(chain, monitor, key, words, states, stop, jnp.uint32(first), length)
-            packed = np.asarray(stop)[: len(rows)]
-            new = packed > 0
-            stop_step[rows[new]] = first + packed[new].astype(np.int64) // _CODES
-            stop_code[rows[new]] = packed[new] % _CODES
+    chain, monitor, mesh = as_leaves(chain), as_leaves(monitor), mesh_of(devices)
+    chunks = split_trajectories(ids, chain, chunk, mesh)
+    step, code = np.full(len(ids), -1, np.int64), np.zeros(len(ids), np.int8)
+    spent = np.zeros(len(chunks.ids), np.int64)
+
+    def work(number: int, halted: Event) -> None:
+        begin = number * chunks.size
+        rows = np.arange(begin, begin + len(chunks.ids[number]))
+        width = chunks.size
+        states, words = place(mesh, pad(starts[rows], width).T), place(mesh, pad(ids[rows], width).astype(np.uint32))
+        stop = place(mesh, _padding(rows.size, width))
+        running = np.ones(rows.size, bool)
+        first, run = 0, _BLOCK.prepare((chain, monitor, key, None, mesh))
+        while rows.size and (steps is None or first < steps) and not halted.is_set():
+            length = _block_length(first, steps, width)
+            run = run if not tuning().static_trips else _BLOCK.prepare((chain, monitor, key, length, mesh))
+            states, stop = run(words, states, stop, np.uint32(first), np.int32(length), np.uint32(0))
+            marks = np.asarray(stop)[: rows.size]
+            stopped = marks < _RUNNING
+            # a lane keeps its mark after it was reported
+            new = np.flatnonzero(stopped & running)
+            step[rows[new]] = first + marks[new].astype(np.int64) // _CODES
+            code[rows[new]] = marks[new] % _CODES
+            running = ~stopped
             first += length
-            spent += length * len(packed)
-            if on_block is not None:
-                on_block(length * len(packed))
-            rows, states, words, stop = _compact(rows, states, words, stop)
+            spent[number] += length * rows.size
+            rows, running, states, words, stop = _compact(mesh, rows, running, states, words, stop)
+            width = stop.shape[0]
+
+    run_chunks(work, len(chunks.ids), mesh)
     if steps is not None:
         # blocks may run a little past the end; what happened there was not asked for
-        late = stop_step > steps
-        stop_step[late], stop_code[late] = -1, 0
-    return Stops(stop_step, stop_code, spent)
+        late = step > steps
+        step[late], code[late] = -1, 0
+    return Stops(step, code, int(spent.sum()))
 
 
-def _block_length(first: int, steps: int | None) -> int:
-    """Short blocks at first, where many may leave, then longer ones; two lengths, so few programs."""
-    remaining = _BLOCKS[-1] if steps is None else steps - first
-    fitting = [length for length in _BLOCKS if length <= remaining and 8 * first >= length]
-    return fitting[-1] if fitting else _BLOCKS[0]
+def _padding(used: int, width: int) -> Int[np.ndarray, " width"]:
+    """Marks: of a trajectory that runs, and 0 for a lane that only fills up."""
+    return np.where(np.arange(width) < used, _RUNNING, 0).astype(np.int32)
 
 
-def _compact(rows, states, words, stop):
-    """Keep the running trajectories once they fit into an eighth of the arrays."""
-    running = np.flatnonzero(np.asarray(stop)[: len(rows)] == 0)
-    size = stop.shape[0]
-    if running.size == 0:
-        return rows[:0], states, words, stop
-    smaller = size
-    while smaller >= 8 * LANES and running.size <= smaller // 8:
-        smaller = LANES * -(-(smaller // 8) // LANES)
-    if smaller == size:
-        # stopped ones stay in place, marked −1: already reported
-        return rows, states, words, jnp.where(stop > 0, -1, stop)
-    keep = jnp.asarray(pad(running, smaller))
-    marks = np.where(np.arange(smaller) < running.size, 0, -1).astype(np.int32)
-    return rows[running], states[:, keep], words[keep], jnp.asarray(marks)
+def _block_length(first: int, steps: int | None, width: int) -> int:
+    """Short blocks at first, where many may leave, then longer ones."""
+    # as long again as all before: those that leave early are dropped early, and few blocks are short
+    longest = min(_LONGEST_BLOCK, max(_SHORTEST_BLOCK, _BLOCK_WORK // width), max(_SHORTEST_BLOCK, first))
+    wanted = longest if steps is None else min(longest, steps - first)
+    if tuning().static_trips:
+        # few lengths, so few programs
+        return _SHORTEST_BLOCK if wanted < 1_024 else 1_024
+    return _SHORTEST_BLOCK * -(-wanted // _SHORTEST_BLOCK)
 
 
-@eqx.filter_jit
-def _block(chain, monitor, key, ids, states: Float[Array, "dim n"], stop: Int32[Array, " n"], first, steps: int):
-    """`stop` is 0 while running, −1 where stopped before, else (steps since `first`)·8 + code."""
-
-    def body(carry, index, noise):
-        states, stop = carry
-        after = batched_step(chain, states, noise, index)
-        finite: Bool[Array, " n"] = jnp.all(jnp.isfinite(after), axis=0)
-        uniform = _uniforms(monitor, key, ids, index, states.dtype)
-        code = jax.vmap(monitor.code, in_axes=(1, 1, None, 1))(states, after, index, uniform)
-        code = jnp.where(finite, code, DIVERGED).astype(jnp.int32)
-        running = stop == 0
-        offset = (index - first).astype(jnp.int32) + 1
-        stop = jnp.where(running & (code > 0), offset * _CODES + code, stop)
-        return jnp.where(running & finite, after, states), stop
-
-    return scan_steps(body, (states, stop), chain, key, ids, first, steps, states.dtype, aligned=True)
+def _compact(mesh: Mesh, rows, running, states, words, stop):
+    """Keep the running trajectories alone once they fit into a quarter of the lanes."""
+    left = int(np.count_nonzero(running))
+    width, unit = stop.shape[0], LANES * mesh.size
+    if left == 0:
+        return rows[:0], running[:0], states, words, stop
+    smaller = width
+    while smaller > unit and left <= smaller // 4:
+        smaller = unit * -(-(smaller // 4) // unit)
+    if smaller == width:
+        return rows, running, states, words, stop
+    kept = np.flatnonzero(running)
+    states, words = (place(mesh, np.asarray(array)[..., pad(kept, smaller)]) for array in (states, words))
+    return rows[kept], running[kept], states, words, place(mesh, _padding(left, smaller))
 
 
-def _uniforms(monitor, key, ids, index, dtype):
-    if monitor.uniforms == 0:
-        return jnp.zeros((0, ids.shape[0]), dtype)
-    words = group_words(key, ids, index, monitor.uniforms, BRIDGE)
-    return uniforms(words[0], dtype)
+def _block(shared, ids, states: Float[Array, "dim n"], stop: Int32[Array, " n"], first, count, guard):
+    """`stop` is _RUNNING, or what stopped the trajectory: (steps since `first`)·8 + code, or an older mark."""
+    chain, monitor, key, steps, mesh = shared
+
+    def run(shared, states, stop, ids):
+        chain, monitor, key, first, count, guard = shared
+        lanes = Lanes(chain, states.dtype, guard)
+        source = Source.of(chain.noise_kind, key, chain.noise_dim, states.dtype)
+        packs = lanes.single and states.dtype in (jnp.float32, jnp.float64)
+        watched = _in_one_array if packs else _beside
+        watch = _Watch(monitor, key, ids, first)
+        return watched(lanes, source, watch, states, stop, count if steps is None else steps)
+
+    return spread(mesh, run, (chain, monitor, key, first, count, guard), states, stop, ids)
+
+
+_BLOCK = Compiled(_block)
+
+
+class _Watch:
+    """A monitor with the random numbers of its own."""
+
+    def __init__(self, monitor: AbstractMonitor, key: SeedKey, ids, first):
+        self.monitor, self.ids, self.first = monitor, ids, first
+        self._keys = stream_keys(key, monitor.uniforms, BRIDGE) if monitor.uniforms else None
+
+    def mark(self, lanes: Lanes, before, after, step: Step) -> Int32[Array, " n"]:
+        """What a step did: (steps since the block began)·8 + code, or _RUNNING."""
+        uniform = []
+        if self._keys is not None:
+            uniform = bridge_uniforms(self._keys, self.ids, step.group, step.offset, lanes.dtype)
+        code = lanes.code(self.monitor.code, before, after, step.index, uniform)
+        if lanes.componentwise:
+            finite = functools.reduce(operator.and_, map(jnp.isfinite, after))
+        else:
+            finite = jnp.all(jnp.isfinite(after), axis=0)
+        base = ((step.index - self.first).astype(jnp.int32) + 1) * _CODES
+        mark = jnp.where(code > 0, base + code.astype(jnp.int32), _RUNNING)
+        return jnp.where(finite, mark, base + DIVERGED)
+
+
+def _beside(lanes: Lanes, source: Source, watch: _Watch, states, stop, steps):
+    """The marks in an array beside the states; each step is looked at before the next one.
+
+    So the look reads what was carried, and the compiler does not compute the step a second time for it.
+    """
+
+    def look(previous, lane, stop, index):
+        mark = watch.mark(lanes, previous, lane, Step(index, index // 2, index % 2))
+        # before the block's first step there is nothing to look at; later marks are larger
+        return jnp.where(index + 1 == watch.first, stop, jnp.minimum(stop, mark))
+
+    def body(carry, step, noise):
+        lane, previous, stop = carry
+        stop = look(lane if previous is None else previous, lane, stop, step.index - 1)
+        return lanes.step(lane, noise, step.index), (None if previous is None else lane), stop
+
+    lane = lanes.enter(states)
+    carry = (lane, lane if watch.monitor.looks_back else None, stop)
+    lane, previous, stop = scan_steps(body, carry, lanes, source, watch.ids, watch.first, steps, aligned=True)
+    last = watch.first + jnp.asarray(steps).astype(jnp.uint32) - 1
+    return lanes.leave(lane), look(lane if previous is None else previous, lane, stop, last)
+
+
+def _in_one_array(lanes: Lanes, source: Source, watch: _Watch, states, stop, steps):
+    """One component: between iterations a stopped trajectory carries its mark in the payload of a NaN.
+
+    A second array would be a second output of the loop's one fusion, and a CPU computes a fusion once for each.
+    """
+    word, quiet = (jnp.int64, 0x7FF8 << 48) if lanes.dtype == jnp.float64 else (jnp.int32, 0x7FC00000)
+
+    def open_(bits):
+        payload = (bits & ~jnp.asarray(quiet, word)).astype(jnp.int32)
+        return jax.lax.bitcast_convert_type(bits, lanes.dtype), jnp.where(bits >= quiet, payload, _RUNNING)
+
+    def close(carry):
+        state, stop = carry
+        return jnp.where(stop < _RUNNING, stop.astype(word) | quiet, jax.lax.bitcast_convert_type(state, word))
+
+    def body(carry, step, noise):
+        state, stop = carry
+        after = lanes.step([state], noise, step.index)
+        return after[0], jnp.minimum(stop, watch.mark(lanes, [state], after, step))
+
+    packing = (open_, close)
+    bits = close((states[0], stop))
+    bits = scan_steps(body, bits, lanes, source, watch.ids, watch.first, steps, aligned=True, packing=packing)
+    state, stop = open_(bits)
+    return state[None], stop

@@ -1,16 +1,26 @@
 """First passage by direct Monte Carlo."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float
 from scipy import stats
 
 from .._errors import concrete, fraction, positive, positive_integer
 from ..chains import AbstractChain
-from ..engine import MAX_STEPS, Stops, check_first_step, resolve_ids, run_until_stopped, seed_key, start_states
+from ..engine import (
+    MAX_STEPS,
+    Compiled,
+    Stops,
+    check_first_step,
+    resolve_ids,
+    run_until_stopped,
+    seed_key,
+    start_states,
+)
 from ..regions import AbstractRegion
 from ._monitor import TARGET, monitor_for
 from ._result import FirstPassage
@@ -56,7 +66,8 @@ def first_passage(
         sees crossings between two steps (needs EulerMaruyama with gaussian increments).
     method: "direct".
     trajectory_ids: run just these ids, to replay them.
-    chunk: most trajectories in one compiled call; by default what fits memory. It changes no bit of the result.
+    chunk: most trajectories in one compiled call; by default what is fast and fits memory.
+    devices: those to run on, by default all local ones. Neither changes a bit of the result.
 
     Raises ValueError on a wrong shape, a start inside a set or with a loss or gradient that is not finite, a horizon
     below one step.
@@ -82,6 +93,7 @@ def _passage(
     max_steps: int = 10_000_000,
     trajectory_ids: Any = None,
     chunk: int | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> FirstPassage:
     if not isinstance(chain, AbstractChain):
         raise ValueError(f"chain must be a chain, such as EulerMaruyama(diffusion, dt), got {chain!r}")
@@ -98,7 +110,7 @@ def _passage(
 
     def run(ids: np.ndarray) -> Stops:
         starts = start_states(start, chain.dim, len(ids))
-        return run_until_stopped(chain, monitor, starts, ids, steps, key, chunk)
+        return run_until_stopped(chain, monitor, starts, ids, steps, key, chunk, devices)
 
     def check(rows: np.ndarray) -> None:
         _check_start(rows, inside, target, avoid)
@@ -179,15 +191,18 @@ def _check_region(name: str, region, dim: int) -> None:
 
 
 def _check_start(starts, inside, target, avoid) -> None:
-    points = jnp.asarray(np.unique(starts[: 2**16], axis=0))
+    # one start for all is a broadcast view
+    points = starts[:1] if starts.strides[0] == 0 else np.unique(starts, axis=0)
+    if np.any(_contains(target, points)):
+        if inside is not None:
+            raise ValueError(f"start must lie inside region, got {points[0]} outside it")
+        raise ValueError(f"start must lie outside target, got {points[0]} inside it")
+    if avoid is not None and np.any(_contains(avoid, points)):
+        raise ValueError(f"start must lie outside avoid, got {points[0]} inside it")
 
-    def some(region) -> bool:
-        return bool(jnp.any(jax.vmap(region.contains)(points)))
 
-    if inside is not None:
-        if some(target):
-            raise ValueError(f"start must lie inside region, got {np.asarray(points)[0]} outside it")
-    elif some(target):
-        raise ValueError(f"start must lie outside target, got {np.asarray(points)[0]} inside it")
-    if avoid is not None and some(avoid):
-        raise ValueError(f"start must lie outside avoid, got {np.asarray(points)[0]} inside it")
+def _contains(region: AbstractRegion, points: Float[np.ndarray, "n dim"]) -> Bool[np.ndarray, " n"]:
+    return np.asarray(_CONTAINS.prepare(region)(points))
+
+
+_CONTAINS = Compiled(lambda region, points: jax.vmap(region.contains)(points))

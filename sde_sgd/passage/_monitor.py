@@ -17,6 +17,7 @@ class Discrete(AbstractMonitor):
     target: AbstractRegion
     avoid: AbstractRegion | None
     uniforms: int = eqx.field(static=True, default=0)
+    looks_back: bool = eqx.field(static=True, default=False)
 
     def code(self, before, after, step_index, uniform):
         return _first(self.target.contains(after), False if self.avoid is None else self.avoid.contains(after))
@@ -33,6 +34,7 @@ class BrownianBridge(AbstractMonitor):
     chain: EulerMaruyama
     target: AbstractRegion
     avoid: AbstractRegion | None
+    looks_back: bool = eqx.field(static=True, default=True)
 
     @property
     def uniforms(self) -> int:

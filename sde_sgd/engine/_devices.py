@@ -1,0 +1,104 @@
+"""Trajectories spread over devices and cores: the trajectory axis is cut, all else is on every device."""
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+_AXIS = "trajectories"
+
+
+def mesh_of(devices: Sequence[Any] | None) -> Mesh:
+    """The devices to run on: all local ones unless some are named."""
+    chosen = jax.local_devices() if devices is None else list(devices)
+    if not chosen or not all(isinstance(device, jax.Device) for device in chosen):
+        raise ValueError(f"devices must be a list of devices such as jax.devices(), or None for all, got {devices!r}")
+    if len(set(chosen)) != len(chosen):
+        raise ValueError(f"devices must be different, got {devices!r}")
+    return Mesh(np.array(chosen), (_AXIS,))
+
+
+def place(mesh: Mesh, array: Any) -> jax.Array:
+    """An array on the devices, its last axis cut."""
+    spec = PartitionSpec(*(None,) * (np.ndim(array) - 1), _AXIS)
+    return jax.device_put(array, NamedSharding(mesh, spec))
+
+
+def spread(mesh: Mesh, fn: Callable, shared: Any, *cut: Any) -> Any:
+    """fn(shared, *cut) on every device with its part of `cut`, along the last axes; so are the results.
+
+    The devices never wait for each other. `shared` may hold any PyTree.
+    """
+    if mesh.size == 1:
+        return fn(shared, *cut)
+    arrays, rest = eqx.partition(shared, eqx.is_array)
+
+    def part(arrays, *cut):
+        return fn(eqx.combine(arrays, rest), *cut)
+
+    def last(tree):
+        return jax.tree.map(lambda leaf: PartitionSpec(*(None,) * (leaf.ndim - 1), _AXIS), tree)
+
+    results = jax.eval_shape(part, arrays, *cut)
+    return jax.shard_map(
+        part, mesh=mesh, in_specs=(PartitionSpec(), *map(last, cut)), out_specs=last(results), check_vma=False
+    )(arrays, *cut)
+
+
+def workers(mesh: Mesh) -> int:
+    """How many chunks to run at a time: one for each core of a lone CPU device, else one.
+
+    A core that has a chunk of its own never waits for the others; sharing each loop among the cores, as a compiler
+    does, costs more the shorter the loop.
+    """
+    if mesh.size > 1 or mesh.devices.flat[0].platform != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_chunks(work: Callable[[int, threading.Event], None], chunks: int, mesh: Mesh) -> None:
+    """work(number, halted) for every chunk; it should end early once `halted` is set, by Ctrl-C or a failure."""
+    halted = threading.Event()
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in range(chunks):
+        waiting.put(number)
+
+    def drain() -> None:
+        try:
+            while not halted.is_set():
+                work(waiting.get_nowait(), halted)
+        except queue.Empty:
+            pass
+        except BaseException:
+            halted.set()
+            raise
+
+    helpers = min(workers(mesh), chunks) - 1
+    if helpers == 0:
+        drain()
+        return
+    with ThreadPoolExecutor(helpers) as pool:
+        settings = _thread_settings()
+        others = [pool.submit(settings, drain) for _ in range(helpers)]
+        drain()
+        for other in others:
+            other.result()
+
+
+def _thread_settings() -> Callable[[Callable[[], None]], None]:
+    """The settings of JAX that hold for this thread, to run something under them in another."""
+    precise = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+    products = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+
+    def under(fn: Callable[[], None]) -> None:
+        with jax.enable_x64(precise), jax.default_matmul_precision(products):
+            fn()
+
+    return under

@@ -1,0 +1,104 @@
+"""What was measured to be fast, one row for each kind of device."""
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+
+class Tuning(NamedTuple):
+    """How the engine lays out its work.
+
+    steps_fused: steps in one iteration of the compiled loop where all of them make one fusion.
+    fuses_many: whether one fusion may have many outputs at no extra cost; a CPU computes it once for each of them.
+    lanes: most trajectories in one call on one device. values: most numbers (trajectories × components) in one.
+    static_trips: whether the number of iterations is compiled in, for devices that else ask the host each time.
+    options: of the compiler; one that this version of it does not know is left out.
+    """
+
+    steps_fused: int
+    fuses_many: bool
+    lanes: int
+    values: int
+    static_trips: bool
+    options: dict[str, Any]
+
+
+# CPU: measured on two x86-64 cores with AVX2 (benchmarks/results); accelerators: a first setting, not yet measured
+_TABLE = {
+    "cpu": Tuning(
+        steps_fused=8,
+        fuses_many=False,
+        lanes=65_536,
+        values=131_072,
+        static_trips=False,
+        options={"xla_cpu_prefer_vector_width": 512},
+    ),
+}
+_ACCELERATOR = Tuning(steps_fused=16, fuses_many=True, lanes=2**21, values=2**24, static_trips=True, options={})
+
+
+def tuning() -> Tuning:
+    """The row of JAX's default backend."""
+    return _TABLE.get(jax.default_backend(), _ACCELERATOR)
+
+
+class Compiled:
+    """A function of (shared, *arrays), compiled as the backend's tuning says and called with little ado.
+
+    shared: any PyTree; its arrays are traced, all else in it decides the program.
+    """
+
+    def __init__(self, fn: Callable):
+        self._fn = fn
+        self._programs: dict[Any, Callable] = {}
+        self._lock = threading.Lock()
+
+    def prepare(self, shared: Any) -> Callable:
+        """The function of the arrays alone: what `shared` decides is looked up once for many calls."""
+        leaves, structure = jax.tree.flatten(shared)
+        arrays = [leaf for leaf in leaves if hasattr(leaf, "dtype")]
+        rest = tuple(_ARRAY if hasattr(leaf, "dtype") else leaf for leaf in leaves)
+        key = (structure, rest)
+        with self._lock:
+            if key not in self._programs:
+                self._programs[key] = self._program(structure, rest)
+        return functools.partial(self._programs[key], arrays)
+
+    def _program(self, structure: Any, rest: tuple[Any, ...]) -> Callable:
+        def flat(arrays, *args):
+            left = iter(arrays)
+            return self._fn(jax.tree.unflatten(structure, [next(left) if r is _ARRAY else r for r in rest]), *args)
+
+        jitted = jax.jit(flat, compiler_options=_known_options())
+        ready: set[Any] = set()
+        lock = threading.Lock()
+
+        def call(arrays, *args):
+            key = tuple((arg.shape, arg.dtype) for arg in (*arrays, *args))
+            if key in ready:
+                return jitted(arrays, *args)
+            # two workers that need the same program wait for one to make it
+            with lock:
+                result = jitted(arrays, *args)
+                ready.add(key)
+            return result
+
+        return call
+
+
+_ARRAY = object()
+
+
+@functools.cache
+def _known_options() -> dict[str, Any]:
+    known = {}
+    for name, value in tuning().options.items():
+        try:
+            jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
+        except Exception:  # the type of the refusal is the compiler's own
+            continue
+        known[name] = value
+    return known

@@ -1,0 +1,4 @@
+"""A chain's step read component by component, for a compiler to fuse."""
+
+from ._program import Program as Program
+from ._rules import Unlowerable as Unlowerable

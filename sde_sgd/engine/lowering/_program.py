@@ -1,0 +1,161 @@
+"""Component-wise lowering: a function of vectors becomes arithmetic on one array per component.
+
+`jax.grad` of a vector loss is full of slices, pads and concatenations, which keep a compiler from fusing a step with
+the noise that drives it. For a small dim the same function can be read as arithmetic on its components: it is traced
+to a jaxpr, and every intermediate is kept as an array *of* per-trajectory arrays. Elementwise primitives then map over
+those, data movement only renames them, reductions and small products unroll.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Literal
+
+from ._cells import GUARD, Cell, Cells, aligned, array_of, cells_of, is_constant, is_small_constant, plain
+from ._rules import ELEMENTWISE, MOVEMENTS, RULES, Unlowerable, elementwise
+
+_CALLS = frozenset(["jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"])
+
+
+class Program:
+    """A function of one trajectory's vectors, traced, with all that no trajectory decides computed beforehand.
+
+    What depends neither on `arguments` nor on the step is evaluated once, when the program is made: a matrix square
+    root, say, is not taken again in every step.
+    """
+
+    def __init__(self, fn: Callable, *arguments: jax.ShapeDtypeStruct):
+        closed = jax.make_jaxpr(fn)(*arguments)
+        self._jaxpr = closed.jaxpr
+        self._env: dict[Any, Any] = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
+        self._rest = []
+        for equation in _live(closed.jaxpr):
+            if all(isinstance(v, Literal) or v in self._env for v in equation.invars):
+                values = [_read(self._env, v) for v in equation.invars]
+                self._env.update(zip(equation.outvars, _evaluate(equation, values), strict=True))
+            else:
+                self._rest.append(equation)
+
+    def batched(self, *arguments: Any) -> list[Any]:
+        """Outputs for one trajectory; meant to be mapped over trajectories by `jax.vmap`."""
+        env = dict(self._env) | dict(zip(self._jaxpr.invars, arguments, strict=True))
+        for equation in self._rest:
+            values = [array_of(_read(env, v)) for v in equation.invars]
+            env.update(zip(equation.outvars, _bind(equation, values), strict=True))
+        return [array_of(_read(env, v)) for v in self._jaxpr.outvars]
+
+    def components(self, *arguments: Any, guard: Any = None) -> list[list[Cell]]:
+        """Outputs as lists of components. Each argument is a list of per-trajectory arrays (n,), or one scalar.
+
+        guard: a uint32 scalar that is 0 when the program runs and that the compiler does not know; with it, the same
+            numbers come out of every loop that this is compiled into, to the last bit.
+        Raises Unlowerable where a primitive has no reading by components.
+        """
+        token = GUARD.set(guard)
+        try:
+            return self._components(arguments)
+        finally:
+            GUARD.reset(token)
+
+    def _components(self, arguments: Sequence[Any]) -> list[list[Cell]]:
+        env = dict(self._env)
+        for variable, argument in zip(self._jaxpr.invars, arguments, strict=True):
+            env[variable] = Cells(argument, (len(argument),)) if isinstance(argument, list) else argument
+        for equation in self._rest:
+            env.update(
+                zip(equation.outvars, _evaluate(equation, [_read(env, v) for v in equation.invars]), strict=True)
+            )
+        return [[plain(cell) for cell in cells_of(_read(env, v)).entries.reshape(-1)] for v in self._jaxpr.outvars]
+
+
+def _live(jaxpr) -> list[Any]:
+    """The equations whose results are used, in order."""
+    needed = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
+    kept = []
+    for equation in reversed(jaxpr.eqns):
+        if any(v in needed for v in equation.outvars):
+            kept.append(equation)
+            needed.update(v for v in equation.invars if not isinstance(v, Literal))
+    return kept[::-1]
+
+
+def _read(env: dict[Any, Any], variable: Any) -> Any:
+    if not isinstance(variable, Literal):
+        return env[variable]
+    value = variable.val
+    return np.asarray(value, variable.aval.dtype) if np.ndim(value) == 0 else value  # type: ignore[attr-defined]
+
+
+def _evaluate(equation, values: list[Any]) -> list[Any]:
+    """The results of one equation: by components where an input is one, else as it stands."""
+    name = equation.primitive.name
+    if name in _CALLS:
+        return _inline(equation, values)
+    movement = name in MOVEMENTS and all(is_small_constant(value) for value in values)
+    if not movement and not any(isinstance(value, Cells) for value in values):
+        return _bind(equation, values)
+    if all(is_constant(value) for value in values) and not movement:
+        return _bind(equation, [array_of(value) for value in values])
+    if name in ELEMENTWISE:
+        return [elementwise(equation, values)]
+    if name in RULES:
+        return RULES[name](equation, values)
+    raise Unlowerable(f"'{name}' acts on whole vectors")
+
+
+def _bind(equation, values: list[Any]) -> list[Any]:
+    results = equation.primitive.bind(*values, **equation.primitive.get_bind_params(equation.params))
+    return list(results) if equation.primitive.multiple_results else [results]
+
+
+def _run(closed: ClosedJaxpr, values: Sequence[Any]) -> list[Any]:
+    """The results of a jaxpr; None for one that nothing uses."""
+    jaxpr = closed.jaxpr
+    env = dict(zip(jaxpr.constvars, closed.consts, strict=True)) | dict(zip(jaxpr.invars, values, strict=True))
+    for equation in _live(jaxpr):
+        env.update(zip(equation.outvars, _evaluate(equation, [_read(env, v) for v in equation.invars]), strict=True))
+    return [_read(env, v) for v in jaxpr.outvars]
+
+
+def _inline(equation, values: list[Any]) -> list[Any]:
+    """A call, evaluated inside."""
+    inner = equation.params["jaxpr" if "jaxpr" in equation.params else "call_jaxpr"]
+    return _run(inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, []), values)
+
+
+def _custom_jvp(equation, values: list[Any]) -> list[Any]:
+    """A function with a derivative rule of its own, evaluated inside; the rule stays with it."""
+    shapes = [v.aval.shape for v in equation.invars]
+    if any(not jnp.issubdtype(v.aval.dtype, jnp.floating) for v in (*equation.invars, *equation.outvars)):
+        raise Unlowerable("a derivative rule for whole numbers")
+
+    def flatten(parts):
+        return [cell for part in parts for cell in cells_of(part).entries.reshape(-1)]
+
+    def regroup(cells, shapes):
+        ends = np.cumsum([int(np.prod(shape, initial=1)) for shape in shapes])
+        return [
+            Cells(cells[end - int(np.prod(shape, initial=1)) : end], shape)
+            for shape, end in zip(shapes, ends, strict=True)
+        ]
+
+    @jax.custom_jvp
+    def function(*cells):
+        return aligned(flatten(_inline(equation, regroup(cells, shapes))))
+
+    @function.defjvp
+    def rule(primals, tangents):
+        def both(*arguments):
+            half = len(arguments) // 2
+            return jax.jvp(lambda *xs: tuple(_bind(equation, list(xs))), arguments[:half], arguments[half:])
+
+        avals = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in equation.invars]
+        closed = jax.make_jaxpr(both)(*avals, *avals)
+        out = _run(closed, regroup(primals, shapes) + regroup(tangents, shapes))
+        half = len(out) // 2
+        return aligned(flatten(out[:half])), aligned(flatten(out[half:]))
+
+    return regroup(function(*aligned(flatten(values))), [v.aval.shape for v in equation.outvars])

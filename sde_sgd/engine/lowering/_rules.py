@@ -1,0 +1,246 @@
+"""How each primitive of a jaxpr acts on cells."""
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._tuning import tuning
+from ._cells import (
+    Cell,
+    Cells,
+    Scaled,
+    add,
+    aligned,
+    array_of,
+    cells_of,
+    divide,
+    is_constant,
+    is_zero,
+    multiply,
+    negate,
+    parts_of,
+    plain,
+    raw,
+    scaled,
+)
+from ._sine import cos32, sin32
+
+
+class Unlowerable(Exception):
+    """Why a function cannot be read component by component, in words."""
+
+
+def elementwise(equation, values: list[Any]) -> Cells:
+    """An elementwise primitive over cells."""
+    grids = np.broadcast_arrays(*(cells_of(value).entries for value in values))
+    shape, name = grids[0].shape, equation.primitive.name
+    exact = next((kind for kind in (np.float32, np.float64) if equation.outvars[0].aval.dtype == kind), None)
+
+    def one(*parts: Cell) -> Cell:
+        if exact and name in _ARITHMETIC:
+            return _ARITHMETIC[name](*parts)
+        if exact and name in ("integer_pow", "square"):
+            cell, factor, _ = parts_of(parts[0])
+            power = equation.primitive.bind(*aligned([cell]), **equation.params)
+            return scaled(power, factor ** equation.params.get("y", 2), True)
+        if name in _FASTER and exact is np.float32 and np.ndim(parts_of(parts[0]).cell) and not tuning().fuses_many:
+            return _FASTER[name](plain(parts[0]))
+        return equation.primitive.bind(*aligned(parts), **equation.params)
+
+    return Cells([one(*(grid[index] for grid in grids)) for index in np.ndindex(shape)], shape)
+
+
+def _total(cells: Sequence[Cell], combine: Callable) -> Cell:
+    return functools.reduce(combine, cells)
+
+
+def _reduce(combine: Callable):
+    def rule(equation, values):
+        entries = cells_of(values[0]).entries
+        axes = equation.params["axes"]
+        kept = [axis for axis in range(entries.ndim) if axis not in axes]
+        rows = entries.transpose(*kept, *axes).reshape(*(entries.shape[axis] for axis in kept), -1)
+        if rows.shape[-1] == 0:
+            raise Unlowerable("a reduction of nothing")
+        shape = rows.shape[:-1]
+        return [Cells([_total(list(rows[index]), combine) for index in np.ndindex(shape)], shape)]
+
+    return rule
+
+
+def _dot_general(equation, values):
+    (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
+    dtype = equation.outvars[0].aval.dtype
+    left, left_shape = _rows(cells_of(values[0]).entries, left_batch, left_sum)
+    right, right_shape = _rows(cells_of(values[1]).entries, right_batch, right_sum)
+    cells = [
+        _total([_product(x, y, dtype) for x, y in zip(row, other, strict=True)], add)
+        for rows, others in zip(left, right, strict=True)
+        for row in rows
+        for other in others
+    ]
+    batch = tuple(cells_of(values[0]).entries.shape[axis] for axis in left_batch)
+    return [Cells(cells, (*batch, *left_shape, *right_shape))]
+
+
+def _rows(entries: np.ndarray, batch, summed) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Entries as (batch, free, summed), and the shape of the free axes."""
+    free = [axis for axis in range(entries.ndim) if axis not in (*batch, *summed)]
+    sizes = [int(np.prod([entries.shape[axis] for axis in axes], initial=1)) for axes in (batch, free, summed)]
+    return entries.transpose(*batch, *free, *summed).reshape(sizes), tuple(entries.shape[axis] for axis in free)
+
+
+def _product(x: Cell, y: Cell, dtype) -> Cell:
+    if is_zero(x) or is_zero(y):
+        return dtype.type(0)
+    return multiply(*(part if isinstance(part, Scaled) else part.astype(dtype) for part in (x, y)))
+
+
+def _move(indices: Callable):
+    """A primitive that only moves entries: apply it to their numbers."""
+
+    def rule(equation, values):
+        arrays = [cells_of(value).entries for value in values]
+        ends = np.cumsum([array.size for array in arrays])
+        numbers = [
+            np.arange(end - array.size, end).reshape(array.shape) for array, end in zip(arrays, ends, strict=True)
+        ]
+        pool = np.concatenate([array.reshape(-1) for array in arrays])
+        moved = indices(numbers, equation.params)
+        moved = moved if isinstance(moved, list) else [moved]
+        return [_take(pool, part) for part in moved]
+
+    return rule
+
+
+def _broadcast_in_dim(numbers, parameters):
+    shape, along = parameters["shape"], parameters["broadcast_dimensions"]
+    expanded = np.ones(len(shape), int)
+    expanded[list(along)] = numbers[0].shape
+    return np.broadcast_to(numbers[0].reshape(expanded), shape)
+
+
+def _slice(numbers, parameters):
+    strides = parameters["strides"] or (1,) * numbers[0].ndim
+    bounds = zip(parameters["start_indices"], parameters["limit_indices"], strides, strict=True)
+    return numbers[0][tuple(slice(*bound) for bound in bounds)]
+
+
+def _pad(numbers, parameters):
+    array, filling = numbers
+    for axis, (low, high, interior) in enumerate(parameters["padding_config"]):
+        size = array.shape[axis]
+        wide = np.full(
+            [*array.shape[:axis], max(size + interior * (size - 1), 0), *array.shape[axis + 1 :]], filling[()]
+        )
+        wide[(slice(None),) * axis + (slice(None, None, interior + 1),)] = array
+        crop = slice(max(-low, 0), wide.shape[axis] - max(-high, 0))
+        wide = wide[(slice(None),) * axis + (crop,)]
+        edges = [(0, 0)] * array.ndim
+        edges[axis] = (max(low, 0), max(high, 0))
+        array = np.pad(wide, edges, constant_values=filling[()])
+    return array
+
+
+def _reshape(numbers, parameters):
+    if parameters.get("dimensions") is not None:
+        raise Unlowerable("a reshape that permutes")
+    return numbers[0].reshape(parameters["new_sizes"])
+
+
+def _split(numbers, parameters):
+    return np.split(numbers[0], np.cumsum(parameters["sizes"])[:-1], parameters["axis"])
+
+
+def _known(equation, values: list[Any], what: str) -> list[np.ndarray]:
+    if not all(is_constant(value) for value in values):
+        raise Unlowerable(f"'{equation.primitive.name}' at {what} that only the run decides")
+    return [np.asarray(array_of(value)) for value in values]
+
+
+def _index(equation, values):
+    """gather and dynamic_slice at known places: apply the primitive to the entries' numbers."""
+    places = _known(equation, values[1:], "a place")
+    entries = cells_of(values[0]).entries
+    with jax.ensure_compile_time_eval():
+        numbers = jnp.arange(entries.size, dtype=jnp.int32).reshape(entries.shape)
+        moved = np.asarray(equation.primitive.bind(numbers, *map(jnp.asarray, places), **equation.params))
+    if np.any((moved < 0) | (moved >= entries.size)):
+        raise Unlowerable(f"'{equation.primitive.name}' outside the vector")
+    return [_take(entries.reshape(-1), moved)]
+
+
+def _take(pool: np.ndarray, numbers: np.ndarray) -> Cells:
+    return Cells([pool[number] for number in numbers.reshape(-1)], numbers.shape)
+
+
+def _scatter_add(equation, values):
+    """Scattered additions at known places: a sum of updates for each entry."""
+    places = _known(equation, values[1:2], "a place")[0]
+    entries, updates = cells_of(values[0]).entries, cells_of(values[2]).entries.reshape(-1)
+    dtype = equation.outvars[0].aval.dtype
+    with jax.ensure_compile_time_eval():
+        units = jnp.eye(updates.size, dtype=dtype).reshape(-1, *np.shape(raw(values[2])))
+        nothing = jnp.zeros(entries.shape, dtype)
+        place = jnp.asarray(places)
+        landed = np.asarray(
+            jax.vmap(lambda unit: equation.primitive.bind(nothing, place, unit, **equation.params))(units)
+        )
+    cells = [
+        _total([entries[index], *updates[np.flatnonzero(landed[(slice(None), *index)])]], add)
+        for index in np.ndindex(entries.shape)
+    ]
+    return [Cells(cells, entries.shape)]
+
+
+_FASTER: dict[str, Callable] = {"sin": sin32, "cos": cos32}
+_ARITHMETIC: dict[str, Callable] = {
+    "add": add,
+    "add_any": add,
+    "sub": lambda x, y: add(x, negate(y)),
+    "neg": negate,
+    "mul": multiply,
+    "div": divide,
+}
+
+
+# fmt: off
+ELEMENTWISE = frozenset((
+    "add", "add_any", "sub", "mul", "div", "rem", "neg", "abs", "sign", "pow", "integer_pow", "square", "sqrt",
+    "rsqrt", "cbrt", "exp", "exp2", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan",
+    "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "logistic", "erf", "erfc", "erf_inv", "lgamma",
+    "digamma", "max", "min", "floor", "ceil", "round", "nextafter", "is_finite", "eq", "ne", "lt", "le", "gt",
+    "ge", "and", "or", "xor", "not", "select_n", "clamp", "convert_element_type", "reduce_precision", "copy",
+    "copy_p", "stop_gradient", "real", "imag", "shift_left", "shift_right_logical", "shift_right_arithmetic",
+))
+# fmt: on
+MOVEMENTS: dict[str, Callable] = {
+    "broadcast_in_dim": _broadcast_in_dim,
+    "reshape": _reshape,
+    "squeeze": lambda numbers, parameters: np.squeeze(numbers[0], tuple(parameters["dimensions"])),
+    "expand_dims": lambda numbers, parameters: np.expand_dims(numbers[0], tuple(parameters["dimensions"])),
+    "transpose": lambda numbers, parameters: numbers[0].transpose(parameters["permutation"]),
+    "rev": lambda numbers, parameters: np.flip(numbers[0], parameters["dimensions"]),
+    "slice": _slice,
+    "pad": _pad,
+    "split": _split,
+    "concatenate": lambda numbers, parameters: np.concatenate(numbers, parameters["dimension"]),
+}
+RULES: dict[str, Callable] = {name: _move(indices) for name, indices in MOVEMENTS.items()} | {
+    "reduce_sum": _reduce(add),
+    "reduce_prod": _reduce(multiply),
+    "reduce_max": _reduce(lambda x, y: jax.lax.max(*aligned([x, y]))),
+    "reduce_min": _reduce(lambda x, y: jax.lax.min(*aligned([x, y]))),
+    "reduce_and": _reduce(lambda x, y: operator.and_(*aligned([x, y]))),
+    "reduce_or": _reduce(lambda x, y: operator.or_(*aligned([x, y]))),
+    "dot_general": _dot_general,
+    "gather": _index,
+    "dynamic_slice": _index,
+    "scatter-add": _scatter_add,
+    "optimization_barrier": lambda equation, values: [cells_of(value) for value in values],
+}

@@ -39,39 +39,32 @@ static inline Words threefry2x32(Words key, uint32_t x0, uint32_t x1) {
     return (Words){x0, x1};
 }
 
-/* Natural logarithm of a normal positive float (Cephes logf). */
-static inline float logarithm(float x) {
-    const int32_t shifted = (int32_t)bits_of(x) - 0x3F3504F3;
+/* -2 ln(x / 2^32) of a normal positive float. */
+static inline float minus_two_log(float x) {
+    const int32_t shifted = (int32_t)bits_of(x) - (0x3F3504F3 + (32 << 23));
     const float exponent = (float)(shifted >> 23);
     const float f = float_of((uint32_t)((shifted & 0x7FFFFF) + 0x3F3504F3)) - 1.0f;
-    float p = 7.0376836292e-2f;
-    p = p * f - 1.1514610310e-1f;
-    p = p * f + 1.1676998740e-1f;
-    p = p * f - 1.2420140846e-1f;
-    p = p * f + 1.4249322787e-1f;
-    p = p * f - 1.6668057665e-1f;
-    p = p * f + 2.0000714765e-1f;
-    p = p * f - 2.4999993993e-1f;
-    p = p * f + 3.3333331174e-1f;
-    const float square = f * f;
-    return exponent * 0.6931471805599453f + (f + (f * square * p - 0.5f * square));
+    float p = 0.2044883f;
+    p = p * f - 0.3228247f;
+    p = p * f + 0.34333732f;
+    p = p * f - 0.39820458f;
+    p = p * f + 0.49961152f;
+    p = p * f - 0.66669382f;
+    return exponent * (-2 * 0.6931471805599453f) + (f * f * (f * p + 1.0f) - (f + f));
 }
 
 static inline void normals(Words w, float *even, float *odd) {
     const float high = (float)(int32_t)(w.first >> 16), low = (float)(int32_t)(w.first & 0xFFFFu);
-    const float uniform = (high * 65536.0f + (low + 0.5f)) * 0x1p-32f;
-    const float radius = sqrtf(-2.0f * logarithm(uniform));
-    const float angle = (float)(int32_t)(w.second << 2) * (3.14159265358979f * 0x1p-33f);
+    const float length = sqrtf(minus_two_log(high * 65536.0f + (low + 0.5f)));
+    /* the top bit chooses the half of the circle */
+    const float radius = float_of(bits_of(length) ^ (w.second & 0x80000000u));
+    const float angle = (float)(int32_t)(w.second << 1) * (3.14159265358979f * 0x1p-32f);
     const float a2 = angle * angle;
-    const float sine = angle + angle * a2 * ((-1.9515295891e-4f * a2 + 8.3321608736e-3f) * a2 - 1.6666654611e-1f);
-    const float cosine =
-        1.0f - 0.5f * a2 + a2 * a2 * ((2.443315711809948e-5f * a2 - 1.388731625493765e-3f) * a2 + 4.166664568298827e-2f);
-    /* the top two bits choose the quadrant */
-    const uint32_t swap = 0u - ((w.second >> 30) & 1u);
-    const uint32_t s = bits_of(sine), c = bits_of(cosine);
-    const uint32_t sign_odd = w.second & 0x80000000u, sign_even = sign_odd ^ (swap & 0x80000000u);
-    *even = radius * float_of(((s & swap) | (c & ~swap)) ^ sign_even);
-    *odd = radius * float_of(((c & swap) | (s & ~swap)) ^ sign_odd);
+    const float sine =
+        angle + angle * a2 * (((2.60006259e-6f * a2 - 1.98066189e-4f) * a2 + 8.33301734e-3f) * a2 - 1.66666571e-1f);
+    const float cosine = 1.0f + a2 * (a2 * ((2.33793892e-5f * a2 - 1.38652316e-3f) * a2 + 4.16654401e-2f) - 0.5f);
+    *even = radius * cosine;
+    *odd = radius * sine;
 }
 
 /* Final states of `trajectories` (a multiple of LANES) trajectories after `steps` (an even number of) steps. */

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .chains import MinibatchSGD as MinibatchSGD
     from .diffusions import LangevinSGD as LangevinSGD
     from .engine import integrate as integrate
+    from .engine import plan as plan
     from .engine import simulate as simulate
     from .landscapes import EmpiricalRisk as EmpiricalRisk
     from .passage import FirstPassage as FirstPassage
@@ -37,6 +38,7 @@ _HOMES = {
     "MinibatchSGD": "chains",
     "LangevinSGD": "diffusions",
     "integrate": "engine",
+    "plan": "engine",
     "simulate": "engine",
     "FirstPassage": "passage",
     "escape": "passage",

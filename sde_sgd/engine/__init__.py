@@ -5,6 +5,8 @@ from ._blocks import start_states as start_states
 from ._integrate import MAX_STEPS as MAX_STEPS
 from ._integrate import integrate as integrate
 from ._noise import seed_key as seed_key
+from ._plan import Plan as Plan
+from ._plan import plan as plan
 from ._simulate import resolve_ids as resolve_ids
 from ._simulate import simulate as simulate
 from ._stopping import DIVERGED as DIVERGED

@@ -27,6 +27,8 @@ def mesh_of(devices: Sequence[Any] | None) -> Mesh:
 
 def place(mesh: Mesh, array: Any) -> jax.Array:
     """An array on the devices, its last axis cut."""
+    if mesh.size == 1:
+        return jax.device_put(array, mesh.devices.flat[0])
     spec = PartitionSpec(*(None,) * (np.ndim(array) - 1), _AXIS)
     return jax.device_put(array, NamedSharding(mesh, spec))
 

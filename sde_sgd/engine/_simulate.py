@@ -5,6 +5,7 @@ from threading import Event
 from typing import Any
 
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from .._errors import positive_integer
@@ -124,3 +125,12 @@ def _block(shared, ids, states: Float[Array, "dim n"], first, count, guard):
 
 
 _BLOCK = Compiled(_block)
+
+
+def block_memory(chain: AbstractChain, chunk: int, dtype: Any, mesh: Mesh) -> int:
+    """Bytes on the devices while a chunk runs: its arguments, its results and what lies between."""
+    unit = block_unit(chain.noise_kind)
+    states, ids = place(mesh, np.zeros((chain.dim, chunk), dtype)), place(mesh, np.zeros(chunk, np.uint32))
+    steps = unit if tuning().static_trips else None
+    shared = (as_leaves(chain), seed_key(0), steps, True, mesh)
+    return _BLOCK.memory(shared, ids, states, np.uint32(0), np.int32(unit), np.uint32(0))

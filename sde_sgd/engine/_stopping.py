@@ -84,7 +84,7 @@ def run_until_stopped(
         rows = np.arange(begin, begin + len(chunks.ids[number]))
         width = chunks.size
         states, words = place(mesh, pad(starts[rows], width).T), place(mesh, pad(ids[rows], width).astype(np.uint32))
-        stop = place(mesh, _padding(rows.size, width))
+        stop = _marks(mesh, rows.size, width)
         running = np.ones(rows.size, bool)
         first, run = 0, _BLOCK.prepare((chain, monitor, key, None, mesh))
         while rows.size and (steps is None or first < steps) and not halted.is_set():
@@ -111,15 +111,16 @@ def run_until_stopped(
     return Stops(step, code, int(spent.sum()))
 
 
-def _padding(used: int, width: int) -> Int[np.ndarray, " width"]:
-    """Marks: of a trajectory that runs, and 0 for a lane that only fills up."""
-    return np.where(np.arange(width) < used, _RUNNING, 0).astype(np.int32)
+@functools.lru_cache(maxsize=64)
+def _marks(mesh: Mesh, used: int, width: int) -> Int32[Array, " width"]:
+    """The marks at the start: of a trajectory that runs, and 0 for a lane that only fills up."""
+    return place(mesh, np.where(np.arange(width) < used, _RUNNING, 0).astype(np.int32))
 
 
 def _block_length(first: int, steps: int | None, width: int) -> int:
     """Short blocks at first, where many may leave, then longer ones."""
     # as long again as all before: those that leave early are dropped early, and few blocks are short
-    longest = min(_LONGEST_BLOCK, max(_SHORTEST_BLOCK, _BLOCK_WORK // width), max(_SHORTEST_BLOCK, first))
+    longest = min(_LONGEST_BLOCK, max(_SHORTEST_BLOCK, _BLOCK_WORK // width), max(2 * _SHORTEST_BLOCK, first))
     wanted = longest if steps is None else min(longest, steps - first)
     if tuning().static_trips:
         # few lengths, so few programs
@@ -140,7 +141,7 @@ def _compact(mesh: Mesh, rows, running, states, words, stop):
         return rows, running, states, words, stop
     kept = np.flatnonzero(running)
     states, words = (place(mesh, np.asarray(array)[..., pad(kept, smaller)]) for array in (states, words))
-    return rows[kept], running[kept], states, words, place(mesh, _padding(left, smaller))
+    return rows[kept], running[kept], states, words, _marks(mesh, left, smaller)
 
 
 def _block(shared, ids, states: Float[Array, "dim n"], stop: Int32[Array, " n"], first, count, guard):

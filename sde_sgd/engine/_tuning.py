@@ -53,40 +53,48 @@ class Compiled:
 
     def __init__(self, fn: Callable):
         self._fn = fn
-        self._programs: dict[Any, Callable] = {}
+        self._programs: dict[Any, _Program] = {}
         self._lock = threading.Lock()
 
     def prepare(self, shared: Any) -> Callable:
         """The function of the arrays alone: what `shared` decides is looked up once for many calls."""
-        leaves, structure = jax.tree.flatten(shared)
-        arrays = [leaf for leaf in leaves if hasattr(leaf, "dtype")]
-        rest = tuple(_ARRAY if hasattr(leaf, "dtype") else leaf for leaf in leaves)
-        key = (structure, rest)
-        with self._lock:
-            if key not in self._programs:
-                self._programs[key] = self._program(structure, rest)
-        return functools.partial(self._programs[key], arrays)
+        program, arrays = self._program(shared)
+        return functools.partial(program, arrays)
 
-    def _program(self, structure: Any, rest: tuple[Any, ...]) -> Callable:
+    def memory(self, shared: Any, *args: Any) -> int:
+        """Bytes on the devices during a call, as the compiler reports them."""
+        program, arrays = self._program(shared)
+        used: Any = program.jitted.lower(arrays, *args).compile().memory_analysis()
+        return used.argument_size_in_bytes + used.output_size_in_bytes + used.temp_size_in_bytes
+
+    def _program(self, shared: Any) -> tuple["_Program", list[Any]]:
+        leaves, structure = jax.tree.flatten(shared)
+        rest = tuple(_ARRAY if hasattr(leaf, "dtype") else leaf for leaf in leaves)
+        with self._lock:
+            if (structure, rest) not in self._programs:
+                self._programs[structure, rest] = _Program(self._fn, structure, rest)
+            return self._programs[structure, rest], [leaf for leaf in leaves if hasattr(leaf, "dtype")]
+
+
+class _Program:
+    def __init__(self, fn: Callable, structure: Any, rest: tuple[Any, ...]):
         def flat(arrays, *args):
             left = iter(arrays)
-            return self._fn(jax.tree.unflatten(structure, [next(left) if r is _ARRAY else r for r in rest]), *args)
+            return fn(jax.tree.unflatten(structure, [next(left) if r is _ARRAY else r for r in rest]), *args)
 
-        jitted = jax.jit(flat, compiler_options=_known_options())
-        ready: set[Any] = set()
-        lock = threading.Lock()
+        self.jitted = jax.jit(flat, compiler_options=_known_options())
+        self._ready: set[Any] = set()
+        self._lock = threading.Lock()
 
-        def call(arrays, *args):
-            key = tuple((arg.shape, arg.dtype) for arg in (*arrays, *args))
-            if key in ready:
-                return jitted(arrays, *args)
-            # two workers that need the same program wait for one to make it
-            with lock:
-                result = jitted(arrays, *args)
-                ready.add(key)
-            return result
-
-        return call
+    def __call__(self, arrays, *args):
+        key = tuple((arg.shape, arg.dtype) for arg in (*arrays, *args))
+        if key in self._ready:
+            return self.jitted(arrays, *args)
+        # two workers that need the same program wait for one to make it
+        with self._lock:
+            result = self.jitted(arrays, *args)
+            self._ready.add(key)
+        return result
 
 
 _ARRAY = object()

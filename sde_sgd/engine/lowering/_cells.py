@@ -57,11 +57,12 @@ def cells_of(value: Any) -> Cells:
 
 
 def array_of(value: Any) -> Any:
-    """A constant array of cells as an ordinary array."""
+    """An array of cells that all trajectories share as an ordinary array."""
     if not isinstance(value, Cells):
         return value
     flat = list(value.entries.reshape(-1))
-    return np.asarray(flat).reshape(value.entries.shape)
+    array = np.asarray(flat) if is_constant(value) else jnp.stack(aligned(flat))
+    return array.reshape(value.entries.shape)
 
 
 def aligned(cells: Sequence[Cell]) -> list[Cell]:
@@ -138,9 +139,18 @@ def guarded(cell: Cell) -> Cell:
     guard = GUARD.get()
     if guard is None or isinstance(cell, np.generic) or cell.dtype not in (jnp.float32, jnp.float64):
         return cell
+    return _hidden(cell, guard)
+
+
+@jax.custom_jvp
+def _hidden(cell: Cell, guard: Any) -> Cell:
     word = jnp.uint32 if cell.dtype == jnp.float32 else jnp.uint64
     bits = jax.lax.bitcast_convert_type(cell, word) ^ guard.astype(word)
     return jax.lax.bitcast_convert_type(bits, cell.dtype)
+
+
+# bits have no derivative, the number has
+_hidden.defjvps(lambda tangent, _, cell, guard: tangent, None)
 
 
 def multiply(x: Cell, y: Cell) -> Cell:

@@ -229,6 +229,9 @@ MOVEMENTS: dict[str, Callable] = {
     "slice": _slice,
     "pad": _pad,
     "split": _split,
+    "stack": lambda numbers, parameters: np.stack(numbers, parameters["axis"]),
+    "unstack": lambda numbers, parameters: [np.asarray(n) for n in np.moveaxis(numbers[0], parameters["axis"], 0)],
+    "tile": lambda numbers, parameters: np.tile(numbers[0], parameters["reps"]),
     "concatenate": lambda numbers, parameters: np.concatenate(numbers, parameters["dimension"]),
 }
 RULES: dict[str, Callable] = {name: _move(indices) for name, indices in MOVEMENTS.items()} | {

@@ -1,0 +1,122 @@
+"""What a run will be, before it is run."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..chains import AbstractChain
+from ._blocks import check_first_step, check_steps, split_trajectories, start_states
+from ._devices import mesh_of, workers
+from ._lanes import Lanes, as_leaves
+from ._simulate import block_memory, resolve_ids, simulate
+
+# a probe that takes less says little
+_PROBE_SECONDS = 0.1
+_FIRST_PROBE, _LONGEST_PROBE = 64, 2**20
+
+
+class Plan(NamedTuple):
+    """devices: what it runs on, in words. lowering: how a step is compiled.
+
+    chunk: trajectories in one compiled call, chunks: how many such calls side by side or in turn, at_once: how many
+    of them run side by side, one for each core of a CPU.
+    memory: bytes on the devices while it runs, as the compiler reports it. result: bytes of the final states on the
+    host. compile_seconds: what the first call takes longer; measured. seconds: the rest, from a probe of this chain.
+    """
+
+    devices: str
+    lowering: str
+    trajectories: int
+    steps: int
+    chunk: int
+    chunks: int
+    at_once: int
+    memory: int
+    result: int
+    compile_seconds: float
+    seconds: float
+
+    def __str__(self) -> str:
+        rate = self.trajectories * self.steps / self.seconds
+        return "\n".join(
+            [
+                f"devices   {self.devices}",
+                f"step      {self.lowering}",
+                f"chunks    {self.chunks} of {self.chunk:,} trajectories, {min(self.at_once, self.chunks)} at once",
+                f"memory    {_bytes(self.memory)} while it runs, {_bytes(self.result)} for the final states",
+                f"time      {_time(self.seconds)} for {self.trajectories:,} trajectories × {self.steps:,} steps "
+                f"({rate:.3g} path-steps/s), after {_time(self.compile_seconds)} to compile",
+            ]
+        )
+
+
+def plan(
+    chain: AbstractChain,
+    start: Any,
+    steps: int,
+    trajectories: int,
+    *,
+    chunk: int | None = None,
+    devices: Sequence[Any] | None = None,
+) -> Plan:
+    """Devices, chunks, memory and expected time of `simulate` with these arguments; a first passage costs about as much
+    per step that is really taken.
+
+    It compiles the program and runs a probe of about 0.1 s, from which the time is extrapolated.
+    Raises ValueError as `simulate` does.
+    """
+    steps = check_steps("steps", steps)
+    ids = resolve_ids(trajectories, None)
+    starts = start_states(start, chain.dim, len(ids))
+    check_first_step(chain, starts)
+    mesh = mesh_of(devices)
+    chunks = split_trajectories(ids, chain, chunk, mesh)
+    at_once = workers(mesh)
+    probed = min(len(ids), chunks.size * at_once)
+
+    def run(steps: int) -> float:
+        begin = time.perf_counter()
+        simulate(chain, starts[:probed], steps, probed, chunk=chunks.size, devices=devices)
+        return time.perf_counter() - begin
+
+    length = min(steps, _FIRST_PROBE)
+    first, taken = run(length), run(length)
+    compiling = max(first - taken, 0.0)
+    while taken < _PROBE_SECONDS and length < min(steps, _LONGEST_PROBE):
+        length = min(steps, _LONGEST_PROBE, 4 * length)
+        taken = run(length)
+    return Plan(
+        devices=_describe(list(mesh.devices.flat)),
+        lowering=Lanes(as_leaves(chain), starts.dtype).lowering,
+        trajectories=len(ids),
+        steps=steps,
+        chunk=chunks.size,
+        chunks=len(chunks.ids),
+        at_once=at_once,
+        memory=min(at_once, len(chunks.ids)) * block_memory(chain, chunks.size, starts.dtype, mesh),
+        result=len(ids) * chain.dim * np.dtype(starts.dtype).itemsize,
+        compile_seconds=compiling,
+        seconds=taken * len(ids) * steps / (probed * length),
+    )
+
+
+def _describe(devices: Sequence[Any]) -> str:
+    kinds = [device.device_kind for device in devices]
+    return ", ".join(f"{kinds.count(kind)} × {kind}" for kind in dict.fromkeys(kinds))
+
+
+def _bytes(number: int) -> str:
+    size = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            break
+        size /= 1024
+    return f"{size:.3g} {unit}"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"

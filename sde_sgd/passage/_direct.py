@@ -192,13 +192,17 @@ def _check_region(name: str, region, dim: int) -> None:
 
 def _check_start(starts, inside, target, avoid) -> None:
     # one start for all is a broadcast view
-    points = starts[:1] if starts.strides[0] == 0 else np.unique(starts, axis=0)
-    if np.any(_contains(target, points)):
-        if inside is not None:
-            raise ValueError(f"start must lie inside region, got {points[0]} outside it")
-        raise ValueError(f"start must lie outside target, got {points[0]} inside it")
-    if avoid is not None and np.any(_contains(avoid, points)):
-        raise ValueError(f"start must lie outside avoid, got {points[0]} inside it")
+    points = starts[:1] if starts.strides[0] == 0 else starts
+    rule = "outside target, got {} inside it" if inside is None else "inside region, got {} outside it"
+    _forbid(target, points, rule)
+    if avoid is not None:
+        _forbid(avoid, points, "outside avoid, got {} inside it")
+
+
+def _forbid(region: AbstractRegion, points: Float[np.ndarray, "n dim"], rule: str) -> None:
+    found = np.flatnonzero(_contains(region, points))
+    if found.size:
+        raise ValueError("start must lie " + rule.format(points[found[0]]))
 
 
 def _contains(region: AbstractRegion, points: Float[np.ndarray, "n dim"]) -> Bool[np.ndarray, " n"]:

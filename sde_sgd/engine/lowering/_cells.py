@@ -155,6 +155,9 @@ _hidden.defjvps(lambda tangent, _, cell, guard: tangent, None)
 
 def multiply(x: Cell, y: Cell) -> Cell:
     (a, f, a_product), (b, g, b_product) = parts_of(x), parts_of(y)
+    if is_zero(a) or is_zero(b):
+        # also of what is not finite: a state that is not is found by itself
+        return a if is_zero(a) else b
     if is_power_of_two(a):
         return scaled(b, f * g * float(a), b_product)
     if is_power_of_two(b):

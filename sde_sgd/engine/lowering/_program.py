@@ -6,6 +6,7 @@ to a jaxpr, and every intermediate is kept as an array *of* per-trajectory array
 those, data movement only renames them, reductions and small products unroll.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -109,7 +110,10 @@ def _evaluate(equation, values: list[Any]) -> list[Any]:
 
 
 def _bind(equation, values: list[Any]) -> list[Any]:
-    results = equation.primitive.bind(*values, **equation.primitive.get_bind_params(equation.params))
+    # within another trace, too, what is known stays known: an index that was computed is still one
+    known = jax.ensure_compile_time_eval() if all(map(is_constant, values)) else contextlib.nullcontext()
+    with known:
+        results = equation.primitive.bind(*values, **equation.primitive.get_bind_params(equation.params))
     return list(results) if equation.primitive.multiple_results else [results]
 
 

@@ -17,7 +17,9 @@ _AXIS = "trajectories"
 
 def mesh_of(devices: Sequence[Any] | None) -> Mesh:
     """The devices to run on: all local ones unless some are named."""
-    chosen = jax.local_devices() if devices is None else list(devices)
+    # one device, or a number of them, is no list
+    given = list(devices) if isinstance(devices, Sequence) else []
+    chosen = jax.local_devices() if devices is None else given
     if not chosen or not all(isinstance(device, jax.Device) for device in chosen):
         raise ValueError(f"devices must be a list of devices such as jax.devices(), or None for all, got {devices!r}")
     if len(set(chosen)) != len(chosen):

@@ -217,6 +217,7 @@ ELEMENTWISE = frozenset((
     "digamma", "max", "min", "floor", "ceil", "round", "nextafter", "is_finite", "eq", "ne", "lt", "le", "gt",
     "ge", "and", "or", "xor", "not", "select_n", "clamp", "convert_element_type", "reduce_precision", "copy",
     "copy_p", "stop_gradient", "real", "imag", "shift_left", "shift_right_logical", "shift_right_arithmetic",
+    "one_minus_square",
 ))
 # fmt: on
 MOVEMENTS: dict[str, Callable] = {

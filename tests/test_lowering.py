@@ -1,0 +1,355 @@
+"""Reading a step by components: the numbers and derivatives of the step itself, and what is read so."""
+
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import sde_sgd as ss
+from sde_sgd.engine import _lanes
+from sde_sgd.engine._lanes import Lanes, as_leaves
+from sde_sgd.engine._noise import group_noise, noise_of_step, seed_key
+from sde_sgd.engine.lowering._sine import cos32, sin32
+
+N, STEP = 24, 5
+# a program that runs once
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+MATRIX = np.array([[1.0, 0.5, -0.3], [0.5, 2.0, 0.1], [-0.3, 0.1, 0.7]])
+TENSOR = np.linspace(-1.0, 1.0, 27).reshape(3, 3, 3)
+
+
+def bowl(x):
+    return 0.25 * jnp.sum(x**4)
+
+
+@jax.custom_jvp
+def safe_root(x):
+    return jnp.sqrt(jnp.where(x > 0, x, 0))
+
+
+# 0.3 in place of the true 0.5, so that a reading that loses the rule is seen
+safe_root.defjvps(lambda tangent, root, x: jnp.where(x > 0, 0.3 * tangent / jnp.where(x > 0, root, 1), 0))
+
+
+def in_a_loop(x):
+    return jax.lax.scan(lambda total, row: (total + jnp.sin(row @ x), None), jnp.sum(x**2), jnp.asarray(MATRIX))[0]
+
+
+def in_a_while_loop(x):
+    count = jnp.where(x[0] > 0, 2, 3)
+    total = jax.lax.while_loop(lambda c: c[0] < count, lambda c: (c[0] + 1, 0.5 * c[1]), (0, jax.lax.stop_gradient(x)))
+    return jnp.sum(total[1] * x)
+
+
+# losses of three components, and of the primitive that stops the reading where one does
+LOSSES = {
+    "index": (lambda x: x[0] ** 2 * x[1] + x[2] ** 4, None),
+    "negative index": (lambda x: (x[-1] * x[-2]) ** 2, None),
+    "array index": (lambda x: jnp.sum(x[jnp.array([2, 0, 2])] * x[np.array([1, 1, 0])]), None),
+    "mask": (lambda x: jnp.sum(x[np.array([True, False, True])] ** 3), None),
+    "strides": (lambda x: jnp.sum(x[::2] ** 2) * x[1:][0] + jnp.sum(x[::-1] * x), None),
+    "roll and flip": (lambda x: jnp.sum(jnp.roll(x, 1) * x**2) + jnp.dot(jnp.flip(x), x), None),
+    "outer": (lambda x: jnp.sum(jnp.sin(jnp.outer(x, x).reshape(9))[::2]) + jnp.sum((x[:, None] - x) ** 4), None),
+    "matmul": (lambda x: 0.5 * x @ jnp.asarray(MATRIX, x.dtype) @ x + jnp.sum((jnp.asarray(MATRIX) @ x) ** 3), None),
+    "einsum": (lambda x: jnp.einsum("ijk,i,j,k->", jnp.asarray(TENSOR, x.dtype), x, x, x), None),
+    "trace": (lambda x: jnp.trace(jnp.outer(x, x)) + jnp.sum(jnp.outer(x, x**2) * jnp.eye(3)), None),
+    "norm": (lambda x: jnp.linalg.norm(x) + jnp.linalg.norm(x - 1) ** 3, None),
+    "extrema": (lambda x: jnp.max(x) ** 2 + jnp.min(x**3) + jnp.maximum(x[0], x[1]) - jnp.minimum(x[2], 0.1), None),
+    "tied extrema": (lambda x: jnp.max(jnp.stack([x[0], x[0], x[1]])) ** 2 + bowl(x), None),
+    "where and clip": (lambda x: jnp.sum(jnp.where(x > 0, x**2, -x)) + jnp.sum(jnp.clip(x, -0.5, 0.5) * x), None),
+    "trigonometry": (lambda x: jnp.sum(jnp.sin(3 * x) * jnp.cos(x[0])) + jnp.sum(jnp.tan(0.3 * x)), None),
+    "hyperbolic": (lambda x: jnp.sum(jnp.tanh(x) + jnp.cosh(0.5 * x)) + jnp.sum(jnp.arctan2(x, 1 + x**2)), None),
+    "exponentials": (lambda x: jnp.sum(jnp.exp(-(x**2)) + jnp.log1p(x**2) + jnp.expm1(x)), None),
+    "powers": (lambda x: jnp.sum(jnp.sqrt(1 + x**2) + jnp.power(1 + x**2, 0.3) + (2 + jnp.cos(x)) ** x[0]), None),
+    "inverse powers": (lambda x: jnp.sum(1 / (1 + x**2) + (2 + x**2) ** -3 + jax.lax.rsqrt(1 + x**4)), None),
+    "statistics": (lambda x: jnp.var(x) + jnp.mean(x) ** 2 + jnp.prod(x), None),
+    "softplus": (lambda x: jnp.sum(jax.nn.softplus(x) - jax.nn.sigmoid(x)), None),
+    "relu": (lambda x: jnp.sum(jax.nn.relu(x) ** 2 + jax.nn.silu(x) + jax.nn.gelu(x)), None),
+    "logsumexp": (lambda x: jax.nn.logsumexp(-(x**2)) + jax.nn.softmax(x)[1], None),
+    "own rule": (lambda x: safe_root(x[0] * x[1]) * x[2] + jnp.sum(safe_root(x) * x), None),
+    "set and add": (lambda x: bowl(x.at[0].set(0.5).at[1].add(x[2])), "'scatter' acts on whole vectors"),
+    "add at places": (lambda x: bowl(jnp.zeros_like(x).at[jnp.array([0, 0, 2])].add(x)), None),
+    "concatenate": (lambda x: bowl(jnp.concatenate([x[1:], x[:1] ** 2, jnp.ones(2)])), None),
+    "pad": (lambda x: bowl(jax.lax.pad(x, jnp.ones((), x.dtype), [(1, -1, 1)])) + bowl(jnp.pad(x, 1)), None),
+    "stack and split": (lambda x: sum(jnp.sum(part**2) for part in jnp.split(jnp.stack([x, x**2]), 2)), None),
+    "tile": (lambda x: bowl(jnp.tile(x, (2, 2))) + bowl(jnp.repeat(x, 2)), None),
+    "vmap inside": (lambda x: jnp.sum(jax.vmap(lambda row: jnp.sin(row @ x))(jnp.asarray(MATRIX, x.dtype))), None),
+    "jit inside": (lambda x: jax.jit(bowl)(jax.jit(lambda y: y - 1)(x)), None),
+    "checkpoint": (lambda x: jax.checkpoint(lambda y: jnp.sum(jnp.sin(y) ** 2))(x), None),
+    "gradient inside": (lambda x: jnp.sum(jax.grad(bowl)(x) ** 2), None),
+    "mixed dtypes": (lambda x: jnp.dot(x, np.array([1, -2, 3])) ** 2 + jnp.dot(np.float32([1, 2, 3]), x), None),
+    "integers and booleans": (
+        lambda x: jnp.sum(x**2 * jnp.floor(x).astype(jnp.int32) % 2) + bowl(x) * (jnp.all(x > -9) & jnp.any(x < 9)),
+        None,
+    ),
+    "signs": (lambda x: jnp.sum(jnp.abs(x) * jnp.sign(x) * x) + jnp.sum(jnp.fmod(x, 0.5) * x), None),
+    "constant": (lambda x: jnp.sum(0.0 * x) + 1.0, None),
+    "one component": (lambda x: x[1] ** 2, None),
+    "diagonal": (lambda x: jnp.sum(jnp.diagonal(jnp.outer(x, x))) + bowl(x), "acts on whole vectors"),
+    "cumsum": (lambda x: jnp.sum(jnp.cumsum(x) ** 2), "'cumsum' acts on whole vectors"),
+    "sort": (lambda x: jnp.sum(jnp.sort(x) * jnp.arange(3)), "'sort' acts on whole vectors"),
+    "inverse": (lambda x: x @ jnp.linalg.solve(jnp.eye(3) + jnp.outer(x, x), x), "acts on whole vectors"),
+    "place of a state": (lambda x: x[jnp.argmax(x)] ** 2, "'argmax' acts on whole vectors"),
+    "scan": (in_a_loop, "'scan' acts on whole vectors"),
+    "while": (in_a_while_loop, "'while' acts on whole vectors"),
+}
+
+
+def user_chain(fn, dim=3, parameters=None, **options):
+    landscape = ss.landscapes.Landscape(fn, dim, parameters)
+    return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, 0.3), 0.05, **options)
+
+
+def draws(chain, dtype):
+    """States, noise and weights of the outputs: (n, dim) or (n, noise_dim), away from 0 and of every sign."""
+    random = np.random.default_rng(7)
+    states = random.uniform(0.15, 1.2, (N, chain.dim)) * random.choice([-1.0, 1.0], (N, chain.dim))
+    noise = random.standard_normal((N, chain.noise_dim)).astype(dtype)
+    if chain.noise_kind == "words":
+        noise = random.integers(0, 2**32, noise.shape, np.uint32)
+    return states.astype(dtype), noise, random.standard_normal(states.shape).astype(dtype)
+
+
+def check_step(chain, dtype, derivatives=True):
+    """The engine's step and its pullback against the step mapped over trajectories; returns how it was read.
+
+    The derivatives are with respect to every floating number that the chain holds, and to the states. Float32 goes
+    without where float64 has them: the rules are the same.
+    """
+    states, noise, weights = draws(chain, dtype)
+    numbers, rest = eqx.partition(as_leaves(chain), eqx.is_inexact_array)
+
+    readings = []
+
+    def lowered(numbers, states, noise, guard):
+        lanes = Lanes(eqx.combine(numbers, rest), states.dtype, guard)
+        readings.append(lanes)
+        split = list if lanes.componentwise else jnp.asarray
+        return lanes.leave(lanes.step(lanes.enter(states.T), split(noise.T), jnp.uint32(STEP))).T
+
+    def mapped(numbers, states, noise):
+        step = eqx.combine(numbers, rest).step
+        return jax.vmap(step, (0, 0, None))(states, noise, jnp.uint32(STEP))
+
+    def with_pullback(fn, numbers, states):
+        if not derivatives:
+            return (fn(numbers, states),)
+        value, pull = jax.vjp(fn, numbers, states)
+        return value, *pull(weights)
+
+    @functools.partial(jax.jit, compiler_options=QUICK)
+    def both(numbers, states, noise, guard):
+        ours = with_pullback(lambda a, x: lowered(a, x, noise, guard), numbers, states)
+        return ours, with_pullback(lambda a, x: mapped(a, x, noise), numbers, states)
+
+    ours, theirs = both(numbers, states, noise, np.uint32(0))
+    assert ours[0].dtype == theirs[0].dtype == dtype
+    assert np.all(np.isfinite(theirs[0]))
+    tolerance = 2e-14 if dtype == np.float64 else 2e-6
+    for mine, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        # a derivative with respect to a number is a sum over trajectories, of terms that may cancel
+        size = max(1.0, float(np.max(np.abs(other), initial=0)))
+        precise = tolerance if mine.dtype == np.float64 else 2e-6
+        np.testing.assert_allclose(mine, other, rtol=precise, atol=precise * size)
+    return readings[0]
+
+
+@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+def dtype(request):
+    with jax.enable_x64(request.param is np.float64):
+        yield request.param
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_users_loss(name, dtype):
+    fn, obstacle = LOSSES[name]
+    lanes = check_step(user_chain(fn), dtype, derivatives=dtype == np.float64)
+    expect(lanes, obstacle)
+    if obstacle is None:
+        assert lanes.lowering == f"component-wise, {lanes.operations} operations a step"
+    else:
+        assert lanes.lowering == f"batched, because {lanes.reason}"
+
+
+def expect(lanes, obstacle):
+    """Read by components, or not because of `obstacle`."""
+    assert lanes.componentwise == (obstacle is None), lanes.lowering
+    assert (lanes.reason is None and lanes.operations > 0) if obstacle is None else obstacle in lanes.reason
+
+
+# made in the test, since what they hold takes the precision that is set
+ZOO = {
+    "Quadratic": lambda: ss.landscapes.Quadratic(MATRIX, [0.1, -0.2, 0.3]),
+    "MullerBrown": lambda: ss.landscapes.MullerBrown(0.01),
+    "ThreeHole": ss.landscapes.ThreeHole,
+    "StyblinskiTang": lambda: ss.landscapes.StyblinskiTang(3),
+    "Rastrigin": lambda: ss.landscapes.Rastrigin(2, 1.0),
+    "GaussianWells": lambda: ss.landscapes.GaussianWells([[0.5, 0.0], [-0.5, 0.3], [0.0, 1.0]], [1.0, 2.0, 0.5]),
+    "TwoWells": lambda: ss.landscapes.TwoWells(),
+    "TwoWells in three": lambda: ss.landscapes.TwoWells(dim=3),
+}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_the_zoo(name, dtype):
+    chain = ss.EulerMaruyama(ss.LangevinSGD(ZOO[name](), ss.noise.Isotropic(2.0), 0.05, 4))
+    expect(check_step(chain, dtype, derivatives=dtype == np.float64), None)
+
+
+def hilly(x):
+    return 1 + jnp.sum(x**4) + 0.5 * x[0] ** 2 * x[-1] ** 2 + 2 * x[0] ** 2
+
+
+def column(x):
+    return jnp.outer(1 + x**2, jnp.array([0.5, -0.2]))
+
+
+RATES = optax.exponential_decay(0.1, 10, 0.5)
+BATCHES = optax.piecewise_constant_schedule(4.0, {3: 2.0, 8: 2.0})
+NOISES = {
+    "Diagonal": (2, lambda: ss.noise.Diagonal([0.5, 2.0]), {}, None),
+    "ConstantCovariance": (2, lambda: ss.noise.ConstantCovariance(MATRIX[:2, :2]), {}, None),
+    "HessianProportional, one": (1, lambda: ss.noise.HessianProportional(0.3), {}, None),
+    "HessianProportional": (2, lambda: ss.noise.HessianProportional(0.3, "clip"), {}, "'eigh' acts on whole vectors"),
+    "LossProportional": (2, lambda: ss.noise.LossProportional(0.7), {}, None),
+    "LossProportional, shaped": (2, lambda: ss.noise.LossProportional(0.7, MATRIX[:2, :2]), {}, None),
+    "FromFunction, diagonal": (2, lambda: ss.noise.FromFunction(lambda x: 1 + jnp.tanh(x) ** 2), {}, None),
+    "FromFunction, wide": (3, lambda: ss.noise.FromFunction(column), {}, None),
+    "schedules": (2, lambda: ss.noise.Isotropic(2.0), {"learning_rate": RATES, "batch_size": BATCHES}, None),
+    "order 2": (2, lambda: ss.noise.Isotropic(2.0), {"order": 2}, None),
+    "order 2 and a schedule": (1, lambda: ss.noise.LossProportional(), {"order": 2, "learning_rate": RATES}, None),
+}
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_noise_models_schedules_and_order_two(name, dtype):
+    dim, noise, options, obstacle = NOISES[name]
+    landscape = ss.landscapes.Landscape(hilly, dim)
+    options = {"learning_rate": 0.05, "batch_size": 4.0} | options
+    chain = ss.EulerMaruyama(ss.LangevinSGD(landscape, noise(), **options))
+    expect(check_step(chain, dtype, derivatives=dtype == np.float64), obstacle)
+
+
+def swept(x, parameters):
+    heights, (shift,) = parameters["heights"], parameters["rest"]
+    return jnp.sum(heights * (x[:, None] - shift) ** 4) + jnp.sum(heights) * x[0] * x[1] ** 2
+
+
+def pulled(x, t):
+    return jnp.stack([jnp.cos(t) * x[1] - safe_root(x[0] * x[1]), safe_root(1 + x[0]) - x[1] ** 3])
+
+
+def pushed(x, t):
+    return (1 + 0.1 * t) * jnp.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.3]]) * x[:, None]
+
+
+def parameters():
+    return {"heights": jnp.linspace(0.1, 0.5, 4), "rest": (jnp.array(0.2),)}
+
+
+CHAINS = {
+    "parameters": (lambda: user_chain(swept, 2, parameters()), None),
+    "own rule in a drift": (lambda: ss.EulerMaruyama(ss.diffusions.ItoDiffusion(pulled, pushed, 2), 0.05), None),
+    "signs": (lambda: user_chain(swept, 2, parameters(), increments="rademacher"), None),
+    "batched": (lambda: user_chain(lambda x, p: jnp.sum(jnp.cumsum(x * p) ** 4), 2, jnp.array(0.7)), "'cumsum'"),
+    "one component": (lambda: user_chain(lambda x, p: p * (x[0] ** 2 - 1) ** 2, 1, jnp.array(0.7)), None),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_other_chains(name, dtype):
+    make, obstacle = CHAINS[name]
+    expect(check_step(make(), dtype), obstacle)
+
+
+@pytest.mark.parametrize(("name", "first"), [(name, first % 2) for first, name in enumerate(CHAINS)], ids=list(CHAINS))
+def test_derivatives_of_integrate(name, first, dtype):
+    """With respect to what the chain holds and to the states, over six steps, against steps mapped one by one."""
+    steps, ids = 6, np.arange(7, 7 + N)
+    chain = CHAINS[name][0]()
+    states, _, weights = draws(chain, dtype)
+    numbers, rest = eqx.partition(as_leaves(chain), eqx.is_inexact_array)
+
+    def ours(numbers, states):
+        return ss.integrate(eqx.combine(numbers, rest), states, first, steps, 5, ids)
+
+    kind, period = chain.noise_kind, 64 if chain.noise_kind == "rademacher" else 2
+
+    def noise_at(k):
+        pair = group_noise(kind, seed_key(5), jnp.uint32(ids), k // period, chain.noise_dim, states.dtype)
+        return noise_of_step(kind, pair, k % period, states.dtype)
+
+    def theirs(numbers, states):
+        def one(states, k):
+            return jax.vmap(eqx.combine(numbers, rest).step, (0, 1, None))(states, noise_at(k), k), None
+
+        return jax.lax.scan(one, states, jnp.arange(first, first + steps, dtype=jnp.uint32))[0]
+
+    @functools.partial(jax.jit, compiler_options=QUICK)
+    def value_and_pull(numbers, states):
+        values, pulls = zip(*(jax.vjp(fn, numbers, states) for fn in (ours, theirs)), strict=True)
+        return [(value, *pull(weights)) for value, pull in zip(values, pulls, strict=True)]
+
+    mine, other = value_and_pull(numbers, states)
+    tolerance = 1e-12 if dtype == np.float64 else 3e-5
+    leaves = jax.tree.leaves(other)
+    assert all(np.any(leaf != 0) for leaf in leaves)
+    for a, b in zip(jax.tree.leaves(mine), leaves, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.max(np.abs(b)))
+
+
+def mean_square(model, x, y):
+    return (model[0] * x + model[1] - y) ** 2
+
+
+@pytest.mark.parametrize(
+    ("batch", "obstacle"), [(2, "'gather'"), (8, "'scatter-add'")], ids=["some examples", "more than all"]
+)
+def test_minibatches(batch, obstacle):
+    risk = ss.EmpiricalRisk(jnp.ones(2), mean_square, np.linspace(-1, 1, 5), np.linspace(0, 1, 5) ** 2)
+    expect(
+        check_step(ss.MinibatchSGD(risk, 0.1, batch), np.float32), f"{obstacle} at a place that only the run decides"
+    )
+    noise = ss.noise.PerExample()
+    expect(check_step(ss.EulerMaruyama(ss.LangevinSGD(risk, noise, 0.1, batch)), np.float32), None)
+
+
+def test_too_many_components_or_operations(monkeypatch):
+    def reading(chain):
+        return Lanes(as_leaves(chain), jnp.float32)
+
+    expect(reading(user_chain(bowl, 32)), None)
+    expect(reading(user_chain(bowl, 33)), "33 components are more than 32")
+    operations = reading(user_chain(bowl)).operations
+    monkeypatch.setattr(_lanes, "_MOST_OPERATIONS", operations)
+    expect(reading(user_chain(bowl)), None)
+    monkeypatch.setattr(_lanes, "_MOST_OPERATIONS", operations - 1)
+    expect(reading(user_chain(bowl)), f"a step has {operations} operations, more than {operations - 1}")
+
+
+@pytest.mark.parametrize(("ours", "true"), [(sin32, np.sin), (cos32, np.cos)], ids=["sine", "cosine"])
+def test_sine_and_cosine(ours, true):
+    random = np.random.default_rng(3)
+    spread = random.uniform(-8192, 8192, 400_000)
+    turns = np.arange(-5215, 5216) * np.pi / 2
+    near = (turns[:, None] + np.concatenate([[0.0], random.uniform(-1e-3, 1e-3, 20)])).reshape(-1)
+    x = np.float32(np.concatenate([spread, near, random.uniform(-7, 7, 100_000), [0.0, -0.0, 8192.0, -8192.0]]))
+    run = jax.jit(ours)
+    assert np.max(np.abs(run(x) - true(np.float64(x)))) < 1.2e-7
+    # beyond, as good as an argument that is off by its last bit
+    far = np.float32(random.uniform(-(2**20), 2**20, 100_000))
+    assert np.all(np.abs(run(far) - true(np.float64(far))) <= 1.2e-7 + np.spacing(np.abs(far)))
+    assert np.all(np.abs(run(np.float32(np.logspace(6, 38, 1_000)))) <= 1)
+    assert np.all(np.isnan(run(np.float32([np.nan, np.inf, -np.inf]))))
+
+
+def test_sine_and_cosine_are_derivatives_of_each_other():
+    x = jnp.linspace(-4.0, 4.0, 201)
+    slope = jax.vmap(jax.grad(sin32))
+    np.testing.assert_array_equal(slope(x), cos32(x))
+    np.testing.assert_array_equal(jax.vmap(jax.grad(cos32))(x), -sin32(x))
+    np.testing.assert_array_equal(jax.vmap(jax.grad(jax.grad(sin32)))(x), -sin32(x))

@@ -79,7 +79,8 @@ def block_unit(kind) -> int:
 
 def _fused(body, carry, lanes, source, ids, first_group, groups, packing):
     """Several steps an iteration in one fusion, each hash where it is used."""
-    period, width = STEPS_PER_HASH[source.kind], tuning().steps_fused
+    period = STEPS_PER_HASH[source.kind]
+    width = tuning().steps_fused if lanes.single else tuning().steps_fused_many
     draw = source.inline if lanes.componentwise else source.inline_block
     open_, close = packing or (lambda carry: carry, lambda carry: carry)
 

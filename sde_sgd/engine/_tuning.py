@@ -11,8 +11,10 @@ import jax
 class Tuning(NamedTuple):
     """How the engine lays out its work.
 
-    steps_fused: steps in one iteration of the compiled loop where all of them make one fusion.
+    steps_fused: steps in one iteration of the compiled loop where a step has one component.
     fuses_many: whether one fusion may have many outputs at no extra cost; a CPU computes it once for each of them.
+    steps_fused_many: steps in one iteration where it has several, each of which reads all others, so that a compiler
+        which recomputes what it fuses does work that grows as a power of this.
     lanes: most trajectories in one call on one device. values: most numbers (trajectories × components) in one.
     static_trips: whether the number of iterations is compiled in, for devices that else ask the host each time.
     options: of the compiler; one that this version of it does not know is left out.
@@ -20,6 +22,7 @@ class Tuning(NamedTuple):
 
     steps_fused: int
     fuses_many: bool
+    steps_fused_many: int
     lanes: int
     values: int
     static_trips: bool
@@ -31,13 +34,16 @@ _TABLE = {
     "cpu": Tuning(
         steps_fused=8,
         fuses_many=False,
+        steps_fused_many=1,
         lanes=65_536,
         values=131_072,
         static_trips=False,
         options={"xla_cpu_prefer_vector_width": 512},
     ),
 }
-_ACCELERATOR = Tuning(steps_fused=16, fuses_many=True, lanes=2**21, values=2**24, static_trips=True, options={})
+_ACCELERATOR = Tuning(
+    steps_fused=16, fuses_many=True, steps_fused_many=2, lanes=2**21, values=2**24, static_trips=True, options={}
+)
 
 
 def tuning() -> Tuning:

@@ -1,0 +1,81 @@
+"""The paths that an accelerator takes, run on the CPU: they give the numbers that the CPU's own path gives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import sde_sgd as ss
+from sde_sgd.engine import _simulate, _stopping, _tuning
+
+
+def coupled(x):
+    return jnp.sum((x**2 - 1) ** 2) + 0.3 * jnp.sum(jnp.sin(x[1:] * x[:-1]))
+
+
+def chain_on(fn, dim, increments="gaussian"):
+    landscape = ss.landscapes.Landscape(fn, dim)
+    return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, 0.4), 0.01, increments)
+
+
+CHAINS = {
+    "one component": chain_on(lambda x: (x[0] ** 2 - 1) ** 2, 1),
+    "three components": chain_on(coupled, 3),
+    "signs": chain_on(coupled, 2, "rademacher"),
+    "batched": chain_on(lambda x: jnp.sum(x**2) / 2, 40),
+}
+
+
+def _forget_programs():
+    jax.clear_caches()
+    for compiled in (_simulate._BLOCK, _stopping._BLOCK):
+        compiled._programs.clear()
+
+
+@pytest.fixture
+def as_on_an_accelerator(monkeypatch):
+    """Hand over to the accelerators' row of the table."""
+
+    def switch():
+        # fewer steps an iteration: they take a CPU long to compile
+        row = _tuning._ACCELERATOR._replace(steps_fused=4)
+        monkeypatch.setitem(_tuning._TABLE, "cpu", row)
+        _forget_programs()
+
+    yield switch
+    monkeypatch.undo()
+    _forget_programs()
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_an_accelerator_has_the_same_numbers(name, as_on_an_accelerator):
+    chain = CHAINS[name]
+    start = -np.ones(chain.dim, np.float32)
+    normal = np.eye(chain.dim)[0]
+    options = {"start": start, "region": ss.regions.HalfSpace(normal, 0.0), "horizon": 1.5, "trajectories": 128}
+    watches = ("discrete",) if chain.increments == "rademacher" else ("discrete", "continuous")
+
+    def everything():
+        final = ss.simulate(chain, start, steps=150, trajectories=128, seed=3)
+        return final, [ss.escape(chain, seed=3, monitoring=watch, **options) for watch in watches]
+
+    final, passages = everything()
+    as_on_an_accelerator()
+    fused, fused_passages = everything()
+    np.testing.assert_allclose(final, fused, rtol=2e-5, atol=2e-5)
+    for passage, other in zip(passages, fused_passages, strict=True):
+        # a state that rounds otherwise may cross a step earlier or later; hardly any does
+        assert np.mean(passage.steps != other.steps) <= 0.02
+        assert 0 < passage.count("target")
+
+
+def test_an_option_that_the_compiler_does_not_know_is_left_out(monkeypatch):
+    row = _tuning._TABLE["cpu"]
+    options = {"xla_no_such_option": 1, **row.options}
+    monkeypatch.setitem(_tuning._TABLE, "cpu", row._replace(options=options))
+    _tuning._known_options.cache_clear()
+    try:
+        assert _tuning._known_options() == row.options
+    finally:
+        monkeypatch.undo()
+        _tuning._known_options.cache_clear()

@@ -1,0 +1,79 @@
+"""One program for a whole sweep: how often a person's loss is traced, and what is compiled."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import sde_sgd as ss
+from sde_sgd.engine import _simulate, _stopping
+
+
+class Counted:
+    """A loss that counts how often it is traced."""
+
+    def __init__(self):
+        self.traces = 0
+
+    def __call__(self, x):
+        self.traces += 1
+        return jnp.sum((x**2 - 1) ** 2)
+
+
+def chain_on(landscape, temperature, dt):
+    return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, temperature), dt)
+
+
+SWEEP = [(0.3, 0.01, 0.0), (0.4, 0.01, 0.0), (0.4, 0.02, 0.1), (0.5, 0.005, -0.1)]
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_a_sweep_of_simulations_is_one_program(dim):
+    loss = Counted()
+    landscape = ss.landscapes.Landscape(loss, dim)
+    programs = len(_simulate._BLOCK._programs)
+    counts, states = [], []
+    for seed, (temperature, dt, shift) in enumerate(SWEEP):
+        start = np.full(dim, -1 + shift, np.float32)
+        states.append(ss.simulate(chain_on(landscape, temperature, dt), start, 64, trajectories=70, seed=seed))
+        counts.append(loss.traces)
+    assert counts[0] > 0 and counts == counts[:1] * len(SWEEP)
+    assert len(_simulate._BLOCK._programs) == programs + 1
+    assert all(not np.array_equal(states[0], other) for other in states[1:])
+    # any number of whole blocks, any number of trajectories that fills as many lanes
+    ss.simulate(chain_on(landscape, 0.3, 0.01), np.zeros(dim, np.float32), 192, trajectories=100)
+    assert loss.traces == counts[0]
+
+
+@pytest.mark.parametrize(("dim", "monitoring"), [(1, "continuous"), (2, "discrete")])
+def test_a_sweep_of_escapes_is_one_program(dim, monitoring):
+    loss = Counted()
+    landscape = ss.landscapes.Landscape(loss, dim)
+    programs = len(_stopping._BLOCK._programs)
+    counts, exits = [], []
+    for seed, (temperature, dt, offset) in enumerate(SWEEP):
+        region = ss.regions.HalfSpace(np.eye(dim)[0], offset)
+        options = {"trajectories": 70, "seed": seed, "monitoring": monitoring}
+        passage = ss.escape(
+            chain_on(landscape, temperature, dt), -np.ones(dim, np.float32), region, 64 * dt * (1 + seed), **options
+        )
+        counts.append(loss.traces)
+        exits.append(passage.steps)
+    assert counts[0] > 0 and counts == counts[:1] * len(SWEEP)
+    assert len(_stopping._BLOCK._programs) == programs + 1
+    assert all(not np.array_equal(exits[0], other) for other in exits[1:])
+
+
+def test_integrate_traces_once_for_a_sweep():
+    loss = Counted()
+    landscape = ss.landscapes.Landscape(loss, 2)
+    states, ids = -jnp.ones((8, 2)), np.arange(8)
+    counts = []
+    for seed, (temperature, dt, _) in enumerate(SWEEP):
+        ss.integrate(chain_on(landscape, temperature, dt), states, 2 * seed, 4, seed, ids + seed)
+        counts.append(loss.traces)
+    assert counts[0] > 0 and counts == counts[:1] * len(SWEEP)
+    # another dtype is another program
+    with jax.enable_x64(True):
+        ss.integrate(chain_on(landscape, 0.3, 0.01), jnp.ones((8, 2), jnp.float64), 0, 4, 0, ids)
+    assert loss.traces > counts[0]

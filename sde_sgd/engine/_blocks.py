@@ -20,7 +20,7 @@ from ._tuning import Compiled, tuning
 # size and a trajectory replayed alone has the bits it had among thousands
 LANES = 64
 _CHUNK_BYTES = 2**28
-# fewer trajectories than this run no faster in two parts
+# fewer numbers than this are moved no faster in two parts
 _WORTH_A_WORKER = 512
 
 
@@ -38,7 +38,7 @@ def default_chunk(chain: AbstractChain, trajectories: int, mesh: Mesh) -> int:
     fitting = max(LANES, _CHUNK_BYTES // per_trajectory)
     lanes = min(measured.lanes, max(4_096, measured.values // chain.dim), fitting)
     share = math.ceil(trajectories / (mesh.size * workers(mesh)))
-    return mesh.size * min(lanes, max(share, _WORTH_A_WORKER))
+    return mesh.size * min(lanes, max(share, _WORTH_A_WORKER // chain.dim, 1))
 
 
 def split_trajectories(ids: np.ndarray, chain: AbstractChain, chunk: int | None, mesh: Mesh) -> Chunks:

@@ -1,10 +1,11 @@
 """Trajectories spread over devices and cores: the trajectory axis is cut, all else is on every device."""
 
+import functools
 import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import equinox as eqx
@@ -88,12 +89,21 @@ def run_chunks(work: Callable[[int, threading.Event], None], chunks: int, mesh: 
     if helpers == 0:
         drain()
         return
-    with ThreadPoolExecutor(helpers) as pool:
-        settings = _thread_settings()
-        others = [pool.submit(settings, drain) for _ in range(helpers)]
+    settings = _thread_settings()
+    others = [_pool(helpers).submit(settings, drain) for _ in range(helpers)]
+    try:
         drain()
-        for other in others:
-            other.result()
+    finally:
+        # also after Ctrl-C: `halted` ends them within a block
+        wait(others)
+    for other in others:
+        other.result()
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay: to start them takes as long as a short run."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="sde_sgd")
 
 
 def _thread_settings() -> Callable[[Callable[[], None]], None]:

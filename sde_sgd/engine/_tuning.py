@@ -38,7 +38,8 @@ _TABLE = {
         lanes=65_536,
         values=131_072,
         static_trips=False,
-        options={"xla_cpu_prefer_vector_width": 512},
+        # every chunk has a core of its own (`workers`)
+        options={"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False},
     ),
 }
 _ACCELERATOR = Tuning(

@@ -66,13 +66,16 @@ def vector_cases(scale: int = 1) -> list[Case]:
 def own_cases(trajectories: int = 65_536) -> list[Case]:
     """Ours against ours."""
     return [
-        Case(
-            "escape",
-            "1-D double well, exits watched",
-            lambda n, k: [_ours.simulate(DOUBLE_WELL, n, k), _ours.escape_never(n, k)],
-            (Target("sde_sgd", at_most=1.2, ours=_ours.ESCAPE),),
-            trajectories,
-            512,
+        *(
+            Case(
+                name,
+                f"1-D double well, exits watched, {text}",
+                lambda n, k: [_ours.simulate(DOUBLE_WELL, n, k), _ours.escape_never(n, k)],
+                (Target("sde_sgd", at_most=1.2, ours=_ours.ESCAPE),),
+                trajectories,
+                steps,
+            )
+            for name, text, steps in (("escape", "a short run", 512), ("escape_long", "a long run", 8_192))
         ),
         Case(
             "rademacher",

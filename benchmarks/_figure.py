@@ -47,7 +47,9 @@ def scaling_figure(scaling: dict[str, Any], where: dict[str, Any]) -> Figure:
     axes.set_xlabel("trajectories")
     axes.set_ylabel("million path-steps per second")
     axes.grid(alpha=0.3, which="both", linewidth=0.5)
-    axes.set_title(f"1-D double well, {scaling['steps']} Euler–Maruyama steps, float32\n{_place(where)}", fontsize=10)
+    axes.set_title(
+        f"1-D double well, at least {scaling['steps']} Euler–Maruyama steps, float32\n{_place(where)}", fontsize=10
+    )
     # from fastest to slowest, as the lines lie
     order = sorted(zip(*axes.get_legend_handles_labels(), strict=True), key=lambda item: -lines[item[1]][-1][1])
     handles, labels = zip(*order, strict=True)

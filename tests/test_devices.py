@@ -105,7 +105,7 @@ def test_minibatches_agree_on_all_devices(name, with_eight_devices):
             assert np.sum(array != other) <= 2
 
 
-@pytest.mark.parametrize("name", ["simulate one", "simulate three", "discrete one", "continuous three"])
+@pytest.mark.parametrize("name", ["simulate one", "discrete one", "continuous three"])
 def test_bits_do_not_depend_on_the_chunk(name):
     whole = run(name, jax.devices()[:1])
     for chunk, devices in ((64, jax.devices()[:1]), (100, jax.devices())):

@@ -260,17 +260,17 @@ CHAINS = {
 }
 
 
-@pytest.mark.parametrize("name", CHAINS)
-def test_other_chains(name, dtype):
-    make, obstacle = CHAINS[name]
-    expect(check_step(make(), dtype), obstacle)
-
-
-@pytest.mark.parametrize(("name", "first"), [(name, first % 2) for first, name in enumerate(CHAINS)], ids=list(CHAINS))
+@pytest.mark.parametrize(
+    ("name", "first", "dtype"),
+    [(name, first % 2, np.float64) for first, name in enumerate(CHAINS)] + [("own rule in a drift", 0, np.float32)],
+    indirect=["dtype"],
+)
 def test_derivatives_of_integrate(name, first, dtype):
     """With respect to what the chain holds and to the states, over six steps, against steps mapped one by one."""
     steps, ids = 6, np.arange(7, 7 + N)
-    chain = CHAINS[name][0]()
+    make, obstacle = CHAINS[name]
+    chain = make()
+    expect(Lanes(as_leaves(chain), jnp.dtype(dtype)), obstacle)
     states, _, weights = draws(chain, dtype)
     numbers, rest = eqx.partition(as_leaves(chain), eqx.is_inexact_array)
 

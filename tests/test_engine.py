@@ -211,7 +211,7 @@ def test_block_lengths_cover_any_horizon():
     for steps in (1, 64, 65, 1000, 5000):
         first = 0
         while first < steps:
-            length = _stopping._block_length(first, steps, 1024)
+            length = _stopping.block_length(first, steps, 1024)
             assert length % 64 == 0 and length - (steps - first) < 64
             first += length
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..chains import AbstractChain
-from .lowering import Program, Unlowerable
+from .lowering import Cells, Program, Unlowerable
 
 # beyond these a compiler takes long and matrix products are faster
 _MOST_COMPONENTS = 32
@@ -67,10 +67,11 @@ class Lanes:
         return jnp.stack(lane) if self.componentwise else lane
 
     def step(self, lane: Lane, noise: Any, index) -> Lane:
-        """States after step number `index`; noise as states, by components or (noise_dim, n)."""
+        """States after step number `index`, one for all or (n,); noise as states, by components or (noise_dim, n)."""
         if self.componentwise:
-            return self._settle(self.program.components(lane, noise, index, guard=self.guard)[0], lane[0])
-        return jax.vmap(self.program.batched, in_axes=(1, 1, None), out_axes=1)(lane, noise, index)[0]
+            return self._settle(self.program.components(lane, noise, _per_lane(index), guard=self.guard)[0], lane[0])
+        axes = (1, 1, 0 if jnp.ndim(index) else None)
+        return jax.vmap(self.program.batched, in_axes=axes, out_axes=1)(lane, noise, index)[0]
 
     def code(self, fn: Callable, before: Lane, after: Lane, index, uniform: list[Array]) -> Array:
         """`fn` of each trajectory's (before, after, index, uniform), shape (n,)."""
@@ -80,13 +81,13 @@ class Lanes:
             except Unlowerable:
                 before, after = jnp.stack(before), jnp.stack(after)
         stacked = jnp.stack(uniform) if uniform else jnp.zeros((0, before.shape[1]), self.dtype)
-        return jax.vmap(fn, in_axes=(1, 1, None, 1))(before, after, index, stacked)
+        return jax.vmap(fn, in_axes=(1, 1, 0 if jnp.ndim(index) else None, 1))(before, after, index, stacked)
 
     def _lowered_code(self, fn, before, after, index, uniform):
         state = jax.ShapeDtypeStruct((self.chain.dim,), self.dtype)
         draws = jax.ShapeDtypeStruct((len(uniform),), self.dtype)
         program = Program(fn, state, state, jax.ShapeDtypeStruct((), jnp.uint32), draws)
-        code = program.components(before, after, index, uniform, guard=self.guard)[0][0]
+        code = program.components(before, after, _per_lane(index), uniform, guard=self.guard)[0][0]
         return jnp.broadcast_to(jnp.asarray(code), after[0].shape)
 
     def _settle(self, cells: list[Any], like: Array) -> list[Array]:
@@ -109,6 +110,11 @@ class Lanes:
         if len(jaxpr.eqns) > _MOST_OPERATIONS:
             raise Unlowerable(f"a step has {len(jaxpr.eqns)} operations, more than {_MOST_OPERATIONS}")
         return len(jaxpr.eqns)
+
+
+def _per_lane(scalar: Any) -> Any:
+    """A scalar that differs between trajectories, (n,), as the lowering wants it."""
+    return Cells([scalar], ()) if jnp.ndim(scalar) else scalar
 
 
 def as_leaves(tree):

@@ -23,7 +23,7 @@ Pair = tuple[Array, Array]
 """The noise of a group: its two normals, or the two words of its hash."""
 
 # a stream is a purpose: two streams never share a hash
-DYNAMICS, LOW_BITS, BRIDGE = 0, 1, 2
+DYNAMICS, LOW_BITS, BRIDGE, DERIVED = 0, 1, 2, 3
 _STREAM_BITS = 4
 
 STEPS_PER_HASH: dict[NoiseKind, int] = {"gaussian": 2, "words": 2, "rademacher": 64}
@@ -48,6 +48,12 @@ def stream_keys(key: SeedKey, components: int, stream: int = DYNAMICS) -> Key:
     return threefry2x32(
         (jnp.asarray(key[0]), jnp.asarray(key[1])), (component, jnp.uint32(stream << (32 - _STREAM_BITS)))
     )
+
+
+def derived_key(key: SeedKey, number: int) -> SeedKey:
+    """Key number `number` that one seed yields beside its own: its trajectories share no noise with those of `key`."""
+    first, second = stream_keys(key, number + 1, DERIVED)
+    return np.uint32(first[number]), np.uint32(second[number])
 
 
 def group_words(key: SeedKey, ids: UInt32[Array, " n"], group, components: int, stream: int = DYNAMICS) -> Pair:

@@ -23,9 +23,9 @@ from ._tuning import Compiled, tuning
 
 DIVERGED = 1
 """Code of a trajectory whose state stopped being finite; a monitor's own codes are 2 … 7."""
-_CODES = 8
+CODES = 8
 # the mark of a trajectory that runs, above all others and within the payload of a NaN
-_RUNNING = 2**21
+RUNNING = 2**21
 # a multiple of the steps that one hash serves
 _SHORTEST_BLOCK, _LONGEST_BLOCK = 64, 4_096
 # a block ends after about so many path-steps, so that Ctrl-C is heard
@@ -88,19 +88,19 @@ def run_until_stopped(
         running = np.ones(rows.size, bool)
         first, run = 0, _BLOCK.prepare((chain, monitor, key, None, mesh))
         while rows.size and (steps is None or first < steps) and not halted.is_set():
-            length = _block_length(first, steps, width)
+            length = block_length(first, steps, width)
             run = run if not tuning().static_trips else _BLOCK.prepare((chain, monitor, key, length, mesh))
             states, stop = run(words, states, stop, np.uint32(first), np.int32(length), np.uint32(0))
             marks = np.asarray(stop)[: rows.size]
-            stopped = marks < _RUNNING
+            stopped = marks < RUNNING
             # a lane keeps its mark after it was reported
             new = np.flatnonzero(stopped & running)
-            step[rows[new]] = first + marks[new].astype(np.int64) // _CODES
-            code[rows[new]] = marks[new] % _CODES
+            step[rows[new]] = first + marks[new].astype(np.int64) // CODES
+            code[rows[new]] = marks[new] % CODES
             running = ~stopped
             first += length
             spent[number] += length * rows.size
-            rows, running, states, words, stop = _compact(mesh, rows, running, states, words, stop)
+            rows, running, (states, words), stop = compact(mesh, rows, running, (states, words), stop)
             width = stop.shape[0]
 
     run_chunks(work, len(chunks.ids), mesh)
@@ -114,10 +114,10 @@ def run_until_stopped(
 @functools.lru_cache(maxsize=64)
 def _marks(mesh: Mesh, used: int, width: int) -> Int32[Array, " width"]:
     """The marks at the start: of a trajectory that runs, and 0 for a lane that only fills up."""
-    return place(mesh, np.where(np.arange(width) < used, _RUNNING, 0).astype(np.int32))
+    return place(mesh, np.where(np.arange(width) < used, RUNNING, 0).astype(np.int32))
 
 
-def _block_length(first: int, steps: int | None, width: int) -> int:
+def block_length(first: int, steps: int | None, width: int) -> int:
     """Short blocks at first, where many may leave, then longer ones."""
     # as long again as all before: those that leave early are dropped early, and few blocks are short
     longest = min(_LONGEST_BLOCK, max(_SHORTEST_BLOCK, _BLOCK_WORK // width), max(2 * _SHORTEST_BLOCK, first))
@@ -128,24 +128,24 @@ def _block_length(first: int, steps: int | None, width: int) -> int:
     return _SHORTEST_BLOCK * -(-wanted // _SHORTEST_BLOCK)
 
 
-def _compact(mesh: Mesh, rows, running, states, words, stop):
-    """Keep the running trajectories alone once they fit into a quarter of the lanes."""
+def compact(mesh: Mesh, rows, running, arrays: tuple[Array, ...], stop):
+    """Keep the running trajectories alone once they fit into a quarter of the lanes, the last axis of `arrays`."""
     left = int(np.count_nonzero(running))
     width, unit = stop.shape[0], LANES * mesh.size
     if left == 0:
-        return rows[:0], running[:0], states, words, stop
+        return rows[:0], running[:0], arrays, stop
     smaller = width
     while smaller > unit and left <= smaller // 4:
         smaller = unit * -(-(smaller // 4) // unit)
     if smaller == width:
-        return rows, running, states, words, stop
+        return rows, running, arrays, stop
     kept = np.flatnonzero(running)
-    states, words = (place(mesh, np.asarray(array)[..., pad(kept, smaller)]) for array in (states, words))
-    return rows[kept], running[kept], states, words, _marks(mesh, left, smaller)
+    arrays = tuple(place(mesh, np.asarray(array)[..., pad(kept, smaller)]) for array in arrays)
+    return rows[kept], running[kept], arrays, _marks(mesh, left, smaller)
 
 
 def _block(shared, ids, states: Float[Array, "dim n"], stop: Int32[Array, " n"], first, count, guard):
-    """`stop` is _RUNNING, or what stopped the trajectory: (steps since `first`)·8 + code, or an older mark."""
+    """`stop` is RUNNING, or what stopped the trajectory: (steps since `first`)·8 + code, or an older mark."""
     chain, monitor, key, steps, mesh = shared
 
     def run(shared, states, stop, ids):
@@ -153,8 +153,8 @@ def _block(shared, ids, states: Float[Array, "dim n"], stop: Int32[Array, " n"],
         lanes = Lanes(chain, states.dtype, guard)
         source = Source.of(chain.noise_kind, key, chain.noise_dim, states.dtype)
         packs = lanes.single and states.dtype in (jnp.float32, jnp.float64)
-        watched = _in_one_array if packs else _beside
-        watch = _Watch(monitor, key, ids, first)
+        watched = _in_one_array if packs else beside
+        watch = Watch(monitor, key, ids, first)
         return watched(lanes, source, watch, states, stop, count if steps is None else steps)
 
     return spread(mesh, run, (chain, monitor, key, first, count, guard), states, stop, ids)
@@ -163,32 +163,42 @@ def _block(shared, ids, states: Float[Array, "dim n"], stop: Int32[Array, " n"],
 _BLOCK = Compiled(_block)
 
 
-class _Watch:
-    """A monitor with the random numbers of its own."""
+class Watch:
+    """A monitor with the random numbers of its own.
 
-    def __init__(self, monitor: AbstractMonitor, key: SeedKey, ids, first):
-        self.monitor, self.ids, self.first = monitor, ids, first
+    clock: (n,) steps that each trajectory had taken before, or None for none: what the chain and the monitor are told.
+    budget: (n,) steps after which each stops with code 0, or None.
+    """
+
+    def __init__(self, monitor: AbstractMonitor, key: SeedKey, ids, first, clock=None, budget=None):
+        self.monitor, self.ids, self.first, self.clock, self.budget = monitor, ids, first, clock, budget
         self._keys = stream_keys(key, monitor.uniforms, BRIDGE) if monitor.uniforms else None
 
+    def now(self, index):
+        """The number of a step as the chain knows it."""
+        return index if self.clock is None else self.clock + index
+
     def mark(self, lanes: Lanes, before, after, step: Step) -> Int32[Array, " n"]:
-        """What a step did: (steps since the block began)·8 + code, or _RUNNING."""
+        """What a step did: (steps since the block began)·8 + code, or RUNNING."""
         uniform = []
         if self._keys is not None:
             uniform = bridge_uniforms(self._keys, self.ids, step.group, step.offset, lanes.dtype)
-        code = lanes.code(self.monitor.code, before, after, step.index, uniform)
+        code = lanes.code(self.monitor.code, before, after, self.now(step.index), uniform)
         if lanes.componentwise:
             finite = functools.reduce(operator.and_, map(jnp.isfinite, after))
         else:
             finite = jnp.all(jnp.isfinite(after), axis=0)
-        base = ((step.index - self.first).astype(jnp.int32) + 1) * _CODES
-        mark = jnp.where(code > 0, base + code.astype(jnp.int32), _RUNNING)
+        base = ((step.index - self.first).astype(jnp.int32) + 1) * CODES
+        going = RUNNING if self.budget is None else jnp.where(step.index + 1 < self.budget, RUNNING, base)
+        mark = jnp.where(code > 0, base + code.astype(jnp.int32), going)
         return jnp.where(finite, mark, base + DIVERGED)
 
 
-def _beside(lanes: Lanes, source: Source, watch: _Watch, states, stop, steps):
+def beside(lanes: Lanes, source: Source, watch: Watch, states, stop, steps, freezes: bool = False):
     """The marks in an array beside the states; each step is looked at before the next one.
 
     So the look reads what was carried, and the compiler does not compute the step a second time for it.
+    freezes: a trajectory that has stopped keeps its state.
     """
 
     def look(previous, lane, stop, index):
@@ -199,7 +209,10 @@ def _beside(lanes: Lanes, source: Source, watch: _Watch, states, stop, steps):
     def body(carry, step, noise):
         lane, previous, stop = carry
         stop = look(lane if previous is None else previous, lane, stop, step.index - 1)
-        return lanes.step(lane, noise, step.index), (None if previous is None else lane), stop
+        after = lanes.step(lane, noise, watch.now(step.index))
+        if freezes:
+            after = jax.tree.map(lambda old, new: jnp.where(stop < RUNNING, old, new), lane, after)
+        return after, (None if previous is None else lane), stop
 
     lane = lanes.enter(states)
     carry = (lane, lane if watch.monitor.looks_back else None, stop)
@@ -208,7 +221,7 @@ def _beside(lanes: Lanes, source: Source, watch: _Watch, states, stop, steps):
     return lanes.leave(lane), look(lane if previous is None else previous, lane, stop, last)
 
 
-def _in_one_array(lanes: Lanes, source: Source, watch: _Watch, states, stop, steps):
+def _in_one_array(lanes: Lanes, source: Source, watch: Watch, states, stop, steps):
     """One component: between iterations a stopped trajectory carries its mark in the payload of a NaN.
 
     A second array would be a second output of the loop's one fusion, and a CPU computes a fusion once for each.
@@ -217,11 +230,11 @@ def _in_one_array(lanes: Lanes, source: Source, watch: _Watch, states, stop, ste
 
     def open_(bits):
         payload = (bits & ~jnp.asarray(quiet, word)).astype(jnp.int32)
-        return jax.lax.bitcast_convert_type(bits, lanes.dtype), jnp.where(bits >= quiet, payload, _RUNNING)
+        return jax.lax.bitcast_convert_type(bits, lanes.dtype), jnp.where(bits >= quiet, payload, RUNNING)
 
     def close(carry):
         state, stop = carry
-        return jnp.where(stop < _RUNNING, stop.astype(word) | quiet, jax.lax.bitcast_convert_type(state, word))
+        return jnp.where(stop < RUNNING, stop.astype(word) | quiet, jax.lax.bitcast_convert_type(state, word))
 
     def body(carry, step, noise):
         state, stop = carry

@@ -1,4 +1,5 @@
 """A chain's step read component by component, for a compiler to fuse."""
 
+from ._cells import Cells as Cells
 from ._program import Program as Program
 from ._rules import Unlowerable as Unlowerable

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .engine import simulate as simulate
     from .landscapes import EmpiricalRisk as EmpiricalRisk
     from .passage import FirstPassage as FirstPassage
+    from .passage import SplitFirstPassage as SplitFirstPassage
     from .passage import escape as escape
     from .passage import first_passage as first_passage
     from .statistics import Estimate as Estimate
@@ -41,6 +42,7 @@ _HOMES = {
     "plan": "engine",
     "simulate": "engine",
     "FirstPassage": "passage",
+    "SplitFirstPassage": "passage",
     "escape": "passage",
     "first_passage": "passage",
     "EmpiricalRisk": "landscapes",

@@ -43,6 +43,20 @@ def on(landscape):
 
 
 BAD = {
+    "a score that is no function": (lambda: escape(score=3.0), "score must be a function of θ, or of θ and t, got 3.0"),
+    "a score of several numbers": (
+        lambda: escape(score=lambda x: jnp.ones(2)),
+        r"score must return one number, got shape \(2,\)",
+    ),
+    "a score that fails": (lambda: escape(score=lambda x: x["depth"]), "score cannot be evaluated"),
+    "too few for splitting": (
+        lambda: escape(trajectories=100, repetitions=32, method="splitting"),
+        "at least 8 for each of 32 repetitions",
+    ),
+    "splitting without an end": (
+        lambda: escape(horizon=None, method="splitting"),
+        "needs a horizon or an avoid set",
+    ),
     "a landscape's fn is no function": (lambda: ss.landscapes.Landscape(3.0, 1), "fn must be a function"),
     "a vector-valued loss": (lambda: ss.landscapes.Landscape(lambda x: x, 2), r"fn must return a scalar.*\(2,\)"),
     "a loss of more components": (
@@ -162,7 +176,7 @@ BAD = {
         lambda: escape(chain=ss.EulerMaruyama(WARM, 0.01, "rademacher"), monitoring="continuous"),
         "monitoring='continuous' needs an EulerMaruyama chain with gaussian increments",
     ),
-    "unknown method": (lambda: escape(method="magic"), "method must be 'direct', got 'magic'"),
+    "unknown method": (lambda: escape(method="magic"), "method must be 'auto', 'direct' or 'splitting', got 'magic'"),
     "a chain that is none": (lambda: ss.escape(WARM, [-1.0], LEFT, 1.0, trajectories=8), "chain must be a chain"),
     "a negative seed": (lambda: simulate(seed=-1), "seed must be a whole number from 0"),
     "a seed that is no integer": (lambda: simulate(seed=0.5), "seed must be a whole number"),

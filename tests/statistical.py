@@ -59,6 +59,8 @@ class ExitOfChain:
         weights = weights * (target - lowest) / 2
         self.kernel = norm.pdf(points[None, :], mean(points)[:, None], deviation) * weights[None, :]
         self.first = norm.pdf(points, mean(np.asarray(start)), deviation) * weights
+        self._leaving = norm.sf(target, mean(points), deviation)
+        self._leaving_first = float(norm.sf(target, mean(np.asarray(start)), deviation))
 
     def survival(self, steps: int) -> np.ndarray:
         """P(τ > k) for k = 0 … steps, shape (steps + 1,)."""
@@ -67,6 +69,14 @@ class ExitOfChain:
             out.append(float(row.sum()))
             row = row @ self.kernel
         return np.array(out)
+
+    def exits(self, steps: int) -> np.ndarray:
+        """P(τ ≤ k) for k = 0 … steps: the flux out summed up, so that it is accurate however small."""
+        flux, row = [0.0, self._leaving_first], self.first
+        for _ in range(steps - 1):
+            flux.append(float(row @ self._leaving))
+            row = row @ self.kernel
+        return np.cumsum(flux)[: steps + 1]
 
     def mean_steps(self) -> float:
         """E τ in steps."""

@@ -16,6 +16,9 @@ from ._noise import SeedKey, Source
 from ._stopping import CODES, RUNNING, AbstractMonitor, Watch, beside, block_length, compact
 from ._tuning import Compiled, tuning
 
+# many short runs: fewer widths, so fewer programs
+_PART = 8
+
 
 class Ends(NamedTuple):
     """Per trajectory: steps taken in this run, code (0 where the budget was spent) and state at the stop."""
@@ -64,7 +67,7 @@ def run_population(
         states, budget = place(mesh, pad(starts[rows], width).T), place(mesh, left)
         words, clock = (place(mesh, pad(each[rows], width).astype(np.uint32)) for each in (ids, clocks))
         stop = place(mesh, np.where(left > 0, RUNNING, 0).astype(np.int32))
-        rows, running, arrays, stop = compact(mesh, rows, running, (states, words, clock, budget), stop)
+        rows, running, arrays, stop = compact(mesh, rows, running, (states, words, clock, budget), stop, _PART)
         first, run = 0, _BLOCK.prepare((chain, monitor, key, None, mesh))
         while rows.size and not halted.is_set():
             length = block_length(first, last, stop.shape[0])
@@ -80,7 +83,7 @@ def run_population(
                 state[rows[new]] = np.asarray(states)[:, new].T
             running = ~stopped
             first += length
-            rows, running, arrays, stop = compact(mesh, rows, running, (states, *arrays[1:]), stop)
+            rows, running, arrays, stop = compact(mesh, rows, running, (states, *arrays[1:]), stop, _PART)
 
     run_chunks(work, len(chunks.ids), mesh)
     return Ends(step, code, state, int(spent.sum()))

@@ -128,15 +128,15 @@ def block_length(first: int, steps: int | None, width: int) -> int:
     return _SHORTEST_BLOCK * -(-wanted // _SHORTEST_BLOCK)
 
 
-def compact(mesh: Mesh, rows, running, arrays: tuple[Array, ...], stop):
-    """Keep the running trajectories alone once they fit into a quarter of the lanes, the last axis of `arrays`."""
+def compact(mesh: Mesh, rows, running, arrays: tuple[Array, ...], stop, part: int = 4):
+    """Keep the running trajectories alone once they fit into 1/`part` of the lanes, the last axis of `arrays`."""
     left = int(np.count_nonzero(running))
     width, unit = stop.shape[0], LANES * mesh.size
     if left == 0:
         return rows[:0], running[:0], arrays, stop
     smaller = width
-    while smaller > unit and left <= smaller // 4:
-        smaller = unit * -(-(smaller // 4) // unit)
+    while smaller > unit and left <= smaller // part:
+        smaller = unit * -(-(smaller // part) // unit)
     if smaller == width:
         return rows, running, arrays, stop
     kept = np.flatnonzero(running)

@@ -1,0 +1,147 @@
+"""How far a trajectory has come: a score, watching it pass a level, and the peak that it reaches."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..chains import AbstractChain, NoiseKind
+from ..engine import AbstractMonitor, Compiled
+from ..landscapes import AbstractLandscape
+from ..regions import AbstractRegion
+
+PASSED = 4
+"""Code of a trajectory whose score has reached the next level."""
+
+
+class Score(eqx.Module):
+    """A number that grows on the way to the target.
+
+    fn: a function of θ, or of θ and the time t; None for the target's own level function, negated.
+    """
+
+    target: AbstractRegion
+    fn: Callable[..., Any] | None
+    timed: bool = eqx.field(static=True)
+    time_step: Any
+
+    def __call__(self, theta: Float[Array, " dim"], steps: Any) -> Array:
+        """The score of a state that has taken so many steps."""
+        if self.fn is None:
+            value = -self.target.level(theta)
+        elif self.timed:
+            value = self.fn(theta, steps * jnp.asarray(self.time_step, theta.dtype))
+        else:
+            value = self.fn(theta)
+        return jnp.asarray(value, theta.dtype)
+
+
+def score_of(chain: AbstractChain, target: AbstractRegion, fn: Any) -> Score:
+    """The score that the call names; ValueError where it is no function of θ, or of θ and t, with one value."""
+    if fn is None:
+        return Score(target, None, False, chain.time_step)
+    if not callable(fn):
+        raise ValueError(f"score must be a function of θ, or of θ and t, got {fn!r}")
+    try:
+        timed = not _accepts_one(fn)
+        score = Score(target, fn, timed, chain.time_step)
+        theta, steps = jax.ShapeDtypeStruct((chain.dim,), jnp.zeros(0).dtype), jax.ShapeDtypeStruct((), jnp.uint32)
+        shape = jax.eval_shape(score, theta, steps).shape
+    except Exception as error:
+        raise ValueError(f"score cannot be evaluated for θ of shape ({chain.dim},): {error}") from error
+    if shape != ():
+        raise ValueError(f"score must return one number, got shape {shape}")
+    return score
+
+
+def _accepts_one(fn: Callable) -> bool:
+    try:
+        inspect.signature(fn).bind(None)
+    except TypeError:
+        return False
+    return True
+
+
+def scores(score: Score, states: Float[np.ndarray, "n dim"], clocks: Any) -> Float[np.ndarray, " n"]:
+    """The score of each state after as many steps as its clock says."""
+    return np.asarray(_SCORES.prepare(score)(states, clocks.astype(np.uint32)))
+
+
+_SCORES = Compiled(lambda score, states, clocks: jax.vmap(score)(states, clocks))
+
+
+class Passing(AbstractMonitor):
+    """The passage itself, or else the first state whose score is at least `level`."""
+
+    passage: AbstractMonitor
+    score: Score
+    level: Any
+
+    @property
+    def uniforms(self) -> int:
+        return self.passage.uniforms
+
+    @property
+    def looks_back(self) -> bool:
+        return self.passage.looks_back
+
+    def code(self, before, after, step_index, uniform):
+        ended = self.passage.code(before, after, step_index, uniform)
+        passed = self.score(after, step_index + 1) >= self.level
+        return jnp.where(ended > 0, ended, jnp.where(passed, PASSED, 0))
+
+
+class PassingOfPeak(AbstractMonitor):
+    """The same for a state with its peak behind it, read from the peak."""
+
+    passage: AbstractMonitor
+    level: Any
+
+    @property
+    def uniforms(self) -> int:
+        return self.passage.uniforms
+
+    @property
+    def looks_back(self) -> bool:
+        return self.passage.looks_back
+
+    def code(self, before, after, step_index, uniform):
+        ended = self.passage.code(before[:-1], after[:-1], step_index, uniform)
+        return jnp.where(ended > 0, ended, jnp.where(after[-1] >= self.level, PASSED, 0))
+
+
+class WithPeak(AbstractChain):
+    """A chain whose state carries, as one more component, the highest score so far."""
+
+    chain: AbstractChain
+    score: Score
+
+    @property
+    def dim(self) -> int:
+        return self.chain.dim + 1
+
+    @property
+    def noise_dim(self) -> int:
+        return self.chain.noise_dim
+
+    @property
+    def noise_kind(self) -> NoiseKind:
+        return self.chain.noise_kind
+
+    @property
+    def time_step(self) -> Any:
+        return self.chain.time_step
+
+    @property
+    def landscape(self) -> AbstractLandscape | None:
+        return self.chain.landscape
+
+    def step(self, state, noise, step_index):
+        after = self.chain.step(state[:-1], noise, step_index)
+        peak = jnp.maximum(state[-1], self.score(after, step_index + 1))
+        return jnp.concatenate([after, peak[None]])

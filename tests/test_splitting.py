@@ -1,0 +1,220 @@
+"""Rare passages against the discrete chain's exactly iterated transition kernel, and how they are found."""
+
+import functools
+
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+from statistical import ExitOfChain, agrees
+
+import sde_sgd as ss
+from sde_sgd.passage import FirstPassage, SplitFirstPassage
+
+DT, FINE = 0.05, 0.02
+ORNSTEIN_UHLENBECK = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
+CHAIN, FINE_CHAIN = (ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ORNSTEIN_UHLENBECK, 0.5), dt) for dt in (DT, FINE))
+START = np.zeros(1, np.float32)
+
+
+def below(level):
+    return ss.regions.HalfSpace(np.array([1.0]), level)
+
+
+@functools.cache
+def exact(level, steps, dt=DT):
+    return ExitOfChain(lambda x: x * (1 - dt), np.sqrt(dt), 0.0, level, -6.0).exits(steps)
+
+
+def escape(level, steps=120, **options):
+    return ss.escape(CHAIN, START, below(level), steps * DT, **options)
+
+
+def repetition_values(fp):
+    return fp.passed[:, -1]
+
+
+def group(fp, first, number):
+    """The result of `number` of the repetitions alone."""
+    kept = slice(first, first + number)
+    mine = (fp.owner >= first) & (fp.owner < first + number)
+    return eqx.tree_at(
+        lambda f: (f.steps, f.weights, f.owner, f.passed, f.undecided, f.exposure),
+        fp,
+        (fp.steps[mine], fp.weights[mine], fp.owner[mine] - first, fp.passed[kept], fp.undecided[kept],
+         fp.exposure[kept]),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("level", "dt", "size"),
+    [(2.5, DT, 256), (4.0, DT, 512), (5.5, FINE, 512), (7.8, FINE, 2048)],
+    ids=["1e-3", "1e-7", "1e-13", "1e-25"],
+)
+def test_the_probability_is_that_of_the_kernel(level, dt, size):
+    """Within 4 standard errors of the repetitions' mean (false-fail rate 1e-4 each), to some per cent."""
+    chain, steps = (CHAIN, 120) if dt == DT else (FINE_CHAIN, 300)
+    fp = ss.escape(chain, START, below(level), steps * dt, trajectories=32 * size, method="splitting", seed=1)
+    assert isinstance(fp, SplitFirstPassage) and fp.method == "splitting" and fp.result == "complete"
+    values, truth = repetition_values(fp), exact(level, steps, dt)[-1]
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    assert error < 0.15 * truth
+    assert agrees(values.mean(), truth, error), (values.mean() / truth, error / truth)
+    assert float(fp.probability.value) == pytest.approx(values.mean())
+    assert fp.probability.low < fp.probability.value < fp.probability.high
+
+
+def test_small_populations_are_unbiased():
+    """Repetitions of 8 trajectories, about a sixth of which die out: their mean agrees within 3 standard errors.
+
+    Twin: the mean of those that did not die out.
+    """
+    fp = escape(3.5, trajectories=16_000 * 8, repetitions=16_000, method="splitting", seed=2)
+    values, truth = repetition_values(fp), exact(3.5, 120)[-1]
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    assert abs(values.mean() - truth) <= 3 * error < 0.15 * truth
+    alive = values[values > 0]
+    assert len(alive) < 0.95 * len(values)
+    assert not abs(alive.mean() - truth) <= 3 * error
+
+
+@functools.cache
+def many():
+    """Hundreds of runs of 32 repetitions, side by side."""
+    return escape(3.5, trajectories=400 * 32 * 128, repetitions=400 * 32, method="splitting", seed=3)
+
+
+def test_coverage():
+    """Of 400 intervals of about ±10 %, between 93 and 97.5 % hold the kernel's value; at half the width they do not."""
+    truth = exact(3.5, 120)[-1]
+    found = [group(many(), 32 * number, 32).probability for number in range(400)]
+    width = np.median([estimate.relative_half_width for estimate in found])
+    assert 0.05 < width < 0.2
+    share = np.mean([estimate.contains(truth) for estimate in found])
+    assert 0.93 <= share <= 0.975, share
+    narrow = np.mean(
+        [
+            np.sqrt(e.low * e.value) <= truth <= np.sqrt(e.high * e.value)
+            for e in found
+        ]
+    )  # fmt: skip
+    assert narrow < 0.85
+
+
+def test_the_law_of_the_passage_time():
+    """P(τ ≤ t) along the way, and the mean exit time that its tail implies, against the kernel (4 standard errors)."""
+    fp, steps = many(), np.array([20, 60, 120])
+    found, truth = fp.reached(steps * DT), exact(3.5, 120)[steps]
+    error = (found.high - found.low) / (2 * 1.96)
+    assert agrees(found.value, truth, error), (found.value / truth, error / truth)
+    long = escape(3.5, 300, trajectories=65_536, method="splitting", seed=4).mean_exit_time
+    mean = DT * ExitOfChain(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 3.5, -6.0).mean_steps()
+    error = (long.high - long.low) / (2 * 2.04)
+    assert agrees(long.value, mean, error), (long.value / mean, error / mean)
+    assert error < 0.1 * mean
+
+
+def test_a_precision_is_met_at_a_small_part_of_the_direct_cost():
+    """p near 2e-10 to ±10 %: the interval is that narrow, and direct simulation would take 10⁵ times the steps."""
+    fp = escape(5.0, rtol=0.1, seed=5)
+    assert fp.method == "splitting" and fp.result == "complete"
+    assert fp.probability.relative_half_width <= 0.1
+    truth = exact(5.0, 120)[-1]
+    assert truth < 1e-9 and 0.8 < fp.probability.value / truth < 1.2
+    assert fp.speed_up > 1e5
+    spent = escape(5.0, rtol=1e-3, max_trajectories=1_000_000, seed=5)
+    assert "budget spent" in spent.result and spent.probability.contains(truth)
+
+
+def test_auto_is_direct_where_passages_are_frequent():
+    """The same object, bit for bit, as with method="direct"."""
+    for options in ({"trajectories": 4096}, {"rtol": 0.2}):
+        auto, direct = (escape(1.0, method=method, **options) for method in ("auto", "direct"))
+        assert isinstance(auto, FirstPassage)
+        assert all(
+            np.array_equal(a, b) for a, b in zip(jax.tree.leaves(auto), jax.tree.leaves(direct), strict=True)
+        )  # fmt: skip
+    assert escape(4.0, trajectories=4096).method == "splitting"
+    assert escape(4.0, trajectories=256).method == "direct"
+
+
+def test_any_score_gives_the_same_probability():
+    """A function of θ, and one of θ and t, both poor ones: within 4 standard errors of the kernel's value."""
+    truth = exact(3.5, 120)[-1]
+    for score in (lambda x: x[0] ** 3, lambda x, t: x[0] + 0.2 * t):
+        values = repetition_values(escape(3.5, trajectories=32_768, score=score, method="splitting", seed=6))
+        assert agrees(values.mean(), truth, values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def test_target_before_avoid_without_horizon():
+    """A walk of ±1 from 1 reaches 100 before 0 with probability 1/100, as a martingale. False-fail rate 1e-4."""
+    diffusion = ss.diffusions.ItoDiffusion(lambda x, t: 0 * x, lambda x, t: 1 + 0 * x, 1)
+    chain = ss.EulerMaruyama(diffusion, 1.0, increments="rademacher")
+    fp = ss.first_passage(
+        chain, np.array([1.0], np.float32), ~below(99.5), below(0.5), trajectories=8_192, method="splitting"
+    )
+    values = repetition_values(fp)
+    assert agrees(values.mean(), 0.01, values.std(ddof=1) / np.sqrt(len(values)))
+    assert fp.exit_rate.value > 0 and np.isfinite(fp.mean_exit_time.value)
+
+
+def test_between_the_steps_too():
+    """monitoring="continuous": more passages than on the grid, and those of direct simulation."""
+    fine, coarse = (
+        escape(2.5, trajectories=32_768, monitoring=kind, method="splitting", seed=7)
+        for kind in ("continuous", "discrete")
+    )
+    direct = escape(2.5, trajectories=262_144, monitoring="continuous", method="direct", seed=8)
+    error = np.hypot(*((e.probability.high - e.probability.low) / 4 for e in (fine, direct)))
+    assert agrees(fine.probability.value, direct.probability.value, error)
+    assert coarse.probability.high < fine.probability.low
+
+
+def test_devices_and_chunks_change_no_bit():
+    one, other = (
+        escape(4.0, trajectories=4_096, method="splitting", **options)
+        for options in ({}, {"devices": jax.devices("cpu")[:1], "chunk": 1024})
+    )
+    for name in ("steps", "weights", "owner", "passed"):
+        assert np.array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_a_target_out_of_reach_has_an_upper_bound_and_advice():
+    """Never a bare 0: the bound, and what to try."""
+    fp = escape(500.0, 4, trajectories=4_096)
+    assert fp.method == "splitting" and fp.result.startswith("target not reached") and "score" in fp.result
+    assert fp.probability.value == 0 and 0 < fp.probability.high < 1e-2
+    assert np.isfinite(fp.mean_exit_time.low) and "passed" in fp.to_dataset()
+
+
+def test_without_an_end_there_is_nothing_to_split():
+    with pytest.raises(ValueError, match="needs a horizon or an avoid set"):
+        ss.escape(CHAIN, START, below(3.0), trajectories=4096, method="splitting")
+
+
+def test_the_mean_passage_over_a_barrier():
+    """Double well, −1 to 0.5, in continuous time: from a horizon of 6, far below the mean, by the hazard of its end.
+
+    The exact value is that of an independent quadrature. False-fail rate 1e-4. Bias bound 2 %: the scheme's step,
+    and what the law still remembers of its start. Twin: the reciprocal of the rate over the whole horizon, which takes
+    the path's own duration for waiting.
+    """
+    beta, exact_time = 10.0, 25473.947
+    well = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(well, 1 / beta), 0.002)
+    fp = ss.escape(
+        chain, -np.ones(1, np.float32), below(0.5), 6.0, rtol=0.06, seed=9, monitoring="continuous", method="splitting"
+    )
+    found = fp.mean_exit_time
+    error = (found.high - found.low) / (2 * 1.99)
+    assert error < 0.04 * exact_time
+    assert agrees(found.value, exact_time, error, 0.02 * exact_time), found
+    assert not agrees(1 / fp.exit_rate.value, exact_time, error, 0.02 * exact_time)
+
+
+def test_a_study_finds_what_it_wants_in_it():
+    """The names that both kinds of result have."""
+    fp = escape(4.0, trajectories=2_048)
+    assert isinstance(fp, SplitFirstPassage)
+    assert fp.censored == fp.trajectories == 2_048 and fp.diverged == 0
+    assert fp.survival(np.array([0.0, 6.0])).value.shape == (2,)

@@ -91,15 +91,7 @@ def run_diffeqgpu(rounds: int, quick: bool) -> dict[str, Any]:
     trajectories, steps = (1_024, 16) if quick else (8_388_608, 256)
     timings, missing = measure(diffeqgpu_contenders(trajectories, steps), rounds)
     seconds = fastest(timings, _ON_DEVICE).median
-    result = {
-        "name": "diffeqgpu",
-        "text": "dX = 1.5 X dt + 0.01 X dW, d = 3",
-        "trajectories": trajectories,
-        "steps": steps,
-        "rounds": rounds,
-        "contenders": contender_rows(timings),
-        "targets": [],
-        "missing": missing_rows(missing),
+    result = _row("diffeqgpu", "dX = 1.5 X dt + 0.01 X dW, d = 3", trajectories, steps, rounds, timings, missing) | {
         "milliseconds_on_device": significant(1e3 * seconds),
         # tiny sizes say nothing about the target
         "met": None if quick else seconds <= _WANTED_SECONDS,
@@ -141,15 +133,8 @@ def run_floor(rounds: int, quick: bool, floor: float | None) -> dict[str, Any]:
     timings, missing = measure([_ours.simulate(DOUBLE_WELL, trajectories, steps)], rounds)
     # in one dimension a path-step takes one normal
     reached = timings[0].rate / floor if floor else None
-    result = {
-        "name": "floor",
-        "text": "1-D double well against the floor of integer arithmetic",
-        "trajectories": trajectories,
-        "steps": steps,
-        "rounds": rounds,
-        "contenders": contender_rows(timings),
-        "targets": [],
-        "missing": missing_rows(missing),
+    text = "1-D double well against the floor of integer arithmetic"
+    result = _row("floor", text, trajectories, steps, rounds, timings, missing) | {
         "floor_normals_per_second": floor,
         "fraction_of_floor": None if reached is None else significant(reached),
         "wanted": 0.5,
@@ -158,6 +143,20 @@ def run_floor(rounds: int, quick: bool, floor: float | None) -> dict[str, Any]:
     print_case(result)
     print("  → no floor known for this device" if reached is None else f"  → {reached:.3g} of the floor; wanted 0.5")
     return result
+
+
+def _row(name, text, trajectories, steps, rounds, timings, missing) -> dict[str, Any]:
+    """A result whose verdict is not a ratio to a rival."""
+    return {
+        "name": name,
+        "text": text,
+        "trajectories": trajectories,
+        "steps": steps,
+        "rounds": rounds,
+        "contenders": contender_rows(timings),
+        "targets": [],
+        "missing": missing_rows(missing),
+    }
 
 
 def known_floor() -> float | None:

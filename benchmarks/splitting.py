@@ -14,9 +14,9 @@ import time
 
 import jax
 import numpy as np
-from scipy.stats import norm
 
 import sde_sgd as ss
+from tests.statistical import ExitOfChain
 
 DT, STEPS, RTOL = 0.02, 300, 0.1
 # P from 4e-3 down to 1e-25, and runs of each
@@ -25,17 +25,9 @@ LANDSCAPE = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
 CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(LANDSCAPE, 0.5), DT)
 
 
-def exact(level: float, nodes: int = 500, lowest: float = -6.0) -> float:
-    """P(passage within STEPS steps): the flux out of the chain's density, summed, so accurate however small."""
-    points, weights = np.polynomial.legendre.leggauss(nodes)
-    points, weights = lowest + (level - lowest) * (points + 1) / 2, weights * (level - lowest) / 2
-    deviation = math.sqrt(DT)
-    kernel = norm.pdf(points[None, :], points[:, None] * (1 - DT), deviation) * weights
-    leaving = norm.sf(level, points * (1 - DT), deviation)
-    total, row = float(norm.sf(level, 0, deviation)), norm.pdf(points, 0, deviation) * weights
-    for _ in range(STEPS - 1):
-        total, row = total + float(row @ leaving), row @ kernel
-    return total
+def exact(level: float) -> float:
+    chain = ExitOfChain(lambda x: x * (1 - DT), math.sqrt(DT), 0.0, level, -6.0, nodes=500)
+    return float(chain.exits(STEPS)[-1])
 
 
 def run(level: float, seed: int):

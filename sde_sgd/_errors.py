@@ -1,6 +1,8 @@
 """Checks of arguments: one sentence that names the argument, what was given and what is allowed."""
 
+import difflib
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -88,3 +90,12 @@ def concrete(value: Any) -> np.ndarray | None:
     except (TypeError, ValueError):
         return None
     return array if array.dtype.kind in "biuf" else None
+
+
+def choose(what: str, given: object, allowed: Iterable[str]) -> str:
+    """The sentence for an unknown name: what was given, the nearest valid name, and all that is allowed."""
+    names = sorted(allowed)
+    lowered = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(str(given).lower(), list(lowered), n=1, cutoff=0.4)
+    hint = f"; did you mean '{lowered[close[0]]}'?" if close else ";"
+    return f"unknown {what} '{given}'{hint} allowed: {', '.join(names) if names else 'none'}"

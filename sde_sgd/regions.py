@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Scalar
 
 from ._errors import concrete, is_traced, number, positive_number
-from .landscapes import AbstractLandscape
-from .landscapes._base import check_landscape
+from .landscapes import AbstractLandscape, check_landscape
 
 __all__ = ["AbstractRegion", "Ball", "HalfSpace", "Sublevel"]
 

@@ -12,7 +12,7 @@ import pytest
 import sde_sgd as ss
 from sde_sgd.engine import _lanes
 from sde_sgd.engine._lanes import Lanes, as_leaves
-from sde_sgd.engine._noise import group_noise, noise_of_step, seed_key
+from sde_sgd.engine._noise import Source, seed_key
 from sde_sgd.engine.lowering._sine import cos32, sin32
 
 N, STEP = 24, 5
@@ -277,11 +277,11 @@ def test_derivatives_of_integrate(name, first, dtype):
     def ours(numbers, states):
         return ss.integrate(eqx.combine(numbers, rest), states, first, steps, 5, ids)
 
-    kind, period = chain.noise_kind, 64 if chain.noise_kind == "rademacher" else 2
+    period = 64 if chain.noise_kind == "rademacher" else 2
 
     def noise_at(k):
-        pair = group_noise(kind, seed_key(5), jnp.uint32(ids), k // period, chain.noise_dim, states.dtype)
-        return noise_of_step(kind, pair, k % period, states.dtype)
+        source = Source.of(chain.noise_kind, seed_key(5), chain.noise_dim, states.dtype)
+        return source.step(source.inline_block(jnp.uint32(ids), k // period), k % period)
 
     def theirs(numbers, states):
         def one(states, k):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sde_sgd.engine._noise import BRIDGE, group_noise, group_words, noise_of_step, seed_key
+from sde_sgd.engine._noise import BRIDGE, Source, group_words, seed_key
 from sde_sgd.engine._normals import normals32, normals64
 from sde_sgd.engine._threefry import threefry2x32
 
@@ -119,7 +119,8 @@ def test_normals_match_float64_arithmetic():
 
 
 def _normals(groups, seed=3):
-    draw = jax.jit(lambda group: jnp.stack(group_noise("gaussian", seed_key(seed), WIDE, group, 1, jnp.float32)))
+    source = Source.of("gaussian", seed_key(seed), 1, jnp.float32)
+    draw = jax.jit(lambda group: jnp.stack(source.inline_block(WIDE, group)))
     for group in range(groups):
         yield np.asarray(draw(jnp.uint32(group))).ravel()
 
@@ -171,8 +172,9 @@ def test_normals_in_double_precision(double_precision):
 
 def test_signs_are_fair_and_independent():
     """Twins: one sign of 25 is +1 whatever it was; one of 25 repeats its neighbour."""
-    noise = group_noise("rademacher", seed_key(3), IDS, 0, 1, jnp.float32)
-    signs = np.stack([np.asarray(noise_of_step("rademacher", noise, k, jnp.float32))[0] for k in range(64)])
+    source = Source.of("rademacher", seed_key(3), 1, jnp.float32)
+    noise = source.inline_block(IDS, 0)
+    signs = np.stack([np.asarray(source.step(noise, k))[0] for k in range(64)])
     assert set(np.unique(signs)) == {-1.0, 1.0}
     every_25th = np.arange(signs.size).reshape(signs.shape) % 25 == 0
 

@@ -4,12 +4,14 @@ import functools
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from statistical import ExitOfChain, agrees
 
 import sde_sgd as ss
-from sde_sgd.passage import FirstPassage, SplitFirstPassage
+from sde_sgd.passage import FirstPassage, SplitFirstPassage, _call, _direct, _split
+from sde_sgd.passage._monitor import TARGET
 
 DT, FINE = 0.05, 0.02
 ORNSTEIN_UHLENBECK = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
@@ -62,6 +64,29 @@ def test_the_probability_is_that_of_the_kernel(level, dt, size):
     assert agrees(values.mean(), truth, error), (values.mean() / truth, error / truth)
     assert float(fp.probability.value) == pytest.approx(values.mean())
     assert fp.probability.low < fp.probability.value < fp.probability.high
+
+
+def test_a_coarse_chain(monkeypatch):
+    """Steps whose drift exceeds their noise on the way: within 4 standard errors, which are small, and counted whole.
+
+    Twin: undivided steps, whose repetitions spread more than twice as much.
+    """
+    dt, steps, level = 0.25, 24, 4.0
+    chain = ss.EulerMaruyama(CHAIN.diffusion, dt)
+
+    def run():
+        return ss.escape(chain, START, below(level), steps * dt, trajectories=65_536, method="splitting", seed=31)
+
+    fp, truth = run(), exact(level, steps, dt)
+    values = repetition_values(fp)
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    assert truth[-1] < 1e-5 and agrees(values.mean(), truth[-1], error) and error < 0.06 * truth[-1]
+    assert set(fp.steps) <= set(range(1, steps + 1)) and float(fp.exposure.mean()) == pytest.approx(steps * dt, 1e-3)
+    found = fp.reached([12 * dt])
+    assert agrees(found.value, truth[12], (found.high - found.low) / 4)
+    monkeypatch.setattr(_split, "_OVERSHOOT", np.inf)
+    undivided = repetition_values(run())
+    assert undivided.std(ddof=1) > 2 * values.std(ddof=1)
 
 
 def test_small_populations_are_unbiased():
@@ -127,15 +152,31 @@ def test_a_precision_is_met_at_a_small_part_of_the_direct_cost():
 
 
 def test_auto_is_direct_where_passages_are_frequent():
-    """The same object, bit for bit, as with method="direct"."""
+    """The same trajectories, bit for bit, as with method="direct"; the pilot is in the cost."""
     for options in ({"trajectories": 4096}, {"rtol": 0.2}):
         auto, direct = (escape(1.0, method=method, **options) for method in ("auto", "direct"))
         assert isinstance(auto, FirstPassage)
-        assert all(
-            np.array_equal(a, b) for a, b in zip(jax.tree.leaves(auto), jax.tree.leaves(direct), strict=True)
-        )  # fmt: skip
+        assert np.array_equal(auto.steps, direct.steps) and np.array_equal(auto.outcome, direct.outcome)
+        assert auto.method == "direct" and auto.path_steps > direct.path_steps
     assert escape(4.0, trajectories=4096).method == "splitting"
     assert escape(4.0, trajectories=256).method == "direct"
+
+
+def test_the_choice_does_not_look_at_the_run_itself(monkeypatch):
+    """The pilot's trajectories are not those of the answer: else high answers are kept and low ones replaced."""
+    seen = []
+
+    def spy(problem, trajectories):
+        stops = problem.derived(0).run(np.arange(512))
+        seen.append((stops.step, stops.code))
+        return _direct.tells_rare(problem, trajectories)
+
+    monkeypatch.setattr(_call, "tells_rare", spy)
+    fp = escape(1.0, trajectories=4096)
+    (steps, codes), own = seen[0], fp.steps[:512]
+    both = (codes == TARGET) & (fp.outcome[:512] == TARGET)
+    # the same trajectories would agree everywhere, independent ones hardly ever
+    assert both.sum() > 20 and np.mean(steps[both] == own[both]) < 0.2
 
 
 def test_any_score_gives_the_same_probability():
@@ -168,6 +209,46 @@ def test_between_the_steps_too():
     error = np.hypot(*((e.probability.high - e.probability.low) / 4 for e in (fine, direct)))
     assert agrees(fine.probability.value, direct.probability.value, error)
     assert coarse.probability.high < fine.probability.low
+
+
+def test_two_dimensions():
+    """A planar Ornstein–Uhlenbeck chain leaves |x₀| < 4, |x₁| < 4: 1 − (1 − 2p)² for p of one side.
+
+    The components are independent, so the kernel of one gives the exact value. False-fail rate 1e-4; a twin with
+    noise 3 % louder, whose p is twice as large, is rejected.
+    """
+    truth = 1 - (1 - 2 * exact(4.0, 120)[-1]) ** 2
+
+    def run(temperature):
+        plane = ss.landscapes.Landscape(lambda x: 0.5 * jnp.sum(x**2), dim=2)
+        chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(plane, temperature), DT)
+        sides = [ss.regions.HalfSpace(sign * np.eye(2)[axis], 4.0) for axis in (0, 1) for sign in (1.0, -1.0)]
+        box = sides[0] & sides[1] & sides[2] & sides[3]
+        fp = ss.escape(chain, np.zeros(2), box, 120 * DT, trajectories=65_536, method="splitting", seed=11)
+        values = repetition_values(fp)
+        return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
+
+    value, error = run(0.5)
+    assert agrees(value, truth, error), (value / truth, error / truth)
+    value, error = run(0.5 * 1.03**2)
+    assert not agrees(value, truth, error)
+
+
+def test_minibatch_sgd():
+    """Real SGD leaves a sublevel set as often by splitting as by many direct trajectories (4 standard errors)."""
+    inputs = np.linspace(-1, 1, 16, dtype=np.float32)[:, None]
+    targets = (inputs[:, 0] + np.where(np.arange(16) % 2, 0.5, -0.5)).astype(np.float32)
+    model = jnp.zeros(1, jnp.float32)
+    risk = ss.EmpiricalRisk(model, lambda w, x, y: (w @ x - y) ** 2, inputs, targets)
+    minimum = np.array([float(np.sum(inputs[:, 0] * targets) / np.sum(inputs**2))], np.float32)
+    chain = ss.MinibatchSGD(risk, 0.2, 2)
+    options = {"start": minimum, "region": ss.regions.Ball(minimum, 0.56), "horizon": 20.0}
+    direct = ss.escape(chain, trajectories=200_000, method="direct", seed=12, **options)
+    split = ss.escape(chain, trajectories=32_768, method="splitting", seed=13, **options)
+    values = repetition_values(split)
+    error = np.hypot(values.std(ddof=1) / np.sqrt(len(values)), (direct.probability.high - direct.probability.low) / 4)
+    assert direct.count("target") > 100 and direct.probability.value < 0.02
+    assert agrees(values.mean(), direct.probability.value, error)
 
 
 def test_devices_and_chunks_change_no_bit():

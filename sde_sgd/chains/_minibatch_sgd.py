@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, UInt32
 
 from .._errors import concrete, is_traced, positive, positive_integer
-from ..landscapes._empirical_risk import EmpiricalRisk
+from ..landscapes import EmpiricalRisk
 from ._base import AbstractChain, NoiseKind
 
 

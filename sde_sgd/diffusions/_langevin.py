@@ -4,8 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._errors import positive_number
-from ..landscapes import AbstractLandscape
-from ..landscapes._base import check_landscape
+from ..landscapes import AbstractLandscape, check_landscape
 from ._base import AbstractDiffusion
 
 

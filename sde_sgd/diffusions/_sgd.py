@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._errors import concrete, is_traced, positive_number
-from ..landscapes import AbstractLandscape
-from ..landscapes._base import check_landscape
+from ..landscapes import AbstractLandscape, check_landscape
 from ..noise import AbstractNoise, Isotropic
 from ._base import AbstractDiffusion
 from ._langevin import Langevin

@@ -71,9 +71,8 @@ def start_states(start, dim: int, trajectories: int) -> np.ndarray:
     A start of shape (dim,) serves every trajectory.
     Raises ValueError on another shape or a value that is not finite.
     """
-    dtype = np.dtype(getattr(start, "dtype", jax.dtypes.canonicalize_dtype(float)))
-    if dtype.kind != "f" or (dtype == np.float64 and not jax.config.jax_enable_x64):  # type: ignore[attr-defined]
-        dtype = np.dtype(jax.dtypes.canonicalize_dtype(float))
+    given = np.dtype(getattr(start, "dtype", float))
+    dtype = np.dtype(jax.dtypes.canonicalize_dtype(given if given.kind == "f" else float))
     try:
         array = np.asarray(start, dtype)
     except (TypeError, ValueError) as error:

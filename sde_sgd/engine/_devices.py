@@ -108,8 +108,8 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 def _thread_settings() -> Callable[[Callable[[], None]], None]:
     """The settings of JAX that hold for this thread, to run something under them in another."""
-    precise = jax.config.jax_enable_x64  # type: ignore[attr-defined]
-    products = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    config: Any = jax.config
+    precise, products = config.jax_enable_x64, config.jax_default_matmul_precision
 
     def under(fn: Callable[[], None]) -> None:
         with jax.enable_x64(precise), jax.default_matmul_precision(products):

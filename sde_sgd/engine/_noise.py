@@ -102,7 +102,12 @@ class Source(NamedTuple):
 
     def step(self, pair: Pair, offset) -> Array:
         """The noise of step number `offset` in the group; a Python integer costs no selection."""
-        return noise_of_step(self.kind, pair, offset, self.dtype)
+        if self.kind == "rademacher":
+            # the step's bit becomes the sign of 1.0
+            sign = (_select(pair, offset // 32) << jnp.asarray(31 - offset % 32, jnp.uint32)) & jnp.uint32(0x80000000)
+            return jax.lax.bitcast_convert_type(sign | jnp.uint32(0x3F800000), jnp.float32).astype(self.dtype)
+        drawn = _select(pair, offset)
+        return drawn if self.kind == "words" else drawn.astype(self.dtype)
 
     def _key(self, component: int) -> list[Key]:
         return [(k0[component], k1[component]) for k0, k1 in self.keys]
@@ -113,20 +118,6 @@ class Source(NamedTuple):
         if self.kind != "gaussian":
             return words
         return normals32(*words) if len(keys) == 1 else normals64(words, threefry2x32(keys[1], counter))
-
-
-def group_noise(kind: NoiseKind, key: SeedKey, ids: UInt32[Array, " n"], group, components: int, dtype) -> Pair:
-    """The noise of all steps of a group, each of the pair of shape (components, n)."""
-    return Source.of(kind, key, components, dtype).inline_block(ids, group)
-
-
-def noise_of_step(kind: NoiseKind, pair: Pair, offset, dtype) -> Array:
-    """The noise of step number `offset` in its group, out of the group's pair."""
-    if kind == "rademacher":
-        # the step's bit becomes the sign of 1.0
-        sign = (_select(pair, offset // 32) << jnp.asarray(31 - offset % 32, jnp.uint32)) & jnp.uint32(0x80000000)
-        return jax.lax.bitcast_convert_type(sign | jnp.uint32(0x3F800000), jnp.float32).astype(dtype)
-    return _select(pair, offset) if kind == "words" else _select(pair, offset).astype(dtype)
 
 
 def bridge_uniforms(keys: Key, ids: UInt32[Array, " n"], pair_of_steps, which, dtype) -> list[Array]:

@@ -3,6 +3,7 @@
 import abc
 import functools
 import operator
+from collections.abc import Sequence
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int, Int32
+from jaxtyping import Array, Bool, Float, Int, Int32
 
 from ..chains import AbstractChain
 from ._blocks import LANES, pad, split_trajectories
@@ -71,44 +72,80 @@ def run_until_stopped(
 ) -> Stops:
     """Run each trajectory until its monitor stops it, at most `steps` steps (None: until all have stopped).
 
-    The host steps compiled blocks and drops stopped trajectories between them, so time goes to those that still run.
     Which trajectories run together, and on which devices, changes nothing in their bits.
     """
-    chain, monitor, mesh = as_leaves(chain), as_leaves(monitor), mesh_of(devices)
-    chunks = split_trajectories(ids, chain, chunk, mesh)
     step, code = np.full(len(ids), -1, np.int64), np.zeros(len(ids), np.int8)
-    spent = np.zeros(len(chunks.ids), np.int64)
 
-    def work(number: int, halted: Event) -> None:
-        begin = number * chunks.size
-        rows = np.arange(begin, begin + len(chunks.ids[number]))
-        width = chunks.size
-        states, words = place(mesh, pad(starts[rows], width).T), place(mesh, pad(ids[rows], width).astype(np.uint32))
-        stop = _marks(mesh, rows.size, width)
-        running = np.ones(rows.size, bool)
-        first, run = 0, _BLOCK.prepare((chain, monitor, key, None, mesh))
-        while rows.size and (steps is None or first < steps) and not halted.is_set():
-            length = block_length(first, steps, width)
-            run = run if not tuning().static_trips else _BLOCK.prepare((chain, monitor, key, length, mesh))
-            states, stop = run(words, states, stop, np.uint32(first), np.int32(length), np.uint32(0))
-            marks = np.asarray(stop)[: rows.size]
-            stopped = marks < RUNNING
-            # a lane keeps its mark after it was reported
-            new = np.flatnonzero(stopped & running)
-            step[rows[new]] = first + marks[new].astype(np.int64) // CODES
-            code[rows[new]] = marks[new] % CODES
-            running = ~stopped
-            first += length
-            spent[number] += length * rows.size
-            rows, running, (states, words), stop = compact(mesh, rows, running, (states, words), stop)
-            width = stop.shape[0]
+    def report(rows, steps, codes, states):
+        step[rows], code[rows] = steps, codes
 
-    run_chunks(work, len(chunks.ids), mesh)
+    run = Run(chain, monitor, key, chunk, devices)
+    spent = run.follow((starts, ids), np.ones(len(ids), bool), steps, report)
     if steps is not None:
         # blocks may run a little past the end; what happened there was not asked for
         late = step > steps
         step[late], code[late] = -1, 0
-    return Stops(step, code, int(spent.sum()))
+    return Stops(step, code, spent)
+
+
+class Run(NamedTuple):
+    """What runs, and where. part: the running ones move together once they fit into 1/part of the lanes."""
+
+    chain: AbstractChain
+    monitor: AbstractMonitor
+    key: SeedKey
+    chunk: int | None
+    devices: Any
+    part: int = 4
+
+    def follow(self, past: Sequence[np.ndarray], running: Bool[np.ndarray, " n"], steps: int | None, report) -> int:
+        """Run the running ones until they stop, or all have taken `steps` steps; returns the path-steps spent.
+
+        The host steps compiled blocks and drops stopped trajectories between them, so time goes to those that still
+        run.
+        past: states and ids of all, and where they have a past their clocks and budgets (see `Watch`).
+        report: called with the rows that stopped, their steps and codes, and a function that gives their states.
+        """
+        chain, monitor, mesh = as_leaves(self.chain), as_leaves(self.monitor), mesh_of(self.devices)
+        chunks = split_trajectories(past[1], chain, self.chunk, mesh)
+        spent = np.zeros(len(chunks.ids), np.int64)
+
+        def prepare(length: int | None):
+            return _BLOCK.prepare((chain, monitor, self.key, length, mesh))
+
+        def work(number: int, halted: Event) -> None:
+            begin = number * chunks.size
+            rows = np.arange(begin, begin + len(chunks.ids[number]))
+            arrays = tuple(_lanes(mesh, each[rows], chunks.size) for each in past)
+            going = running[rows]
+            stop = _marks(mesh, rows.size, chunks.size)
+            if not going.all():
+                stop = place(mesh, pad(np.where(going, RUNNING, 0), chunks.size).astype(np.int32))
+            rows, going, arrays, stop = _compact(mesh, rows, going, arrays, stop, self.part)
+            first, run = 0, prepare(None)
+            while rows.size and (steps is None or first < steps) and not halted.is_set():
+                length = block_length(first, steps, stop.shape[0])
+                run = prepare(length) if tuning().static_trips else run
+                spent[number] += length * np.count_nonzero(going)
+                states, stop = run(stop, np.uint32(first), np.int32(length), np.uint32(0), *arrays)
+                marks = np.asarray(stop)[: rows.size]
+                # a lane keeps its mark after it was reported
+                new = np.flatnonzero((marks < RUNNING) & going)
+                if new.size:
+                    found = first + marks[new].astype(np.int64) // CODES, marks[new] % CODES
+                    report(rows[new], *found, lambda states=states, new=new: np.asarray(states)[:, new].T)
+                going = marks == RUNNING
+                first += length
+                rows, going, arrays, stop = _compact(mesh, rows, going, (states, *arrays[1:]), stop, self.part)
+
+        run_chunks(work, len(chunks.ids), mesh)
+        return int(spent.sum())
+
+
+def _lanes(mesh: Mesh, rows: np.ndarray, width: int) -> Array:
+    """Rows as lanes on the devices: states in their own dtype, whole numbers as unsigned words."""
+    filled = pad(rows, width)
+    return place(mesh, filled.T if filled.ndim == 2 else filled.astype(np.uint32))
 
 
 @functools.lru_cache(maxsize=64)
@@ -128,36 +165,40 @@ def block_length(first: int, steps: int | None, width: int) -> int:
     return _SHORTEST_BLOCK * -(-wanted // _SHORTEST_BLOCK)
 
 
-def compact(mesh: Mesh, rows, running, arrays: tuple[Array, ...], stop, part: int = 4):
+def _compact(mesh: Mesh, rows, going, arrays: tuple[Array, ...], stop, part: int):
     """Keep the running trajectories alone once they fit into 1/`part` of the lanes, the last axis of `arrays`."""
-    left = int(np.count_nonzero(running))
+    left = int(np.count_nonzero(going))
     width, unit = stop.shape[0], LANES * mesh.size
     if left == 0:
-        return rows[:0], running[:0], arrays, stop
+        return rows[:0], going[:0], arrays, stop
     smaller = width
     while smaller > unit and left <= smaller // part:
         smaller = unit * -(-(smaller // part) // unit)
     if smaller == width:
-        return rows, running, arrays, stop
-    kept = np.flatnonzero(running)
+        return rows, going, arrays, stop
+    kept = np.flatnonzero(going)
     arrays = tuple(place(mesh, np.asarray(array)[..., pad(kept, smaller)]) for array in arrays)
-    return rows[kept], running[kept], arrays, _marks(mesh, left, smaller)
+    return rows[kept], going[kept], arrays, _marks(mesh, left, smaller)
 
 
-def _block(shared, ids, states: Float[Array, "dim n"], stop: Int32[Array, " n"], first, count, guard):
-    """`stop` is RUNNING, or what stopped the trajectory: (steps since `first`)·8 + code, or an older mark."""
+def _block(shared, stop: Int32[Array, " n"], first, count, guard, states: Float[Array, "dim n"], ids, *past):
+    """`stop` is RUNNING, or what stopped the trajectory: (steps since `first`)·8 + code, or an older mark.
+
+    past: nothing, or clocks and budgets; the states of those that have stopped then stay.
+    """
     chain, monitor, key, steps, mesh = shared
 
-    def run(shared, states, stop, ids):
+    def run(shared, stop, states, ids, *past):
         chain, monitor, key, first, count, guard = shared
         lanes = Lanes(chain, states.dtype, guard)
         source = Source.of(chain.noise_kind, key, chain.noise_dim, states.dtype)
-        packs = lanes.single and states.dtype in (jnp.float32, jnp.float64)
-        watched = _in_one_array if packs else beside
-        watch = Watch(monitor, key, ids, first)
-        return watched(lanes, source, watch, states, stop, count if steps is None else steps)
+        watch = Watch(monitor, key, ids, first, *past)
+        length = count if steps is None else steps
+        if lanes.single and not past and states.dtype in (jnp.float32, jnp.float64):
+            return _in_one_array(lanes, source, watch, states, stop, length)
+        return _beside(lanes, source, watch, states, stop, length, freezes=bool(past))
 
-    return spread(mesh, run, (chain, monitor, key, first, count, guard), states, stop, ids)
+    return spread(mesh, run, (chain, monitor, key, first, count, guard), stop, states, ids, *past)
 
 
 _BLOCK = Compiled(_block)
@@ -194,7 +235,7 @@ class Watch:
         return jnp.where(finite, mark, base + DIVERGED)
 
 
-def beside(lanes: Lanes, source: Source, watch: Watch, states, stop, steps, freezes: bool = False):
+def _beside(lanes: Lanes, source: Source, watch: Watch, states, stop, steps, freezes: bool):
     """The marks in an array beside the states; each step is looked at before the next one.
 
     So the look reads what was carried, and the compiler does not compute the step a second time for it.

@@ -2,6 +2,7 @@
 
 from ._base import AbstractLandscape as AbstractLandscape
 from ._base import Landscape as Landscape
+from ._base import check_landscape as check_landscape
 from ._critical_points import CriticalPoint as CriticalPoint
 from ._critical_points import find_minima as find_minima
 from ._critical_points import find_saddle as find_saddle

@@ -1,15 +1,15 @@
 """A small run of its own that chooses the levels of splitting, and how likely success is from each."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import isotonic_regression
 
-from ..chains import AbstractChain
-from ..engine import AbstractMonitor, Ends, SeedKey, run_population
+from ..engine import Ends, run_population
 from ._monitor import TARGET
-from ._score import PASSED, PassingOfPeak, Score, WithPeak, scores
+from ._problem import Problem
+from ._score import PASSED, Passing, WithPeak, scores
 
 # near the optimum both where failures cost the most and where every trajectory costs the same
 _SHARE = 0.4
@@ -17,20 +17,6 @@ _MOST_LEVELS = 1_000
 # a late entrance is never thought worth less than this, relative to the best
 _LEAST_WORTH = 0.02
 _GROUPS = 16
-
-
-class Problem(NamedTuple):
-    """What splitting has to solve. steps: the horizon, or the budget of a trajectory where there is none."""
-
-    chain: AbstractChain
-    monitor: AbstractMonitor
-    score: Score
-    starts: Float[np.ndarray, "m dim"]
-    steps: int
-    open_ended: bool
-    key: SeedKey
-    chunk: int | None
-    devices: Any
 
 
 class Worth(NamedTuple):
@@ -44,68 +30,80 @@ class Worth(NamedTuple):
 
 
 class Levels(NamedTuple):
-    """scores: (m,) rising. worths: one for each level. stalled: no way was found beyond the last of them."""
+    """Levels between the start and the target.
+
+    scores: (m,) rising. worths: one for each level. overshoot: how far a step that enters a level comes beyond it,
+    typically, in levels; infinite where the steps are so coarse that no more than a few go on.
+    """
 
     scores: Float[np.ndarray, " m"]
     worths: list[Worth]
-    stalled: bool
+    overshoot: float
     path_steps: int
 
 
 class _Stage(NamedTuple):
-    """Entrance clocks of a stage's trajectories, which of them went on to where, and which reached the target."""
+    """Entrances of a stage's trajectories, which of them went on to where, and which reached the target."""
 
+    score: float
     clocks: np.ndarray
     passed: np.ndarray
     entered: np.ndarray
     reached: np.ndarray
 
 
-def choose_levels(problem: Problem, size: int, rng: np.random.Generator) -> Levels:
+def choose_levels(problem: Problem, size: int, randomness: np.random.Generator) -> Levels:
     """Levels such that about 40 % of those that stand at one reach the next.
 
     Each is that quantile of the peaks of `size` trajectories from the last one. Only states that had the peak are
     run again, with the same noise, to see them enter the new level. The levels are random, but independent of all
     that is run afterwards: for that they are fixed.
     """
-    problem = problem._replace(starts=problem.starts[np.arange(size) % len(problem.starts)])
-    states, clocks = problem.starts, np.zeros(size, np.int64)
+    states, clocks = problem.states(size), np.zeros(size, np.int64)
     highest = scores(problem.score, states, clocks)
     found: list[float] = []
     stages: list[_Stage] = []
     cost, last = 0, float(highest.max())
-    while len(found) < _MOST_LEVELS:
+    while True:
         ids = np.arange(size) + len(found) * size
         ends = _run(problem, states, highest, clocks, ids, problem.steps - clocks, np.inf)
         reached, peaks = ends.code == TARGET, np.nan_to_num(ends.state[:, -1], nan=-np.inf)
         cost += ends.path_steps
         level = float(np.sort(np.where(reached, np.inf, peaks))[-int(np.ceil(_SHARE * size))])
-        if np.isinf(level) or level <= last:
-            stages.append(_Stage(clocks, np.zeros(size, bool), clocks, reached))
-            return Levels(np.array(found), _worths(stages), not reached.any(), cost)
+        if np.isinf(level) or level <= last or len(found) == _MOST_LEVELS:
+            stages.append(_Stage(highest.mean(), clocks, np.zeros(size, bool), clocks, reached))
+            overshoot = _overshoot(found, stages) if reached.any() else np.inf
+            return Levels(np.array(found), _worths(stages), overshoot, cost)
         ahead = highest >= level
         onward = (peaks >= level) | reached
         again = _run(problem, states, highest, clocks, ids, np.where(onward & ~ahead, problem.steps - clocks, 0), level)
         cost += again.path_steps
         passed = ahead | (again.code == PASSED)
-        stages.append(_Stage(clocks, passed, clocks + again.step, again.code == TARGET))
+        stages.append(_Stage(highest.mean(), clocks, passed, clocks + again.step, again.code == TARGET))
         found.append(level)
-        chosen = _spread(np.flatnonzero(passed), size, rng)
+        chosen = _spread(np.flatnonzero(passed), size, randomness)
         states, clocks = again.state[chosen, :-1], (clocks + again.step)[chosen]
         highest, last = scores(problem.score, states, clocks), level
-    return Levels(np.array(found), _worths(stages), True, cost)
 
 
 def _run(problem: Problem, states, highest, clocks, ids, budgets, level: float) -> Ends:
     chain = WithPeak(problem.chain, problem.score)
-    monitor = PassingOfPeak(problem.monitor, np.asarray(level, states.dtype))
+    level, floor = np.asarray([level, -np.inf], states.dtype)
+    monitor = Passing(problem.monitor, problem.score, level, floor, peaked=True)
     joined = np.concatenate([states, highest[:, None].astype(states.dtype)], axis=1)
     return run_population(chain, monitor, joined, ids, clocks, budgets, problem.key, problem.chunk, problem.devices)
 
 
-def _spread(rows: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def _spread(rows: np.ndarray, size: int, randomness: np.random.Generator) -> np.ndarray:
     """`size` rows, each as often as any other to within one."""
-    return rows[((np.arange(size) + rng.random()) * len(rows) / size).astype(np.int64)]
+    return rows[((np.arange(size) + randomness.random()) * len(rows) / size).astype(np.int64)]
+
+
+def _overshoot(found: list[float], stages: list[_Stage]) -> float:
+    if len(found) < 2:
+        return 0.0
+    beyond = np.array([stage.score for stage in stages[1:]]) - found
+    return float(np.quantile(beyond[:-1] / np.diff(found), 0.75))
 
 
 def _worths(stages: list[_Stage]) -> list[Worth]:

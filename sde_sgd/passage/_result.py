@@ -1,5 +1,6 @@
 """What was seen of a first passage, and what follows from it."""
 
+import abc
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,18 +20,99 @@ OUTCOMES = {"running": RUNNING, "diverged": DIVERGED, "target": TARGET, "avoid":
 _FEW = 50
 
 
-class FirstPassage(eqx.Module):
-    """First passages of independent trajectories, all watched up to one horizon.
+class AbstractFirstPassage(eqx.Module):
+    """What was found of a first passage, by whatever method.
 
-    steps: (n,) number of the step at which each trajectory stopped, −1 for one still running at the horizon.
-    outcome: (n,) codes of `OUTCOMES`: "target", "avoid", "diverged", or "running" at the horizon.
     time_step: SDE time of a step. within_step: where in its last step a passage is placed, 1 for the chain's own exit
         and 1/2 for an exit seen between grid points.
     horizon: SDE time of the watch.
     open_ended: there was no horizon but a budget: a trajectory still running is undecided, not staying.
-    stopped_at: number of passages that ended sampling (`rtol=`), or None for a fixed number of trajectories.
-    result: in words, whether what was asked for was done.
+    method: "direct" or "splitting". result: in words, whether what was asked for was done.
     path_steps: cost, in chain steps over all trajectories.
+    """
+
+    time_step: eqx.AbstractVar[float]
+    within_step: eqx.AbstractVar[float]
+    horizon: eqx.AbstractVar[float]
+    open_ended: eqx.AbstractVar[bool]
+    level: eqx.AbstractVar[float]
+    seed: eqx.AbstractVar[int]
+    method: eqx.AbstractVar[str]
+    monitoring: eqx.AbstractVar[str]
+    result: eqx.AbstractVar[str]
+    path_steps: eqx.AbstractVar[int]
+    diverged: eqx.AbstractVar[int]
+    """How many trajectories stopped being finite."""
+
+    @property
+    @abc.abstractmethod
+    def trajectories(self) -> int:
+        """How many trajectories started."""
+
+    @property
+    @abc.abstractmethod
+    def censored(self) -> int:
+        """How many of them were still running at the horizon."""
+
+    @property
+    @abc.abstractmethod
+    def probability(self) -> Estimate:
+        """P(target reached by the horizon, and before `avoid`)."""
+
+    @abc.abstractmethod
+    def survival(self, times: Any) -> Estimate:
+        """P(target not reached by each time), as an Estimate of shape (n_times,).
+
+        times: SDE times from 0 to the horizon. Raises ValueError beyond it: nothing was observed there.
+        """
+
+    @property
+    @abc.abstractmethod
+    def exit_rate(self) -> Estimate:
+        """Exits per unit of time at risk."""
+
+    @property
+    @abc.abstractmethod
+    def mean_exit_time(self) -> Estimate:
+        """E τ, the mean time to reach the target."""
+
+    @abc.abstractmethod
+    def _details(self) -> dict[str, Any]:
+        """What a method has beside the estimates, as variables of a dataset."""
+
+    def to_dataset(self, times: Sequence[float] | None = None) -> xr.Dataset:
+        """Everything as an xarray Dataset with `units` and `long_name`; survival at `times` (65 by default)."""
+        grid = np.linspace(0, self.horizon, 65) if times is None else np.asarray(times, np.float64)
+        data = xr.Dataset(coords={"time": ("time", grid, {"units": "SDE time", "long_name": "time"})})
+        estimates = {
+            "probability": ((), self.probability, "1", "probability to reach the target by the horizon"),
+            "mean_exit_time": ((), self.mean_exit_time, "SDE time", "mean time to reach the target"),
+            "exit_rate": ((), self.exit_rate, "1 / SDE time", "exits per unit of time at risk"),
+            "survival": (("time",), self.survival(grid), "1", "probability that the target is not reached"),
+        }
+        for name, (dims, estimate, units, long_name) in estimates.items():
+            for suffix, part in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high)):
+                bound = {"": "", "_low": ", lower bound", "_high": ", upper bound"}[suffix]
+                data[name + suffix] = (dims, part, {"units": units, "long_name": long_name + bound})
+        for name, (dims, values, units, long_name) in self._details().items():
+            data[name] = (dims, values, {"units": units, "long_name": long_name})
+        names = ("horizon", "level", "seed", "method", "monitoring", "result", "path_steps", "time_step")
+        data.attrs = {name: getattr(self, name) for name in (*names, "diverged", "censored", "trajectories")}
+        return data
+
+    def _checked(self, times: Any) -> Float[np.ndarray, "..."]:
+        times = np.asarray(times, np.float64)
+        if not np.all((times >= 0) & (times <= self.horizon * (1 + 1e-9))):
+            raise ValueError(f"times must lie from 0 to the horizon {self.horizon:.6g}, got {times}")
+        return times
+
+
+class FirstPassage(AbstractFirstPassage):
+    """First passages of independent trajectories, all watched up to one horizon.
+
+    steps: (n,) number of the step at which each trajectory stopped, −1 for one still running at the horizon.
+    outcome: (n,) codes of `OUTCOMES`: "target", "avoid", "diverged", or "running" at the horizon.
+    stopped_at: number of passages that ended sampling (`rtol=`), or None for a fixed number of trajectories.
     """
 
     steps: Int[np.ndarray, " n"]
@@ -90,9 +172,7 @@ class FirstPassage(eqx.Module):
         times: SDE times from 0 to the horizon. Raises ValueError beyond it: nothing was observed there.
         Intervals: Clopper–Pearson, each on its own, exact for a fixed number of trajectories.
         """
-        times = np.asarray(times, np.float64)
-        if not np.all((times >= 0) & (times <= self.horizon * (1 + 1e-9))):
-            raise ValueError(f"times must lie from 0 to the horizon {self.horizon:.6g}, got {times}")
+        times = self._checked(times)
         grid = times * (1 + 1e-9)
         reached = np.searchsorted(np.sort(self.exit_times), grid, side="right")
         diverged = np.sort(self._times[self.outcome == DIVERGED])
@@ -147,35 +227,13 @@ class FirstPassage(eqx.Module):
         )
         return self._log_normal(float(value), influence)
 
-    def to_dataset(self, times: Sequence[float] | None = None) -> xr.Dataset:
-        """Everything as an xarray Dataset with `units` and `long_name`; survival at `times` (65 by default)."""
-        grid = np.linspace(0, self.horizon, 65) if times is None else np.asarray(times, np.float64)
-        data = xr.Dataset(coords={"time": ("time", grid, {"units": "SDE time", "long_name": "time"})})
-        estimates = {
-            "probability": ((), self.probability, "1", "probability to reach the target by the horizon"),
-            "mean_exit_time": ((), self.mean_exit_time, "SDE time", "mean time to reach the target"),
-            "exit_rate": ((), self.exit_rate, "1 / SDE time", "exits per unit of time at risk"),
-            "survival": (("time",), self.survival(grid), "1", "probability that the target is not reached"),
+    def _details(self):
+        reached = "time at which the target was reached, infinite if it was not"
+        codes = ", ".join(f"{code} {name}" for name, code in OUTCOMES.items())
+        return {
+            "exit_time": ("trajectory", self.exit_times, "SDE time", reached),
+            "outcome": ("trajectory", self.outcome.astype(np.int8), "1", f"how the trajectory ended: {codes}"),
         }
-        for name, (dims, estimate, units, long_name) in estimates.items():
-            for suffix, part in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high)):
-                bound = {"": "", "_low": ", lower bound", "_high": ", upper bound"}[suffix]
-                data[name + suffix] = (dims, part, {"units": units, "long_name": long_name + bound})
-        data["exit_time"] = (
-            "trajectory",
-            self.exit_times,
-            {"units": "SDE time", "long_name": "time at which the target was reached, infinite if it was not"},
-        )
-        data["outcome"] = (
-            "trajectory",
-            self.outcome.astype(np.int8),
-            {"units": "1", "long_name": "how the trajectory ended", "codes": str(OUTCOMES)},
-        )
-        data.attrs = {
-            name: getattr(self, name)
-            for name in ("horizon", "level", "seed", "method", "monitoring", "result", "path_steps", "time_step")
-        } | {"diverged": self.diverged, "censored": self.censored, "trajectories": self.trajectories}
-        return data
 
     @property
     def _times(self) -> np.ndarray:

@@ -15,23 +15,26 @@ from ..engine import AbstractMonitor, Compiled
 from ..landscapes import AbstractLandscape
 from ..regions import AbstractRegion
 
-PASSED = 4
-"""Code of a trajectory whose score has reached the next level."""
+PASSED, RETREATED = 4, 5
+"""Codes of a trajectory whose score has reached the next level, or has fallen below the floor."""
 
 
 class Score(eqx.Module):
     """A number that grows on the way to the target.
 
     fn: a function of θ, or of θ and the time t; None for the target's own level function, negated.
+    dim: of θ; a state may carry more behind it.
     """
 
     target: AbstractRegion
     fn: Callable[..., Any] | None
     timed: bool = eqx.field(static=True)
+    dim: int = eqx.field(static=True)
     time_step: Any
 
-    def __call__(self, theta: Float[Array, " dim"], steps: Any) -> Array:
+    def __call__(self, state: Float[Array, " components"], steps: Any) -> Array:
         """The score of a state that has taken so many steps."""
+        theta = state[: self.dim]
         if self.fn is None:
             value = -self.target.level(theta)
         elif self.timed:
@@ -44,12 +47,12 @@ class Score(eqx.Module):
 def score_of(chain: AbstractChain, target: AbstractRegion, fn: Any) -> Score:
     """The score that the call names; ValueError where it is no function of θ, or of θ and t, with one value."""
     if fn is None:
-        return Score(target, None, False, chain.time_step)
+        return Score(target, None, False, chain.dim, chain.time_step)
     if not callable(fn):
         raise ValueError(f"score must be a function of θ, or of θ and t, got {fn!r}")
     try:
         timed = not _accepts_one(fn)
-        score = Score(target, fn, timed, chain.time_step)
+        score = Score(target, fn, timed, chain.dim, chain.time_step)
         theta, steps = jax.ShapeDtypeStruct((chain.dim,), jnp.zeros(0).dtype), jax.ShapeDtypeStruct((), jnp.uint32)
         shape = jax.eval_shape(score, theta, steps).shape
     except Exception as error:
@@ -76,11 +79,16 @@ _SCORES = Compiled(lambda score, states, clocks: jax.vmap(score)(states, clocks)
 
 
 class Passing(AbstractMonitor):
-    """The passage itself, or else the first state whose score is at least `level`."""
+    """The passage itself, or else the first state whose score is at least `level`, or below `floor`.
+
+    peaked: the state carries its peak behind it (`WithPeak`), which is then what is compared.
+    """
 
     passage: AbstractMonitor
     score: Score
     level: Any
+    floor: Any
+    peaked: bool = eqx.field(static=True, default=False)
 
     @property
     def uniforms(self) -> int:
@@ -91,28 +99,13 @@ class Passing(AbstractMonitor):
         return self.passage.looks_back
 
     def code(self, before, after, step_index, uniform):
+        if self.peaked:
+            before, after, reached = before[:-1], after[:-1], after[-1]
+        else:
+            reached = self.score(after, step_index + 1)
         ended = self.passage.code(before, after, step_index, uniform)
-        passed = self.score(after, step_index + 1) >= self.level
-        return jnp.where(ended > 0, ended, jnp.where(passed, PASSED, 0))
-
-
-class PassingOfPeak(AbstractMonitor):
-    """The same for a state with its peak behind it, read from the peak."""
-
-    passage: AbstractMonitor
-    level: Any
-
-    @property
-    def uniforms(self) -> int:
-        return self.passage.uniforms
-
-    @property
-    def looks_back(self) -> bool:
-        return self.passage.looks_back
-
-    def code(self, before, after, step_index, uniform):
-        ended = self.passage.code(before[:-1], after[:-1], step_index, uniform)
-        return jnp.where(ended > 0, ended, jnp.where(after[-1] >= self.level, PASSED, 0))
+        moved = jnp.where(reached >= self.level, PASSED, jnp.where(reached < self.floor, RETREATED, 0))
+        return jnp.where(ended > 0, ended, moved)
 
 
 class WithPeak(AbstractChain):

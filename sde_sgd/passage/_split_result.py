@@ -1,20 +1,19 @@
 """What multilevel splitting saw of a first passage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import numpy as np
-import xarray as xr
 from jaxtyping import Float, Int
 from scipy import stats
 
 from ..statistics import Estimate, clopper_pearson
+from ._result import AbstractFirstPassage
 
 Columns = Float[np.ndarray, "R k"]
 
 
-class SplitFirstPassage(eqx.Module):
+class SplitFirstPassage(AbstractFirstPassage):
     """First passages weighted by multilevel splitting, in independent repetitions.
 
     It answers as FirstPassage does: probability, survival, exit_rate, mean_exit_time. Every weighted sum over the
@@ -29,7 +28,7 @@ class SplitFirstPassage(eqx.Module):
     exposure: (R,) mean SDE time until the end. diverged: how many trajectories stopped being finite.
     trajectories: how many started from `start`, all repetitions together; `size` in each.
     path_steps: cost in chain steps, with the choice of the levels and a direct pilot where there was one.
-    Other fields as in FirstPassage.
+    avoids: whether there was an `avoid` set.
     """
 
     steps: Int[np.ndarray, " k"]
@@ -88,9 +87,7 @@ class SplitFirstPassage(eqx.Module):
         times: SDE times from 0 to the horizon. Raises ValueError beyond it: nothing was observed there.
         Where no passage was seen so early, the upper bound is that of the whole horizon.
         """
-        times = np.asarray(times, np.float64)
-        if not np.all((times >= 0) & (times <= self.horizon * (1 + 1e-9))):
-            raise ValueError(f"times must lie from 0 to the horizon {self.horizon:.6g}, got {times}")
+        times = self._checked(times)
         columns = [self._sum(self._times <= time * (1 + 1e-9)) for time in times.reshape(-1)]
         found = [self._ratio(column[:, None], lambda mean: mean[..., 0]) for column in columns]
         most = float(self.probability.high)
@@ -143,33 +140,16 @@ class SplitFirstPassage(eqx.Module):
         direct = (1 - probability) / probability / square * float(self.exposure.mean()) / self.time_step
         return direct / self.path_steps
 
-    def to_dataset(self, times: Sequence[float] | None = None) -> xr.Dataset:
-        """Everything as an xarray Dataset with `units` and `long_name`; survival at `times` (65 by default)."""
-        grid = np.linspace(0, self.horizon, 65) if times is None else np.asarray(times, np.float64)
-        data = xr.Dataset(coords={"time": ("time", grid, {"units": "SDE time", "long_name": "time"})})
-        estimates = {
-            "probability": ((), self.probability, "1", "probability to reach the target by the horizon"),
-            "mean_exit_time": ((), self.mean_exit_time, "SDE time", "mean time to reach the target"),
-            "exit_rate": ((), self.exit_rate, "1 / SDE time", "exits per unit of time at risk"),
-            "survival": (("time",), self.survival(grid), "1", "probability that the target is not reached"),
-            "reached": (("time",), self.reached(grid), "1", "probability that the target is reached"),
-        }
-        for name, (dims, estimate, units, long_name) in estimates.items():
-            for suffix, part in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high)):
-                bound = {"": "", "_low": ", lower bound", "_high": ", upper bound"}[suffix]
-                data[name + suffix] = (dims, part, {"units": units, "long_name": long_name + bound})
-        arrays = {
+    def _details(self):
+        past = "probability to come past a level; last: to reach the target"
+        share = "share of a passage in the probability of its repetition"
+        return {
             "level": ("level_number", self.levels, "score", "score of a level"),
-            "passed": (("repetition", "stage"), self.passed, "1", "probability to come past a level; last: the target"),
+            "passed": (("repetition", "stage"), self.passed, "1", past),
             "exit_time": ("passage", self._times, "SDE time", "time at which the target was reached"),
-            "weight": ("passage", self.weights, "1", "share of a passage in the probability of its repetition"),
+            "weight": ("passage", self.weights, "1", share),
+            "repetition_of": ("passage", self.owner, "1", "repetition of a passage"),
         }
-        for name, (dims, values, units, long_name) in arrays.items():
-            data[name] = (dims, values, {"units": units, "long_name": long_name})
-        names = ("horizon", "level", "seed", "method", "monitoring", "result", "path_steps", "time_step", "diverged")
-        more = ("trajectories", "repetitions", "speed_up")
-        data.attrs = {name: getattr(self, name) for name in (*names, *more)}
-        return data
 
     @property
     def _times(self) -> Float[np.ndarray, " k"]:

@@ -7,14 +7,16 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import stats
 
-from ..engine import DIVERGED, run_population
-from ._levels import Levels, Problem
+from ..engine import DIVERGED, Ends, run_population
+from ._levels import Levels
 from ._monitor import TARGET
-from ._score import PASSED, Passing, scores
+from ._problem import Problem
+from ._score import PASSED, RETREATED, Passing, scores
 
 # the spread of one repetition, relative to its mean, that its size aims at: then the mean of many is nearly normal
 _SPREAD = 0.3
-REPETITIONS = 32
+# one of ten goes on of those that have fallen six levels back, whence about one in 250 of the successful ones come
+_RETREAT, _KEPT = 6, 0.1
 
 
 class Tally(NamedTuple):
@@ -37,6 +39,11 @@ class Tally(NamedTuple):
     lost: int
     path_steps: int
 
+    @property
+    def values(self) -> Float[np.ndarray, " R"]:
+        """The estimates of the repetitions."""
+        return self.passed[:, -1]
+
 
 def population_size(levels: Levels) -> int:
     """Trajectories of one repetition: as many as keep its relative spread near 0.3, were levels independent."""
@@ -53,8 +60,24 @@ def repetitions_for(values: Float[np.ndarray, " R"], rtol: float, level: float) 
     return math.ceil(wanted**2)
 
 
-def run_repetitions(problem: Problem, levels: Levels, repetitions: int, size: int, first_id: int, rng) -> Tally:
-    """R repetitions of `size` trajectories, all side by side.
+class Repetitions:
+    """Runs independent repetitions of `size` trajectories each; every call runs new ones.
+
+    stages: how often each trajectory starts, once for each level and once for the target.
+    """
+
+    def __init__(self, problem: Problem, levels: Levels, size: int, randomness: np.random.Generator):
+        self.problem, self.levels, self.size = problem, levels, size
+        self.stages = len(levels.scores) + 1
+        self._randomness, self._next_id = randomness, 0
+
+    def __call__(self, repetitions: int) -> Tally:
+        first, self._next_id = self._next_id, self._next_id + 2 * repetitions * self.size * self.stages
+        return _repeat(self.problem, self.levels, repetitions, self.size, first, self._randomness)
+
+
+def _repeat(problem: Problem, levels: Levels, repetitions: int, size: int, first_id: int, randomness) -> Tally:
+    """R repetitions, all side by side.
 
     At each level the entrances of a repetition are replaced by `size` of them, drawn in proportion to weight × chance
     of success (systematic resampling), the weights divided by that chance: so no expectation changes, whatever the
@@ -63,7 +86,7 @@ def run_repetitions(problem: Problem, levels: Levels, repetitions: int, size: in
     """
     lanes = repetitions * size
     owner = np.arange(lanes) // size
-    states = problem.starts[np.arange(lanes) % len(problem.starts)]
+    states = problem.states(lanes)
     clocks, weights = np.zeros(lanes, np.int64), np.full(lanes, 1 / size)
     reached, passed = [], []
     diverged, undecided, exposure = (np.zeros(repetitions) for _ in range(3))
@@ -75,12 +98,10 @@ def run_repetitions(problem: Problem, levels: Levels, repetitions: int, size: in
 
     for stage, level in enumerate([*levels.scores, np.inf]):
         ahead = scores(problem.score, states, clocks) >= level
-        budgets = np.where(ahead | (weights == 0), 0, problem.steps - clocks)
-        monitor = Passing(problem.monitor, problem.score, np.asarray(level, states.dtype))
-        ids = first_id + stage * lanes + np.arange(lanes)
-        ends = run_population(
-            problem.chain, monitor, states, ids, clocks, budgets, problem.key, problem.chunk, problem.devices
-        )
+        floor = levels.scores[stage - _RETREAT] if stage >= _RETREAT else -np.inf
+        ids = first_id + 2 * stage * lanes + np.arange(lanes)
+        past = (states, ids, clocks, np.where(ahead | (weights == 0), 0, problem.steps - clocks))
+        ends, weights = _advance(problem, past, weights, (level, floor), randomness)
         states, clocks, cost = ends.state, clocks + ends.step, cost + ends.path_steps
         onward = (ahead | (ends.code == PASSED)) & (weights > 0)
         there = ends.code == TARGET
@@ -94,7 +115,7 @@ def run_repetitions(problem: Problem, levels: Levels, repetitions: int, size: in
         passed.append(earlier + total(onward))
         if stage < len(levels.scores):
             worth = np.where(onward, levels.worths[stage](clocks), 0.0)
-            parents = _resample((weights * worth).reshape(repetitions, size), rng)
+            parents = _resample((weights * worth).reshape(repetitions, size), randomness)
             # the mass is shared among the copies, and each takes back the chance by which it was chosen
             share = np.bincount(owner, weights * worth, repetitions) / size
             weights = np.divide(share[owner], worth[parents], out=np.zeros(lanes), where=worth[parents] > 0)
@@ -103,7 +124,35 @@ def run_repetitions(problem: Problem, levels: Levels, repetitions: int, size: in
     return Tally(steps, shares, owners, np.stack(passed, axis=1), diverged, undecided, exposure, lost, cost)
 
 
-def _resample(mass: Float[np.ndarray, "R size"], rng: np.random.Generator) -> Int[np.ndarray, " n"]:
+def _advance(
+    problem: Problem, past: tuple, weights, bounds: tuple[float, float], randomness
+) -> tuple[Ends, np.ndarray]:
+    """Run to the upper bound, the target or the end, and the weights then.
+
+    Below the lower bound most are stopped, and the others go on with the weight of all: what comes of them hardly
+    matters, but would take most of the time.
+    """
+    states, ids, clocks, budgets = past
+
+    def run(bounds, *past) -> Ends:
+        level, floor = np.asarray(bounds, states.dtype)
+        monitor = Passing(problem.monitor, problem.score, level, floor)
+        return run_population(problem.chain, monitor, *past, problem.key, problem.chunk, problem.devices)
+
+    ends = run(bounds, *past)
+    fallen = ends.code == RETREATED
+    kept = fallen & (randomness.random(len(ids)) < _KEPT)
+    weights = np.where(fallen, np.where(kept, weights / _KEPT, 0.0), weights)
+    if not kept.any():
+        return ends, weights
+    later = run(
+        (bounds[0], -np.inf), ends.state, ids + len(ids), clocks + ends.step, np.where(kept, budgets - ends.step, 0)
+    )
+    code = np.where(kept, later.code, ends.code)
+    return Ends(ends.step + later.step, code, later.state, ends.path_steps + later.path_steps), weights
+
+
+def _resample(mass: Float[np.ndarray, "R size"], randomness: np.random.Generator) -> Int[np.ndarray, " n"]:
     """Parents of the next stage, by systematic resampling: each has mass·size/total copies, on average exactly.
 
     A repetition without mass keeps its own.
@@ -112,7 +161,7 @@ def _resample(mass: Float[np.ndarray, "R size"], rng: np.random.Generator) -> In
     summed = np.cumsum(mass, axis=1)
     alive = summed[:, -1:] > 0
     share = np.divide(summed, summed[:, -1:], out=np.zeros_like(summed), where=alive)
-    edges = np.ceil(share * size - rng.random((repetitions, 1))).astype(np.int64)
+    edges = np.ceil(share * size - randomness.random((repetitions, 1))).astype(np.int64)
     copies = np.where(alive, np.diff(edges, axis=1, prepend=0), 1)
     return np.repeat(np.arange(mass.size), copies.reshape(-1))
 

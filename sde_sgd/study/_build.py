@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import landscapes, noise, regions
+from .._errors import choose
 from ..landscapes import AbstractLandscape
 from ..noise import AbstractNoise
 from ..regions import AbstractRegion
-from ._errors import StudyError, choose
+from ._errors import StudyError
 from ._spec import EscapeStudy, LandscapeSpec, Part, StartSpec
 
 

@@ -10,7 +10,7 @@ import scipy.optimize
 from jaxtyping import Array, Float
 
 from .._errors import positive, positive_integer
-from ..landscapes._empirical_risk import EmpiricalRisk
+from ..landscapes import EmpiricalRisk
 
 PIXELS, CLASSES, TOTAL = 64, 10, 1797
 # which digits are in a subset does not depend on the seed of the network

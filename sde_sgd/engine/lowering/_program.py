@@ -86,8 +86,9 @@ def _live(jaxpr) -> list[Any]:
 def _read(env: dict[Any, Any], variable: Any) -> Any:
     if not isinstance(variable, Literal):
         return env[variable]
-    value = variable.val
-    return np.asarray(value, variable.aval.dtype) if np.ndim(value) == 0 else value  # type: ignore[attr-defined]
+    value: Any = variable.val
+    aval: Any = variable.aval
+    return np.asarray(value, aval.dtype) if np.ndim(value) == 0 else value
 
 
 def _evaluate(equation, values: list[Any]) -> list[Any]:

@@ -1,0 +1,226 @@
+"""First passage: the public calls, their checks, and the choice of a method."""
+
+import inspect
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float
+
+from .._errors import choose, concrete, fraction, positive, positive_integer
+from ..chains import AbstractChain
+from ..engine import MAX_STEPS, Compiled, check_first_step, resolve_ids, seed_key, start_states
+from ..regions import AbstractRegion
+from ._direct import direct, direct_until, tells_rare
+from ._monitor import monitor_for
+from ._problem import Problem
+from ._result import AbstractFirstPassage
+from ._score import score_of
+from ._split import split, split_until
+
+Monitoring = Literal["discrete", "continuous"]
+Method = Literal["auto", "direct", "splitting"]
+
+
+def escape(
+    chain: AbstractChain, start: Any, region: AbstractRegion, horizon: float | None = None, **options
+) -> AbstractFirstPassage:
+    """First exit from `region`: `first_passage` to its complement, with all of that call's options.
+
+    Raises ValueError if `start` is not inside `region`.
+    """
+    _check_chain(chain)
+    _check_region("region", region, chain.dim)
+    return _passage(chain, start, ~region, None, horizon, inside=region, **_known(options))
+
+
+def first_passage(
+    chain: AbstractChain,
+    start: Any,
+    target: AbstractRegion,
+    avoid: AbstractRegion | None = None,
+    horizon: float | None = None,
+    **options: Any,
+) -> AbstractFirstPassage:
+    """When and whether trajectories reach `target`, before `avoid` where one is given.
+
+    chain: any chain; the passage is that of the chain unless `monitoring="continuous"`.
+    start: (dim,) for all trajectories, or (trajectories, dim); outside both sets.
+    target, avoid: regions. A trajectory stops at the first of them.
+    horizon: SDE time of the watch, rounded down to whole steps; None watches until all have stopped.
+
+    Options:
+    trajectories: how many; ids 0, 1, 2, … choose their noise.
+    rtol: in place of `trajectories`, run until the probability's interval has this relative half-width, by inverse
+        binomial sampling (the number of passages is fixed in advance, so the interval stays exact).
+    max_trajectories: budget of `rtol`, 2²⁴ by default; the result says when it was spent.
+    max_steps: budget of a run without horizon, per trajectory, 10⁷ by default; trajectories still running then are
+        undecided, and the result says so.
+    seed: 0 … 2⁶⁴ − 1.
+    level: coverage of the intervals, 0.95 by default.
+    monitoring: "discrete", the passage of the chain itself, or "continuous", the passage of the diffusion, which also
+        sees crossings between two steps (needs EulerMaruyama with gaussian increments).
+    method: "direct"; "splitting", for passages however rare, which needs a horizon or an `avoid` set; or "auto", the
+        default: splitting where fewer than one trajectory in 200 arrives, and direct simulation would see fewer than
+        20 passages. A pilot with random numbers of its own tells, so that the choice biases neither answer; below 1024
+        trajectories there is no choice and no pilot. Splitting starts `trajectories` in all, in independent
+        repetitions, or with `rtol=` as many repetitions as it takes; `max_trajectories` then bounds the trajectories
+        started over all levels.
+    score: for splitting, a number that grows on the way to the target: a function of θ, or of θ and t; by default the
+        target's level function, negated. Any score gives the right answer, a good one gives it soon.
+    repetitions: for splitting with `trajectories`, how many repetitions share them, 32 by default.
+    trajectory_ids: run just these ids, to replay them.
+    chunk: most trajectories in one compiled call; by default what is fast and fits memory.
+    devices: those to run on, by default all local ones. Neither changes a bit of the result.
+
+    Raises ValueError on a wrong shape, a start inside a set or with a loss or gradient that is not finite, a horizon
+    below one step.
+    Returns a FirstPassage, or from splitting a SplitFirstPassage; `method` and `result` say what was done.
+    """
+    _check_chain(chain)
+    _check_region("target", target, chain.dim)
+    if avoid is not None:
+        _check_region("avoid", avoid, chain.dim)
+    return _passage(chain, start, target, avoid, horizon, **_known(options))
+
+
+def _passage(
+    chain: AbstractChain,
+    start: Any,
+    target: AbstractRegion,
+    avoid: AbstractRegion | None,
+    horizon: float | None,
+    *,
+    inside: AbstractRegion | None = None,
+    trajectories: int | None = None,
+    seed: int = 0,
+    level: float = 0.95,
+    monitoring: Monitoring = "discrete",
+    method: Method = "auto",
+    rtol: float | None = None,
+    max_trajectories: int = 2**24,
+    max_steps: int = 10_000_000,
+    trajectory_ids: Any = None,
+    score: Any = None,
+    repetitions: int | None = None,
+    chunk: int | None = None,
+    devices: Sequence[Any] | None = None,
+) -> AbstractFirstPassage:
+    if method not in ("auto", "direct", "splitting"):
+        raise ValueError(f"method must be 'auto', 'direct' or 'splitting', got {method!r}")
+    fraction("level", level)
+    if rtol is None:
+        ids = resolve_ids(trajectories, trajectory_ids)
+    else:
+        if trajectories is not None or trajectory_ids is not None:
+            raise ValueError("give either rtol or a number of trajectories, got both")
+        positive("rtol", rtol)
+        positive_integer("max_trajectories", max_trajectories)
+        # one start serves as many as it will take
+        ids = np.zeros(1, np.int64)
+    starts = start_states(start, chain.dim, len(ids))
+    # one start for all is a broadcast view
+    starts = starts[:1] if starts.strides[0] == 0 else starts
+    _check_start(starts, inside, target, avoid)
+    check_first_step(chain, starts)
+    time_step = float(np.asarray(chain.time_step))
+    problem = Problem(
+        chain,
+        monitor_for(chain, target, avoid, monitoring),
+        score_of(chain, target, score),
+        starts,
+        _whole_steps(horizon, time_step, max_steps),
+        open_ended=horizon is None,
+        avoids=avoid is not None,
+        time_step=time_step,
+        monitoring=monitoring,
+        level=float(level),
+        seed=int(seed),
+        key=seed_key(seed),
+        chunk=chunk,
+        devices=devices,
+    )
+    # without horizon and `avoid` every trajectory arrives, and only its time is asked for
+    splits = (horizon is not None or avoid is not None) and trajectory_ids is None
+    if method == "splitting" and not splits:
+        raise ValueError(
+            "method='splitting' needs a horizon or an avoid set, and no trajectory_ids; for a mean exit time give a "
+            "horizon of a few relaxation times"
+        )
+    spent = 0
+    if method == "auto" and splits:
+        rare, spent = tells_rare(problem, None if rtol is not None else len(ids))
+        method = "splitting" if rare else "direct"
+    if method == "splitting":
+        if rtol is not None:
+            return split_until(problem, rtol, max_trajectories, spent)
+        return split(problem, len(ids), repetitions, spent)
+    if rtol is not None:
+        return direct_until(problem, rtol, max_trajectories, spent)
+    return direct(problem, ids, spent)
+
+
+_OPTIONS = [
+    name
+    for name, parameter in inspect.signature(_passage).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY and name != "inside"
+]
+
+
+def _known(options: dict[str, Any]) -> dict[str, Any]:
+    for name in options:
+        if name not in _OPTIONS:
+            raise ValueError(choose("option", name, _OPTIONS))
+    return options
+
+
+def _check_chain(chain) -> None:
+    if not isinstance(chain, AbstractChain):
+        raise ValueError(f"chain must be a chain, such as EulerMaruyama(diffusion, dt), got {chain!r}")
+
+
+def _whole_steps(horizon, time_step: float, max_steps: int) -> int:
+    if horizon is None:
+        positive_integer("max_steps", max_steps)
+        steps = max_steps
+    else:
+        value = concrete(horizon)
+        if isinstance(horizon, bool) or value is None or value.ndim or not np.isfinite(value) or value <= 0:
+            raise ValueError(f"horizon must be a positive number of SDE time, or None, got {horizon!r}")
+        # a horizon meant as a whole number of steps is one in floating point too
+        steps = math.floor(float(value) / time_step * (1 + 1e-6))
+        if steps < 1:
+            raise ValueError(f"horizon must be at least one step dt = {time_step:.6g}, got {horizon!r}")
+    if steps > MAX_STEPS:
+        raise ValueError(f"horizon must be at most 2**32 steps of dt = {time_step:.6g}, got {steps} steps")
+    return steps
+
+
+def _check_region(name: str, region, dim: int) -> None:
+    if not isinstance(region, AbstractRegion):
+        raise ValueError(f"{name} must be a region, such as regions.Ball(center, radius), got {region!r}")
+    region.check(dim)
+
+
+def _check_start(starts, inside, target, avoid) -> None:
+    # one start for all is a broadcast view
+    points = starts[:1] if starts.strides[0] == 0 else starts
+    rule = "outside target, got {} inside it" if inside is None else "inside region, got {} outside it"
+    _forbid(target, points, rule)
+    if avoid is not None:
+        _forbid(avoid, points, "outside avoid, got {} inside it")
+
+
+def _forbid(region: AbstractRegion, points: Float[np.ndarray, "n dim"], rule: str) -> None:
+    found = np.flatnonzero(_contains(region, points))
+    if found.size:
+        raise ValueError("start must lie " + rule.format(points[found[0]]))
+
+
+def _contains(region: AbstractRegion, points: Float[np.ndarray, "n dim"]) -> Bool[np.ndarray, " n"]:
+    return np.asarray(_CONTAINS.prepare(region)(points))
+
+
+_CONTAINS = Compiled(lambda region, points: jax.vmap(region.contains)(points))

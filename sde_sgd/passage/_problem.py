@@ -1,0 +1,64 @@
+"""What is asked of a first passage, whatever method answers it."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..chains import AbstractChain
+from ..engine import AbstractMonitor, SeedKey, Stops, derived_key, run_until_stopped
+from ._score import Score
+
+
+class Problem(NamedTuple):
+    """A first passage to find.
+
+    starts: (m, dim), one for each trajectory in turn, from the first again after the last; of fewer trajectories, some
+        from all along.
+    steps: the horizon, or the budget of a trajectory where there is none (`open_ended`).
+    seed: of `key`, as the person gave it. level: of the intervals.
+    """
+
+    chain: AbstractChain
+    monitor: AbstractMonitor
+    score: Score
+    starts: Float[np.ndarray, "m dim"]
+    steps: int
+    open_ended: bool
+    avoids: bool
+    time_step: float
+    monitoring: str
+    level: float
+    seed: int
+    key: SeedKey
+    chunk: int | None
+    devices: Any
+
+    def derived(self, number: int) -> "Problem":
+        """The same with random numbers of its own."""
+        return self._replace(key=derived_key(self.key, number))
+
+    def states(self, trajectories: int) -> Float[np.ndarray, "n dim"]:
+        """The start of each of so many trajectories."""
+        if len(self.starts) == 1:
+            return np.broadcast_to(self.starts, (trajectories, self.starts.shape[1]))
+        given = len(self.starts)
+        return self.starts[np.arange(trajectories) * max(given // trajectories, 1) % given]
+
+    def run(self, ids: Int[np.ndarray, " n"]) -> Stops:
+        """Direct simulation of these trajectories."""
+        starts = self.states(len(ids))
+        return run_until_stopped(self.chain, self.monitor, starts, ids, self.steps, self.key, self.chunk, self.devices)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The fields of a result that the question decides."""
+        return {
+            "time_step": self.time_step,
+            "within_step": 1.0 if self.monitoring == "discrete" else 0.5,
+            "horizon": self.steps * self.time_step,
+            "open_ended": self.open_ended,
+            "monitoring": self.monitoring,
+            "level": self.level,
+            "seed": self.seed,
+        }

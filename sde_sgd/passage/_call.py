@@ -133,6 +133,7 @@ def _passage(
         starts,
         _whole_steps(horizon, time_step, max_steps),
         open_ended=horizon is None,
+        mean_time=horizon is None and avoid is None,
         avoids=avoid is not None,
         time_step=time_step,
         monitoring=monitoring,
@@ -142,15 +143,10 @@ def _passage(
         chunk=chunk,
         devices=devices,
     )
-    # without horizon and `avoid` every trajectory arrives, and only its time is asked for
-    splits = (horizon is not None or avoid is not None) and trajectory_ids is None
-    if method == "splitting" and not splits:
-        raise ValueError(
-            "method='splitting' needs a horizon or an avoid set, and no trajectory_ids; for a mean exit time give a "
-            "horizon of a few relaxation times"
-        )
+    if method == "splitting" and trajectory_ids is not None:
+        raise ValueError("method='splitting' has no single trajectories to replay, got trajectory_ids; use 'direct'")
     spent = 0
-    if method == "auto" and splits:
+    if method == "auto" and trajectory_ids is None:
         rare, spent = tells_rare(problem, None if rtol is not None else len(ids))
         method = "splitting" if rare else "direct"
     if method == "splitting":

@@ -9,11 +9,14 @@ from ..engine import Stops
 from ._monitor import TARGET
 from ._problem import Problem
 from ._result import FirstPassage
+from ._settle import settle
 
 # the first batch of a run to a precision, and what a pilot starts where nothing else says how much
 _BATCH = 1024
 # with fewer passages than one in so many, and than so many in all, splitting is the cheaper way to a precision
 _RARE, _FEW = 1 / 200, 20
+# more path-steps than these, to see all arrive, take splitting longer than no horizon takes it
+_AFFORDABLE = 2**32
 
 
 def tells_rare(problem: Problem, trajectories: int | None) -> tuple[bool, int]:
@@ -25,6 +28,9 @@ def tells_rare(problem: Problem, trajectories: int | None) -> tuple[bool, int]:
     """
     if trajectories is not None and trajectories < _BATCH:
         return False, 0
+    if problem.mean_time:
+        settling = settle(problem)
+        return 2 * settling.steps / settling.reached * (trajectories or _BATCH) > _AFFORDABLE, settling.path_steps
     pilot = _BATCH if trajectories is None else min(trajectories // 8, 16 * _BATCH)
     stops = problem.derived(0).run(np.arange(pilot))
     share = float(np.mean(stops.code == TARGET))

@@ -16,6 +16,7 @@ class Problem(NamedTuple):
     starts: (m, dim), one for each trajectory in turn, from the first again after the last; of fewer trajectories, some
         from all along.
     steps: the horizon, or the budget of a trajectory where there is none (`open_ended`).
+    mean_time: there is neither a horizon nor a set to avoid: all arrive, and the question is when.
     seed: of `key`, as the person gave it. level: of the intervals.
     """
 
@@ -25,6 +26,7 @@ class Problem(NamedTuple):
     starts: Float[np.ndarray, "m dim"]
     steps: int
     open_ended: bool
+    mean_time: bool
     avoids: bool
     time_step: float
     monitoring: str

@@ -1,7 +1,7 @@
 """A whole run of splitting: levels, repetitions until they are enough, and what to say about it."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,8 +10,9 @@ from ._levels import Levels, choose_levels
 from ._problem import Problem
 from ._refine import can_be_refined, refined
 from ._score import scores
+from ._settle import settle
 from ._split_result import SplitFirstPassage
-from ._splitting import Repetitions, Tally, merge, population_size, repetitions_for
+from ._splitting import Repetitions, Tally, merge, population_size
 
 _SMALLEST = 8
 _PILOT_SIZE = 2_048
@@ -22,6 +23,8 @@ _BATCH, _SIZING = 16, 2
 _MARGIN = 1.25
 # where steps enter a level further beyond it, in levels, they are taken in parts
 _OVERSHOOT = 0.6
+# the horizon of a mean time, in times after which the law is seen to have settled, and in delays of the passages
+_SETTLINGS, _DELAYS = 8, 6
 
 
 def split(problem: Problem, trajectories: int, repetitions: int | None, spent: int) -> SplitFirstPassage:
@@ -34,8 +37,8 @@ def split(problem: Problem, trajectories: int, repetitions: int | None, spent: i
             f"trajectories must be at least {_SMALLEST} for each of {repetitions} repetitions of splitting, "
             f"got {trajectories}"
         )
-    run, prepared = _prepare(problem, trajectories // repetitions)
-    return _result(problem, run, run(repetitions), "complete", spent + prepared)
+    problem, run, note, prepared = _prepare(problem, trajectories // repetitions)
+    return _result(problem, run, run(repetitions), note, spent + prepared)
 
 
 def split_until(problem: Problem, rtol: float, budget: int, spent: int) -> SplitFirstPassage:
@@ -44,35 +47,73 @@ def split_until(problem: Problem, rtol: float, budget: int, spent: int) -> Split
     How many it takes is told by repetitions that are then dropped. Kept, they would bias the answer: those that came
     out low also show a small spread, and would be thought enough.
     """
-    run, prepared = _prepare(problem, None)
+    problem, run, note, prepared = _prepare(problem, None)
     most = max(1, budget // (_BATCH * run.size * run.stages) - _SIZING)
     sizing = merge([run(_BATCH) for _ in range(_SIZING)])
-    needed = repetitions_for(sizing.values, rtol, problem.level) or len(sizing.values)
-    batches = min(most, math.ceil(_MARGIN * needed / _BATCH))
+    needed = _needed(_result(problem, run, sizing, note, 0), rtol, problem)
+    batches = min(most, math.ceil(_MARGIN * (needed or len(sizing.exposure)) / _BATCH))
     tally = merge([run(_BATCH) for _ in range(batches)])
-    while not (tight := _is_tight(tally, rtol, problem.level)) and batches < most:
+    spent += prepared + sizing.path_steps
+    while True:
+        found = _result(problem, run, tally, note, spent)
+        needed = _needed(found, rtol, problem)
+        # where nothing was seen, more of the same will not help
+        if needed is None or needed <= found.repetitions:
+            return found
+        if batches == most:
+            note = (
+                f"budget spent: max_trajectories = {budget} reached before rtol = {rtol}, with {found.repetitions} "
+                "repetitions"
+            )
+            return _result(problem, run, tally, note, spent)
         batches += 1
         tally = merge([tally, run(_BATCH)])
-    result = "complete"
-    if not tight:
-        number = len(tally.values)
-        result = f"budget spent: max_trajectories = {budget} reached before rtol = {rtol}, with {number} repetitions"
-    return _result(problem, run, tally, result, spent + prepared + sizing.path_steps)
 
 
-def _is_tight(tally: Tally, rtol: float, level: float) -> bool:
-    needed = repetitions_for(tally.values, rtol, level)
-    # where nothing was seen, more of the same will not help
-    return needed is None or needed <= len(tally.values)
+def _needed(found: SplitFirstPassage, rtol: float, problem: Problem) -> int | None:
+    """How many repetitions like these make the interval that narrow; None where the target was never reached."""
+    if not found.weights.size:
+        return None
+    asked = found.mean_exit_time if problem.mean_time else found.probability
+    width = float(asked.relative_half_width)
+    return math.ceil(found.repetitions * (width / rtol) ** 2) if math.isfinite(width) else 2 * found.repetitions
 
 
-def _prepare(problem: Problem, size: int | None) -> tuple[Repetitions, int]:
+class _Prepared(NamedTuple):
+    problem: Problem
+    run: Repetitions
+    note: str
+    path_steps: int
+
+
+def _prepare(problem: Problem, size: int | None) -> _Prepared:
+    """What runs repetitions, and for a mean time the horizon that it takes."""
+    randomness = np.random.default_rng([problem.seed & 0xFFFFFFFF, problem.seed >> 32])
+    if not problem.mean_time:
+        run, spent = _between_levels(problem, size, randomness)
+        return _Prepared(problem, run, "complete", spent)
+    settling = settle(problem)
+    spent, horizon = settling.path_steps, _SETTLINGS * settling.steps
+    note = "complete" if settling.settled else f"not settled: the law still changed after {settling.steps} steps"
+    while True:
+        watched = problem._replace(steps=min(horizon, problem.steps), open_ended=False)
+        run, cost = _between_levels(watched, size, randomness)
+        trial = run(_BATCH)
+        spent += cost + trial.path_steps
+        seen = _result(watched, run, trial, note, 0)
+        steady = _DELAYS * seen.delay <= seen.horizon and seen.hazard_ratio.contains(1.0)
+        if steady or not trial.weights.size or watched.steps == problem.steps:
+            unsteady = f"not settled: the hazard still changed within max_steps = {problem.steps}"
+            return _Prepared(watched, run, note if steady else unsteady, spent)
+        horizon *= 2
+
+
+def _between_levels(problem: Problem, size: int | None, randomness) -> tuple[Repetitions, int]:
     """What runs repetitions, of `size` trajectories or as many as its levels ask for, and the path-steps it took.
 
     Where steps are coarse, each is taken in so many parts that entrances fall close to their level: what comes of
     trajectories that enter far apart differs too much for their mean to be known.
     """
-    randomness = np.random.default_rng([problem.seed & 0xFFFFFFFF, problem.seed >> 32])
     fine, shift, spent = problem, 0, 0
     while True:
         levels = choose_levels(fine.derived(1), _PILOT_SIZE, randomness)

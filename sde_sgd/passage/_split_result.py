@@ -131,6 +131,33 @@ class SplitFirstPassage(AbstractFirstPassage):
         return self._ratio(columns, mean_time)
 
     @property
+    def hazard_ratio(self) -> Estimate:
+        """The hazard in the last quarter of the horizon over that in the third: 1 where the start is forgotten."""
+        half, end = self.horizon / 2, 3 * self.horizon / 4
+        third, fourth = (self._times > half) & (self._times <= end), self._times > end
+        if not (third.any() and fourth.any()):
+            return Estimate(1.0, 0.0, np.inf, self.level)
+        gone = [self._sum(self._times <= time) for time in (half, end)]
+        columns = np.stack([self._sum(third), self._sum(fourth), *gone], axis=1)
+
+        def ratio(mean):
+            hazards = [-np.log1p(-mean[..., k] / (1 - mean[..., 2 + k])) for k in (0, 1)]
+            return hazards[1] / hazards[0]
+
+        return self._ratio(columns, ratio)
+
+    @property
+    def delay(self) -> float:
+        """SDE time until passages come at a steady rate, 2 E(τ | τ ≤ T) − T for a rare one; the horizon T if none came.
+
+        It is the path's own duration and what the law needs to forget its start; much of it in T means that the hazard
+        of the second half is not yet the last one.
+        """
+        if not self.weights.size:
+            return self.horizon
+        return 2 * float(np.average(self._times, weights=self.weights)) - self.horizon
+
+    @property
     def speed_up(self) -> float:
         """Chain steps that direct simulation would need for the same precision, over those that were run."""
         probability = float(self.probability.value)

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import stats
 
 from ..engine import DIVERGED, Ends, run_population
 from ._levels import Levels
@@ -39,25 +38,11 @@ class Tally(NamedTuple):
     lost: int
     path_steps: int
 
-    @property
-    def values(self) -> Float[np.ndarray, " R"]:
-        """The estimates of the repetitions."""
-        return self.passed[:, -1]
-
 
 def population_size(levels: Levels) -> int:
     """Trajectories of one repetition: as many as keep its relative spread near 0.3, were levels independent."""
     variance = 1.5 * (len(levels.scores) + 1)
     return int(np.clip(math.ceil(variance / _SPREAD**2), 256, 8_192))
-
-
-def repetitions_for(values: Float[np.ndarray, " R"], rtol: float, level: float) -> int | None:
-    """How many repetitions like these make an interval of that relative half-width; None where nothing was seen."""
-    mean = values.mean()
-    if mean == 0:
-        return None
-    wanted = stats.t.isf((1 - level) / 2, len(values) - 1) * values.std(ddof=1) / mean / rtol
-    return math.ceil(wanted**2)
 
 
 class Repetitions:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import plotting as plotting
     from . import reference as reference
     from . import regions as regions
+    from . import scores as scores
     from . import statistics as statistics
     from . import study as study
     from . import theory as theory
@@ -58,6 +59,7 @@ _ROOMS = (
     "plotting",
     "reference",
     "regions",
+    "scores",
     "statistics",
     "study",
     "theory",

@@ -5,8 +5,9 @@ from ._base import Landscape as Landscape
 from ._base import check_landscape as check_landscape
 from ._critical_points import CriticalPoint as CriticalPoint
 from ._critical_points import find_minima as find_minima
-from ._critical_points import find_saddle as find_saddle
 from ._empirical_risk import EmpiricalRisk as EmpiricalRisk
+from ._string import find_saddle as find_saddle
+from ._string import minimum_energy_path as minimum_energy_path
 from ._two_wells import TwoWells as TwoWells
 from ._zoo import GaussianWells as GaussianWells
 from ._zoo import MullerBrown as MullerBrown

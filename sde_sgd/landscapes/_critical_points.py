@@ -14,10 +14,7 @@ from .._errors import concrete, positive_number
 from ._base import AbstractLandscape, check_landscape
 
 _GRADIENT_TOLERANCE = 1e-10
-_FLAT = 1e-8
-_IMAGES = 33
-_STRING_BLOCKS = 400
-_STRING_STEPS = 100
+FLAT = 1e-8
 
 
 class CriticalPoint(eqx.Module):
@@ -67,55 +64,20 @@ def find_minima(
     """
     positive_number("merge", merge)
     check_landscape(landscape)
-    points = _points("starts", starts, landscape.dim)
+    points = points_of("starts", starts, landscape.dim)
     found: list[CriticalPoint] = []
     with jax.enable_x64(True):
-        surface = _Surface(landscape)
+        surface = Surface(landscape)
         for number, start in enumerate(points):
-            found.append(_descend(surface, start, f"starts[{number}] = {_show(start)}"))
+            found.append(descend(surface, start, f"starts[{number}] = {show(start)}"))
     kept: list[CriticalPoint] = []
     for point in sorted(found, key=lambda point: point.loss):
-        if not any(_same(point, other, merge) for other in kept):
+        if not any(same(point, other, merge) for other in kept):
             kept.append(point)
     return kept
 
 
-def find_saddle(landscape: AbstractLandscape, minimum_a: Any, minimum_b: Any) -> CriticalPoint:
-    """The highest saddle on a minimum-energy path from one minimum to another.
-
-    minimum_a, minimum_b: CriticalPoints, or arrays of shape (dim,), which are first descended to the minimum
-        below them.
-
-    A string of images, straight at first, relaxes towards the minimum-energy path; from its highest image a
-    climb along the softest direction, then Newton's method, reach the saddle (|∇L| as in `find_minima`).
-    Where the path passes other minima its highest saddle need not border both of yours. Where several
-    paths exist the one found is near the straight line, and not always the lowest: pass minima in
-    between, pair by pair, to choose another.
-
-    Raises ValueError if an argument is not a minimum or of the wrong shape, if both are the same minimum, if
-    the loss is not finite along the way, or if what was found is not a saddle with exactly one negative
-    eigenvalue on that path; the message gives its location, index and gradient norm.
-
-    Source: E, Ren and Vanden-Eijnden, J. Chem. Phys. 126, 164103 (2007).
-    """
-    check_landscape(landscape)
-    with jax.enable_x64(True):
-        surface = _Surface(landscape)
-        ends = []
-        for name, given in (("minimum_a", minimum_a), ("minimum_b", minimum_b)):
-            start = given.location if isinstance(given, CriticalPoint) else given
-            if np.shape(start) != (landscape.dim,):
-                raise ValueError(f"{name} must have shape ({landscape.dim},), got shape {np.shape(start)}")
-            start = _points(name, start, landscape.dim)[0]
-            ends.append(_descend(surface, start, f"{name} = {_show(start)}"))
-        if _same(ends[0], ends[1], 1e-5):
-            raise ValueError(
-                f"minimum_a and minimum_b must be two minima, got the same one at {_show(ends[0].location)}"
-            )
-        return _string_saddle(surface, ends[0], ends[1])
-
-
-class _Surface:
+class Surface:
     """A landscape's loss, gradient and Hessian in float64, each compiled once."""
 
     def __init__(self, landscape: AbstractLandscape):
@@ -158,7 +120,7 @@ class _Surface:
         )
 
 
-def _descend(surface: _Surface, start: np.ndarray, name: str) -> CriticalPoint:
+def descend(surface: Surface, start: np.ndarray, name: str) -> CriticalPoint:
     """The minimum below `start`; `name` opens every error."""
 
     def unfit(what: str) -> NoReturn:
@@ -167,21 +129,21 @@ def _descend(surface: _Surface, start: np.ndarray, name: str) -> CriticalPoint:
     first_loss, first_gradient = surface.value(start)
     first_hessian = _finite_hessian(surface, start, unfit)
     if not np.isfinite(first_loss) or not np.all(np.isfinite(first_gradient)):
-        unfit(f"its loss is {first_loss} and its gradient {_show(first_gradient)}")
+        unfit(f"its loss is {first_loss} and its gradient {show(first_gradient)}")
     far = 1e8 * (1 + np.linalg.norm(start))
 
     @_remember
     def value(point: np.ndarray) -> tuple[float, np.ndarray]:
         loss, gradient = surface.value(point)
         if loss == -np.inf or (np.linalg.norm(point) > far and loss < first_loss):
-            unfit(f"the loss descends without bound: it is {loss:.6g} at {_show(point)}")
+            unfit(f"the loss descends without bound: it is {loss:.6g} at {show(point)}")
         # a step to where the loss is undefined or infinite is one that the trust region takes back
         return (np.inf, gradient) if np.isnan(loss) else (loss, gradient)
 
     def gradient_at(point: np.ndarray) -> np.ndarray:
         gradient = value(point)[1]
         if not np.all(np.isfinite(gradient)):
-            unfit(f"the gradient is not finite at {_show(point)}")
+            unfit(f"the gradient is not finite at {show(point)}")
         return gradient
 
     point, hessian = start, first_hessian
@@ -201,20 +163,20 @@ def _descend(surface: _Surface, start: np.ndarray, name: str) -> CriticalPoint:
         point = np.asarray(result.x, np.float64)
         hessian = _finite_hessian(surface, point, unfit)
 
-    found, converged = _newton(surface, point)
-    where = f"found the point {_show(found.location)} with loss {found.loss:.8g}"
+    found, converged = newton(surface, point)
+    where = f"found the point {show(found.location)} with loss {found.loss:.8g}"
     # a start far up a steep wall must not make an ordinary minimum look flat, hence at most 1
     unit = max(abs(found.eigenvalues).max(), min(1.0, np.linalg.norm(first_hessian, 2)))
-    if found.eigenvalues[0] < -_FLAT * unit:
-        unfit(f"{where} and index {found.index}, eigenvalues {_show(found.eigenvalues)}")
-    if found.eigenvalues[0] <= _FLAT * unit:
-        unfit(f"{where} and a flat direction, eigenvalues {_show(found.eigenvalues)}")
+    if found.eigenvalues[0] < -FLAT * unit:
+        unfit(f"{where} and index {found.index}, eigenvalues {show(found.eigenvalues)}")
+    if found.eigenvalues[0] <= FLAT * unit:
+        unfit(f"{where} and a flat direction, eigenvalues {show(found.eigenvalues)}")
     if not converged:
         unfit(f"{where} and gradient norm {found.gradient_norm:.3g}, where Newton's method gets no further")
     return found
 
 
-def _newton(surface: _Surface, point: np.ndarray) -> tuple[CriticalPoint, bool]:
+def newton(surface: Surface, point: np.ndarray) -> tuple[CriticalPoint, bool]:
     """Newton's method to the critical point near `point` and whether the gradient norm meets the tolerance."""
     best = surface.critical(point)
     for _ in range(60):
@@ -233,89 +195,10 @@ def _newton(surface: _Surface, point: np.ndarray) -> tuple[CriticalPoint, bool]:
     return best, bool(best.gradient_norm <= tolerance)
 
 
-def _string_saddle(surface: _Surface, first: CriticalPoint, last: CriticalPoint) -> CriticalPoint:
-    fraction = np.linspace(0.0, 1.0, _IMAGES)[:, None]
-    chord = last.location - first.location
-    length = float(np.linalg.norm(chord))
-    # a slight bow off the straight line, the same in every run, lets a symmetric path slide off a hilltop
-    bow = np.random.default_rng(0).standard_normal(chord.shape)
-    bow = bow - (bow @ chord) * chord / length**2
-    path = first.location + fraction * chord
-    if np.linalg.norm(bow) > 1e-8:
-        path = path + 1e-3 * length * np.sin(np.pi * fraction) * bow / np.linalg.norm(bow)
-
-    between = f"between the minima {_show(first.location)} and {_show(last.location)}"
-    found, reason = None, "the string never came to rest"
-    for block in range(_STRING_BLOCKS):
-        spacing = float(np.sum(np.linalg.norm(np.diff(path, axis=0), axis=1))) / (_IMAGES - 1)
-        hessians = [surface.hessian(image) for image in path[:: 1 if block % 8 == 0 else 4]]
-        if not all(np.all(np.isfinite(values)) for values in (*hessians, *surface.values(path))):
-            raise ValueError(f"the loss must be finite {between}, but on the way it or a derivative of it is not")
-        stiffest = max(float(np.linalg.norm(hessian, 2)) for hessian in hessians)
-        relaxed = _relax(surface, path, 0.5 / max(stiffest, 1e-300), spacing / 4)
-        if not np.all(np.isfinite(relaxed)):
-            raise ValueError(f"the loss must be finite {between}, but its gradient is not")
-        moved = float(np.max(np.linalg.norm(relaxed - path, axis=1)))
-        path = relaxed
-        resting = moved < 1e-6 * spacing
-        if not resting and (moved > 0.1 * spacing or block % 4) and block < _STRING_BLOCKS - 1:
-            continue
-        losses, _ = surface.values(path)
-        if not np.all(np.isfinite(losses)):
-            raise ValueError(f"the loss must be finite {between}, but at an image of the path it is not")
-        peak = path[1 + int(np.argmax(losses[1:-1]))]
-        found, converged = _climb(surface, peak, spacing)
-        strayed = float(np.linalg.norm(found.location - peak))
-        is_saddle = found.index == 1 and abs(found.eigenvalues).min() > _FLAT * abs(found.eigenvalues).max()
-        above = found.loss > max(first.loss, last.loss)
-        if converged and is_saddle and above and strayed <= 2 * spacing:
-            return found
-        reason = (
-            f"found index {found.index} at {_show(found.location)} with loss {found.loss:.8g}, gradient norm "
-            f"{found.gradient_norm:.3g} and eigenvalues {_show(found.eigenvalues)}, {strayed:.3g} from the "
-            f"highest of the path's images, which are {spacing:.3g} apart"
-        )
-        if resting:
-            break
-    raise ValueError(f"there must be a saddle with exactly one negative eigenvalue {between}, but {reason}")
-
-
-def _relax(surface: _Surface, path: np.ndarray, step: float, cap: float) -> np.ndarray:
-    """Steps of the simplified string method: move every inner image downhill, then space all evenly."""
-    path = path.copy()
-    even = np.linspace(0.0, 1.0, len(path))
-    for number in range(_STRING_STEPS):
-        move = -step * surface.values(path)[1][1:-1]
-        size = np.linalg.norm(move, axis=1, keepdims=True)
-        path[1:-1] += move * np.minimum(1.0, cap / np.maximum(size, 1e-300))
-        if number % 5 == 4:
-            arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
-            path = np.stack([np.interp(even, arc / arc[-1], column) for column in path.T], axis=1)
-    return path
-
-
-def _climb(surface: _Surface, point: np.ndarray, spacing: float) -> tuple[CriticalPoint, bool]:
-    """Uphill along the lowest eigenvector and downhill along the others, then Newton's method."""
-    for _ in range(100):
-        _, gradient = surface.value(point)
-        hessian = surface.hessian(point)
-        if not np.all(np.isfinite(hessian)) or not np.all(np.isfinite(gradient)):
-            break
-        eigenvalues, vectors = np.linalg.eigh(hessian)
-        floor = np.maximum(np.abs(eigenvalues), 1e-8 * max(np.abs(eigenvalues).max(), 1e-300))
-        components = (vectors.T @ gradient) / floor
-        components[1:] *= -1
-        size = np.linalg.norm(components)
-        point = point + vectors @ components * min(1.0, 0.5 * spacing / max(size, 1e-300))
-        if size < 1e-7 * spacing:
-            break
-    return _newton(surface, point)
-
-
-def _finite_hessian(surface: _Surface, point: np.ndarray, unfit: Callable[[str], NoReturn]) -> np.ndarray:
+def _finite_hessian(surface: Surface, point: np.ndarray, unfit: Callable[[str], NoReturn]) -> np.ndarray:
     hessian = surface.hessian(point)
     if not np.all(np.isfinite(hessian)):
-        unfit(f"the Hessian is not finite at {_show(point)}")
+        unfit(f"the Hessian is not finite at {show(point)}")
     return hessian
 
 
@@ -338,7 +221,7 @@ def _upcast(leaf: Any) -> Any:
     return leaf
 
 
-def _points(name: str, value: Any, dim: int) -> np.ndarray:
+def points_of(name: str, value: Any, dim: int) -> np.ndarray:
     array = concrete(value)
     if array is None or array.ndim not in (1, 2) or array.shape[-1] != dim or array.size == 0:
         shape = None if array is None else array.shape
@@ -348,14 +231,14 @@ def _points(name: str, value: Any, dim: int) -> np.ndarray:
         )
     array = np.array(array, np.float64).reshape(-1, dim)
     if not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} must be finite, got {_show(array[~np.isfinite(array).all(axis=1)][0])}")
+        raise ValueError(f"{name} must be finite, got {show(array[~np.isfinite(array).all(axis=1)][0])}")
     return array
 
 
-def _same(first: CriticalPoint, second: CriticalPoint, merge: float) -> bool:
+def same(first: CriticalPoint, second: CriticalPoint, merge: float) -> bool:
     distance = np.linalg.norm(first.location - second.location)
     return bool(distance < merge * max(1.0, float(np.linalg.norm(first.location))))
 
 
-def _show(values: np.ndarray) -> str:
+def show(values: np.ndarray) -> str:
     return np.array2string(np.asarray(values), precision=6, separator=", ", threshold=8)

@@ -84,13 +84,13 @@ def place_nodes(centers: np.ndarray, spacing: float, special: np.ndarray) -> np.
     return np.unique(np.concatenate([centers[distance > 0.3 * spacing], special]))
 
 
-def solve(up, down, inside, source, boundary) -> np.ndarray:
-    """f with −Qf = source where `inside`, f = boundary elsewhere; all (n,), source and boundary at least 0."""
+def solve(up, down, inside, source, boundary, killing: float = 0.0) -> np.ndarray:
+    """f with (killing − Q)f = source where `inside`, f = boundary elsewhere; all (n,), and nothing below 0."""
     result = np.array(boundary, dtype=np.float64)
     for first, last in segments(inside):
         u, d = up[first : last + 1].tolist(), down[first : last + 1].tolist()
         c = np.asarray(source, np.float64)[first : last + 1].tolist()
-        k = [0.0] * len(u)
+        k = [killing] * len(u)
         k[0] += d[0]
         c[0] += d[0] * (result[first - 1] if first else 0.0)
         k[-1] += u[-1]

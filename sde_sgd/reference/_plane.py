@@ -172,15 +172,15 @@ class Exit:
         off = sparse.csc_matrix((self.rate, (self.origin, self.end)), shape=(self.size, self.size))
         self.generator = sparse.csc_matrix(off - sparse.diags(np.asarray(off.sum(axis=1)).ravel() + self.kill))
 
-    def solve(self, source: np.ndarray, kill_value: np.ndarray) -> np.ndarray:
-        """f on all cells with −Qf = source inside, f = kill_value (n_kills,) at the boundary; 0 on outside cells."""
+    def solve(self, source: np.ndarray, kill_value: np.ndarray, killing: float = 0.0) -> np.ndarray:
+        """f on all cells with (killing − Q)f = source inside, f = kill_value (n_kills,) at the boundary, 0 outside."""
         right = source[self.inside] + np.bincount(self.number[self.kill_at], self.kill_rate * kill_value, self.size)
-        factors = splu(-self.generator)
+        factors = splu(sparse.csc_matrix(killing * sparse.identity(self.size) - self.generator))
         f = factors.solve(right)
         for _ in range(3):
             # differences of neighbours are nearly exact, so long times survive where a plain residual loses them
             flow = np.bincount(self.origin, self.rate * (f[self.origin] - f[self.end]), self.size)
-            f = f + factors.solve(right - flow - self.kill * f)
+            f = f + factors.solve(right - flow - (self.kill + killing) * f)
         result = np.zeros(self.count)
         result[self.inside] = f
         return result

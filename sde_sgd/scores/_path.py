@@ -1,0 +1,65 @@
+"""Progress along a minimum-energy path, measured by what the loss climbs and descends: a score for any dimension."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Scalar
+
+from .._errors import positive_number
+from ..landscapes import AbstractLandscape, minimum_energy_path
+
+
+class PathScore(eqx.Module):
+    """Mean of `heights` over points, each weighted by exp(−|θ − point|²/width²).
+
+    points: (images, dim), in order along a path. heights: (images,), rising.
+    """
+
+    points: Float[Array | np.ndarray, "images dim"]
+    heights: Float[Array | np.ndarray, " images"]
+    width: Float[Array, ""] | float
+
+    def __call__(self, theta: Float[Array, " dim"]) -> Scalar:
+        """The score of θ of shape (dim,), in θ's precision, differentiable."""
+        if theta.shape != self.points.shape[1:]:
+            raise ValueError(f"theta must have shape {self.points.shape[1:]}, got shape {theta.shape}")
+        points, heights, width = (jnp.asarray(each, theta.dtype) for each in (self.points, self.heights, self.width))
+        # |θ − p|² less what is the same for all points, with nothing large left in the difference
+        middle = jnp.mean(points, axis=0)
+        offsets = points - middle
+        exponents = (2 * (offsets @ (theta - middle)) - jnp.sum(offsets**2, axis=1)) / width**2
+        weights = jnp.exp(exponents - jnp.max(exponents))
+        return jnp.sum(weights * heights) / jnp.sum(weights)
+
+
+def path(landscape: AbstractLandscape, *minima: Any, images: int = 33, width: float | None = None) -> PathScore:
+    """How much the loss has climbed and descended on the way from the first minimum to the last, Σ|ΔL|.
+
+    minima: two or more, CriticalPoints or arrays of shape (dim,): a path goes through them in turn, each time over
+        the saddle that `find_saddle` finds.
+    images: points along the whole path; the cost of a score grows with images × dim.
+    width: how far apart along the path two states must be to count as different, in units of θ; by default 2/3 of the
+        spacing of the points, where neighbours weigh a tenth. A larger one smooths the path's corners.
+
+    The score is 0 at the first minimum, the barrier at the saddle, and goes on rising as the loss falls beyond it, to
+    the sum of all climbs and descents at the last minimum; at both ends within what one width makes of it. Across the
+    path it is constant near it. It tells nothing of other ways to the target: states on them count as the nearest
+    points of this one. A path that comes back to within a few widths of itself has no such order.
+    Needs dense Hessians to find the path: for up to a few hundred components.
+
+    Raises ValueError where `minimum_energy_path` does, or for a width that is not above 0.
+
+    Source: the path variable is that of Branduardi, Gervasio and Parrinello, J. Chem. Phys. 126, 054103 (2007).
+    """
+    points = minimum_energy_path(landscape, *minima, images=images)
+    spacing = float(np.linalg.norm(np.diff(points, axis=0), axis=1).mean())
+    scale = spacing / math.sqrt(2.3) if width is None else width
+    positive_number("width", scale)
+    with jax.enable_x64(True):
+        losses = np.asarray(jax.vmap(landscape.loss)(jnp.asarray(points)), np.float64)
+    heights = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(losses)))])
+    return PathScore(points, heights, float(scale))

@@ -36,7 +36,7 @@ class PathScore(eqx.Module):
         return jnp.sum(weights * heights) / jnp.sum(weights)
 
 
-def path(landscape: AbstractLandscape, *minima: Any, images: int = 33, width: float | None = None) -> PathScore:
+def path(landscape: AbstractLandscape, *minima: Any, images: int = 17, width: float | None = None) -> PathScore:
     """How much the loss has climbed and descended on the way from the first minimum to the last, Σ|ΔL|.
 
     minima: two or more, CriticalPoints or arrays of shape (dim,): a path goes through them in turn, each time over

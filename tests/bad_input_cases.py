@@ -18,6 +18,7 @@ ONE = ss.noise.Isotropic(1.0)
 WARM = ss.LangevinSGD.at_temperature(L1, 0.1)
 CHAIN = ss.EulerMaruyama(WARM, 0.01)
 LEFT = ss.regions.HalfSpace([1.0], 0.0)
+NEAR = ~ss.regions.HalfSpace([1.0], -0.9)
 NAN_AT_START = ss.landscapes.Landscape(lambda x: jnp.log(x[0]), dim=1)
 KINK = ss.landscapes.Landscape(lambda x: jnp.sqrt(x[0]), dim=1)
 
@@ -53,9 +54,17 @@ BAD = {
         lambda: escape(trajectories=100, repetitions=32, method="splitting"),
         "at least 8 for each of 32 repetitions",
     ),
-    "splitting without an end": (
-        lambda: escape(horizon=None, method="splitting"),
-        "needs a horizon or an avoid set",
+    "a replay by splitting": (
+        lambda: escape(trajectories=None, trajectory_ids=[3], method="splitting"),
+        "no single trajectories to replay",
+    ),
+    "sets that overlap": (
+        lambda: ss.first_passage(CHAIN, [-1.0], NEAR, NEAR, 1.0, trajectories=64),
+        "target and avoid must not overlap",
+    ),
+    "sets that overlap, by splitting": (
+        lambda: ss.first_passage(CHAIN, [-1.0], NEAR, NEAR, 1.0, trajectories=512, method="splitting"),
+        "target and avoid must not overlap",
     ),
     "a landscape's fn is no function": (lambda: ss.landscapes.Landscape(3.0, 1), "fn must be a function"),
     "a vector-valued loss": (lambda: ss.landscapes.Landscape(lambda x: x, 2), r"fn must return a scalar.*\(2,\)"),

@@ -1,5 +1,8 @@
 """First passages: direct Monte Carlo, splitting for rare ones, exit monitoring."""
 
+from ._branches import Branch as Branch
+from ._branches import Branches as Branches
+from ._branches import branches as branches
 from ._call import escape as escape
 from ._call import first_passage as first_passage
 from ._result import OUTCOMES as OUTCOMES

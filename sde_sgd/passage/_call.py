@@ -79,10 +79,6 @@ def first_passage(
     below one step.
     Returns a FirstPassage, or from splitting a SplitFirstPassage; `method` and `result` say what was done.
     """
-    _check_chain(chain)
-    _check_region("target", target, chain.dim)
-    if avoid is not None:
-        _check_region("avoid", avoid, chain.dim)
     return _passage(chain, start, target, avoid, horizon, **_known(options))
 
 
@@ -120,13 +116,54 @@ def _passage(
         positive_integer("max_trajectories", max_trajectories)
         # one start serves as many as it will take
         ids = np.zeros(1, np.int64)
-    starts = start_states(start, chain.dim, len(ids))
+    problem = pose(
+        chain, start, target, avoid, horizon, len(ids), inside=inside, seed=seed, level=level, monitoring=monitoring,
+        max_steps=max_steps, score=score, chunk=chunk, devices=devices,
+    )  # fmt: skip
+    if method == "splitting" and trajectory_ids is not None:
+        raise ValueError("method='splitting' has no single trajectories to replay, got trajectory_ids; use 'direct'")
+    spent = 0
+    if method == "auto" and trajectory_ids is None:
+        rare, spent = tells_rare(problem, None if rtol is not None else len(ids))
+        method = "splitting" if rare else "direct"
+    if method == "splitting":
+        if rtol is not None:
+            return split_until(problem, rtol, max_trajectories, spent)
+        return split(problem, len(ids), repetitions, spent)
+    if rtol is not None:
+        return direct_until(problem, rtol, max_trajectories, spent)
+    return direct(problem, ids, spent)
+
+
+def pose(
+    chain: AbstractChain,
+    start: Any,
+    target: AbstractRegion,
+    avoid: AbstractRegion | None,
+    horizon: float | None,
+    trajectories: int,
+    *,
+    inside: AbstractRegion | None = None,
+    seed: int = 0,
+    level: float = 0.95,
+    monitoring: Monitoring = "discrete",
+    max_steps: int = 10_000_000,
+    score: Any = None,
+    chunk: int | None = None,
+    devices: Sequence[Any] | None = None,
+) -> Problem:
+    """The passage that a call asks for, its arguments checked. inside: the region to leave, where there is one."""
+    _check_chain(chain)
+    _check_region("target", target, chain.dim)
+    if avoid is not None:
+        _check_region("avoid", avoid, chain.dim)
+    starts = start_states(start, chain.dim, trajectories)
     # one start for all is a broadcast view
     starts = starts[:1] if starts.strides[0] == 0 else starts
     _check_start(starts, inside, target, avoid)
     check_first_step(chain, starts)
     time_step = float(np.asarray(chain.time_step))
-    problem = Problem(
+    return Problem(
         chain,
         monitor_for(chain, target, avoid, monitoring),
         score_of(chain, target, score),
@@ -143,19 +180,6 @@ def _passage(
         chunk=chunk,
         devices=devices,
     )
-    if method == "splitting" and trajectory_ids is not None:
-        raise ValueError("method='splitting' has no single trajectories to replay, got trajectory_ids; use 'direct'")
-    spent = 0
-    if method == "auto" and trajectory_ids is None:
-        rare, spent = tells_rare(problem, None if rtol is not None else len(ids))
-        method = "splitting" if rare else "direct"
-    if method == "splitting":
-        if rtol is not None:
-            return split_until(problem, rtol, max_trajectories, spent)
-        return split(problem, len(ids), repetitions, spent)
-    if rtol is not None:
-        return direct_until(problem, rtol, max_trajectories, spent)
-    return direct(problem, ids, spent)
 
 
 _OPTIONS = [
@@ -201,12 +225,10 @@ def _check_region(name: str, region, dim: int) -> None:
 
 
 def _check_start(starts, inside, target, avoid) -> None:
-    # one start for all is a broadcast view
-    points = starts[:1] if starts.strides[0] == 0 else starts
     rule = "outside target, got {} inside it" if inside is None else "inside region, got {} outside it"
-    _forbid(target, points, rule)
+    _forbid(target, starts, rule)
     if avoid is not None:
-        _forbid(avoid, points, "outside avoid, got {} inside it")
+        _forbid(avoid, starts, "outside avoid, got {} inside it")
 
 
 def _forbid(region: AbstractRegion, points: Float[np.ndarray, "n dim"], rule: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import isotonic_regression
 
-from ..engine import Ends, run_population
+from ..engine import Ends
 from ._monitor import TARGET
 from ._problem import Problem
 from ._score import PASSED, Passing, WithPeak, scores
@@ -87,11 +87,11 @@ def choose_levels(problem: Problem, size: int, randomness: np.random.Generator) 
 
 
 def _run(problem: Problem, states, highest, clocks, ids, budgets, level: float) -> Ends:
-    chain = WithPeak(problem.chain, problem.score)
     level, floor = np.asarray([level, -np.inf], states.dtype)
     monitor = Passing(problem.monitor, problem.score, level, floor, peaked=True)
     joined = np.concatenate([states, highest[:, None].astype(states.dtype)], axis=1)
-    return run_population(chain, monitor, joined, ids, clocks, budgets, problem.key, problem.chunk, problem.devices)
+    peaked = problem._replace(chain=WithPeak(problem.chain, problem.score))
+    return peaked.go_on(monitor, joined, ids, clocks, budgets)
 
 
 def _spread(rows: np.ndarray, size: int, randomness: np.random.Generator) -> np.ndarray:

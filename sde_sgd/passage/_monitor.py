@@ -8,7 +8,8 @@ from ..chains import AbstractChain, EulerMaruyama
 from ..engine import AbstractMonitor
 from ..regions import AbstractRegion
 
-TARGET, AVOID = 2, 3
+TARGET, AVOID, BOTH = 2, 3, 6
+"""Codes of a passage; the last is that of a state in two sets that should not overlap."""
 
 
 class Discrete(AbstractMonitor):
@@ -20,7 +21,11 @@ class Discrete(AbstractMonitor):
     looks_back: bool = eqx.field(static=True, default=False)
 
     def code(self, before, after, step_index, uniform):
-        return _first(self.target.contains(after), False if self.avoid is None else self.avoid.contains(after))
+        target = self.target.contains(after)
+        if self.avoid is None:
+            return _first(target, False)
+        avoid = self.avoid.contains(after)
+        return jnp.where(target & avoid, BOTH, _first(target, avoid))
 
 
 class BrownianBridge(AbstractMonitor):
@@ -44,7 +49,9 @@ class BrownianBridge(AbstractMonitor):
         target = self._reached(self.target, before, after, step_index, uniform[0])
         if self.avoid is None:
             return _first(target, False)
-        return _first(target, self._reached(self.avoid, before, after, step_index, uniform[1]))
+        avoid = self._reached(self.avoid, before, after, step_index, uniform[1])
+        inside = self.target.contains(after) & self.avoid.contains(after)
+        return jnp.where(inside, BOTH, _first(target, avoid))
 
     def _reached(self, region, before, after, step_index, uniform):
         dt = jnp.asarray(self.chain.dt, before.dtype)

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..chains import AbstractChain
-from ..engine import AbstractMonitor, SeedKey, Stops, derived_key, run_until_stopped
+from ..engine import AbstractMonitor, Ends, SeedKey, Stops, derived_key, run_population, run_until_stopped
+from ._monitor import BOTH
 from ._score import Score
 
 
@@ -50,7 +51,16 @@ class Problem(NamedTuple):
     def run(self, ids: Int[np.ndarray, " n"]) -> Stops:
         """Direct simulation of these trajectories."""
         starts = self.states(len(ids))
-        return run_until_stopped(self.chain, self.monitor, starts, ids, self.steps, self.key, self.chunk, self.devices)
+        stops = run_until_stopped(self.chain, self.monitor, starts, ids, self.steps, self.key, self.chunk, self.devices)
+        _check_apart(stops.code)
+        return stops
+
+    def go_on(self, monitor: AbstractMonitor, states, ids, clocks, budgets) -> Ends:
+        """Trajectories with a past, under a monitor that watches for the passage among other things."""
+        arrays = (states, ids, clocks, budgets)
+        ends = run_population(self.chain, monitor, *arrays, self.key, self.chunk, self.devices)
+        _check_apart(ends.code)
+        return ends
 
     @property
     def told(self) -> dict[str, Any]:
@@ -64,3 +74,8 @@ class Problem(NamedTuple):
             "level": self.level,
             "seed": self.seed,
         }
+
+
+def _check_apart(codes: np.ndarray) -> None:
+    if np.any(codes == BOTH):
+        raise ValueError("target and avoid must not overlap, got a trajectory that came to lie in both")

@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from ..engine import run_population
 from ._monitor import TARGET
 from ._problem import Problem
 from ._score import scores
@@ -42,9 +41,7 @@ def settle(problem: Problem) -> Settling:
     while True:
         budgets = np.where(code == 0, np.where(late, 2 * steps, steps) - clocks, 0)
         ids = np.arange(len(late)) + runs * len(late)
-        ends = run_population(
-            problem.chain, problem.monitor, states, ids, clocks, budgets, problem.key, problem.chunk, problem.devices
-        )
+        ends = problem.go_on(problem.monitor, states, ids, clocks, budgets)
         states, clocks, cost, runs = ends.state, clocks + ends.step, cost + ends.path_steps, runs + 1
         code = np.where(code == 0, ends.code, code)
         reached = (np.sum(code == TARGET) + 1) / len(code)

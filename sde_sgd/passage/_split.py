@@ -25,6 +25,8 @@ _MARGIN = 1.25
 _OVERSHOOT = 0.6
 # the horizon of a mean time, in times after which the law is seen to have settled, and in delays of the passages
 _SETTLINGS, _DELAYS = 8, 6
+# share of the probability in a sixteenth of the repetitions; with a spread of 1, as of an exponential law, it is 0.24
+_UNEVEN = 0.5
 
 
 def split(problem: Problem, trajectories: int, repetitions: int | None, spent: int) -> SplitFirstPassage:
@@ -37,7 +39,7 @@ def split(problem: Problem, trajectories: int, repetitions: int | None, spent: i
             f"trajectories must be at least {_SMALLEST} for each of {repetitions} repetitions of splitting, "
             f"got {trajectories}"
         )
-    problem, run, note, prepared = _prepare(problem, trajectories // repetitions)
+    problem, run, note, prepared = prepare(problem, trajectories // repetitions)
     return _result(problem, run, run(repetitions), note, spent + prepared)
 
 
@@ -47,7 +49,7 @@ def split_until(problem: Problem, rtol: float, budget: int, spent: int) -> Split
     How many it takes is told by repetitions that are then dropped. Kept, they would bias the answer: those that came
     out low also show a small spread, and would be thought enough.
     """
-    problem, run, note, prepared = _prepare(problem, None)
+    problem, run, note, prepared = prepare(problem, None)
     most = max(1, budget // (_BATCH * run.size * run.stages) - _SIZING)
     sizing = merge([run(_BATCH) for _ in range(_SIZING)])
     needed = _needed(_result(problem, run, sizing, note, 0), rtol, problem)
@@ -86,7 +88,7 @@ class _Prepared(NamedTuple):
     path_steps: int
 
 
-def _prepare(problem: Problem, size: int | None) -> _Prepared:
+def prepare(problem: Problem, size: int | None) -> _Prepared:
     """What runs repetitions, and for a mean time the horizon that it takes."""
     randomness = np.random.default_rng([problem.seed & 0xFFFFFFFF, problem.seed >> 32])
     if not problem.mean_time:
@@ -138,10 +140,24 @@ def _result(problem: Problem, run: Repetitions, tally: Tally, result: str, spent
         avoids=problem.avoids,
         diverged=tally.lost,
         method="splitting",
-        result=result if tally.weights.size else _nothing(problem, run.levels, tally),
+        result=_told(result, tally) if tally.weights.size else _nothing(problem, run.levels, tally),
         path_steps=spent + tally.path_steps,
         **told,
     )
+
+
+def _told(result: str, tally: Tally) -> str:
+    """The result, and a warning where few repetitions hold most of the probability: more may be where none has been."""
+    values = np.sort(tally.passed[:, -1])[::-1]
+    few = math.ceil(len(values) / 16)
+    share = values[:few].sum() / values.sum()
+    if len(values) < 16 or share < _UNEVEN:
+        return result
+    uneven = (
+        f"uneven: {few} of {len(values)} repetitions hold {share:.0%} of the probability, which may be far too low; "
+        "give more trajectories, or a score= that follows the way to the target, such as scores.path"
+    )
+    return uneven if result == "complete" else f"{result}; {uneven}"
 
 
 def _nothing(problem: Problem, levels: Levels, tally: Tally) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..engine import DIVERGED, Ends, run_population
+from ..engine import DIVERGED, Ends
 from ._levels import Levels
 from ._monitor import TARGET
 from ._problem import Problem
@@ -45,6 +45,21 @@ def population_size(levels: Levels) -> int:
     return int(np.clip(math.ceil(variance / _SPREAD**2), 256, 8_192))
 
 
+class Stage(NamedTuple):
+    """What the trajectories of one stage did, lane by lane.
+
+    states, ids, clocks: where, with which noise and after how many steps each began. steps: taken from there.
+    code: of the end. parents: for each lane of the next stage the lane that it goes on from; empty for the last.
+    """
+
+    states: Float[np.ndarray, "n dim"]
+    ids: Int[np.ndarray, " n"]
+    clocks: Int[np.ndarray, " n"]
+    steps: Int[np.ndarray, " n"]
+    code: Int[np.ndarray, " n"]
+    parents: Int[np.ndarray, " n"]
+
+
 class Repetitions:
     """Runs independent repetitions of `size` trajectories each; every call runs new ones.
 
@@ -56,12 +71,21 @@ class Repetitions:
         self.stages = len(levels.scores) + 1
         self._randomness, self._next_id = randomness, 0
 
-    def __call__(self, repetitions: int) -> Tally:
+    def __call__(self, repetitions: int, history: list[Stage] | None = None) -> Tally:
+        """history: takes what happened, stage by stage; then nothing is thinned."""
         first, self._next_id = self._next_id, self._next_id + 2 * repetitions * self.size * self.stages
-        return _repeat(self.problem, self.levels, repetitions, self.size, first, self._randomness)
+        return _repeat(self.problem, self.levels, repetitions, self.size, first, self._randomness, history)
 
 
-def _repeat(problem: Problem, levels: Levels, repetitions: int, size: int, first_id: int, randomness) -> Tally:
+def _repeat(
+    problem: Problem,
+    levels: Levels,
+    repetitions: int,
+    size: int,
+    first_id: int,
+    randomness: np.random.Generator,
+    history: list[Stage] | None,
+) -> Tally:
     """R repetitions, all side by side.
 
     At each level the entrances of a repetition are replaced by `size` of them, drawn in proportion to weight × chance
@@ -83,7 +107,7 @@ def _repeat(problem: Problem, levels: Levels, repetitions: int, size: int, first
 
     for stage, level in enumerate([*levels.scores, np.inf]):
         ahead = scores(problem.score, states, clocks) >= level
-        floor = levels.scores[stage - _RETREAT] if stage >= _RETREAT else -np.inf
+        floor = levels.scores[stage - _RETREAT] if stage >= _RETREAT and history is None else -np.inf
         ids = first_id + 2 * stage * lanes + np.arange(lanes)
         past = (states, ids, clocks, np.where(ahead | (weights == 0), 0, problem.steps - clocks))
         ends, weights = _advance(problem, past, weights, (level, floor), randomness)
@@ -98,6 +122,7 @@ def _repeat(problem: Problem, levels: Levels, repetitions: int, size: int, first
             undecided += total((ends.code == 0) & ~onward)
         earlier = sum(np.bincount(mine, weight, repetitions) for _, weight, mine in reached)
         passed.append(earlier + total(onward))
+        parents = np.zeros(0, np.int64)
         if stage < len(levels.scores):
             worth = np.where(onward, levels.worths[stage](clocks), 0.0)
             parents = _resample((weights * worth).reshape(repetitions, size), randomness)
@@ -105,6 +130,8 @@ def _repeat(problem: Problem, levels: Levels, repetitions: int, size: int, first
             share = np.bincount(owner, weights * worth, repetitions) / size
             weights = np.divide(share[owner], worth[parents], out=np.zeros(lanes), where=worth[parents] > 0)
             states, clocks = states[parents], clocks[parents]
+        if history is not None:
+            history.append(Stage(*past[:3], ends.step, ends.code, parents))
     steps, shares, owners = (np.concatenate(part) for part in zip(*reached, strict=True))
     return Tally(steps, shares, owners, np.stack(passed, axis=1), diverged, undecided, exposure, lost, cost)
 
@@ -122,7 +149,7 @@ def _advance(
     def run(bounds, *past) -> Ends:
         level, floor = np.asarray(bounds, states.dtype)
         monitor = Passing(problem.monitor, problem.score, level, floor)
-        return run_population(problem.chain, monitor, *past, problem.key, problem.chunk, problem.devices)
+        return problem.go_on(monitor, *past)
 
     ends = run(bounds, *past)
     fallen = ends.code == RETREATED

@@ -21,6 +21,7 @@ from ..engine import (
     run_until_stopped,
     seed_key,
     start_states,
+    steps_until,
 )
 from ..regions import AbstractRegion
 from ._levels import Problem
@@ -240,8 +241,7 @@ def _whole_steps(horizon, time_step: float, max_steps: int) -> int:
         value = concrete(horizon)
         if isinstance(horizon, bool) or value is None or value.ndim or not np.isfinite(value) or value <= 0:
             raise ValueError(f"horizon must be a positive number of SDE time, or None, got {horizon!r}")
-        # a horizon meant as a whole number of steps is one in floating point too
-        steps = math.floor(float(value) / time_step * (1 + 1e-6))
+        steps = steps_until(float(value), time_step)
         if steps < 1:
             raise ValueError(f"horizon must be at least one step dt = {time_step:.6g}, got {horizon!r}")
     if steps > MAX_STEPS:

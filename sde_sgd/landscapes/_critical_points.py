@@ -70,9 +70,9 @@ def find_minima(
     points = _points("starts", starts, landscape.dim)
     found: list[CriticalPoint] = []
     with jax.enable_x64(True):
-        surface = _Surface(landscape)
+        surface = Surface(landscape)
         for number, start in enumerate(points):
-            found.append(_descend(surface, start, f"starts[{number}] = {_show(start)}"))
+            found.append(descend(surface, start, f"starts[{number}] = {show(start)}"))
     kept: list[CriticalPoint] = []
     for point in sorted(found, key=lambda point: point.loss):
         if not any(_same(point, other, merge) for other in kept):
@@ -100,22 +100,22 @@ def find_saddle(landscape: AbstractLandscape, minimum_a: Any, minimum_b: Any) ->
     """
     check_landscape(landscape)
     with jax.enable_x64(True):
-        surface = _Surface(landscape)
+        surface = Surface(landscape)
         ends = []
         for name, given in (("minimum_a", minimum_a), ("minimum_b", minimum_b)):
             start = given.location if isinstance(given, CriticalPoint) else given
             if np.shape(start) != (landscape.dim,):
                 raise ValueError(f"{name} must have shape ({landscape.dim},), got shape {np.shape(start)}")
             start = _points(name, start, landscape.dim)[0]
-            ends.append(_descend(surface, start, f"{name} = {_show(start)}"))
+            ends.append(descend(surface, start, f"{name} = {show(start)}"))
         if _same(ends[0], ends[1], 1e-5):
             raise ValueError(
-                f"minimum_a and minimum_b must be two minima, got the same one at {_show(ends[0].location)}"
+                f"minimum_a and minimum_b must be two minima, got the same one at {show(ends[0].location)}"
             )
         return _string_saddle(surface, ends[0], ends[1])
 
 
-class _Surface:
+class Surface:
     """A landscape's loss, gradient and Hessian in float64, each compiled once."""
 
     def __init__(self, landscape: AbstractLandscape):
@@ -158,7 +158,7 @@ class _Surface:
         )
 
 
-def _descend(surface: _Surface, start: np.ndarray, name: str) -> CriticalPoint:
+def descend(surface: Surface, start: np.ndarray, name: str) -> CriticalPoint:
     """The minimum below `start`; `name` opens every error."""
 
     def unfit(what: str) -> NoReturn:
@@ -167,21 +167,21 @@ def _descend(surface: _Surface, start: np.ndarray, name: str) -> CriticalPoint:
     first_loss, first_gradient = surface.value(start)
     first_hessian = _finite_hessian(surface, start, unfit)
     if not np.isfinite(first_loss) or not np.all(np.isfinite(first_gradient)):
-        unfit(f"its loss is {first_loss} and its gradient {_show(first_gradient)}")
+        unfit(f"its loss is {first_loss} and its gradient {show(first_gradient)}")
     far = 1e8 * (1 + np.linalg.norm(start))
 
     @_remember
     def value(point: np.ndarray) -> tuple[float, np.ndarray]:
         loss, gradient = surface.value(point)
         if loss == -np.inf or (np.linalg.norm(point) > far and loss < first_loss):
-            unfit(f"the loss descends without bound: it is {loss:.6g} at {_show(point)}")
+            unfit(f"the loss descends without bound: it is {loss:.6g} at {show(point)}")
         # a step to where the loss is undefined or infinite is one that the trust region takes back
         return (np.inf, gradient) if np.isnan(loss) else (loss, gradient)
 
     def gradient_at(point: np.ndarray) -> np.ndarray:
         gradient = value(point)[1]
         if not np.all(np.isfinite(gradient)):
-            unfit(f"the gradient is not finite at {_show(point)}")
+            unfit(f"the gradient is not finite at {show(point)}")
         return gradient
 
     point, hessian = start, first_hessian
@@ -202,19 +202,19 @@ def _descend(surface: _Surface, start: np.ndarray, name: str) -> CriticalPoint:
         hessian = _finite_hessian(surface, point, unfit)
 
     found, converged = _newton(surface, point)
-    where = f"found the point {_show(found.location)} with loss {found.loss:.8g}"
+    where = f"found the point {show(found.location)} with loss {found.loss:.8g}"
     # a start far up a steep wall must not make an ordinary minimum look flat, hence at most 1
     unit = max(abs(found.eigenvalues).max(), min(1.0, np.linalg.norm(first_hessian, 2)))
     if found.eigenvalues[0] < -_FLAT * unit:
-        unfit(f"{where} and index {found.index}, eigenvalues {_show(found.eigenvalues)}")
+        unfit(f"{where} and index {found.index}, eigenvalues {show(found.eigenvalues)}")
     if found.eigenvalues[0] <= _FLAT * unit:
-        unfit(f"{where} and a flat direction, eigenvalues {_show(found.eigenvalues)}")
+        unfit(f"{where} and a flat direction, eigenvalues {show(found.eigenvalues)}")
     if not converged:
         unfit(f"{where} and gradient norm {found.gradient_norm:.3g}, where Newton's method gets no further")
     return found
 
 
-def _newton(surface: _Surface, point: np.ndarray) -> tuple[CriticalPoint, bool]:
+def _newton(surface: Surface, point: np.ndarray) -> tuple[CriticalPoint, bool]:
     """Newton's method to the critical point near `point` and whether the gradient norm meets the tolerance."""
     best = surface.critical(point)
     for _ in range(60):
@@ -233,7 +233,7 @@ def _newton(surface: _Surface, point: np.ndarray) -> tuple[CriticalPoint, bool]:
     return best, bool(best.gradient_norm <= tolerance)
 
 
-def _string_saddle(surface: _Surface, first: CriticalPoint, last: CriticalPoint) -> CriticalPoint:
+def _string_saddle(surface: Surface, first: CriticalPoint, last: CriticalPoint) -> CriticalPoint:
     fraction = np.linspace(0.0, 1.0, _IMAGES)[:, None]
     chord = last.location - first.location
     length = float(np.linalg.norm(chord))
@@ -244,7 +244,7 @@ def _string_saddle(surface: _Surface, first: CriticalPoint, last: CriticalPoint)
     if np.linalg.norm(bow) > 1e-8:
         path = path + 1e-3 * length * np.sin(np.pi * fraction) * bow / np.linalg.norm(bow)
 
-    between = f"between the minima {_show(first.location)} and {_show(last.location)}"
+    between = f"between the minima {show(first.location)} and {show(last.location)}"
     found, reason = None, "the string never came to rest"
     for block in range(_STRING_BLOCKS):
         spacing = float(np.sum(np.linalg.norm(np.diff(path, axis=0), axis=1))) / (_IMAGES - 1)
@@ -271,8 +271,8 @@ def _string_saddle(surface: _Surface, first: CriticalPoint, last: CriticalPoint)
         if converged and is_saddle and above and strayed <= 2 * spacing:
             return found
         reason = (
-            f"found index {found.index} at {_show(found.location)} with loss {found.loss:.8g}, gradient norm "
-            f"{found.gradient_norm:.3g} and eigenvalues {_show(found.eigenvalues)}, {strayed:.3g} from the "
+            f"found index {found.index} at {show(found.location)} with loss {found.loss:.8g}, gradient norm "
+            f"{found.gradient_norm:.3g} and eigenvalues {show(found.eigenvalues)}, {strayed:.3g} from the "
             f"highest of the path's images, which are {spacing:.3g} apart"
         )
         if resting:
@@ -280,7 +280,7 @@ def _string_saddle(surface: _Surface, first: CriticalPoint, last: CriticalPoint)
     raise ValueError(f"there must be a saddle with exactly one negative eigenvalue {between}, but {reason}")
 
 
-def _relax(surface: _Surface, path: np.ndarray, step: float, cap: float) -> np.ndarray:
+def _relax(surface: Surface, path: np.ndarray, step: float, cap: float) -> np.ndarray:
     """Steps of the simplified string method: move every inner image downhill, then space all evenly."""
     path = path.copy()
     even = np.linspace(0.0, 1.0, len(path))
@@ -294,7 +294,7 @@ def _relax(surface: _Surface, path: np.ndarray, step: float, cap: float) -> np.n
     return path
 
 
-def _climb(surface: _Surface, point: np.ndarray, spacing: float) -> tuple[CriticalPoint, bool]:
+def _climb(surface: Surface, point: np.ndarray, spacing: float) -> tuple[CriticalPoint, bool]:
     """Uphill along the lowest eigenvector and downhill along the others, then Newton's method."""
     for _ in range(100):
         _, gradient = surface.value(point)
@@ -312,10 +312,10 @@ def _climb(surface: _Surface, point: np.ndarray, spacing: float) -> tuple[Critic
     return _newton(surface, point)
 
 
-def _finite_hessian(surface: _Surface, point: np.ndarray, unfit: Callable[[str], NoReturn]) -> np.ndarray:
+def _finite_hessian(surface: Surface, point: np.ndarray, unfit: Callable[[str], NoReturn]) -> np.ndarray:
     hessian = surface.hessian(point)
     if not np.all(np.isfinite(hessian)):
-        unfit(f"the Hessian is not finite at {_show(point)}")
+        unfit(f"the Hessian is not finite at {show(point)}")
     return hessian
 
 
@@ -348,7 +348,7 @@ def _points(name: str, value: Any, dim: int) -> np.ndarray:
         )
     array = np.array(array, np.float64).reshape(-1, dim)
     if not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} must be finite, got {_show(array[~np.isfinite(array).all(axis=1)][0])}")
+        raise ValueError(f"{name} must be finite, got {show(array[~np.isfinite(array).all(axis=1)][0])}")
     return array
 
 
@@ -357,5 +357,5 @@ def _same(first: CriticalPoint, second: CriticalPoint, merge: float) -> bool:
     return bool(distance < merge * max(1.0, float(np.linalg.norm(first.location))))
 
 
-def _show(values: np.ndarray) -> str:
+def show(values: np.ndarray) -> str:
     return np.array2string(np.asarray(values), precision=6, separator=", ", threshold=8)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import plotting as plotting
     from . import reference as reference
     from . import regions as regions
+    from . import stationary as stationary
     from . import statistics as statistics
     from . import study as study
     from . import theory as theory
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from .passage import SplitFirstPassage as SplitFirstPassage
     from .passage import escape as escape
     from .passage import first_passage as first_passage
+    from .stationary import OccupancyAtTimes as OccupancyAtTimes
+    from .stationary import StationaryWeights as StationaryWeights
+    from .stationary import occupancy as occupancy
     from .statistics import Estimate as Estimate
 
 __version__ = "0.1.0"
@@ -46,6 +50,9 @@ _HOMES = {
     "escape": "passage",
     "first_passage": "passage",
     "EmpiricalRisk": "landscapes",
+    "OccupancyAtTimes": "stationary",
+    "StationaryWeights": "stationary",
+    "occupancy": "stationary",
     "Estimate": "statistics",
 }
 _ROOMS = (
@@ -58,6 +65,7 @@ _ROOMS = (
     "plotting",
     "reference",
     "regions",
+    "stationary",
     "statistics",
     "study",
     "theory",

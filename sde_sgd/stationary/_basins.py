@@ -163,7 +163,7 @@ def _regions(chain: AbstractChain, regions: Any) -> Named:
     return Named(as_leaves(Regions(tuple(regions.values()))), tuple(str(name) for name in regions))
 
 
-def check_disjoint(named: Named, state: Float[np.ndarray, " dim"]) -> None:
+def refuse_overlap(named: Named, state: Float[np.ndarray, " dim"]) -> None:
     """Raise ValueError that names the two regions that hold this state."""
     assert isinstance(named.basins, Regions)
     pairs = zip(named.names, named.basins.regions, strict=True)

@@ -14,7 +14,7 @@ _MOST = 8
 
 
 class Missed(NamedTuple):
-    """Ends of the gradient flow that are no given minimum: (m, dim), and the share of all trajectories, largest first."""
+    """Ends of the gradient flow that are no given minimum, and the share of all trajectories there, largest first."""
 
     locations: Float[np.ndarray, "m dim"]
     shares: Float[np.ndarray, " m"]

@@ -11,7 +11,7 @@ from ..chains import AbstractChain
 from ..engine import Part, check_first_step, follow, resolve_ids, seed_key, start_states
 from ..regions import AbstractRegion
 from ._at_times import OccupancyAtTimes
-from ._basins import LABELS, Named, named_basins, refuse_overlap
+from ._basins import LABELS, Flow, Named, named_basins, refuse_overlap
 from ._missed import missed_by
 from ._schedule import at_times, in_window
 from ._tally import TALLY, Tally, empty_tally
@@ -47,7 +47,7 @@ def occupancy(
         it. States that belong to none are counted as elsewhere.
     times: rising SDE times, each rounded down to whole steps.
     horizon, burn_in: SDE times of the window of a time average; burn_in is half the horizon by default.
-    every: SDE time between looks in that window; by default such that there are about 1024.
+    every: SDE time between looks in that window; by default such that there are about 1024, or 256 for "quench".
     trajectories, seed, trajectory_ids, chunk, devices: as in `simulate`; the last two change no number of the result.
     level: coverage of the intervals.
 
@@ -63,8 +63,10 @@ def occupancy(
         raise ValueError("give either times or a horizon, got " + ("neither" if times is None else "both"))
     if times is not None and (burn_in is not None or every is not None):
         raise ValueError("burn_in and every belong to a horizon, got them with times")
-    looks = in_window(chain, horizon, burn_in, every) if times is None else at_times(chain, times)
     named = named_basins(chain, regions, minima, basins, height)
+    # a look that follows the flow costs as much as hundreds of steps
+    most = 256 if isinstance(named.basins, Flow) else 1_024
+    looks = in_window(chain, horizon, burn_in, every, most) if times is None else at_times(chain, times)
     ids = resolve_ids(trajectories, trajectory_ids)
     starts = start_states(start, chain.dim, len(ids))
     check_first_step(chain, starts)

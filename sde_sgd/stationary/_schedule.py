@@ -8,7 +8,6 @@ from .._errors import concrete
 from ..chains import AbstractChain
 from ..engine import MAX_STEPS, block_unit, steps_until
 
-_LOOKS = 1_024
 _FEWEST = 8
 
 
@@ -27,10 +26,10 @@ def at_times(chain: AbstractChain, times: Any) -> list[int]:
     return steps
 
 
-def in_window(chain: AbstractChain, horizon: Any, burn_in: Any, every: Any) -> range:
+def in_window(chain: AbstractChain, horizon: Any, burn_in: Any, every: Any, most: int = 1_024) -> range:
     """Step numbers of an even number of looks, evenly spaced between `burn_in` and `horizon`.
 
-    burn_in: half the horizon by default. every: by default such that there are about 1024 looks.
+    burn_in: half the horizon by default. every: by default such that there are about `most` looks.
     Raises ValueError where fewer than 8 fit in.
     """
     end = _steps("horizon", horizon, chain)
@@ -40,7 +39,7 @@ def in_window(chain: AbstractChain, horizon: Any, burn_in: Any, every: Any) -> r
     if every is None:
         # whole blocks, where the engine is fastest
         begin += -begin % unit
-        spacing = max((end - begin) // _LOOKS // unit * unit, unit)
+        spacing = max((end - begin) // most // unit * unit, unit)
     else:
         spacing = max(_steps("every", every, chain), 1)
     looks = (end - begin) // spacing // 2 * 2

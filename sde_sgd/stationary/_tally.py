@@ -73,4 +73,4 @@ def _is_basin(count: int, label: Int32[Array, " n"]) -> Bool[Array, " n"]:
 
 
 TALLY = Compiled(_tally)
-"""A look; shared: (basins, origin, mesh), then states, the tally's arrays, the half and the number of the look in it."""
+"""A look. shared: (basins, origin, mesh); then states, the tally's arrays, the half, the look's number in it from 1."""

@@ -23,7 +23,7 @@ class StationaryWeights(eqx.Module):
     visits: (2, n, K + 1) looks at which a trajectory was in each basin, and last in none, in the first and the second
         half of the time after the burn-in; `looks` in each half.
     transitions: (n,) times at which a trajectory was seen in another basin than the one it was last seen in.
-    diverged: (n,) trajectories that were not finite at the end; they are left out of values.
+    lost: (n,) trajectories that diverged, not finite at the end; they are left out of values.
     distance: (2, n) mean square distance from the start in each half.
     missed: where the gradient flow of those in no basin ends, at the horizon.
     """

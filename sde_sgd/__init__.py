@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from .passage import SplitFirstPassage as SplitFirstPassage
     from .passage import escape as escape
     from .passage import first_passage as first_passage
+    from .stationary import Histogram as Histogram
     from .stationary import OccupancyAtTimes as OccupancyAtTimes
     from .stationary import StationaryWeights as StationaryWeights
+    from .stationary import histogram as histogram
     from .stationary import occupancy as occupancy
     from .statistics import Estimate as Estimate
 
@@ -50,8 +52,10 @@ _HOMES = {
     "escape": "passage",
     "first_passage": "passage",
     "EmpiricalRisk": "landscapes",
+    "Histogram": "stationary",
     "OccupancyAtTimes": "stationary",
     "StationaryWeights": "stationary",
+    "histogram": "stationary",
     "occupancy": "stationary",
     "Estimate": "statistics",
 }

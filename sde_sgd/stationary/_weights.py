@@ -76,6 +76,8 @@ class StationaryWeights(eqx.Module):
         """Split R-hat of the indicator of each basin (Gelman et al. 2013, section 11.4): 1 once each half of each
         trajectory has seen all of the law; 1 too for a basin that is always or never visited, infinite where every
         half lies wholly inside or outside."""
+        if self._kept.shape[1] < 2:
+            return np.full(len(self.names), np.nan)
         halves = self._kept[:, :, :-1].reshape(-1, len(self.names)) / self.looks
         within = np.mean(halves * (1 - halves), axis=0) * self.looks / (self.looks - 1)
         among = halves.var(axis=0, ddof=1)
@@ -90,6 +92,8 @@ class StationaryWeights(eqx.Module):
         From the spread between trajectories, so also right where each has seen only a part. NaN for a basin that is
         always or never visited.
         """
+        if self._kept.shape[1] < 2:
+            return np.full(len(self.names), np.nan)
         shares = self._kept[:, :, :-1].sum(axis=0) / (2 * self.looks)
         mean = shares.mean(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):

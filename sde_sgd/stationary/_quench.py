@@ -25,7 +25,7 @@ class Quench(eqx.Module):
 
     locations: (K, dim) of the minima. traps: (K,) radii of balls about them in which the flow comes nearer to the
         minimum, so that a point in one belongs to it without being followed further.
-    reach: longest step. tolerance: error of a step.
+    reach: longest step near the minima. tolerance: error of a step.
 
     Steps are those of Bogacki and Shampine (1989, Applied Mathematics Letters 2, 321-325), each point with a step
     length of its own, so that what becomes of one does not depend on the others. A point within about 1e-4 of a trap's
@@ -45,6 +45,10 @@ class Quench(eqx.Module):
         reach, tolerance = jnp.asarray(self.reach, dtype), jnp.asarray(self.tolerance, dtype)
         down = jax.vmap(lambda theta: -self.landscape.gradient(theta), 1, 1)
 
+        def longest(point):
+            # far off, where a wall is high, a part of the way is short enough
+            return jnp.maximum(reach, 0.1 * jnp.sqrt(jnp.min(self._squares(point), axis=0)))
+
         def settle(label, point, slope, still):
             caught, trap = self.caught(point)
             still = still | (_norm(slope) == 0) | ~jnp.isfinite(_norm(slope))
@@ -59,7 +63,7 @@ class Quench(eqx.Module):
             factor = jnp.where(jnp.isfinite(error), jnp.clip(factor, 0.2, 4.0), 0.2)
             point = jnp.where(accepted, after, point)
             slope = jnp.where(accepted, new_slope, slope)
-            length = jnp.minimum(length * factor, reach / _norm(slope))
+            length = jnp.minimum(length * factor, longest(point) / _norm(slope))
             pause = number % _PAUSE == _PAUSE - 1
             still = pause & (_norm(point - anchor) < _HOVER * allowed)
             anchor = jnp.where(pause, point, anchor)
@@ -73,10 +77,13 @@ class Quench(eqx.Module):
 
     def caught(self, states: Float[Array, "dim n"]) -> tuple[Array, Int32[Array, " n"]]:
         """Whether each point is in a trap, and in which."""
-        locations = jnp.asarray(self.locations, states.dtype)
-        squares = jnp.sum((states[None] - locations[:, :, None]) ** 2, axis=1)
-        inside = squares < jnp.asarray(self.traps, states.dtype)[:, None] ** 2
+        inside = self._squares(states) < jnp.asarray(self.traps, states.dtype)[:, None] ** 2
         return jnp.any(inside, axis=0), jnp.argmax(inside, axis=0).astype(jnp.int32)
+
+    def _squares(self, states: Float[Array, "dim n"]) -> Float[Array, "K n"]:
+        """Square distances to the minima."""
+        locations = jnp.asarray(self.locations, states.dtype)
+        return jnp.sum((states[None] - locations[:, :, None]) ** 2, axis=1)
 
 
 def _norm(vectors: Float[Array, "dim n"]) -> Float[Array, " n"]:

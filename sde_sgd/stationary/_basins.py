@@ -172,4 +172,4 @@ def refuse_overlap(named: Named, state: Float[np.ndarray, " dim"]) -> None:
 
 
 def _at(point: np.ndarray) -> str:
-    return np.array2string(np.asarray(point), precision=4, separator=", ", threshold=6)
+    return np.array2string(np.asarray(point), precision=4, suppress_small=True, separator=", ", threshold=6)

@@ -21,7 +21,7 @@ class Missed(NamedTuple):
 
     def __str__(self) -> str:
         parts = [
-            f"{np.array2string(where, precision=4, separator=', ', threshold=6)} ({share:.1%})"
+            f"{np.array2string(where, precision=4, suppress_small=True, separator=', ', threshold=6)} ({share:.1%})"
             for where, share in zip(self.locations, self.shares, strict=True)
         ]
         return ", ".join(parts)

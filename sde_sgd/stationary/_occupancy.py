@@ -95,7 +95,8 @@ class _Run:
 
         def visit(part: Part, number: int, states, table):
             found = np.asarray(LABELS.prepare((self.named.basins, part.mesh))(states))[: part.used]
-            self._keep(part, states, found)
+            if number == len(looks) - 1 or np.any(found == self.count + 1):
+                self._keep(part, states, found)
             table = np.zeros((len(looks), self.count + 3), np.int64) if table is None else table
             table[number] = np.bincount(found, minlength=self.count + 3)
             return table

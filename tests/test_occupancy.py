@@ -16,7 +16,7 @@ from statistical import LawOfChain, agrees, binomial_error, false_pass
 import sde_sgd as ss
 from sde_sgd.engine._devices import mesh_of
 from sde_sgd.landscapes import _critical_points
-from sde_sgd.stationary import _basins, _tally
+from sde_sgd.stationary import _basins, _histogram, _tally
 
 WELLS = ss.landscapes.TwoWells(sharp_curvature=16.0, flat_curvature=4.0)
 SADDLE, SHARP, FLAT = (float(x[0]) for x in (WELLS.saddle, WELLS.sharp_minimum, WELLS.flat_minimum))
@@ -373,6 +373,16 @@ def test_coverage_of_the_density():
             narrow.append(np.abs(estimate.value - exact) <= 0.77 * width)
     assert 0.92 <= np.mean(held) <= 0.98, np.mean(held)
     assert np.mean(narrow) < 0.92, np.mean(narrow)
+
+
+def test_a_table_that_is_emptied_along_the_way(monkeypatch):
+    """Long runs move their counts to the host before they overflow: the same numbers."""
+    options = {"observable": first_component, "bins": (-1.5, 1.5, 6), "trajectories": 100, "horizon": 20.0}
+    whole = quadratic_histogram(**options)
+    monkeypatch.setattr(_histogram, "_FULL", 6)
+    for one, other in zip(numbers(whole), numbers(quadratic_histogram(**options)), strict=True):
+        assert np.array_equal(one, other)
+    assert whole.counts.sum() == whole.looks.sum() == 100 * 24
 
 
 def first_component(x):

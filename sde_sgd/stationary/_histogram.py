@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .._errors import concrete, fraction, shape_of
@@ -54,50 +55,16 @@ def histogram(
     if len(ids) < 2:
         raise ValueError(f"trajectories must be at least 2, whose spread makes the intervals, got {len(ids)}")
     starts = start_states(start, chain.dim, len(ids))
-    axes = _axes(observable, starts)
-    table = _bins(bins, axes)
+    table = _bins(bins, _axes(observable, starts))
     check_first_step(chain, starts)
-    watched: Observable = as_leaves(Observable(observable))
-    origin = np.asarray(watched(jax.numpy.asarray(starts[0])))
-    counts = np.zeros((table.rows, GROUPS), np.int64)
-    sums, finite = np.zeros((axes + axes * axes, len(ids))), np.zeros(len(ids), np.int64)
-    lock = threading.Lock()
-
-    def visit(part: Part, number: int, states, carry):
-        if carry is None:
-            lanes = states.shape[1]
-            live = place(part.mesh, np.arange(lanes) < part.used)
-            carry = (live, empty_sums(part.mesh, table, axes, states))
-        live, old = carry
-        new = Sums(*SUMS.prepare((watched, table, origin, part.mesh))(states, live, *old))
-        if (number + 1) % max(1, _FULL * GROUPS // states.shape[1]) == 0:
-            new = _emptied(part, new)
-        return live, new
-
-    def _emptied(part: Part, now: Sums) -> Sums:
-        with lock:
-            counts[:] += np.asarray(now.table, np.int64).reshape(table.rows, part.mesh.size, GROUPS).sum(axis=1)
-        return now._replace(table=place(part.mesh, np.zeros(now.table.shape, np.int32)))
-
-    def finish(part: Part, carry):
-        now = _emptied(part, carry[1])
-        finite[part.rows] = np.asarray(now.finite)[: part.used]
-        total = np.asarray(now.shifted, np.float64) + np.asarray(now.errors, np.float64)
-        sums[:, part.rows] = total[:, : part.used]
-
-    follow(chain, starts, ids, looks, seed_key(seed), visit, finish, chunk=chunk, devices=devices)
+    run = _Run(Observable(observable), table, starts)
+    follow(chain, starts, ids, looks, seed_key(seed), run.visit, run.finish, chunk=chunk, devices=devices)
     time_step = float(np.asarray(chain.time_step))
-    seen = _by_group(finite[None])[0].astype(np.int64)
-    used = seen > 0
-    if used.sum() < 2:
-        raise ValueError(f"chain must stay finite, got {len(ids)} trajectories of which nearly all diverged")
     return Histogram(
+        **run.groups(),
         bins=table,
-        counts=counts[:, used],
-        sums=_by_group(sums)[:, used],
-        looks=seen[used],
-        origin=np.asarray(origin, np.float64),
-        diverged=int(np.sum(finite < len(looks))),
+        origin=np.asarray(run.origin, np.float64),
+        diverged=int(np.sum(run.finite < len(looks))),
         trajectories=len(ids),
         burn_in=(looks[0] - looks.step) * time_step,
         horizon=looks[-1] * time_step,
@@ -106,6 +73,50 @@ def histogram(
         level=float(level),
         seed=int(seed),
     )
+
+
+class _Run:
+    """What has been counted so far. The parts of a run each fill rows of their own, but share the table."""
+
+    def __init__(self, observable: Observable, bins: Bins, starts: np.ndarray):
+        self.observable, self.bins, self.axes = as_leaves(observable), bins, len(bins.shape)
+        self.origin = np.asarray(self.observable(jnp.asarray(starts[0])))
+        self.counts = np.zeros((bins.rows, GROUPS), np.int64)
+        self.sums = np.zeros((self.axes + self.axes**2, len(starts)))
+        self.finite = np.zeros(len(starts), np.int64)
+        self.lock = threading.Lock()
+
+    def visit(self, part: Part, number: int, states: Any, carry: Any) -> Any:
+        lanes = states.shape[1]
+        if carry is None:
+            live = place(part.mesh, np.arange(lanes) < part.used)
+            carry = (live, empty_sums(part.mesh, self.bins, self.axes, states))
+        live, sums = carry
+        look = SUMS.prepare((self.observable, self.bins, self.origin, part.mesh))
+        sums = Sums(*look(states, live, *sums))
+        if (number + 1) % max(1, _FULL * GROUPS // lanes) == 0:
+            sums = self._empty_table(part, sums)
+        return live, sums
+
+    def finish(self, part: Part, carry: Any) -> None:
+        sums = self._empty_table(part, carry[1])
+        self.finite[part.rows] = np.asarray(sums.finite)[: part.used]
+        total = np.asarray(sums.shifted, np.float64) + np.asarray(sums.errors, np.float64)
+        self.sums[:, part.rows] = total[:, : part.used]
+
+    def groups(self) -> dict[str, np.ndarray]:
+        """Counts, sums and looks of the groups that hold a trajectory; ValueError where fewer than two do."""
+        looks = _by_group(self.finite[None])[0].astype(np.int64)
+        used = looks > 0
+        if used.sum() < 2:
+            raise ValueError(f"chain must stay finite, got {len(self.finite)} trajectories that nearly all diverged")
+        return {"counts": self.counts[:, used], "sums": _by_group(self.sums)[:, used], "looks": looks[used]}
+
+    def _empty_table(self, part: Part, sums: Sums) -> Sums:
+        table = np.asarray(sums.table, np.int64).reshape(self.bins.rows, part.mesh.size, GROUPS)
+        with self.lock:
+            self.counts += table.sum(axis=1)
+        return sums._replace(table=place(part.mesh, np.zeros(sums.table.shape, np.int32)))
 
 
 def _by_group(values: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from . import reference as reference
     from . import regions as regions
     from . import scores as scores
+    from . import stationary as stationary
     from . import statistics as statistics
     from . import study as study
     from . import theory as theory
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from .passage import SplitFirstPassage as SplitFirstPassage
     from .passage import escape as escape
     from .passage import first_passage as first_passage
+    from .stationary import Histogram as Histogram
+    from .stationary import OccupancyAtTimes as OccupancyAtTimes
+    from .stationary import StationaryWeights as StationaryWeights
+    from .stationary import histogram as histogram
+    from .stationary import occupancy as occupancy
     from .statistics import Estimate as Estimate
 
 __version__ = "0.1.0"
@@ -47,6 +53,11 @@ _HOMES = {
     "escape": "passage",
     "first_passage": "passage",
     "EmpiricalRisk": "landscapes",
+    "Histogram": "stationary",
+    "OccupancyAtTimes": "stationary",
+    "StationaryWeights": "stationary",
+    "histogram": "stationary",
+    "occupancy": "stationary",
     "Estimate": "statistics",
 }
 _ROOMS = (
@@ -60,6 +71,7 @@ _ROOMS = (
     "reference",
     "regions",
     "scores",
+    "stationary",
     "statistics",
     "study",
     "theory",

@@ -9,7 +9,7 @@ from scipy import stats
 
 from ._errors import fraction
 
-__all__ = ["Estimate", "chi_square_rate", "clopper_pearson"]
+__all__ = ["Estimate", "chi_square_rate", "clopper_pearson", "proportion"]
 
 
 def _float64(value: Any) -> np.ndarray:
@@ -61,6 +61,13 @@ def clopper_pearson(successes: Any, trials: Any, level: float = 0.95) -> Estimat
     with np.errstate(invalid="ignore", divide="ignore"):
         value = successes / trials
     return Estimate(value, low, high, level)
+
+
+def proportion(successes: Any, undecided: Any, trials: Any, level: float = 0.95) -> Estimate:
+    """Proportion where some trials are undecided: left out of the value, read both ways in the exact interval."""
+    value = clopper_pearson(successes, _float64(trials) - undecided, level).value
+    low = clopper_pearson(successes, trials, level).low
+    return Estimate(value, low, clopper_pearson(_float64(successes) + undecided, trials, level).high, level)
 
 
 def chi_square_rate(events: int, exposure: float, level: float = 0.95, *, fixed_events: bool = False) -> Estimate:

@@ -43,6 +43,11 @@ def on(landscape):
     return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, 0.1), 0.01)
 
 
+def occupancy(**changes):
+    options = {"regions": {"left": LEFT}, "times": [1.0], "trajectories": 8}
+    return ss.occupancy(CHAIN, [-1.0], **(options | changes))
+
+
 BAD = {
     "a score that is no function": (lambda: escape(score=3.0), "score must be a function of θ, or of θ and t, got 3.0"),
     "a score of several numbers": (
@@ -213,6 +218,44 @@ BAD = {
         "radius must be a finite number above 0, got 'small'",
     ),
     "more successes than trials": (lambda: ss.statistics.clopper_pearson(5, 3), "successes must lie from 0 to trials"),
+    "occupancy of nothing": (lambda: occupancy(regions=None), "give either regions or minima, got neither"),
+    "regions and minima": (lambda: occupancy(minima=[[1.0]]), "give either regions or minima, got both"),
+    "a rule for regions": (lambda: occupancy(basins="quench"), "basins and height choose a rule for minima"),
+    "regions without names": (lambda: occupancy(regions=[LEFT]), "regions must be names with a region each"),
+    "a region by name that is none": (lambda: occupancy(regions={"a": 1}), r"regions\['a'\] must be a region"),
+    "an unknown rule": (
+        lambda: occupancy(regions=None, minima=[[1.0]], basins="near"),
+        "basins must be 'quench', 'nearest' or 'level', got 'near'",
+    ),
+    "a level without height": (
+        lambda: occupancy(regions=None, minima=[[1.0]], basins="level"),
+        "height is the level above a minimum",
+    ),
+    "a maximum as minimum": (
+        lambda: occupancy(regions=None, minima=[[1.0], [0.0]]),
+        r"minima\[1\] must be a minimum, got a maximum at \[0\.\]",
+    ),
+    "neither times nor horizon": (lambda: occupancy(times=None), "give either times or a horizon, got neither"),
+    "a burn-in with times": (lambda: occupancy(burn_in=1.0), "burn_in and every belong to a horizon"),
+    "times that fall": (lambda: occupancy(times=[1.0, 0.5]), "times must be rising and at least 0"),
+    "times that are words": (lambda: occupancy(times=["soon"]), "times must be finite SDE times"),
+    "a burn-in past the horizon": (
+        lambda: occupancy(times=None, horizon=1.0, burn_in=2.0),
+        "horizon must leave at least 8 looks after burn_in",
+    ),
+    "a histogram without bins": (lambda: ss.histogram(CHAIN, [-1.0], horizon=2.0, trajectories=8), "bins must be"),
+    "bins of the wrong order": (
+        lambda: ss.histogram(CHAIN, [-1.0], bins=(1, 0, 5), horizon=2.0, trajectories=8),
+        "bins must have low < high",
+    ),
+    "an observable of three values": (
+        lambda: ss.histogram(CHAIN, [-1.0], lambda x: jnp.ones(3), (0, 1, 5), horizon=2.0, trajectories=8),
+        r"observable must have one value or two, of shape \(2,\), got shape \(3,\)",
+    ),
+    "a histogram of one": (
+        lambda: ss.histogram(CHAIN, [-1.0], bins=(0, 1, 5), horizon=2.0, trajectories=1),
+        "trajectories must be at least 2",
+    ),
     "an unknown outcome": (lambda: escape().count("lost"), "outcome must be one of running, diverged, target, avoid"),
 }
 

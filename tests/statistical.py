@@ -81,3 +81,42 @@ class ExitOfChain:
     def mean_steps(self) -> float:
         """E τ in steps."""
         return 1 + float(self.first @ np.linalg.solve(np.eye(len(self.first)) - self.kernel, np.ones(len(self.first))))
+
+
+class LawOfChain:
+    """Exact law of x' = map(x) + s·ξ on the line, from the chain's transition density; nothing is simulated.
+
+    cuts: rising ends of the panels; probabilities are those of each panel. The density is held at Gauss–Legendre nodes
+    of each panel, so the error is that of the quadrature (spectral) and of what lies beyond the outer cuts.
+    """
+
+    def __init__(self, mean: Callable, deviation: float, cuts: Any, nodes: int = 200):
+        unit, share = np.polynomial.legendre.leggauss(nodes)
+        ends = np.asarray(cuts, np.float64)
+        half = np.diff(ends)[:, None] / 2
+        self._weights = (half * share).ravel()
+        self.points = (ends[:-1, None] + half * (unit + 1)).ravel()
+        self._panels, self._mean, self._deviation = len(half), mean, deviation
+        kernel = norm.pdf(self.points[None, :], mean(self.points)[:, None], deviation) * self._weights[None, :]
+        # what the nodes lose beyond the outer cuts stays
+        self.kernel = kernel / kernel.sum(axis=1, keepdims=True)
+
+    def stationary(self) -> np.ndarray:
+        """P∞ of each panel."""
+        size = len(self.points)
+        system = np.vstack([(np.eye(size) - self.kernel).T[:-1], np.ones(size)])
+        return self._masses(np.linalg.solve(system, np.eye(size)[-1]))
+
+    def after(self, start: float, steps: Any) -> np.ndarray:
+        """P(in each panel) after each of some numbers of steps, rising and at least 1: shape (len(steps), panels)."""
+        row = norm.pdf(self.points, self._mean(np.asarray(start)), self._deviation) * self._weights
+        out, done = [], 1
+        for step in steps:
+            for _ in range(step - done):
+                row = row @ self.kernel
+            done = step
+            out.append(self._masses(row))
+        return np.array(out)
+
+    def _masses(self, row: np.ndarray) -> np.ndarray:
+        return row.reshape(self._panels, -1).sum(axis=1)

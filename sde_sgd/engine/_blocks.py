@@ -65,6 +65,11 @@ def check_steps(name: str, steps) -> int:
     return int(steps)
 
 
+def steps_until(time: float, time_step: float) -> int:
+    """Whole steps that fit into `time`; a time meant as a whole number of steps is one in floating point too."""
+    return math.floor(time / time_step * (1 + 1e-6))
+
+
 def start_states(start, dim: int, trajectories: int) -> np.ndarray:
     """Start points of shape (trajectories, dim) in the floating dtype of `start`, else JAX's default.
 

@@ -1,12 +1,12 @@
 """States of many trajectories, at the end or along the way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from .._errors import positive_integer
 from ..chains import AbstractChain
@@ -20,11 +20,13 @@ from ._blocks import (
 from ._devices import mesh_of, place, run_chunks, spread
 from ._integrate import advance, as_ids, block_unit
 from ._lanes import as_leaves
-from ._noise import STEPS_PER_HASH, seed_key
+from ._noise import STEPS_PER_HASH, SeedKey, seed_key
 from ._tuning import Compiled, tuning
 
 # a block ends often enough that a run can be interrupted
 _BLOCK_STEPS = 4_096
+# looks between which the host waits for the devices, so that what it has asked for does not pile up
+_RUN_AHEAD = 64
 
 
 def simulate(
@@ -61,28 +63,68 @@ def simulate(
         positive_integer("save_every", save_every)
         if steps % save_every:
             raise ValueError(f"save_every must divide steps = {steps}, got {save_every}")
-    key = seed_key(seed)
     starts = start_states(start, chain.dim, len(ids))
     check_first_step(chain, starts)
+    looks = [steps] if save_every is None else range(0, steps + 1, save_every)
+    out = np.empty((len(looks), len(ids), chain.dim), starts.dtype)
+
+    def keep(part: Part, number: int, states: Any, carry: Any) -> None:
+        out[number, part.rows] = np.asarray(states).T[: part.used]
+
+    follow(chain, starts, ids, looks, seed_key(seed), keep, chunk=chunk, devices=devices)
+    return out[0] if save_every is None else out
+
+
+class Part(NamedTuple):
+    """Trajectories that run side by side: their rows among all, and how many there are.
+
+    Their states fill the first `used` of all lanes; the others are copies of the last.
+    """
+
+    rows: slice
+    used: int
+    mesh: Mesh
+
+
+def follow(
+    chain: AbstractChain,
+    starts: Float[np.ndarray, "n dim"],
+    ids: Int[np.ndarray, " n"],
+    looks: Sequence[int],
+    key: SeedKey,
+    visit: Callable[[Part, int, Any, Any], Any],
+    finish: Callable[[Part, Any], None] | None = None,
+    chunk: int | None = None,
+    devices: Any = None,
+) -> None:
+    """Run trajectories and look at their states along the way; nothing else is kept.
+
+    looks: step numbers that never fall, 0 for the start.
+    visit: carry = visit(part, number, states, carry) at each of them; `states` lie on the devices, (dim, lanes), and so
+        should the carry, which is None at first: then the host runs ahead and the devices never wait.
+    finish: finish(part, carry) once its trajectories are done. Parts run side by side, each in one thread.
+    Which trajectories run together, and on which devices, changes nothing in their bits.
+    """
     chain, mesh = as_leaves(chain), mesh_of(devices)
     chunks = split_trajectories(ids, chain, chunk, mesh)
-    saved = 1 if save_every is None else steps // save_every + 1
-    out = np.empty((saved, len(ids), chain.dim), starts.dtype)
 
     def work(number: int, halted: Event) -> None:
-        part = chunks.ids[number]
-        rows = slice(number * chunks.size, number * chunks.size + len(part))
-        states = place(mesh, pad(starts[rows], chunks.size).T)
-        words = place(mesh, pad(part, chunks.size).astype(np.uint32))
-        if save_every is not None:
-            out[0, rows] = starts[rows]
-        for index in range(saved if save_every is None else saved - 1):
-            first, length = (0, steps) if save_every is None else (index * save_every, save_every)
-            states = _advance(chain, key, words, states, first, length, mesh, halted)
-            out[index if save_every is None else index + 1, rows] = np.asarray(states).T[: len(part)]
+        numbers = chunks.ids[number]
+        part = Part(slice(number * chunks.size, number * chunks.size + len(numbers)), len(numbers), mesh)
+        states = place(mesh, pad(starts[part.rows], chunks.size).T)
+        words = place(mesh, pad(numbers, chunks.size).astype(np.uint32))
+        now, carry = 0, None
+        for index, look in enumerate(looks):
+            states = _advance(chain, key, words, states, now, look - now, mesh, halted)
+            if halted.is_set():
+                return
+            carry, now = visit(part, index, states, carry), look
+            if index % _RUN_AHEAD == _RUN_AHEAD - 1:
+                states.block_until_ready()
+        if finish is not None:
+            finish(part, carry)
 
     run_chunks(work, len(chunks.ids), mesh)
-    return out[0] if save_every is None else out
 
 
 def resolve_ids(trajectories, trajectory_ids) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Minima and saddles of a landscape, in float64 whatever precision the simulation runs in."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -81,20 +82,11 @@ class Surface:
     """A landscape's loss, gradient and Hessian in float64, each compiled once."""
 
     def __init__(self, landscape: AbstractLandscape):
-        arrays, rest = eqx.partition(jax.tree.map(_upcast, landscape), eqx.is_array)
-
+        leaves, structure = jax.tree.flatten(jax.tree.map(_upcast, landscape))
+        rest = tuple(None if eqx.is_array(leaf) else leaf for leaf in leaves)
         # the arrays are arguments, not constants: a data set would be copied into every program
-        def loss(arrays, point):
-            return eqx.combine(arrays, rest).loss(point)
-
-        def hessian(arrays, point):
-            return eqx.combine(arrays, rest).hessian(point)
-
-        gradient = jax.value_and_grad(loss, argnums=1)
-        self._arrays = arrays
-        self._value = jax.jit(gradient)
-        self._hessian = jax.jit(hessian)
-        self._values = jax.jit(jax.vmap(gradient, (None, 0)))
+        self._arrays = [leaf for leaf in leaves if eqx.is_array(leaf)]
+        self._value, self._hessian, self._values = _programs(structure, rest)
 
     def value(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         loss, gradient = self._value(self._arrays, jnp.asarray(point))
@@ -118,6 +110,22 @@ class Surface:
             hessian=hessian,
             eigenvalues=np.linalg.eigvalsh(hessian),
         )
+
+
+@functools.lru_cache(maxsize=64)
+def _programs(structure: Any, rest: tuple[Any, ...]) -> tuple[Callable, Callable, Callable]:
+    """Loss with gradient, Hessian, and the first for many points: one program for all landscapes of one structure.
+
+    rest: leaves that are no arrays, None in place of those that are.
+    """
+
+    def landscape(arrays):
+        left = iter(arrays)
+        return jax.tree.unflatten(structure, [next(left) if leaf is None else leaf for leaf in rest])
+
+    gradient = jax.value_and_grad(lambda arrays, point: landscape(arrays).loss(point), argnums=1)
+    hessian = jax.jit(lambda arrays, point: landscape(arrays).hessian(point))
+    return jax.jit(gradient), hessian, jax.jit(jax.vmap(gradient, (None, 0)))
 
 
 def descend(surface: Surface, start: np.ndarray, name: str) -> CriticalPoint:

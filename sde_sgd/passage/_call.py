@@ -1,7 +1,6 @@
 """First passage: the public calls, their checks, and the choice of a method."""
 
 import inspect
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -11,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from .._errors import choose, concrete, fraction, positive, positive_integer
 from ..chains import AbstractChain
-from ..engine import MAX_STEPS, Compiled, check_first_step, resolve_ids, seed_key, start_states
+from ..engine import MAX_STEPS, Compiled, check_first_step, resolve_ids, seed_key, start_states, steps_until
 from ..regions import AbstractRegion
 from ._direct import direct, direct_until, tells_rare
 from ._monitor import monitor_for
@@ -209,8 +208,7 @@ def _whole_steps(horizon, time_step: float, max_steps: int) -> int:
         value = concrete(horizon)
         if isinstance(horizon, bool) or value is None or value.ndim or not np.isfinite(value) or value <= 0:
             raise ValueError(f"horizon must be a positive number of SDE time, or None, got {horizon!r}")
-        # a horizon meant as a whole number of steps is one in floating point too
-        steps = math.floor(float(value) / time_step * (1 + 1e-6))
+        steps = steps_until(float(value), time_step)
         if steps < 1:
             raise ValueError(f"horizon must be at least one step dt = {time_step:.6g}, got {horizon!r}")
     if steps > MAX_STEPS:

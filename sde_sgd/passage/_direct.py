@@ -29,8 +29,10 @@ def tells_rare(problem: Problem, trajectories: int | None) -> tuple[bool, int]:
     if trajectories is not None and trajectories < _BATCH:
         return False, 0
     if problem.mean_time:
-        settling = settle(problem)
-        return 2 * settling.steps / settling.reached * (trajectories or _BATCH) > _AFFORDABLE, settling.path_steps
+        seen = settle(problem)
+        # from few exits nothing is known of how long all would take
+        mean_steps = seen.path_steps / seen.reached if seen.reached >= 5 else np.inf
+        return mean_steps * (trajectories or _BATCH) > _AFFORDABLE, seen.path_steps
     pilot = _BATCH if trajectories is None else min(trajectories // 8, 16 * _BATCH)
     stops = problem.derived(0).run(np.arange(pilot))
     share = float(np.mean(stops.code == TARGET))

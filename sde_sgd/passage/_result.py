@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 
 from ..engine import DIVERGED
-from ..statistics import Estimate, chi_square_rate, clopper_pearson
+from ..statistics import Estimate, chi_square_rate, proportion
 from ._monitor import AVOID, TARGET
 
 RUNNING = 0
@@ -257,9 +257,7 @@ class FirstPassage(AbstractFirstPassage):
             high = stats.beta.isf(tail, successes + undecided, max(n - successes - undecided, 1e-300))
             # the last trajectory was a success by construction: this is the unbiased value (Haldane 1945)
             return Estimate((successes - 1) / max(n - undecided - 1, 1), low, high, self.level)
-        value = clopper_pearson(successes, n - undecided, self.level).value
-        low = clopper_pearson(successes, n, self.level).low
-        return Estimate(value, low, clopper_pearson(successes + undecided, n, self.level).high, self.level)
+        return proportion(successes, undecided, n, self.level)
 
     def _log_normal(self, value: float, influence: np.ndarray) -> Estimate:
         """Normal interval for the logarithm of a positive quantity."""

@@ -1,0 +1,134 @@
+"""The density of an observable, its mean and its covariance, with intervals."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Int
+from scipy import stats
+
+from ..statistics import Estimate, clopper_pearson
+from ._bins import Bins
+from ._dataset import put
+
+
+class Histogram(eqx.Module):
+    """Counts of an observable's values in G groups of independent trajectories, at most 64.
+
+    bins: equal bins on one axis or two. counts: (rows, G), see `Bins`. looks: (G,) finite values that were seen.
+    sums: (axes + axes², G) sums of y = f(θ) − origin and of its products.
+    diverged: trajectories that were not finite at some look; they are left out from there on.
+    """
+
+    bins: Bins
+    counts: Int[np.ndarray, "rows G"]
+    sums: Float[np.ndarray, "moments G"]
+    looks: Int[np.ndarray, " G"]
+    origin: Float[np.ndarray, " axes"]
+    diverged: int
+    trajectories: int
+    burn_in: float
+    horizon: float
+    every: float
+    time_step: float
+    level: float
+    seed: int
+
+    @property
+    def edges(self) -> list[Float[np.ndarray, " n"]]:
+        """Ends of the bins on each axis, (number + 1,) each."""
+        ends = zip(self.bins.low, self.bins.high, self.bins.shape, strict=True)
+        return [np.linspace(low, high, number + 1) for low, high, number in ends]
+
+    @property
+    def volume(self) -> float:
+        """Length or area of a bin."""
+        return float(np.prod((self.bins.high - self.bins.low) / self.bins.shape))
+
+    @property
+    def density(self) -> Estimate:
+        """Probability per length or area, averaged over each bin, of the bins' shape.
+
+        Interval: Student's t from the spread between groups, each bin on its own, not below 0. Where nothing was seen
+        the upper bound is that of the probability that a trajectory comes there at all.
+        """
+        part = self._part(slice(None, self.bins.inside))
+        ends = ((each / self.volume).reshape(self.bins.shape) for each in (part.value, part.low, part.high))
+        return Estimate(*ends, self.level)
+
+    @property
+    def standard_error(self) -> Float[np.ndarray, "..."]:
+        """Standard error of the density in each bin, of the bins' shape; 0 where nothing was seen."""
+        return (self._error(slice(None, self.bins.inside)) / self.volume).reshape(self.bins.shape)
+
+    @property
+    def outside(self) -> Estimate:
+        """Mass below and above the range of each axis, shape (axes, 2); one outside on both is with the first."""
+        part = self._part(slice(self.bins.inside, None))
+        return Estimate(*(each.reshape(-1, 2) for each in (part.value, part.low, part.high)), self.level)
+
+    @property
+    def mean(self) -> Estimate:
+        """E f, shape (axes,), also of values out of range; interval by the jackknife over groups."""
+        axes = len(self.origin)
+        return self._jackknife(lambda means: self.origin + means[:, :axes])
+
+    @property
+    def covariance(self) -> Estimate:
+        """Covariance of f, shape (axes, axes), also of values out of range; interval by the jackknife over groups."""
+        axes = len(self.origin)
+
+        def covariance(means):
+            first, second = means[:, :axes], means[:, axes:].reshape(-1, axes, axes)
+            return second - first[:, :, None] * first[:, None, :]
+
+        return self._jackknife(covariance)
+
+    @property
+    def result(self) -> str:
+        """In words: "complete", or what the numbers leave out."""
+        if not self.diverged:
+            return "complete"
+        return f"incomplete: {self.diverged} of {self.trajectories} trajectories diverged"
+
+    def to_dataset(self) -> xr.Dataset:
+        """Everything as an xarray Dataset with `units` and `long_name`; axes are called first and second."""
+        axes = ("first", "second")[: len(self.origin)]
+        data = xr.Dataset()
+        for name, ends in zip(axes, self.edges, strict=True):
+            words = {"units": "observable", "long_name": f"middle of a bin, {name} value"}
+            data = data.assign_coords({name: (name, (ends[1:] + ends[:-1]) / 2, words)})
+        put(data, "density", axes, self.density, "1 / observable", "probability density")
+        words = {"units": "1 / observable", "long_name": "standard error of the density"}
+        data["standard_error"] = (axes, self.standard_error, words)
+        put(data, "outside", ("value", "side"), self.outside, "1", "mass below and above the range")
+        put(data, "mean", ("value",), self.mean, "observable", "mean")
+        put(data, "covariance", ("value", "other_value"), self.covariance, "observable²", "covariance")
+        names = ("trajectories", "diverged", "burn_in", "horizon", "every", "time_step", "level", "seed", "result")
+        data.attrs = {name: getattr(self, name) for name in names}
+        return data
+
+    def _error(self, rows: slice) -> np.ndarray:
+        """Standard error of the mass in each row: that of a ratio of sums over groups."""
+        counts, groups = self.counts[rows], len(self.looks)
+        left = counts - counts.sum(axis=1, keepdims=True) / self.looks.sum() * self.looks
+        return np.sqrt(groups / (groups - 1) * np.sum(left**2, axis=1)) / self.looks.sum()
+
+    def _part(self, rows: slice) -> Estimate:
+        value = self.counts[rows].sum(axis=1) / self.looks.sum()
+        width = self._quantile() * self._error(rows)
+        most = clopper_pearson(0, self.trajectories, self.level).high
+        return Estimate(value, np.maximum(value - width, 0), np.where(value > 0, value + width, most), self.level)
+
+    def _jackknife(self, fn: Callable) -> Estimate:
+        groups = len(self.looks)
+        whole = fn((self.sums.sum(axis=1) / self.looks.sum())[None])[0]
+        without = (self.sums.sum(axis=1, keepdims=True) - self.sums) / (self.looks.sum() - self.looks)
+        parts = fn(without.T)
+        error = np.sqrt((groups - 1) / groups * np.sum((parts - parts.mean(axis=0)) ** 2, axis=0))
+        width = self._quantile() * error
+        return Estimate(whole, whole - width, whole + width, self.level)
+
+    def _quantile(self) -> float:
+        return float(stats.t.isf((1 - self.level) / 2, len(self.looks) - 1))

@@ -13,7 +13,8 @@ from ._score import PASSED, Passing, WithPeak, scores
 
 # near the optimum both where failures cost the most and where every trajectory costs the same
 _SHARE = 0.4
-_MOST_LEVELS = 1_000
+# with 40 % from one to the next, for probabilities down to some 1e-120
+_MOST_LEVELS = 300
 # a late entrance is never thought worth less than this, relative to the best
 _LEAST_WORTH = 0.02
 _GROUPS = 16
@@ -72,7 +73,8 @@ def choose_levels(problem: Problem, size: int, randomness: np.random.Generator) 
         level = float(np.sort(np.where(reached, np.inf, peaks))[-int(np.ceil(_SHARE * size))])
         if np.isinf(level) or level <= last or len(found) == _MOST_LEVELS:
             stages.append(_Stage(highest.mean(), clocks, np.zeros(size, bool), clocks, reached))
-            overshoot = _overshoot(found, stages) if reached.any() else np.inf
+            stalled = level <= last and not reached.any()
+            overshoot = np.inf if stalled else _overshoot(found, stages)
             return Levels(np.array(found), _worths(stages), overshoot, cost)
         ahead = highest >= level
         onward = (peaks >= level) | reached

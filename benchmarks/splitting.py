@@ -1,9 +1,12 @@
-"""Splitting against the exactly iterated kernel of a discrete chain: precision, coverage, cost.
+"""Splitting against exact values: precision, coverage, cost, dimension.
 
     python -m benchmarks.splitting benchmarks/results/splitting.json
 
-The chain is Euler–Maruyama of dx = −x dt + dW from 0 with dt = 0.02, its passage above a level within time 6. Every run
-asks for a relative half-width of 10 %, with a seed of its own; seconds are those after compilation.
+`kernel`: Euler–Maruyama of dx = −x dt + dW from 0 with dt = 0.02, its passage above a level within time 6, against the
+chain's transition kernel iterated exactly. Every run asks for a relative half-width of 10 %, with a seed of its own;
+seconds are those after compilation. `mean_times`: no horizon, 5 %, exits between the steps seen too, against an
+independent quadrature of the diffusion. `dimensions`: a double well along one axis of a landscape of many, which leaves
+the passage that of one dimension; and a plane with two ways, against the grid solver.
 """
 
 import json
@@ -11,8 +14,11 @@ import math
 import platform
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import sde_sgd as ss
@@ -20,9 +26,22 @@ from tests.statistical import ExitOfChain
 
 DT, STEPS, RTOL = 0.02, 300, 0.1
 # P from 4e-3 down to 1e-25, and runs of each
-LEVELS = {3.0: 400, 4.0: 200, 5.0: 200, 6.0: 40, 7.0: 10, 7.8: 5}
-LANDSCAPE = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
-CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(LANDSCAPE, 0.5), DT)
+LEVELS = {3.0: 200, 4.0: 200, 5.0: 200, 6.0: 60, 7.0: 24, 7.8: 16}
+QUADRATIC = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
+DOUBLE_WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
+# mean times of the diffusion: OU from 0 to a·σ∞, and the double well from −1 to 0.5
+MEAN_TIMES = {
+    "Ornstein–Uhlenbeck, 4σ": (QUADRATIC, 0.5, 0.002, 0.0, 4 / math.sqrt(2), 2018.3924),
+    "Ornstein–Uhlenbeck, 5σ": (QUADRATIC, 0.5, 0.002, 0.0, 5 / math.sqrt(2), 140741.0005),
+    "Ornstein–Uhlenbeck, 6σ": (QUADRATIC, 0.5, 0.001, 0.0, 6 / math.sqrt(2), 28267502.87),
+    "double well, β = 8": (DOUBLE_WELL, 1 / 8, 0.002, -1.0, 0.5, 3480.2147),
+    "double well, β = 10": (DOUBLE_WELL, 1 / 10, 0.002, -1.0, 0.5, 25473.947),
+    "double well, β = 12": (DOUBLE_WELL, 1 / 12, 0.002, -1.0, 0.5, 186972.48),
+}
+
+
+def below(level: float, dim: int = 1) -> Any:
+    return ss.regions.HalfSpace(np.eye(dim)[0], level)
 
 
 def exact(level: float) -> float:
@@ -31,16 +50,22 @@ def exact(level: float) -> float:
 
 
 def run(level: float, seed: int):
-    region = ss.regions.HalfSpace(np.array([1.0]), level)
-    return ss.escape(CHAIN, np.zeros(1, np.float32), region, DT * STEPS, rtol=RTOL, seed=seed, method="splitting")
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(QUADRATIC, 0.5), DT)
+    start = np.zeros(1, np.float32)
+    return ss.escape(chain, start, below(level), DT * STEPS, rtol=RTOL, seed=seed, method="splitting")
 
 
-def measure(level: float, runs: int) -> dict:
-    truth = exact(level)
-    run(level, 2**32)  # compiles
+def timed(call: Callable, runs: int) -> tuple[list, float]:
+    """What `runs` seeds give, and seconds a run, compilation apart."""
+    call(2**32)
     begin = time.perf_counter()
-    found = [run(level, seed) for seed in range(runs)]
-    seconds = (time.perf_counter() - begin) / runs
+    found = [call(seed) for seed in range(runs)]
+    return found, (time.perf_counter() - begin) / runs
+
+
+def on_kernel(level: float, runs: int) -> dict:
+    truth = exact(level)
+    found, seconds = timed(lambda seed: run(level, seed), runs)
     values = np.array([float(each.probability.value) for each in found])
     return {
         "level": level,
@@ -57,23 +82,84 @@ def measure(level: float, runs: int) -> dict:
     }
 
 
+def one(name: str, truth: float, found: Any, estimate: Any, seconds: float) -> dict:
+    return {
+        "case": name,
+        "exact": truth,
+        "over_exact": [float(getattr(estimate, end)) / truth for end in ("value", "low", "high")],
+        "inside": bool(estimate.contains(truth)),
+        "levels": len(found.levels),
+        "path_steps": found.path_steps,
+        "seconds": seconds,
+        "result": found.result,
+    }
+
+
+def mean_time(name: str) -> dict:
+    landscape, temperature, dt, start, level, truth = MEAN_TIMES[name]
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, temperature), dt)
+    begin = time.perf_counter()
+    found = ss.escape(
+        chain, np.array([start], np.float32), below(level), rtol=0.05, seed=1, monitoring="continuous",
+        method="splitting",
+    )  # fmt: skip
+    return one(name, truth, found, found.mean_exit_time, time.perf_counter() - begin)
+
+
+def in_dimension(dim: int, temperature: float = 0.05, dt: float = 0.01, steps: int = 800) -> dict:
+    """A double well along the first axis, quadratic wells of stiffness 1 to 4 along the others."""
+    stiffness = np.linspace(1, 4, max(dim - 1, 1))[: dim - 1]
+    landscape = ss.landscapes.Landscape(
+        lambda x: (x[0] ** 2 - 1) ** 2 + 0.5 * jnp.sum(jnp.asarray(stiffness, x.dtype) * x[1:] ** 2), dim
+    )
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, temperature), dt)
+    kernel = ExitOfChain(lambda x: x - dt * 4 * x * (x**2 - 1), math.sqrt(2 * temperature * dt), -1.0, 0.5, -2.2)
+    truth = float(kernel.exits(steps)[-1])
+
+    def call(seed):
+        start = -np.eye(dim, dtype=np.float32)[0]
+        return ss.escape(chain, start, below(0.5, dim), steps * dt, rtol=RTOL, seed=seed, method="splitting")
+
+    (found,), seconds = timed(call, 1)
+    return one(f"{dim} dimensions", truth, found, found.probability, seconds)
+
+
+def two_ways(temperature: float = 0.12, dt: float = 0.001) -> dict:
+    """Three holes in a plane, from the left one to the right one: mean time, by two ways."""
+    landscape = ss.landscapes.ThreeHole()
+    diffusion = ss.LangevinSGD.at_temperature(landscape, temperature)
+    left, right = np.array([-1.048, -0.042]), np.array([1.048, -0.042])
+    target = ss.regions.Ball(right, 0.3)
+    solver = ss.reference.FokkerPlanck(diffusion, [(-2.2, 2.2, 160), (-1.6, 2.6, 160)])
+    truth = float(solver.mean_passage_time(target, left))
+    score = ss.scores.path(landscape, left, right)
+    begin = time.perf_counter()
+    found = ss.first_passage(
+        ss.EulerMaruyama(diffusion, dt), left.astype(np.float32), target, rtol=0.1, seed=1, score=score,
+        monitoring="continuous", method="splitting",
+    )  # fmt: skip
+    return one("three holes, two ways", truth, found, found.mean_exit_time, time.perf_counter() - begin)
+
+
 def main(path: str) -> None:
-    rows = []
-    for level, runs in LEVELS.items():
-        rows.append(measure(level, runs))
-        print(json.dumps(rows[-1]), flush=True)
-    logs = [(math.log(-math.log(row["exact"])), math.log(row["path_steps"])) for row in rows[1:]]
-    slope = float(np.polyfit(*zip(*logs, strict=True), 1)[0])
+    def told(row: dict) -> dict:
+        print(json.dumps(row, ensure_ascii=False), flush=True)
+        return row
+
+    kernel = [told(on_kernel(level, runs)) for level, runs in LEVELS.items()]
+    logs = [(math.log(-math.log(row["exact"])), math.log(row["path_steps"])) for row in kernel[1:]]
     record = {
-        "what": "splitting to 10 %, OU chain, against its exact kernel",
+        "what": "splitting against exact values",
         "date": time.strftime("%Y-%m-%d"),
         "versions": {"jax": jax.__version__, "numpy": np.__version__, "python": platform.python_version()},
         "device": f"{jax.devices()[0].device_kind}, {platform.machine()}",
-        "cost_grows_like_log_p_to": slope,
-        "rows": rows,
+        "cost_grows_like_log_p_to": float(np.polyfit(*zip(*logs, strict=True), 1)[0]),
+        "kernel": kernel,
+        "mean_times": [told(mean_time(name)) for name in MEAN_TIMES],
+        "dimensions": [*(told(in_dimension(dim)) for dim in (1, 2, 10, 50)), told(two_ways())],
     }
     with open(path, "w") as file:
-        json.dump(record, file, indent=1)
+        json.dump(record, file, indent=1, ensure_ascii=False)
 
 
 if __name__ == "__main__":

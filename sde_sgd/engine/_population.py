@@ -6,12 +6,15 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..chains import AbstractChain
-from ._integrate import MAX_STEPS
+from ._blocks import default_chunk
+from ._devices import mesh_of
+from ._integrate import MAX_STEPS, block_unit
 from ._noise import SeedKey
 from ._stopping import AbstractMonitor, Run
+from ._tuning import tuning
 
-# many short runs: fewer widths, so fewer programs
-_PART = 8
+# many stop within a few steps
+_SHORTEST_BLOCK = 32
 
 
 class Ends(NamedTuple):
@@ -50,6 +53,10 @@ def run_population(
     def report(rows, steps, codes, states):
         step[rows], code[rows], state[rows] = steps, codes, states()
 
-    run = Run(chain, monitor, key, chunk, devices, _PART)
+    if chunk is None:
+        mesh = mesh_of(devices)
+        # of one width, so that runs of any size share their programs
+        chunk = min(tuning().branching_lanes * mesh.size, default_chunk(chain, len(ids), mesh))
+    run = Run(chain, monitor, key, chunk, devices, max(_SHORTEST_BLOCK, block_unit(chain.noise_kind)))
     spent = run.follow((starts, ids, clocks, budgets), budgets > 0, int(budgets.max()), report)
     return Ends(step, code, state, spent)

@@ -31,6 +31,8 @@ RUNNING = 2**21
 _SHORTEST_BLOCK, _LONGEST_BLOCK = 64, 4_096
 # a block ends after about so many path-steps, so that Ctrl-C is heard
 _BLOCK_WORK = 2**26
+# the running ones move together once they fit into this part of the lanes: few widths, so few programs
+_PART = 4
 
 
 class AbstractMonitor(eqx.Module):
@@ -89,14 +91,17 @@ def run_until_stopped(
 
 
 class Run(NamedTuple):
-    """What runs, and where. part: the running ones move together once they fit into 1/part of the lanes."""
+    """What runs, and where.
+
+    shortest: steps of the shortest block, a multiple of those that one hash serves.
+    """
 
     chain: AbstractChain
     monitor: AbstractMonitor
     key: SeedKey
     chunk: int | None
     devices: Any
-    part: int = 4
+    shortest: int = _SHORTEST_BLOCK
 
     def follow(self, past: Sequence[np.ndarray], running: Bool[np.ndarray, " n"], steps: int | None, report) -> int:
         """Run the running ones until they stop, or all have taken `steps` steps; returns the path-steps spent.
@@ -121,10 +126,10 @@ class Run(NamedTuple):
             stop = _marks(mesh, rows.size, chunks.size)
             if not going.all():
                 stop = place(mesh, pad(np.where(going, RUNNING, 0), chunks.size).astype(np.int32))
-            rows, going, arrays, stop = _compact(mesh, rows, going, arrays, stop, self.part)
+            rows, going, arrays, stop = _compact(mesh, rows, going, arrays, stop)
             first, run = 0, prepare(None)
             while rows.size and (steps is None or first < steps) and not halted.is_set():
-                length = block_length(first, steps, stop.shape[0])
+                length = block_length(first, steps, stop.shape[0], self.shortest)
                 run = prepare(length) if tuning().static_trips else run
                 spent[number] += length * np.count_nonzero(going)
                 states, stop = run(stop, np.uint32(first), np.int32(length), np.uint32(0), *arrays)
@@ -136,7 +141,7 @@ class Run(NamedTuple):
                     report(rows[new], *found, lambda states=states, new=new: np.asarray(states)[:, new].T)
                 going = marks == RUNNING
                 first += length
-                rows, going, arrays, stop = _compact(mesh, rows, going, (states, *arrays[1:]), stop, self.part)
+                rows, going, arrays, stop = _compact(mesh, rows, going, (states, *arrays[1:]), stop)
 
         run_chunks(work, len(chunks.ids), mesh)
         return int(spent.sum())
@@ -154,26 +159,26 @@ def _marks(mesh: Mesh, used: int, width: int) -> Int32[Array, " width"]:
     return place(mesh, np.where(np.arange(width) < used, RUNNING, 0).astype(np.int32))
 
 
-def block_length(first: int, steps: int | None, width: int) -> int:
+def block_length(first: int, steps: int | None, width: int, shortest: int = _SHORTEST_BLOCK) -> int:
     """Short blocks at first, where many may leave, then longer ones."""
     # as long again as all before: those that leave early are dropped early, and few blocks are short
-    longest = min(_LONGEST_BLOCK, max(_SHORTEST_BLOCK, _BLOCK_WORK // width), max(2 * _SHORTEST_BLOCK, first))
+    longest = min(_LONGEST_BLOCK, max(shortest, _BLOCK_WORK // width), max(2 * shortest, first))
     wanted = longest if steps is None else min(longest, steps - first)
     if tuning().static_trips:
         # few lengths, so few programs
-        return _SHORTEST_BLOCK if wanted < 1_024 else 1_024
-    return _SHORTEST_BLOCK * -(-wanted // _SHORTEST_BLOCK)
+        return shortest if wanted < 1_024 else 1_024
+    return shortest * -(-wanted // shortest)
 
 
-def _compact(mesh: Mesh, rows, going, arrays: tuple[Array, ...], stop, part: int):
-    """Keep the running trajectories alone once they fit into 1/`part` of the lanes, the last axis of `arrays`."""
+def _compact(mesh: Mesh, rows, going, arrays: tuple[Array, ...], stop):
+    """Keep the running trajectories alone once they fit into a quarter of the lanes, the last axis of `arrays`."""
     left = int(np.count_nonzero(going))
     width, unit = stop.shape[0], LANES * mesh.size
     if left == 0:
         return rows[:0], going[:0], arrays, stop
     smaller = width
-    while smaller > unit and left <= smaller // part:
-        smaller = unit * -(-(smaller // part) // unit)
+    while smaller > unit and left <= smaller // _PART:
+        smaller = unit * -(-(smaller // _PART) // unit)
     if smaller == width:
         return rows, going, arrays, stop
     kept = np.flatnonzero(going)
@@ -194,8 +199,8 @@ def _block(shared, stop: Int32[Array, " n"], first, count, guard, states: Float[
         source = Source.of(chain.noise_kind, key, chain.noise_dim, states.dtype)
         watch = Watch(monitor, key, ids, first, *past)
         length = count if steps is None else steps
-        if lanes.single and not past and states.dtype in (jnp.float32, jnp.float64):
-            return _in_one_array(lanes, source, watch, states, stop, length)
+        if lanes.single and states.dtype in (jnp.float32, jnp.float64):
+            return _in_one_array(lanes, source, watch, states, stop, length, freezes=bool(past))
         return _beside(lanes, source, watch, states, stop, length, freezes=bool(past))
 
     return spread(mesh, run, (chain, monitor, key, first, count, guard), stop, states, ids, *past)
@@ -262,28 +267,42 @@ def _beside(lanes: Lanes, source: Source, watch: Watch, states, stop, steps, fre
     return lanes.leave(lane), look(lane if previous is None else previous, lane, stop, last)
 
 
-def _in_one_array(lanes: Lanes, source: Source, watch: Watch, states, stop, steps):
-    """One component: between iterations a stopped trajectory carries its mark in the payload of a NaN.
+def _in_one_array(lanes: Lanes, source: Source, watch: Watch, states, stop, steps, freezes: bool):
+    """One component: between iterations the state and its mark are one array.
 
     A second array would be a second output of the loop's one fusion, and a CPU computes a fusion once for each.
     """
-    word, quiet = (jnp.int64, 0x7FF8 << 48) if lanes.dtype == jnp.float64 else (jnp.int32, 0x7FC00000)
+    open_, close = packing = _PAIR if freezes else _in_a_nan(lanes.dtype)
+
+    def body(carry, step, noise):
+        state, stop = carry
+        (after,) = lanes.step([state], noise, watch.now(step.index))
+        mark = jnp.minimum(stop, watch.mark(lanes, [state], [after], step))
+        return jnp.where(stop < RUNNING, state, after) if freezes else after, mark
+
+    packed = close((states[0], stop))
+    packed = scan_steps(body, packed, lanes, source, watch.ids, watch.first, steps, aligned=True, packing=packing)
+    state, stop = open_(packed)
+    return state[None], stop
+
+
+def _in_a_nan(dtype):
+    """What opens and closes: a stopped trajectory is a NaN whose payload is its mark, and its state is lost."""
+    word, quiet = (jnp.int64, 0x7FF8 << 48) if dtype == jnp.float64 else (jnp.int32, 0x7FC00000)
 
     def open_(bits):
         payload = (bits & ~jnp.asarray(quiet, word)).astype(jnp.int32)
-        return jax.lax.bitcast_convert_type(bits, lanes.dtype), jnp.where(bits >= quiet, payload, RUNNING)
+        return jax.lax.bitcast_convert_type(bits, dtype), jnp.where(bits >= quiet, payload, RUNNING)
 
     def close(carry):
         state, stop = carry
         return jnp.where(stop < RUNNING, stop.astype(word) | quiet, jax.lax.bitcast_convert_type(state, word))
 
-    def body(carry, step, noise):
-        state, stop = carry
-        after = lanes.step([state], noise, step.index)
-        return after[0], jnp.minimum(stop, watch.mark(lanes, [state], after, step))
+    return open_, close
 
-    packing = (open_, close)
-    bits = close((states[0], stop))
-    bits = scan_steps(body, bits, lanes, source, watch.ids, watch.first, steps, aligned=True, packing=packing)
-    state, stop = open_(bits)
-    return state[None], stop
+
+# a complex number holds the state and, exactly, the mark
+_PAIR = (
+    lambda pair: (pair.real, pair.imag.astype(jnp.int32)),
+    lambda carry: jax.lax.complex(carry[0], carry[1].astype(carry[0].dtype)),
+)

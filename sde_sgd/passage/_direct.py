@@ -9,14 +9,13 @@ from ..engine import Stops
 from ._monitor import TARGET
 from ._problem import Problem
 from ._result import FirstPassage
-from ._settle import settle
 
 # the first batch of a run to a precision, and what a pilot starts where nothing else says how much
 _BATCH = 1024
 # with fewer passages than one in so many, and than so many in all, splitting is the cheaper way to a precision
 _RARE, _FEW = 1 / 200, 20
-# more path-steps than these, to see all arrive, take splitting longer than no horizon takes it
-_AFFORDABLE = 2**32
+# path-steps of a second or a few: a mean time that takes more is left to splitting
+_AFFORDABLE = 2**30
 
 
 def tells_rare(problem: Problem, trajectories: int | None) -> tuple[bool, int]:
@@ -29,10 +28,12 @@ def tells_rare(problem: Problem, trajectories: int | None) -> tuple[bool, int]:
     if trajectories is not None and trajectories < _BATCH:
         return False, 0
     if problem.mean_time:
-        seen = settle(problem)
-        # from few exits nothing is known of how long all would take
-        mean_steps = seen.path_steps / seen.reached if seen.reached >= 5 else np.inf
-        return mean_steps * (trajectories or _BATCH) > _AFFORDABLE, seen.path_steps
+        # in a sixteenth of the time that is affordable a sixteenth of the trajectories would arrive
+        watched = problem.derived(0)._replace(
+            steps=min(problem.steps, _AFFORDABLE // 16 // (trajectories or _BATCH) + 1)
+        )
+        stops = watched.run(np.arange(_BATCH // 2))
+        return int(np.sum(stops.code == TARGET)) < _BATCH // 2 // 16, stops.path_steps
     pilot = _BATCH if trajectories is None else min(trajectories // 8, 16 * _BATCH)
     stops = problem.derived(0).run(np.arange(pilot))
     share = float(np.mean(stops.code == TARGET))

@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from ._monitor import TARGET
 from ._problem import Problem
 from ._score import scores
 
@@ -19,14 +18,11 @@ _FALSE_ALARM = 0.01
 class Settling(NamedTuple):
     """steps: at which the law of those on the way is that at twice as many, as far as 2 × 2,048 trajectories tell.
 
-    settled: whether it is, within the budget of steps. reached: how many arrived, of `trajectories` that were watched
-    for 1.5·steps on average.
+    settled: whether it is, within the budget of steps.
     """
 
     steps: int
     settled: bool
-    reached: int
-    trajectories: int
     path_steps: int
 
 
@@ -45,11 +41,10 @@ def settle(problem: Problem) -> Settling:
         ends = problem.go_on(problem.monitor, states, ids, clocks, budgets)
         states, clocks, cost, runs = ends.state, clocks + ends.step, cost + ends.path_steps, runs + 1
         code = np.where(code == 0, ends.code, code)
-        reached = int(np.sum(code == TARGET))
         seen = np.column_stack([states, scores(problem.score, states, clocks)])
         settled = _alike(seen[(code == 0) & ~late], seen[(code == 0) & late])
         if settled or 4 * steps > problem.steps:
-            return Settling(steps, settled, reached, len(code), cost)
+            return Settling(steps, settled, cost)
         steps *= 2
 
 

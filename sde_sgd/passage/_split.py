@@ -51,10 +51,10 @@ def split_until(problem: Problem, rtol: float, budget: int, spent: int) -> Split
     """
     problem, run, note, prepared = prepare(problem, None)
     most = max(1, budget // (_BATCH * run.size * run.stages) - _SIZING)
-    sizing = merge([run(_BATCH) for _ in range(_SIZING)])
+    sizing = run(_SIZING * _BATCH)
     needed = _needed(_result(problem, run, sizing, note, 0), rtol, problem)
     batches = min(most, math.ceil(_MARGIN * (needed or len(sizing.exposure)) / _BATCH))
-    tally = merge([run(_BATCH) for _ in range(batches)])
+    tally = run(batches * _BATCH)
     spent += prepared + sizing.path_steps
     while True:
         found = _result(problem, run, tally, note, spent)

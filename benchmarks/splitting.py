@@ -30,9 +30,9 @@ def exact(level: float) -> float:
     return float(chain.exits(STEPS)[-1])
 
 
-def run(level: float, seed: int):
+def run(level: float, seed: int, rtol: float = RTOL):
     region = ss.regions.HalfSpace(np.array([1.0]), level)
-    return ss.escape(CHAIN, np.zeros(1, np.float32), region, DT * STEPS, rtol=RTOL, seed=seed, method="splitting")
+    return ss.escape(CHAIN, np.zeros(1, np.float32), region, DT * STEPS, rtol=rtol, seed=seed, method="splitting")
 
 
 def measure(level: float, runs: int) -> dict:

@@ -1,7 +1,7 @@
 """How fast the engine is, beside every rival that a knowing user would try.
 
     pip install '.[bench]'
-    python -m benchmarks                       # everything: the table, the scaling curve, JSON and figure (10 minutes)
+    python -m benchmarks                       # everything: the table, the scaling curve, JSON and figure (13 minutes)
     python -m benchmarks --only double_well    # one case, printed only
     python -m benchmarks --quick               # tiny sizes: does everything run?
     python -m benchmarks.accelerator           # the same on one accelerator, with what is measured only there
@@ -22,6 +22,7 @@ A benchmark is fair when these hold, and each is arranged here for every contend
 - the same law: after the same steps, final states must have the mean and mean square of ours within their sampling
   error, else the rival is not timed but named as wrong;
 - what is not installed or fails is named as missing, with the reason, never left out in silence;
+- where the answer is an estimate, time counts at equal precision (`benchmarks/_precision.py`);
 - our own calls are the public ones, with all their checks of the input.
 
 Targets are those that the project set itself; a missed one is printed as missed.

@@ -9,10 +9,11 @@ import benchmarks
 
 from ._cases import CASES
 from ._figure import FIGURES, save, scaling_figure
+from ._precision import run_precision
 from ._report import RESULTS, conditions, device, run_case, write
 from ._scaling import HOST_RIVALS, run_scaling
 
-_NAMES = [case.name for case in CASES] + ["scaling"]
+_NAMES = [case.name for case in CASES] + ["scaling", "splitting"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             result["cases"].append(run_case(case, rounds, options.quick))
     if "scaling" in names:
         result["cases"].append(run_scaling(HOST_RIVALS, min(rounds, 3), options.quick))
+    if "splitting" in names:
+        result["cases"].append(run_precision(rounds, options.quick))
     whole = not (options.quick or options.only)
     if whole or options.out:
         write(result, out / "cpu.json")

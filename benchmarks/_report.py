@@ -16,7 +16,7 @@ from ._cases import Case
 from ._measure import Missing, Target, Timing, fastest, label, measure, ratio
 
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("sde-sgd", "jax", "jaxlib", "numpy", "numba", "diffrax", "cupy-cuda12x", "cupy-cuda13x")
+_PACKAGES = ("sde-sgd", "jax", "jaxlib", "numpy", "numba", "diffrax", "pytams", "cupy-cuda12x", "cupy-cuda13x")
 
 
 def run_case(case: Case, rounds: int, quick: bool) -> dict[str, Any]:

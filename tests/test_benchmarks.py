@@ -6,15 +6,16 @@ import sys
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 import sde_sgd as ss
 from benchmarks import __main__ as command
-from benchmarks import _ours, accelerator, rivals
+from benchmarks import _ours, _precision, accelerator, rivals, splitting
 from benchmarks._cases import CASES, Case
 from benchmarks._measure import OURS, Contender, Missing, Target, Timing, disagreement, measure, ratio
 from benchmarks._problems import COUPLED_4, DOUBLE_WELL
 from benchmarks._report import run_case
-from benchmarks.rivals import _compiled
+from benchmarks.rivals import _compiled, _splitting
 
 TRAJECTORIES, STEPS = 1_000, 16
 
@@ -155,7 +156,12 @@ def test_our_own_failure_is_never_hidden():
 
 @pytest.mark.parametrize(
     ("library", "make"),
-    [("numba", rivals.numba_loops), ("diffrax", rivals.diffrax_solves), ("cupy", rivals.cupy_kernel)],
+    [
+        ("numba", rivals.numba_loops),
+        ("diffrax", rivals.diffrax_solves),
+        ("cupy", rivals.cupy_kernel),
+        ("pytams", lambda trajectories, steps: rivals.pytams_rounds(3.0, 0.02, steps, trajectories, 1)),
+    ],
 )
 def test_rival_that_is_not_installed_is_named(library, make, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
@@ -213,3 +219,84 @@ def test_the_accelerator_script_wants_an_accelerator():
 def test_the_accelerator_script_names_what_time_did_not_allow(tmp_path, capsys):
     accelerator.main(["--quick", "--only", "floor", "--minutes", "-1", "--out", str(tmp_path)])
     assert "floor: skipped" in capsys.readouterr().out
+
+
+def lattice_walk(level, steps):
+    """±1 steps from 0, on whose lattice scores tie; and the exact probability of its event, to be above `level`."""
+
+    def draw(generator, out):
+        out[:] = 2 * generator.integers(0, 2, len(out)) - 1
+
+    there = np.zeros(2 * steps + 1)
+    there[steps] = 1.0
+    above = 0.0
+    for _ in range(steps):
+        there = (np.roll(there, 1) + np.roll(there, -1)) / 2
+        above += there[steps + level + 1 :].sum()
+        there[steps + level + 1 :] = 0
+    return rivals.Event(lambda x, out: np.copyto(out, x), 1.0, 0.0, level, steps, draw), above
+
+
+def distance_of_means(event, exact, runs=400):
+    """From the exact value, in standard errors."""
+    found = np.array([rivals.adaptive_splitting(event, 64, 16, np.random.default_rng(seed)) for seed in range(runs)])
+    return abs(found.mean() - exact) / (found.std(ddof=1) / np.sqrt(runs))
+
+
+def test_splitting_rival_is_right_on_a_lattice():
+    event, exact = lattice_walk(level=9, steps=32)
+    # by reflection
+    np.testing.assert_allclose(exact, binom.sf(20, 32, 0.5) + binom.sf(21, 32, 0.5), rtol=1e-12)
+    assert distance_of_means(event, exact) < 4
+
+
+def test_splitting_rival_is_right_on_the_chain_of_the_benchmark():
+    event = _precision.event(3.0)
+    found = np.array([rivals.adaptive_splitting(event, 256, 64, np.random.default_rng(seed)) for seed in range(40)])
+    exact = splitting.exact(3.0)
+    error = found.std(ddof=1) / np.sqrt(len(found))
+    assert abs(found.mean() - exact) < 4 * error and error < 0.1 * exact
+
+
+def test_broken_splitting_is_seen(monkeypatch):
+    event, exact = lattice_walk(level=9, steps=32)
+    right = _splitting._branches
+
+    def at_the_level(paths, parents, height):
+        return right(paths, parents, height - 1)
+
+    def exactly_so_many(best, height, kill):
+        return np.isin(np.arange(len(best)), np.argsort(best, kind="stable")[:kill])
+
+    for name, broken in {"_branches": at_the_level, "_dies": exactly_so_many}.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(_splitting, name, broken)
+            assert distance_of_means(event, exact) > 5, name
+
+
+def test_precision_is_that_of_the_repetitions():
+    generator = np.random.default_rng(0)
+    precision = _precision.Precision(truth=2.0)
+    contender = Contender("rival", lambda: 2 + 0.2 * generator.standard_normal(16), 1, 1)
+    watched = precision.watched(contender)
+    for _ in range(50):
+        assert watched.run() is None
+    assert abs(precision.standard_error / (0.1 / 4) - 1) < 0.1 and precision.strays < 4
+    timing = Timing(watched, [4.0, 8.0, 8.0])
+    row = _precision._row(timing, precision, 2.0)
+    # a quarter of the time for half the precision
+    np.testing.assert_allclose(row["median_seconds_to_precision"], 8 / 4, rtol=0.2)
+    precision.truth = 2.1
+    rows, (wrong,) = _precision._rows([timing], {"rival": precision}, 2.1)
+    assert not rows and "standard errors off" in wrong.reason
+
+
+def test_splitting_is_compared_with_what_is_there(tmp_path):
+    command.main(["--quick", "--only", "splitting", "--rounds", "1", "--out", str(tmp_path)])
+    (case,) = json.loads((tmp_path / "cpu.json").read_text())["cases"]
+    rows = {row["family"]: row for row in case["contenders"]}
+    assert {OURS, rivals.NUMPY_SPLITTING, _precision.DIRECT} <= set(rows)
+    assert "pytams" in {*rows, *(entry["family"] for entry in case["missing"])}
+    assert all(row["median_seconds_to_precision"] > 0 for row in rows.values())
+    assert rows[_precision.DIRECT]["how"].startswith("computed")
+    assert case["targets"][0]["ratio"] > 0

@@ -27,3 +27,7 @@ def diffrax_tree(trajectories: int, steps: int) -> list[Entry]:
 
 def cupy_kernel(trajectories: int, steps: int) -> list[Entry]:
     return _from("cupy", "contenders", "CuPy kernel, cuRAND Philox", trajectories, steps)
+
+
+def pytams_rounds(level: float, dt: float, steps: int, size: int, rounds: int) -> list[Entry]:
+    return _from("pytams", "contenders", "pytams", level, dt, steps, size, rounds)

@@ -28,6 +28,7 @@ DT, STEPS, RTOL = 0.02, 300, 0.1
 # P from 4e-3 down to 1e-25, and runs of each
 LEVELS = {3.0: 200, 4.0: 200, 5.0: 200, 6.0: 60, 7.0: 24, 7.8: 16}
 QUADRATIC = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
+CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(QUADRATIC, 0.5), DT)
 DOUBLE_WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 # mean times of the diffusion: OU from 0 to a·σ∞, and the double well from −1 to 0.5
 MEAN_TIMES = {
@@ -50,9 +51,8 @@ def exact(level: float) -> float:
 
 
 def run(level: float, seed: int, rtol: float = RTOL):
-    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(QUADRATIC, 0.5), DT)
     start = np.zeros(1, np.float32)
-    return ss.escape(chain, start, below(level), DT * STEPS, rtol=rtol, seed=seed, method="splitting")
+    return ss.escape(CHAIN, start, below(level), DT * STEPS, rtol=rtol, seed=seed, method="splitting")
 
 
 def timed(call: Callable, runs: int) -> tuple[list, float]:

@@ -61,14 +61,19 @@ def first_passage(
     level: coverage of the intervals, 0.95 by default.
     monitoring: "discrete", the passage of the chain itself, or "continuous", the passage of the diffusion, which also
         sees crossings between two steps (needs EulerMaruyama with gaussian increments).
-    method: "direct"; "splitting", for passages however rare, which needs a horizon or an `avoid` set; or "auto", the
-        default: splitting where fewer than one trajectory in 200 arrives, and direct simulation would see fewer than
-        20 passages. A pilot with random numbers of its own tells, so that the choice biases neither answer; below 1024
-        trajectories there is no choice and no pilot. Splitting starts `trajectories` in all, in independent
-        repetitions, or with `rtol=` as many repetitions as it takes; `max_trajectories` then bounds the trajectories
-        started over all levels.
+    method: "direct"; "splitting", for passages however rare; or "auto", the default: splitting where fewer than one
+        trajectory in 200 arrives and direct simulation would see fewer than 20 passages, or for a mean time where it
+        would take more than some 10⁹ path-steps. A pilot with random numbers of its own tells, so that the choice
+        biases neither answer; below 1024 trajectories there is no choice and no pilot. Splitting starts `trajectories`
+        in all, in independent repetitions, or with `rtol=` as many repetitions as it takes; `max_trajectories` then
+        bounds the trajectories started over all levels. Where its steps are coarse it takes them in parts.
+        With neither horizon nor `avoid` it answers for the mean time, from the hazard within a horizon that it chooses:
+        long enough, as runs of its own tell, for the law to forget the start. `rtol` is then that of the mean time, and
+        `probability` that of the horizon in the result. It is wrong where paths rest longer than that in a basin on the
+        way: make such a basin a target of its own, or give a horizon that is longer than the rest.
     score: for splitting, a number that grows on the way to the target: a function of θ, or of θ and t; by default the
-        target's level function, negated. Any score gives the right answer, a good one gives it soon.
+        target's level function, negated. Any score gives the right answer on average, a good one gives it soon; see
+        `scores` for two that follow a bent way. `result` says "uneven" where few repetitions hold most of it.
     repetitions: for splitting with `trajectories`, how many repetitions share them, 32 by default.
     trajectory_ids: run just these ids, to replay them.
     chunk: most trajectories in one compiled call; by default what is fast and fits memory.

@@ -73,4 +73,4 @@ def _apart(first: Core, second: Core) -> bool:
         return float(shift @ np.linalg.solve(shapes[0] / (1 - share) + shapes[1] / share, shift))
 
     found: Any = minimize_scalar(lambda share: -gap(share), bounds=(1e-6, 1 - 1e-6), method="bounded")
-    return -found.fun > 1
+    return bool(-found.fun > 1)

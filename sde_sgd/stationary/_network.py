@@ -18,13 +18,17 @@ _FAR, _DIRECTIONS = (10.0, 20.0), 64
 
 
 class Network(NamedTuple):
-    """landscape: beneath them. names, points: of the minima. neighbours: of each. barriers: (K,) the lowest one out of each."""
+    """names, points: of the minima. neighbours: of each. barriers: (K,) the lowest one out of each.
+
+    slowest: (K,) time of the slowest linear relaxation at each minimum and at the saddles out of it.
+    """
 
     landscape: AbstractLandscape
     names: tuple[str, ...]
     points: list[CriticalPoint]
     neighbours: list[list[int]]
     barriers: Float[np.ndarray, " K"]
+    slowest: Float[np.ndarray, " K"]
 
 
 def network_of(chain: Any, minima: Any, neighbours: Iterable[Any] | None) -> Network:
@@ -40,7 +44,9 @@ def network_of(chain: Any, minima: Any, neighbours: Iterable[Any] | None) -> Net
     names = tuple(map(str, minima)) if isinstance(minima, Mapping) else tuple(at(point.location) for point in points)
     _check_confining(landscape, points)
     passes = saddle_graph(landscape, points, pairs=neighbours)
-    return Network(landscape, names, points, _neighbours(passes, names), _barriers(passes, len(points)))
+    return Network(
+        landscape, names, points, _neighbours(passes, names), _barriers(passes, len(points)), _slowest(passes, points)
+    )
 
 
 def _neighbours(passes: list[Pass], names: tuple[str, ...]) -> list[list[int]]:
@@ -61,6 +67,14 @@ def _barriers(passes: list[Pass], count: int) -> Float[np.ndarray, " K"]:
         lowest[way.first] = min(lowest[way.first], way.up_first)
         lowest[way.second] = min(lowest[way.second], way.up_second)
     return lowest
+
+
+def _slowest(passes: list[Pass], points: list[CriticalPoint]) -> Float[np.ndarray, " K"]:
+    times = np.array([1 / point.eigenvalues[0] for point in points])
+    for way in passes:
+        for end in (way.first, way.second):
+            times[end] = max(times[end], 1 / -way.saddle.eigenvalues[0])
+    return times
 
 
 def _check_confining(landscape: AbstractLandscape, points: list[CriticalPoint]) -> None:

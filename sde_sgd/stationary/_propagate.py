@@ -29,7 +29,9 @@ def carried(rates: Estimate, fn: Callable[[np.ndarray], np.ndarray], unscaled: C
             matrix = rates.value.copy()
             matrix[place] *= way
             moved.append(np.asarray(fn(matrix)))
-        square = square + (moved[0] - moved[1]) ** 2
+        # what is certain, at a time of 0, has infinite log-odds, and stays there
+        with np.errstate(invalid="ignore"):
+            square = square + np.where(moved[0] == moved[1], 0.0, moved[0] - moved[1]) ** 2
     width = np.sqrt(square)
     return Estimate(unscaled(value), unscaled(value - width), unscaled(value + width), rates.level)
 

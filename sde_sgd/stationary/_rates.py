@@ -98,8 +98,8 @@ def transitions(
     level: float = 0.95,
     neighbours: Iterable[Any] | None = None,
     radius: float | None = None,
-    method: Literal["auto", "direct", "splitting"] = "auto",
-    score: Literal["path", "distance"] = "path",
+    method: str = "auto",
+    score: str = "path",
     monitoring: Literal["discrete", "continuous"] = "discrete",
     max_trajectories: int = 2**24,
     max_steps: int = 10_000_000,
@@ -268,14 +268,13 @@ def _gathered(run: _Run, exits: list[_Exit]) -> Transitions:
         for end, rate, _ in each.rates:
             value[start, end], low[start, end], high[start, end] = rate.value, rate.low, rate.high
     points: list[CriticalPoint] = run.network.points
-    relaxation = np.array([1 / point.eigenvalues[0] for point in points])
     return Transitions(
         names=run.network.names,
         locations=np.stack([point.location for point in points]),
         cores=run.cores,
         rates=Estimate(value, low, high, float(run.options["level"])),
         exit_times=np.array([float(each.time.value) for each in exits]),
-        settling_times=np.maximum(relaxation, [each.delay for each in exits]),
+        settling_times=np.maximum(run.network.slowest, [each.delay for each in exits]),
         methods={(start, end): found.method for start, each in enumerate(exits) for end, _, found in each.rates},
         notes=tuple(note for each in exits for note in each.notes),
         time_step=run.time_step,

@@ -29,7 +29,8 @@ class Transitions(eqx.Module):
         that are not neighbours. Intervals as of the first passages that each was found by.
     cores: the sets whose entrance completes a transition. locations: (K, dim) of the minima.
     exit_times: (K,) mean time until another core is entered. settling_times: (K,) time that the motion in the basin
-        takes to settle: 1/λ_min(H), or from splitting the delay of its passages where that is longer.
+        takes to settle: that of the slowest linear relaxation, 1/|λ|, at the minimum and at the saddles out of it; or
+        from splitting the delay of its passages, where that is longer.
     methods: of each rate, "direct" or "splitting". notes: what each first passage had to say.
     path_steps: cost, in chain steps over all trajectories.
 

@@ -11,7 +11,7 @@ from ._kramers import eyring_kramers
 
 
 def rate_matrix(
-    diffusion: Any, minima: Sequence[Any], saddles: Sequence[Pass]
+    diffusion: Any, minima: Sequence[Any], saddles: Sequence[Any]
 ) -> Float64[np.ndarray, "n_minima n_minima"]:
     """Rates of the jumps between minima at low temperature, one over `eyring_kramers` for each way over a saddle.
 

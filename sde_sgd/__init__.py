@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from .stationary import Histogram as Histogram
     from .stationary import OccupancyAtTimes as OccupancyAtTimes
     from .stationary import StationaryWeights as StationaryWeights
+    from .stationary import Transitions as Transitions
     from .stationary import histogram as histogram
     from .stationary import occupancy as occupancy
+    from .stationary import transitions as transitions
     from .statistics import Estimate as Estimate
 
 __version__ = "0.1.0"
@@ -57,7 +59,9 @@ _HOMES = {
     "OccupancyAtTimes": "stationary",
     "StationaryWeights": "stationary",
     "histogram": "stationary",
+    "Transitions": "stationary",
     "occupancy": "stationary",
+    "transitions": "stationary",
     "Estimate": "statistics",
 }
 _ROOMS = (

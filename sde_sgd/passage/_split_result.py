@@ -131,6 +131,18 @@ class SplitFirstPassage(AbstractFirstPassage):
         return self._ratio(columns, mean_time)
 
     @property
+    def late_rate(self) -> Estimate:
+        """Passages per unit of time in the second half of the horizon, as if all were still on their way then.
+
+        Once the start is forgotten it is the hazard of the target times the share still on their way, with an `avoid`
+        set too.
+        """
+        late = self._sum(self._times > self.horizon / 2)
+        if not late.any():
+            return Estimate(0.0, 0.0, 2 * float(self.probability.high) / self.horizon, self.level)
+        return self._ratio(late[:, None], lambda mean: mean[..., 0] * 2 / self.horizon)
+
+    @property
     def hazard_ratio(self) -> Estimate:
         """The hazard in the last quarter of the horizon over that in the third: 1 where the start is forgotten."""
         half, end = self.horizon / 2, 3 * self.horizon / 4

@@ -135,7 +135,7 @@ def named_basins(chain: AbstractChain, regions: Any, minima: Any, rule: Any, hei
     if landscape is None:
         raise ValueError("minima need a chain with a landscape, got one without; give regions")
     points = check_minima("minima", landscape, minima)
-    names = tuple(minima) if isinstance(minima, Mapping) else tuple(_at(point.location) for point in points)
+    names = tuple(minima) if isinstance(minima, Mapping) else tuple(at(point.location) for point in points)
     return Named(as_leaves(_by_rule(landscape, points, rule, height)), names)
 
 
@@ -168,8 +168,8 @@ def refuse_overlap(named: Named, state: Float[np.ndarray, " dim"]) -> None:
     assert isinstance(named.basins, Regions)
     pairs = zip(named.names, named.basins.regions, strict=True)
     both = [name for name, region in pairs if bool(region.contains(jnp.asarray(state)))]
-    raise ValueError(f"regions must not overlap, got {' and '.join(map(repr, both))} that both hold {_at(state)}")
+    raise ValueError(f"regions must not overlap, got {' and '.join(map(repr, both))} that both hold {at(state)}")
 
 
-def _at(point: np.ndarray) -> str:
+def at(point: np.ndarray) -> str:
     return np.array2string(np.asarray(point), precision=4, suppress_small=True, separator=", ", threshold=6)

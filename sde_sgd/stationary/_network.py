@@ -1,0 +1,97 @@
+"""Minima, which of them are neighbours, and whether a jump process between them makes sense."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy.sparse.csgraph import connected_components
+
+from ..chains import AbstractChain
+from ..landscapes import AbstractLandscape, CriticalPoint, Pass, check_minima, saddle_graph
+from ._basins import at
+
+# how far out the loss must rise, in distances between the minima, and in how many directions that is tried
+_FAR, _DIRECTIONS = (10.0, 20.0), 64
+
+
+class Network(NamedTuple):
+    """names, points: of the minima. neighbours: of each. barriers: (K,) the lowest one out of each.
+
+    slowest: (K,) time of the slowest linear relaxation at each minimum and at the saddles out of it.
+    """
+
+    landscape: AbstractLandscape
+    names: tuple[str, ...]
+    points: list[CriticalPoint]
+    neighbours: list[list[int]]
+    barriers: Float[np.ndarray, " K"]
+    slowest: Float[np.ndarray, " K"]
+
+
+def network_of(chain: Any, minima: Any, neighbours: Iterable[Any] | None) -> Network:
+    """What the call describes; ValueError where jumps between these minima have no stationary law."""
+    if not isinstance(chain, AbstractChain):
+        raise ValueError(f"chain must be a chain, such as EulerMaruyama(diffusion, dt), got {chain!r}")
+    landscape = chain.landscape
+    if landscape is None:
+        raise ValueError("minima need a chain with a landscape, got one without")
+    points = check_minima("minima", landscape, minima)
+    if len(points) < 2:
+        raise ValueError(f"minima must be at least two, got {len(points)}: with one there are no transitions")
+    names = tuple(map(str, minima)) if isinstance(minima, Mapping) else tuple(at(point.location) for point in points)
+    _check_confining(landscape, points)
+    passes = saddle_graph(landscape, points, pairs=neighbours)
+    return Network(
+        landscape, names, points, _neighbours(passes, names), _barriers(passes, len(points)), _slowest(passes, points)
+    )
+
+
+def _neighbours(passes: list[Pass], names: tuple[str, ...]) -> list[list[int]]:
+    count = len(names)
+    joined = np.zeros((count, count), bool)
+    for way in passes:
+        joined[way.first, way.second] = joined[way.second, way.first] = True
+    parts, part = connected_components(joined, directed=False)
+    if parts > 1:
+        cut = names[int(np.argmax(part != part[0]))]
+        raise ValueError(f"neighbours must lead from every minimum to every other, got none from {names[0]} to {cut}")
+    return [[int(end) for end in np.flatnonzero(row)] for row in joined]
+
+
+def _barriers(passes: list[Pass], count: int) -> Float[np.ndarray, " K"]:
+    lowest = np.full(count, np.inf)
+    for way in passes:
+        lowest[way.first] = min(lowest[way.first], way.up_first)
+        lowest[way.second] = min(lowest[way.second], way.up_second)
+    return lowest
+
+
+def _slowest(passes: list[Pass], points: list[CriticalPoint]) -> Float[np.ndarray, " K"]:
+    times = np.array([1 / point.eigenvalues[0] for point in points])
+    for way in passes:
+        for end in (way.first, way.second):
+            times[end] = max(times[end], 1 / -way.saddle.eigenvalues[0])
+    return times
+
+
+def _check_confining(landscape: AbstractLandscape, points: list[CriticalPoint]) -> None:
+    """Raise ValueError where the loss does not go on rising far away from the minima, along some ray that is tried."""
+    locations = np.stack([point.location for point in points])
+    center = locations.mean(axis=0)
+    spread = 2 * float(np.linalg.norm(locations - center, axis=1).max())
+    axes = np.eye(landscape.dim)[: _DIRECTIONS // 2]
+    others = np.random.default_rng(0).standard_normal((_DIRECTIONS, landscape.dim))
+    rays = np.concatenate([axes, -axes, others / np.linalg.norm(others, axis=1, keepdims=True)])
+    with jax.enable_x64(True):
+        loss = jax.jit(jax.vmap(landscape.loss))
+        near, far = (np.asarray(loss(jnp.asarray(center + scale * spread * rays)), np.float64) for scale in _FAR)
+    falling = np.isfinite(near) & (far <= near)
+    if np.any(falling):
+        ray = rays[int(np.argmax(falling))]
+        raise ValueError(
+            f"landscape must rise far away from the minima in every direction, got one that does not along {at(ray)}: "
+            "where it is not confining there is no stationary law"
+        )

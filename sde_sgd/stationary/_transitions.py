@@ -1,0 +1,152 @@
+"""Rates between minima, and the Markov jump process that they make."""
+
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from ..regions import AbstractRegion
+from ..statistics import Estimate
+from ._dataset import put
+from ._jumps import spectral_gap, stationary_law, transition_matrix
+from ._propagate import carried, from_log_odds, log_odds, unseen
+
+# mean exit time, in times that the motion in the basin takes to settle: below it the rates depend on what "in a
+# basin" means by more than some 5 %
+_APART = 20.0
+
+
+class Transitions(eqx.Module):
+    """Rates of the jumps between K minima, and what follows from them for any time.
+
+    A trajectory counts as at minimum i from when it enters the core of i until it enters another core. Where exits are
+    slow against the motion inside the basins (`result` tells) this is a Markov jump process with the rates
+    k_ij = P(core j is the first other one)/E(time until then), from minimum i.
+
+    rates: (K, K) per SDE time, entry (i, j) from i to j; 0 with the interval [0, 0] on the diagonal and between minima
+        that are not neighbours. Intervals as of the first passages that each was found by.
+    cores: the sets whose entrance completes a transition. locations: (K, dim) of the minima.
+    exit_times: (K,) mean time until another core is entered. settling_times: (K,) time that the motion in the basin
+        takes to settle: that of the slowest linear relaxation, 1/|λ|, at the minimum and at the saddles out of it; or
+        from splitting the delay of its passages, where that is longer.
+    methods: of each rate, "direct" or "splitting". notes: what each first passage had to say.
+    path_steps: cost, in chain steps over all trajectories.
+
+    Quantities computed from the rates carry their uncertainty: each rate's interval, taken as that of an independent
+    log-normal error, by the delta method (`tests/test_transitions.py` measures the coverage). Where a rate has an
+    upper bound only, they are NaN, with intervals that exclude nothing.
+    """
+
+    names: tuple[str, ...]
+    locations: Float[np.ndarray, "K dim"]
+    cores: tuple[AbstractRegion, ...]
+    rates: Estimate
+    exit_times: Float[np.ndarray, " K"]
+    settling_times: Float[np.ndarray, " K"]
+    methods: dict[tuple[int, int], str]
+    notes: tuple[str, ...]
+    time_step: float
+    seed: int
+    path_steps: int
+
+    @property
+    def level(self) -> float:
+        """Coverage that the intervals are made for."""
+        return self.rates.level
+
+    @property
+    def stationary(self) -> Estimate:
+        """Share of the time at each minimum in the end, (K,); interval on the scale of log-odds.
+
+        Every share is as precise, relatively, as the rates are, however small it is.
+        """
+        return self._shares(stationary_law)
+
+    @property
+    def spectral_gap(self) -> Estimate:
+        """Rate at which the slowest deviation from `stationary` dies out, per SDE time; interval on the log scale."""
+        return carried(self.rates, lambda rates: np.log(spectral_gap(rates)), np.exp, (0.0, np.inf))
+
+    @property
+    def relaxation_time(self) -> Estimate:
+        """1/`spectral_gap`, in SDE time."""
+        gap = self.spectral_gap
+        with np.errstate(divide="ignore"):
+            return Estimate(1 / gap.value, 1 / gap.high, 1 / gap.low, gap.level)
+
+    def occupancy(self, times: Any, start: int | Any = 0) -> Estimate:
+        """P(at minimum j at t), shape (n_times, K); intervals on the scale of log-odds.
+
+        times: (n_times,) SDE times from 0 on; valid where they are long against `settling_times`.
+        start: number of the minimum that trajectories start at, or (K,) probabilities of each.
+        Raises ValueError for times that are negative or not finite, or a start that is neither.
+        """
+        times = np.asarray(times, np.float64)
+        if times.ndim != 1 or not np.all(np.isfinite(times) & (times >= 0)):
+            raise ValueError(f"times must be finite numbers of at least 0 of shape (n_times,), got {times}")
+        first = _start(start, len(self.names))
+
+        def at_times(rates):
+            return np.array([first @ transition_matrix(rates, time) for time in times]).reshape(-1, len(first))
+
+        return self._shares(at_times)
+
+    @property
+    def result(self) -> str:
+        """In words: "complete", or every reason not to rely on the numbers.
+
+        Reasons: a basin whose mean exit time is less than 20 times its settling time, so that the two time scales on
+        which the rates rest are not apart; a transition never seen; exits that lead to no neighbour; a first passage
+        that was itself not complete, or saw trajectories diverge.
+        """
+        found = list(self.notes)
+        for name, exit_time, settling in zip(self.names, self.exit_times, self.settling_times, strict=True):
+            if exit_time < _APART * settling:
+                found.append(
+                    f"not metastable: the mean time to leave {name} is {exit_time:.4g}, only "
+                    f"{exit_time / settling:.3g} times the {settling:.4g} that the motion inside takes to settle, so "
+                    "that a rate depends on what counts as inside"
+                )
+        for i, j in zip(*np.nonzero(unseen(self.rates)), strict=True):
+            found.append(f"from {self.names[i]} to {self.names[j]} no transition was seen: only a bound is known")
+        return "; ".join(found) if found else "complete"
+
+    def to_dataset(self) -> xr.Dataset:
+        """Everything as an xarray Dataset with `units` and `long_name`; names without a jump have method ""."""
+        names = {
+            axis: (axis, list(self.names), {"units": "name", "long_name": f"minimum {words}"})
+            for axis, words in (("minimum", "itself"), ("from", "that is left"), ("to", "that is reached"))
+        }
+        data = xr.Dataset(coords=names)
+        put(data, "rate", ("from", "to"), self.rates, "1 / SDE time", "rate of jumps")
+        put(data, "stationary", ("minimum",), self.stationary, "1", "share of the time at the minimum in the end")
+        put(data, "spectral_gap", (), self.spectral_gap, "1 / SDE time", "rate of the slowest relaxation")
+        put(data, "relaxation_time", (), self.relaxation_time, "SDE time", "time of the slowest relaxation")
+        count = range(len(self.names))
+        methods = [[self.methods.get((i, j), "") for j in count] for i in count]
+        for name, dims, values, units, words in (
+            ("location", ("minimum", "component"), self.locations, "θ", "location of the minimum"),
+            ("exit_time", ("minimum",), self.exit_times, "SDE time", "mean time until another core is entered"),
+            ("settling_time", ("minimum",), self.settling_times, "SDE time", "time that the basin takes to settle"),
+            ("method", ("from", "to"), methods, "name", "how the rate was found"),
+        ):
+            data[name] = (dims, values, {"units": units, "long_name": words})
+        data.attrs = {name: getattr(self, name) for name in ("level", "seed", "time_step", "path_steps", "result")}
+        return data
+
+    def _shares(self, fn) -> Estimate:
+        return carried(self.rates, lambda rates: log_odds(fn(rates)), from_log_odds, (0.0, 1.0))
+
+
+def _start(start: Any, count: int) -> Float[np.ndarray, " K"]:
+    given = np.asarray(start)
+    if given.shape == () and given.dtype.kind in "iu" and 0 <= given < count:
+        return np.eye(count)[int(given)]
+    valid = given.shape == (count,) and given.dtype.kind in "iuf"
+    if not valid or not np.all(given >= 0) or not abs(given.sum() - 1) < 1e-6:
+        raise ValueError(
+            f"start must be a number from 0 to {count - 1} or probabilities of shape ({count},), got {start!r}"
+        )
+    return given / given.sum()

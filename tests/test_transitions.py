@@ -1,0 +1,413 @@
+"""Rates between minima and their jump process, against exact chains, exact linear algebra, and their own coverage."""
+
+import itertools
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.linalg import expm
+from scipy.stats import norm
+from statistical import agrees, false_pass
+
+import sde_sgd as ss
+from sde_sgd.stationary import Transitions, spectral_gap, stationary_law, transition_matrix
+from sde_sgd.statistics import Estimate
+
+NAMES = ("sharp", "flat")
+TEMPERATURES = (0.2, 0.1, 0.05)
+DT = 0.02
+
+
+class ExactChain:
+    """Exact k_ij = P(core j first)/E τ of x' = x − L'(x) dt + √(2T dt) ξ, from its transition density.
+
+    The density is held at Gauss–Legendre nodes between the other cores, and the linear system is solved by an
+    elimination that only adds, so that times of 1e15 steps keep their digits.
+    """
+
+    def __init__(self, chain, cores):
+        self._deviation = float(np.sqrt(2 * float(chain.diffusion.temperature) * chain.dt))
+        gradient = jax.jit(jax.vmap(chain.landscape.gradient))
+        self._mean = lambda x: x - np.asarray(gradient(jnp.asarray(x)[:, None])[:, 0], np.float64) * chain.dt
+        self._dt = chain.dt
+        centers = [float(core.center[0]) for core in cores]
+        self._starts = centers
+        halves = [1 / abs(float(core.factor[0, 0])) for core in cores]
+        # four times as far out as the core's edge, where the loss is four barriers high
+        self._ends = (centers[0] - 4 * halves[0], centers[-1] + 4 * halves[-1])
+        self._cores = [(center - half, center + half) for center, half in zip(centers, halves, strict=True)]
+
+    def rates(self, start):
+        """k_ij from minimum i = `start`, (K,), and E τ."""
+        others = [core for number, core in enumerate(self._cores) if number != start]
+        edges = sorted([*self._ends, *itertools.chain(*others)])
+        panels = list(zip(edges[::2], edges[1::2], strict=True))
+        unit, share = np.polynomial.legendre.leggauss(160)
+        points = np.concatenate([low + (high - low) * (unit + 1) / 2 for low, high in panels])
+        weights = np.concatenate([share * (high - low) / 2 for low, high in panels])
+        means = np.concatenate([self._mean(points), self._mean(np.array([self._starts[start]]))])
+        kernel = norm.pdf(points[None, :], means[:, None], self._deviation) * weights[None, :]
+        hits = np.stack([_between(core, means, self._deviation) for core in self._cores], axis=1)
+        hits[:, start] = 0
+        right = np.concatenate([hits, np.ones((len(means), 1))], axis=1)
+        found = _add_up(np.pad(kernel, ((0, 0), (0, 1))), hits.sum(axis=1), right)[-1]
+        return found[:-1] / (found[-1] * self._dt), found[-1] * self._dt
+
+
+def _between(core, means, deviation):
+    """P(means + deviation·ξ in core), with relative accuracy on both sides."""
+    low, high = ((end - means) / deviation for end in core)
+    return np.where(low > 0, norm.sf(low) - norm.sf(high), norm.cdf(high) - norm.cdf(low))
+
+
+def _add_up(kernel, out, right):
+    """x = kernel x + right, where 1 − Σ kernel is `out`: elimination without a subtraction."""
+    kernel, out, right, size = kernel.copy(), out.copy(), right.copy(), len(out)
+    totals = np.zeros(size)
+    for state in range(size):
+        ahead = slice(state + 1, None)
+        totals[state] = out[state] + kernel[state, ahead].sum()
+        share = kernel[ahead, state] / totals[state]
+        kernel[ahead, ahead] += np.outer(share, kernel[state, ahead])
+        out[ahead] += share * out[state]
+        right[ahead] += np.outer(share, right[state])
+    for state in range(size - 1, -1, -1):
+        right[state] = (right[state] + kernel[state, state + 1 :] @ right[state + 1 :]) / totals[state]
+    return right
+
+
+def log_error(estimate):
+    """Standard error of the logarithm; 0 where the value is."""
+    high, low = np.where(estimate.value > 0, (estimate.high, estimate.low), 1.0)
+    return np.log(high / low) / (2 * norm.isf(0.025))
+
+
+def synthetic(value, error, level=0.95):
+    """Transitions with these rates, each known to a relative error."""
+    value = np.asarray(value, np.float64)
+    factor = np.exp(norm.isf((1 - level) / 2) * error)
+    count = len(value)
+    return Transitions(
+        names=tuple(str(number) for number in range(count)),
+        locations=np.zeros((count, 1)),
+        cores=(),
+        rates=Estimate(value, value / factor, value * factor, level),
+        exit_times=1 / value.sum(axis=1),
+        settling_times=np.zeros(count),
+        methods={},
+        notes=(),
+        time_step=1.0,
+        seed=0,
+        path_steps=0,
+    )
+
+
+def random_rates(count, decades, seed):
+    rates = 10.0 ** -np.random.default_rng(seed).uniform(0, decades, (count, count))
+    np.fill_diagonal(rates, 0)
+    return rates
+
+
+def reversible_rates(count, decades, seed):
+    """Rates with a known law: k_ij = s_ij/π_i."""
+    generator = np.random.default_rng(seed)
+    flow = 10.0 ** -generator.uniform(0, decades, (count, count))
+    flow = flow + flow.T
+    np.fill_diagonal(flow, 0)
+    law = 10.0 ** -generator.uniform(0, decades / 2, count)
+    return flow / law[:, None], law / law.sum()
+
+
+# ------------------------------------------------------------------------------------------------- the jump process
+
+
+def test_jump_process_is_that_of_linear_algebra():
+    rates = random_rates(5, 1, seed=1)
+    generator = rates - np.diag(rates.sum(axis=1))
+    eigenvalues = np.sort(-np.linalg.eigvals(generator).real)
+    assert spectral_gap(rates) == pytest.approx(eigenvalues[1], rel=1e-12)
+    np.testing.assert_allclose(stationary_law(rates) @ generator, 0, atol=1e-15)
+    np.testing.assert_allclose(transition_matrix(rates, 1.7), expm(1.7 * generator), rtol=1e-12)
+    np.testing.assert_allclose(transition_matrix(rates, 0.0), np.eye(5))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_three_states_over_twenty_decades(seed):
+    """The law and the two other eigenvalues of three states are sums of products: in fractions they are exact."""
+    rates = random_rates(3, 20, seed)
+    q = [[Fraction(float(value)) for value in row] for row in rates]
+    trees = [
+        q[1][0] * q[2][0] + q[1][2] * q[2][0] + q[2][1] * q[1][0],
+        q[0][1] * q[2][1] + q[0][2] * q[2][1] + q[2][0] * q[0][1],
+        q[0][2] * q[1][2] + q[0][1] * q[1][2] + q[1][0] * q[0][2],
+    ]
+    total = sum(sum(row) for row in q)
+    np.testing.assert_allclose(stationary_law(rates), [float(tree / sum(trees)) for tree in trees], rtol=1e-13)
+    # λ² − total·λ + Σ trees = 0
+    ratio = float(4 * sum(trees) / total**2)
+    gap = float(2 * sum(trees) / total) / (1 + np.sqrt(1 - ratio)) if ratio < 1 else float(total) / 2
+    assert spectral_gap(rates) == pytest.approx(gap, rel=1e-12)
+
+
+def test_two_states_at_any_rate():
+    for scale in (1.0, 1e-20, 1e-120):
+        rates = np.array([[0, 3e-20], [1.0, 0]]) * scale
+        assert spectral_gap(rates) == pytest.approx(scale * (1 + 3e-20), rel=1e-14)
+        np.testing.assert_allclose(stationary_law(rates), [1, 3e-20], rtol=1e-14)
+        times = np.array([1e-3, 1.0, 30.0]) / scale
+        near = [transition_matrix(rates, time)[0, 1] for time in times]
+        np.testing.assert_allclose(near, 3e-20 * -np.expm1(-times * scale), rtol=1e-12)
+
+
+def test_reversible_law_and_gap_of_many_states():
+    """A weak link between two halves that mix well: the gap is its rate both ways, to the ratio of the two."""
+    rates, law = reversible_rates(8, 20, seed=3)
+    np.testing.assert_allclose(stationary_law(rates), law, rtol=1e-12)
+    rates, law = reversible_rates(8, 1, seed=4)
+    rates[:4, 4:] *= 1e-16
+    rates[4:, :4] *= 1e-16
+    left = law[:4].sum()
+    flow = (law[:4, None] * rates[:4, 4:]).sum()
+    assert spectral_gap(rates) == pytest.approx(flow / left / (1 - left), rel=1e-13)
+
+
+def test_occupancy_tends_to_the_law_and_keeps_its_digits():
+    found = synthetic([[0, 1e-20, 1e-3], [1e-7, 0, 0.1], [1e-12, 2.0, 0]], 0.1)
+    times = np.array([0.0, 1.0, 1e30])
+    occupancy = found.occupancy(times, start=1)
+    np.testing.assert_allclose(occupancy.value.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_allclose(occupancy.value[0], [0, 1, 0])
+    np.testing.assert_allclose(occupancy.value[2], stationary_law(found.rates.value), rtol=1e-9)
+    assert np.all((occupancy.low <= occupancy.value) & (occupancy.value <= occupancy.high))
+    mixed = found.occupancy(times, start=[0.5, 0.25, 0.25])
+    np.testing.assert_allclose(mixed.value[0], [0.5, 0.25, 0.25])
+
+
+@pytest.mark.parametrize("error", [0.05, 0.3])
+def test_coverage_of_what_the_rates_carry(error):
+    """200 repeats with noisy rates, three shares, gap and an occupancy each: 95 % intervals hold the truth.
+
+    The standard error of one coverage is 1.5 %: [0.92, 0.98] is two of them.
+    """
+    truth = np.array([[0, 1e-9, 0], [3e-8, 0, 1e-12], [0, 2e-10, 0]])
+    law, gap = stationary_law(truth), spectral_gap(truth)
+    occupied = transition_matrix(truth, 1e9)[0]
+    generator = np.random.default_rng(11)
+    held = []
+    for _ in range(200):
+        noisy = synthetic(truth * np.exp(error * generator.standard_normal(truth.shape)), error)
+        held.append(
+            [
+                *noisy.stationary.contains(law),
+                noisy.spectral_gap.contains(gap),
+                noisy.relaxation_time.contains(1 / gap),
+                *noisy.occupancy([1e9]).contains(occupied)[0],
+            ]
+        )
+    coverage = np.mean(held, axis=0)
+    assert np.all((coverage >= 0.92) & (coverage <= 0.98)), coverage
+
+
+def test_a_rate_never_seen_leaves_nothing_known():
+    found = synthetic([[0, 1e-3], [1e-3, 0]], 0.1)
+    bound = Estimate([[0, 1e-3], [0, 0]], [[0, 9e-4], [0, 0]], [[0, 1.1e-3], [1e-5, 0]])
+    unknown = Transitions(**{**vars(found), "rates": bound})
+    assert "no transition was seen" in unknown.result
+    assert np.isnan(unknown.spectral_gap.value) and unknown.spectral_gap.high == np.inf
+    assert np.all(np.isnan(unknown.stationary.value)) and np.all(unknown.stationary.high == 1)
+
+
+# ------------------------------------------------------------------------------------------------ two wells on a line
+
+
+def two_wells(temperature, **options):
+    landscape = ss.landscapes.TwoWells(**options)
+    return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, temperature), DT)
+
+
+def measure(chain, **options):
+    landscape = chain.landscape
+    minima = {"sharp": landscape.sharp_minimum, "flat": landscape.flat_minimum}
+    return ss.transitions(chain, minima, **options)
+
+
+@pytest.fixture(scope="module")
+def equal_depth():
+    """Wells of one depth, warm by direct simulation, cold by splitting."""
+    methods = ("direct", "splitting", "splitting")
+    return [
+        measure(two_wells(temperature), seed=number, method=method, rtol=rtol)
+        for number, (temperature, method, rtol) in enumerate(zip(TEMPERATURES, methods, (0.065, 0.3, 0.3), strict=True))
+    ]
+
+
+def check_rates(found, chain):
+    """Every rate against the exact chain."""
+    exact = ExactChain(chain, found.cores)
+    for i, j in found.methods:
+        rate = Estimate(found.rates.value[i, j], found.rates.low[i, j], found.rates.high[i, j])
+        assert agrees(np.log(rate.value), np.log(exact.rates(i)[0][j]), log_error(rate)), (i, j)
+
+
+def test_rates_are_those_of_the_exact_chain(equal_depth):
+    """Six rates from 1e-2 to 1e-9; a fresh seed fails once in 2,600."""
+    for temperature, found in zip(TEMPERATURES, equal_depth, strict=True):
+        assert found.result == "complete"
+        check_rates(found, two_wells(temperature))
+    assert equal_depth[-1].rates.value[1, 0] < 2e-9
+
+
+def test_equal_depth_gives_one_ratio_at_every_temperature(equal_depth):
+    """√(det H_sharp/det H_flat) = 2, whatever T; what T leaves of it at T = 0.2 is in the bias."""
+    for temperature, found in zip(TEMPERATURES, equal_depth, strict=True):
+        error = np.hypot(*(log_error(found.rates)[place] for place in ((0, 1), (1, 0))))
+        ratio = found.stationary.value[1] / found.stationary.value[0]
+        assert agrees(np.log(ratio), np.log(2), error, bias=0.5 * temperature)
+
+
+def test_relaxation_is_exponential_with_the_barrier(equal_depth):
+    cold, colder = equal_depth[1:]
+    slope = np.log(colder.relaxation_time.value / cold.relaxation_time.value) / (1 / 0.05 - 1 / 0.1)
+    assert colder.relaxation_time.value / cold.relaxation_time.value > 1e4
+    assert slope == pytest.approx(1.0, rel=0.02)
+
+
+def test_gap_is_that_of_fokker_planck(equal_depth):
+    """The diffusion's gap; a step of 0.02 where the curvature is 16 takes about a tenth of it (bias)."""
+    for temperature, found in zip(TEMPERATURES, equal_depth, strict=True):
+        exact = ss.reference.FokkerPlanck(two_wells(temperature).diffusion, (-3.5, 4.5, 2000)).spectral_gap()
+        error = float(log_error(found.spectral_gap))
+        assert agrees(np.log(found.spectral_gap.value), np.log(exact), error, bias=0.1 + 0.3 * temperature)
+
+
+def test_unequal_depth():
+    chain = two_wells(0.15, depth_difference=0.2)
+    found = measure(chain, method="direct", seed=5, rtol=0.065)
+    check_rates(found, chain)
+    weights = ss.theory.gibbs_weights(chain.diffusion, [chain.landscape.sharp_minimum, chain.landscape.flat_minimum])
+    ratio = found.stationary.value[0] / found.stationary.value[1]
+    error = np.hypot(*(log_error(found.rates)[place] for place in ((0, 1), (1, 0))))
+    assert agrees(np.log(ratio), np.log(weights[0] / weights[1]), error, bias=0.3 * 0.15)
+
+
+# --------------------------------------------------------------------------------------------- three wells on a line
+
+
+@pytest.fixture(scope="module")
+def three_wells():
+    """x = −1, 0, 1, with the right barrier of the middle well so much higher that few exits go that way."""
+    landscape = ss.landscapes.Landscape(lambda x: 4 * (x[0] * (x[0] ** 2 - 1)) ** 2 * (1 + 0.6 * jnp.tanh(x[0])), dim=1)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, 0.11), 0.01)
+    return chain, ss.transitions(chain, [[-1.0], [0.0], [1.0]], seed=2, rtol=0.2)
+
+
+def test_a_network_against_the_exact_chain(three_wells):
+    """Four rates, a middle state whose rare way out is split, and what follows, by linear algebra."""
+    chain, found = three_wells
+    assert set(found.methods) == {(0, 1), (1, 0), (1, 2), (2, 1)}
+    assert found.methods[1, 0] == "direct" and found.methods[1, 2] == "splitting"
+    assert found.result == "complete"
+    check_rates(found, chain)
+    np.testing.assert_array_equal(found.rates.high[[0, 2, 0, 1, 2], [2, 0, 0, 1, 2]], 0)
+    exact = ExactChain(chain, found.cores)
+    rates = np.stack([exact.rates(start)[0] for start in range(3)])
+    for estimate, truth in ((found.spectral_gap, spectral_gap(rates)), (found.stationary, stationary_law(rates))):
+        assert agrees(np.log(estimate.value), np.log(truth), log_error(estimate))
+
+
+def test_reciprocals_of_conditional_times_are_told_apart(three_wells):
+    """A broken twin: 1/E(τ | j first), which forgets how often j is first, is off by more than the band."""
+    chain, found = three_wells
+    exact, mean_time = ExactChain(chain, found.cores).rates(1)
+    # once the start is forgotten where it goes and when are independent: E(τ | j first) is E τ
+    broken = 1 / mean_time
+    error = float(log_error(found.rates)[1, 2])
+    assert not agrees(np.log(broken), np.log(exact[2]), error)
+    assert false_pass(np.log(broken / exact[2]), error) < 1e-9
+
+
+def test_dataset(three_wells):
+    data = three_wells[1].to_dataset()
+    assert data["rate"].dims == ("from", "to") and data["rate"].attrs["units"] == "1 / SDE time"
+    assert data["method"].sel({"from": "[1.]", "to": "[0.]"}) == "direct"
+    assert data.attrs["result"] == "complete" and data.attrs["path_steps"] > 0
+    assert float(data["relaxation_time"]) == pytest.approx(1 / float(data["spectral_gap"]))
+
+
+def test_too_warm_is_told():
+    """At 0.6 of the barrier an exit takes no longer than the motion inside."""
+    found = measure(two_wells(0.6), rtol=0.2)
+    assert "not metastable" in found.result and "sharp" in found.result
+
+
+# -------------------------------------------------------------------------------------------------- who is beside whom
+
+
+def test_saddle_graph_of_a_row_and_of_a_ring():
+    row = ss.landscapes.MullerBrown(0.05)
+    passes = ss.landscapes.saddle_graph(row, [[-0.558, 1.442], [0.6235, 0.028], [-0.05, 0.467]])
+    assert [(way.first, way.second) for way in passes] == [(0, 2), (1, 2)]
+    np.testing.assert_allclose(passes[0].saddle.location, [-0.82200, 0.62431], atol=1e-5)
+    assert passes[0].up_first == pytest.approx(0.05 * (146.69952 - 40.66484), rel=1e-6)
+    ring = ss.landscapes.ThreeHole()
+    minima = [[-1.048, -0.042], [1.048, -0.042], [0.0, 1.537]]
+    passes = ss.landscapes.saddle_graph(ring, minima)
+    assert [(way.first, way.second) for way in passes] == [(0, 1), (0, 2), (1, 2)]
+    assert passes[1].saddle.loss == pytest.approx(-1.64669, rel=1e-5)
+    assert len(ss.landscapes.saddle_graph(ring, minima, pairs=[(2, 0)])) == 1
+
+
+def test_rate_matrix_keeps_the_gibbs_weights():
+    landscape = ss.landscapes.ThreeHole()
+    diffusion = ss.LangevinSGD.at_temperature(landscape, 0.2)
+    minima = ss.landscapes.find_minima(landscape, [[-1.0, 0.0], [1.0, 0.0], [0.0, 1.5]])
+    rates = ss.theory.rate_matrix(diffusion, minima, ss.landscapes.saddle_graph(landscape, minima))
+    np.testing.assert_allclose(stationary_law(rates), ss.theory.gibbs_weights(diffusion, minima), rtol=1e-9)
+    with pytest.raises(ValueError, match="saddles must be passes"):
+        ss.theory.rate_matrix(diffusion, minima, [minima[0]])
+
+
+# ------------------------------------------------------------------------------------------------------------ bad input
+
+
+def _bad(minima=((-1.0,), (1.0,)), loss=lambda x: (x[0] ** 2 - 1) ** 2, **options):
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ss.landscapes.Landscape(loss, dim=1), 0.1), 0.01)
+    return ss.transitions(chain, minima, **options)
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (r"minima\[1\] must be a minimum, got a", {"minima": [[-1.0], [0.0]]}),
+        ("minima must be different", {"minima": [[-1.0], [-1.0]]}),
+        ("at least two, got 1", {"minima": [[-1.0]]}),
+        ("cores must not overlap", {"radius": 1.2}),
+        ("radius must be a finite number above 0", {"radius": -0.1}),
+        ("neighbours must be pairs", {"neighbours": [(0, 2)]}),
+        ("neighbours must lead from every minimum", {"neighbours": []}),
+        ("method must be", {"method": "fast"}),
+        ("score must be", {"score": "level"}),
+        ("rtol must be", {"rtol": 0.0}),
+        ("level must lie", {"level": 1.0}),
+        ("not confining", {"loss": lambda x: -jnp.exp(-4 * (x[0] - 1) ** 2) - jnp.exp(-4 * (x[0] + 1) ** 2)}),
+        ("must hold those between them", {"loss": lambda x: (x[0] * (x[0] ** 2 - 1)) ** 2}),
+        ("flat direction", {"loss": lambda x: (x[0] ** 2 - 1) ** 4}),
+    ],
+)
+def test_bad_input_is_named(words, given):
+    with pytest.raises(ValueError, match=words):
+        _bad(**given)
+
+
+def test_bad_times_and_starts_are_named():
+    found = synthetic([[0, 1.0], [1.0, 0]], 0.1)
+    for words, times, start in (
+        ("times must be finite", [-1.0], 0),
+        ("times must be finite", 1.0, 0),
+        ("start must be a number from 0 to 1", [1.0], 2),
+        ("start must be a number", [1.0], [0.5, 0.6]),
+    ):
+        with pytest.raises(ValueError, match=words):
+            found.occupancy(times, start)

@@ -106,13 +106,13 @@ def test_small_populations_are_unbiased():
 @functools.cache
 def many():
     """Hundreds of runs of 32 repetitions, side by side."""
-    return escape(3.5, trajectories=400 * 32 * 128, repetitions=400 * 32, method="splitting", seed=3)
+    return escape(3.5, trajectories=200 * 32 * 128, repetitions=200 * 32, method="splitting", seed=3)
 
 
 def test_coverage():
-    """Of 400 intervals of about ±10 %, between 93 and 97.5 % hold the kernel's value; at half the width they do not."""
+    """Of 200 intervals of about ±10 %, between 93 and 97.5 % hold the kernel's value; at half the width they do not."""
     truth = exact(3.5, 120)[-1]
-    found = [group(many(), 32 * number, 32).probability for number in range(400)]
+    found = [group(many(), 32 * number, 32).probability for number in range(200)]
     width = np.median([estimate.relative_half_width for estimate in found])
     assert 0.05 < width < 0.2
     share = np.mean([estimate.contains(truth) for estimate in found])

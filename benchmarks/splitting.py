@@ -26,7 +26,7 @@ from tests.statistical import ExitOfChain
 
 DT, STEPS, RTOL = 0.02, 300, 0.1
 # P from 4e-3 down to 1e-25, and runs of each
-LEVELS = {3.0: 200, 4.0: 200, 5.0: 200, 6.0: 60, 7.0: 24, 7.8: 16}
+LEVELS = {3.0: 100, 4.0: 100, 5.0: 100, 6.0: 30, 7.0: 12, 7.8: 8}
 QUADRATIC = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
 CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(QUADRATIC, 0.5), DT)
 DOUBLE_WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)

@@ -183,7 +183,7 @@ def test_any_score_gives_the_same_probability():
     """A function of θ, and one of θ and t, both poor ones: within 4 standard errors of the kernel's value."""
     truth = exact(3.5, 120)[-1]
     for score in (lambda x: x[0] ** 3, lambda x, t: x[0] + 0.2 * t):
-        values = repetition_values(escape(3.5, trajectories=32_768, score=score, method="splitting", seed=6))
+        values = repetition_values(escape(3.5, trajectories=16_384, score=score, method="splitting", seed=6))
         assert agrees(values.mean(), truth, values.std(ddof=1) / np.sqrt(len(values)))
 
 
@@ -224,7 +224,7 @@ def test_two_dimensions():
         chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(plane, temperature), DT)
         sides = [ss.regions.HalfSpace(sign * np.eye(2)[axis], 4.0) for axis in (0, 1) for sign in (1.0, -1.0)]
         box = sides[0] & sides[1] & sides[2] & sides[3]
-        fp = ss.escape(chain, np.zeros(2), box, 120 * DT, trajectories=65_536, method="splitting", seed=11)
+        fp = ss.escape(chain, np.zeros(2), box, 120 * DT, trajectories=32_768, method="splitting", seed=11)
         values = repetition_values(fp)
         return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
 

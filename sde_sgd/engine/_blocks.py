@@ -22,6 +22,8 @@ LANES = 64
 _CHUNK_BYTES = 2**28
 # fewer numbers than this are moved no faster in two parts
 _WORTH_A_WORKER = 512
+# from one width to the next
+_RUNG = 4
 
 
 class Chunks(NamedTuple):
@@ -41,6 +43,11 @@ def default_chunk(chain: AbstractChain, trajectories: int, mesh: Mesh) -> int:
     return mesh.size * min(lanes, max(share, _WORTH_A_WORKER // chain.dim, 1))
 
 
+def narrowest(chain: AbstractChain, mesh: Mesh) -> int:
+    """Lanes of which a part would be moved no faster: to let lanes go further would only cost another program."""
+    return LANES * mesh.size * math.ceil(_WORTH_A_WORKER / chain.dim / LANES)
+
+
 def split_trajectories(ids: np.ndarray, chain: AbstractChain, chunk: int | None, mesh: Mesh) -> Chunks:
     """Equal chunks of whole vector widths on every device."""
     if chunk is None:
@@ -49,7 +56,21 @@ def split_trajectories(ids: np.ndarray, chain: AbstractChain, chunk: int | None,
         positive_integer("chunk", chunk)
     unit = LANES * mesh.size
     number = math.ceil(len(ids) / chunk)
-    size = unit * math.ceil(math.ceil(len(ids) / number) / unit)
+    return _cut(ids, unit * math.ceil(math.ceil(len(ids) / number) / unit))
+
+
+def split_branching(ids: np.ndarray, chain: AbstractChain, chunk: int | None, mesh: Mesh) -> Chunks:
+    """Chunks of one of few widths, each four times the one before, so that runs of any size share their programs."""
+    if chunk is not None:
+        return split_trajectories(ids, chain, chunk, mesh)
+    most = tuning().branching_lanes * mesh.size
+    size, wanted = narrowest(chain, mesh), default_chunk(chain, len(ids), mesh)
+    while _RUNG * size <= min(most, wanted):
+        size *= _RUNG
+    return _cut(ids, size)
+
+
+def _cut(ids: np.ndarray, size: int) -> Chunks:
     return Chunks(size, [ids[start : start + size] for start in range(0, len(ids), size)])
 
 

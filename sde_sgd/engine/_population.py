@@ -6,12 +6,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..chains import AbstractChain
-from ._blocks import default_chunk
-from ._devices import mesh_of
+from ._blocks import split_branching
 from ._integrate import MAX_STEPS, block_unit
 from ._noise import SeedKey
 from ._stopping import AbstractMonitor, Run
-from ._tuning import tuning
 
 # many stop within a few steps
 _SHORTEST_BLOCK = 32
@@ -53,10 +51,7 @@ def run_population(
     def report(rows, steps, codes, states):
         step[rows], code[rows], state[rows] = steps, codes, states()
 
-    if chunk is None:
-        mesh = mesh_of(devices)
-        # of one width, so that runs of any size share their programs
-        chunk = min(tuning().branching_lanes * mesh.size, default_chunk(chain, len(ids), mesh))
-    run = Run(chain, monitor, key, chunk, devices, max(_SHORTEST_BLOCK, block_unit(chain.noise_kind)))
+    shortest = max(_SHORTEST_BLOCK, block_unit(chain.noise_kind))
+    run = Run(chain, monitor, key, chunk, devices, shortest, split_branching)
     spent = run.follow((starts, ids, clocks, budgets), budgets > 0, int(budgets.max()), report)
     return Ends(step, code, state, spent)

@@ -3,7 +3,7 @@
 import abc
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, Int32
 
 from ..chains import AbstractChain
-from ._blocks import LANES, pad, split_trajectories
+from ._blocks import narrowest, pad, split_trajectories
 from ._devices import mesh_of, place, run_chunks, spread
 from ._integrate import Step, scan_steps
 from ._lanes import Lanes, as_leaves
@@ -102,6 +102,7 @@ class Run(NamedTuple):
     chunk: int | None
     devices: Any
     shortest: int = _SHORTEST_BLOCK
+    split: Callable = split_trajectories
 
     def follow(self, past: Sequence[np.ndarray], running: Bool[np.ndarray, " n"], steps: int | None, report) -> int:
         """Run the running ones until they stop, or all have taken `steps` steps; returns the path-steps spent.
@@ -112,7 +113,8 @@ class Run(NamedTuple):
         report: called with the rows that stopped, their steps and codes, and a function that gives their states.
         """
         chain, monitor, mesh = as_leaves(self.chain), as_leaves(self.monitor), mesh_of(self.devices)
-        chunks = split_trajectories(past[1], chain, self.chunk, mesh)
+        chunks = self.split(past[1], chain, self.chunk, mesh)
+        unit = narrowest(chain, mesh)
         spent = np.zeros(len(chunks.ids), np.int64)
 
         def prepare(length: int | None):
@@ -126,7 +128,7 @@ class Run(NamedTuple):
             stop = _marks(mesh, rows.size, chunks.size)
             if not going.all():
                 stop = place(mesh, pad(np.where(going, RUNNING, 0), chunks.size).astype(np.int32))
-            rows, going, arrays, stop = _compact(mesh, rows, going, arrays, stop)
+            rows, going, arrays, stop = _compact(mesh, unit, rows, going, arrays, stop)
             first, run = 0, prepare(None)
             while rows.size and (steps is None or first < steps) and not halted.is_set():
                 length = block_length(first, steps, stop.shape[0], self.shortest)
@@ -141,7 +143,7 @@ class Run(NamedTuple):
                     report(rows[new], *found, lambda states=states, new=new: np.asarray(states)[:, new].T)
                 going = marks == RUNNING
                 first += length
-                rows, going, arrays, stop = _compact(mesh, rows, going, (states, *arrays[1:]), stop)
+                rows, going, arrays, stop = _compact(mesh, unit, rows, going, (states, *arrays[1:]), stop)
 
         run_chunks(work, len(chunks.ids), mesh)
         return int(spent.sum())
@@ -170,10 +172,13 @@ def block_length(first: int, steps: int | None, width: int, shortest: int = _SHO
     return shortest * -(-wanted // shortest)
 
 
-def _compact(mesh: Mesh, rows, going, arrays: tuple[Array, ...], stop):
-    """Keep the running trajectories alone once they fit into a quarter of the lanes, the last axis of `arrays`."""
+def _compact(mesh: Mesh, unit: int, rows, going, arrays: tuple[Array, ...], stop):
+    """Keep the running trajectories alone once they fit into a quarter of the lanes, the last axis of `arrays`.
+
+    unit: of the lanes that are left.
+    """
     left = int(np.count_nonzero(going))
-    width, unit = stop.shape[0], LANES * mesh.size
+    width = stop.shape[0]
     if left == 0:
         return rows[:0], going[:0], arrays, stop
     smaller = width

@@ -67,10 +67,9 @@ def first_passage(
         biases neither answer; below 1024 trajectories there is no choice and no pilot. Splitting starts `trajectories`
         in all, in independent repetitions, or with `rtol=` as many repetitions as it takes; `max_trajectories` then
         bounds the trajectories started over all levels. Where its steps are coarse it takes them in parts.
-        With neither horizon nor `avoid` it answers for the mean time, from the hazard within a horizon that it chooses:
-        long enough, as runs of its own tell, for the law to forget the start. `rtol` is then that of the mean time, and
-        `probability` that of the horizon in the result. It is wrong where paths rest longer than that in a basin on the
-        way: make such a basin a target of its own, or give a horizon that is longer than the rest.
+        With neither horizon nor `avoid` it answers for the mean time, by the rate at which excursions from where
+        settled trajectories usually are reach the target (`RecycledFirstPassage`); `rtol` is then that of the rate, and
+        `max_steps` the budget of an excursion.
     score: for splitting, a number that grows on the way to the target: a function of θ, or of θ and t; by default the
         target's level function, negated. Any score gives the right answer on average, a good one gives it soon; see
         `scores` for two that follow a bent way. `result` says "uneven" where few repetitions hold most of it.
@@ -81,7 +80,8 @@ def first_passage(
 
     Raises ValueError on a wrong shape, a start inside a set or with a loss or gradient that is not finite, a horizon
     below one step.
-    Returns a FirstPassage, or from splitting a SplitFirstPassage; `method` and `result` say what was done.
+    Returns a FirstPassage, from splitting a SplitFirstPassage, or for a mean time a RecycledFirstPassage; `method` and
+        `result` say what was done.
     """
     return _passage(chain, start, target, avoid, horizon, **_known(options))
 

@@ -64,7 +64,7 @@ def choose_levels(problem: Problem, size: int, randomness: np.random.Generator) 
     highest = scores(problem.score, states, clocks)
     found: list[float] = []
     stages: list[_Stage] = []
-    cost, last = 0, float(highest.max())
+    cost, last = 0, float(highest.min())
     while True:
         ids = np.arange(size) + len(found) * size
         ends = _run(problem, states, highest, clocks, ids, problem.steps - clocks, np.inf)

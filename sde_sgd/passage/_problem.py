@@ -18,7 +18,7 @@ class Problem(NamedTuple):
         from all along.
     steps: the horizon, or the budget of a trajectory where there is none (`open_ended`).
     mean_time: there is neither a horizon nor a set to avoid: all arrive, and the question is when.
-    seed: of `key`, as the person gave it. level: of the intervals.
+    seed: of `key`, as the person gave it. level: of the intervals. parts: those that a step is taken in.
     """
 
     chain: AbstractChain
@@ -36,6 +36,7 @@ class Problem(NamedTuple):
     key: SeedKey
     chunk: int | None
     devices: Any
+    parts: int = 1
 
     def derived(self, number: int) -> "Problem":
         """The same with random numbers of its own."""
@@ -47,6 +48,10 @@ class Problem(NamedTuple):
             return np.broadcast_to(self.starts, (trajectories, self.starts.shape[1]))
         given = len(self.starts)
         return self.starts[np.arange(trajectories) * max(given // trajectories, 1) % given]
+
+    def joined(self, states: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n components"]:
+        """States of the chain as those of its parts: where a path is, and where its step began."""
+        return np.tile(states, (1, self.chain.dim // states.shape[1]))
 
     def run(self, ids: Int[np.ndarray, " n"]) -> Stops:
         """Direct simulation of these trajectories."""

@@ -6,16 +6,16 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from ..chains import AbstractChain, EulerMaruyama, NoiseKind
+from ..chains import EulerMaruyama
 from ..engine import MAX_STEPS, AbstractMonitor
-from ..landscapes import AbstractLandscape
+from ._around import AbstractAround, AbstractBeside
 from ._problem import Problem
 
 FINEST = 6
 """Most halvings of a step."""
 
 
-class Refined(AbstractChain):
+class Refined(AbstractAround):
     """An Euler–Maruyama chain whose steps are taken in 2^`shift` parts, the Brownian path along the way.
 
     State: where the path is, and where the chain's step began, which decides drift and diffusion until it ends. At
@@ -30,20 +30,8 @@ class Refined(AbstractChain):
         return 2 * self.chain.dim
 
     @property
-    def noise_dim(self) -> int:
-        return self.chain.noise_dim
-
-    @property
-    def noise_kind(self) -> NoiseKind:
-        return self.chain.noise_kind
-
-    @property
     def time_step(self) -> Any:
         return self.chain.time_step / 2**self.shift
-
-    @property
-    def landscape(self) -> AbstractLandscape | None:
-        return self.chain.landscape
 
     def step(self, state, noise, step_index):
         place, begin = jnp.split(state, 2)
@@ -54,19 +42,11 @@ class Refined(AbstractChain):
         return jnp.concatenate([place, jnp.where(_ends_step(step_index, self.shift), place, begin)])
 
 
-class AtWholeSteps(AbstractMonitor):
+class AtWholeSteps(AbstractBeside):
     """A chain's monitor, asked where a step of that chain ends."""
 
     monitor: AbstractMonitor
     shift: Any
-
-    @property
-    def uniforms(self) -> int:
-        return self.monitor.uniforms
-
-    @property
-    def looks_back(self) -> bool:
-        return self.monitor.looks_back
 
     def code(self, before, after, step_index, uniform):
         (_, begin), (place, _) = jnp.split(before, 2), jnp.split(after, 2)
@@ -89,7 +69,8 @@ def refined(problem: Problem, shift: int) -> Problem:
         chain=Refined(problem.chain, word),
         monitor=AtWholeSteps(problem.monitor, word),
         score=eqx.tree_at(lambda score: score.time_step, problem.score, problem.time_step / 2**shift),
-        starts=np.concatenate([problem.starts, problem.starts], axis=1),
+        starts=np.tile(problem.starts, (1, 2)),
+        parts=2**shift,
         steps=problem.steps << shift,
         time_step=problem.time_step / 2**shift,
     )

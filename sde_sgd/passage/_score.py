@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..chains import AbstractChain, NoiseKind
+from ..chains import AbstractChain
 from ..engine import AbstractMonitor, Compiled
-from ..landscapes import AbstractLandscape
 from ..regions import AbstractRegion
+from ._around import AbstractAround, AbstractBeside
 
 PASSED, RETREATED = 4, 5
 """Codes of a trajectory whose score has reached the next level, or has fallen below the floor."""
@@ -78,37 +78,29 @@ def scores(score: Score, states: Float[np.ndarray, "n dim"], clocks: Any) -> Flo
 _SCORES = Compiled(lambda score, states, clocks: jax.vmap(score)(states, clocks))
 
 
-class Passing(AbstractMonitor):
+class Passing(AbstractBeside):
     """The passage itself, or else the first state whose score is at least `level`, or below `floor`.
 
     peaked: the state carries its peak behind it (`WithPeak`), which is then what is compared.
     """
 
-    passage: AbstractMonitor
+    monitor: AbstractMonitor
     score: Score
     level: Any
     floor: Any
     peaked: bool = eqx.field(static=True, default=False)
-
-    @property
-    def uniforms(self) -> int:
-        return self.passage.uniforms
-
-    @property
-    def looks_back(self) -> bool:
-        return self.passage.looks_back
 
     def code(self, before, after, step_index, uniform):
         if self.peaked:
             before, after, reached = before[:-1], after[:-1], after[-1]
         else:
             reached = self.score(after, step_index + 1)
-        ended = self.passage.code(before, after, step_index, uniform)
+        ended = self.monitor.code(before, after, step_index, uniform)
         moved = jnp.where(reached >= self.level, PASSED, jnp.where(reached < self.floor, RETREATED, 0))
         return jnp.where(ended > 0, ended, moved)
 
 
-class WithPeak(AbstractChain):
+class WithPeak(AbstractAround):
     """A chain whose state carries, as one more component, the highest score so far."""
 
     chain: AbstractChain
@@ -119,20 +111,8 @@ class WithPeak(AbstractChain):
         return self.chain.dim + 1
 
     @property
-    def noise_dim(self) -> int:
-        return self.chain.noise_dim
-
-    @property
-    def noise_kind(self) -> NoiseKind:
-        return self.chain.noise_kind
-
-    @property
     def time_step(self) -> Any:
         return self.chain.time_step
-
-    @property
-    def landscape(self) -> AbstractLandscape | None:
-        return self.chain.landscape
 
     def step(self, state, noise, step_index):
         after = self.chain.step(state[:-1], noise, step_index)

@@ -18,11 +18,12 @@ _FALSE_ALARM = 0.01
 class Settling(NamedTuple):
     """steps: at which the law of those on the way is that at twice as many, as far as 2 × 2,048 trajectories tell.
 
-    settled: whether it is, within the budget of steps.
+    settled: whether it is, within the budget of steps. scores: of the states at both times.
     """
 
     steps: int
     settled: bool
+    scores: Float[np.ndarray, " n"]
     path_steps: int
 
 
@@ -44,7 +45,7 @@ def settle(problem: Problem) -> Settling:
         seen = np.column_stack([states, scores(problem.score, states, clocks)])
         settled = _alike(seen[(code == 0) & ~late], seen[(code == 0) & late])
         if settled or 4 * steps > problem.steps:
-            return Settling(steps, settled, cost)
+            return Settling(steps, settled, seen[code == 0, -1], cost)
         steps *= 2
 
 

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._errors import positive_integer
+from ._excursions import Excursions
 from ._levels import Levels, choose_levels
 from ._problem import Problem
+from ._recycled import RecycledFirstPassage
 from ._refine import can_be_refined, refined
 from ._score import scores
-from ._settle import settle
+from ._settle import Settling, settle
 from ._split_result import SplitFirstPassage
 from ._splitting import Repetitions, Tally, merge, population_size
 
@@ -23,13 +25,15 @@ _BATCH, _SIZING = 16, 2
 _MARGIN = 1.25
 # where steps enter a level further beyond it, in levels, they are taken in parts
 _OVERSHOOT = 0.6
-# the horizon of a mean time, in times after which the law is seen to have settled, and in delays of the passages
-_SETTLINGS, _DELAYS = 8, 6
 # share of the probability in a sixteenth of the repetitions; with a spread of 1, as of an exponential law, it is 0.24
 _UNEVEN = 0.5
+# what still runs when the budget is spent, over what has reached the target
+_UNDECIDED = 0.01
+
+Found = SplitFirstPassage | RecycledFirstPassage
 
 
-def split(problem: Problem, trajectories: int, repetitions: int | None, spent: int) -> SplitFirstPassage:
+def split(problem: Problem, trajectories: int, repetitions: int | None, spent: int) -> Found:
     """So many trajectories in all, in independent repetitions. spent: path-steps that went before."""
     if repetitions is None:
         repetitions = max(2, min(_REPETITIONS, trajectories // 64))
@@ -39,26 +43,27 @@ def split(problem: Problem, trajectories: int, repetitions: int | None, spent: i
             f"trajectories must be at least {_SMALLEST} for each of {repetitions} repetitions of splitting, "
             f"got {trajectories}"
         )
-    problem, run, note, prepared = prepare(problem, trajectories // repetitions)
-    return _result(problem, run, run(repetitions), note, spent + prepared)
+    plan = prepare(problem, trajectories // repetitions)
+    return _result(plan, plan.run(repetitions), plan.note, spent)
 
 
-def split_until(problem: Problem, rtol: float, budget: int, spent: int) -> SplitFirstPassage:
+def split_until(problem: Problem, rtol: float, budget: int, spent: int) -> Found:
     """Repetitions until the interval is narrow enough, or `budget` trajectories were started over all levels.
 
     How many it takes is told by repetitions that are then dropped. Kept, they would bias the answer: those that came
     out low also show a small spread, and would be thought enough.
     """
-    problem, run, note, prepared = prepare(problem, None)
+    plan = prepare(problem, None)
+    run, note = plan.run, plan.note
     most = max(1, budget // (_BATCH * run.size * run.stages) - _SIZING)
     sizing = run(_SIZING * _BATCH)
-    needed = _needed(_result(problem, run, sizing, note, 0), rtol, problem)
+    needed = _needed(_result(plan, sizing, note, 0), rtol)
     batches = min(most, math.ceil(_MARGIN * (needed or len(sizing.exposure)) / _BATCH))
     tally = run(batches * _BATCH)
-    spent += prepared + sizing.path_steps
+    spent += sizing.path_steps
     while True:
-        found = _result(problem, run, tally, note, spent)
-        needed = _needed(found, rtol, problem)
+        found = _result(plan, tally, note, spent)
+        needed = _needed(found, rtol)
         # where nothing was seen, more of the same will not help
         if needed is None or needed <= found.repetitions:
             return found
@@ -67,50 +72,54 @@ def split_until(problem: Problem, rtol: float, budget: int, spent: int) -> Split
                 f"budget spent: max_trajectories = {budget} reached before rtol = {rtol}, with {found.repetitions} "
                 "repetitions"
             )
-            return _result(problem, run, tally, note, spent)
+            return _result(plan, tally, note, spent)
         batches += 1
         tally = merge([tally, run(_BATCH)])
 
 
-def _needed(found: SplitFirstPassage, rtol: float, problem: Problem) -> int | None:
+def _needed(found: Found, rtol: float) -> int | None:
     """How many repetitions like these make the interval that narrow; None where the target was never reached."""
-    if not found.weights.size:
+    asked = found.probability if isinstance(found, SplitFirstPassage) else found.exit_rate
+    if asked.value == 0:
         return None
-    asked = found.mean_exit_time if problem.mean_time else found.probability
     width = float(asked.relative_half_width)
     return math.ceil(found.repetitions * (width / rtol) ** 2) if math.isfinite(width) else 2 * found.repetitions
 
 
-class _Prepared(NamedTuple):
+class Plan(NamedTuple):
+    """What runs repetitions of a passage, what is to be said about them, and the path-steps that it took to know.
+
+    settling: for a mean time, whose repetitions are those of excursions.
+    """
+
     problem: Problem
     run: Repetitions
     note: str
+    settling: Settling | None
     path_steps: int
 
 
-def prepare(problem: Problem, size: int | None) -> _Prepared:
-    """What runs repetitions, and for a mean time the horizon that it takes."""
+def prepare(problem: Problem, size: int | None) -> Plan:
+    """The levels of a passage, or for a mean time those of the excursions that end in it.
+
+    size: trajectories of a repetition; None for as many as the levels ask for.
+    """
     randomness = np.random.default_rng([problem.seed & 0xFFFFFFFF, problem.seed >> 32])
     if not problem.mean_time:
-        run, spent = _between_levels(problem, size, randomness)
-        return _Prepared(problem, run, "complete", spent)
+        run, cost = _between_levels(problem, size, randomness)
+        return Plan(problem, run, "complete", None, cost)
     settling = settle(problem)
-    spent, horizon = settling.path_steps, _SETTLINGS * settling.steps
+    excursions = Excursions(problem, settling)
+    begun = excursions.pilot(_PILOT_SIZE)
+    ahead = excursions.ahead(begun.states if len(begun.states) else problem.starts)
+    run, cost = _between_levels(ahead, size, randomness, excursions)
     note = "complete" if settling.settled else f"not settled: the law still changed after {settling.steps} steps"
-    while True:
-        watched = problem._replace(steps=min(horizon, problem.steps), open_ended=False)
-        run, cost = _between_levels(watched, size, randomness)
-        trial = run(_BATCH)
-        spent += cost + trial.path_steps
-        seen = _result(watched, run, trial, note, 0)
-        steady = _DELAYS * seen.delay <= seen.horizon and seen.hazard_ratio.contains(1.0)
-        if steady or not trial.weights.size or watched.steps == problem.steps:
-            unsteady = f"not settled: the hazard still changed within max_steps = {problem.steps}"
-            return _Prepared(watched, run, note if steady else unsteady, spent)
-        horizon *= 2
+    return Plan(ahead, run, note, settling, settling.path_steps + begun.path_steps + cost)
 
 
-def _between_levels(problem: Problem, size: int | None, randomness) -> tuple[Repetitions, int]:
+def _between_levels(
+    problem: Problem, size: int | None, randomness: np.random.Generator, excursions: Excursions | None = None
+) -> tuple[Repetitions, int]:
     """What runs repetitions, of `size` trajectories or as many as its levels ask for, and the path-steps it took.
 
     Where steps are coarse, each is taken in so many parts that entrances fall close to their level: what comes of
@@ -121,15 +130,22 @@ def _between_levels(problem: Problem, size: int | None, randomness) -> tuple[Rep
         levels = choose_levels(fine.derived(1), _PILOT_SIZE, randomness)
         spent += levels.path_steps
         if levels.overshoot < _OVERSHOOT or not can_be_refined(problem, shift + 1):
-            return Repetitions(fine.derived(2), levels, size or population_size(levels), randomness), spent
+            size = size or population_size(levels)
+            return Repetitions(fine.derived(2), levels, size, randomness, excursions), spent
         shift += 1
         fine = refined(problem, shift)
 
 
-def _result(problem: Problem, run: Repetitions, tally: Tally, result: str, spent: int) -> SplitFirstPassage:
-    told: dict[str, Any] = problem.told
-    return SplitFirstPassage(
-        steps=tally.steps // (run.problem.steps // problem.steps),
+def _result(plan: Plan, tally: Tally, note: str, spent: int) -> Found:
+    problem, run = plan.problem, plan.run
+    told: dict[str, Any] = problem.told | {
+        "method": "splitting",
+        "result": _told(problem, note, tally) if tally.weights.size else _nothing(problem, run.levels, tally),
+        "path_steps": spent + plan.path_steps + tally.path_steps,
+        "diverged": tally.lost,
+    }
+    found = SplitFirstPassage(
+        steps=tally.steps // run.problem.parts,
         weights=tally.weights,
         owner=tally.owner,
         levels=run.levels.scores,
@@ -138,17 +154,26 @@ def _result(problem: Problem, run: Repetitions, tally: Tally, result: str, spent
         exposure=tally.exposure * run.problem.time_step,
         size=run.size,
         avoids=problem.avoids,
-        diverged=tally.lost,
-        method="splitting",
-        result=_told(result, tally) if tally.weights.size else _nothing(problem, run.levels, tally),
-        path_steps=spent + tally.path_steps,
         **told,
     )
+    if plan.settling is None:
+        return found
+    return RecycledFirstPassage(excursions=found, settling_time=plan.settling.steps * problem.time_step, **told)
 
 
-def _told(result: str, tally: Tally) -> str:
-    """The result, and a warning where few repetitions hold most of the probability: more may be where none has been."""
+def _told(problem: Problem, result: str, tally: Tally) -> str:
+    """The result, and a warning where the answer may be far off.
+
+    That is where few repetitions hold most of the probability, as more may be where none has been, or where the budget
+    cut off much.
+    """
     values = np.sort(tally.passed[:, -1])[::-1]
+    cut = tally.undecided.sum() / values.sum()
+    if result == "complete" and cut > _UNDECIDED:
+        result = (
+            f"undecided: after max_steps = {problem.steps} {cut:.2g} times as much of the probability still ran as had "
+            "reached the target, and the interval leaves it open; give more max_steps"
+        )
     few = math.ceil(len(values) / 16)
     share = values[:few].sum() / values.sum()
     if len(values) < 16 or share < _UNEVEN:

@@ -106,7 +106,8 @@ class SplitFirstPassage(AbstractFirstPassage):
         if not self.weights.size:
             return Estimate(0.0, 0.0, self._bound() / float(self.exposure.mean()), self.level)
         columns = np.stack([self.passed[:, -1], self.exposure], axis=1)
-        return self._ratio(columns, lambda mean: mean[..., 0] / mean[..., 1])
+        rate = self._ratio(columns, lambda mean: mean[..., 0] / mean[..., 1])
+        return Estimate(rate.value, rate.low, rate.high + self._undecided() / float(self.exposure.mean()), self.level)
 
     @property
     def mean_exit_time(self) -> Estimate:
@@ -141,22 +142,6 @@ class SplitFirstPassage(AbstractFirstPassage):
         if not late.any():
             return Estimate(0.0, 0.0, 2 * float(self.probability.high) / self.horizon, self.level)
         return self._ratio(late[:, None], lambda mean: mean[..., 0] * 2 / self.horizon)
-
-    @property
-    def hazard_ratio(self) -> Estimate:
-        """The hazard in the last quarter of the horizon over that in the third: 1 where the start is forgotten."""
-        half, end = self.horizon / 2, 3 * self.horizon / 4
-        third, fourth = (self._times > half) & (self._times <= end), self._times > end
-        if not (third.any() and fourth.any()):
-            return Estimate(1.0, 0.0, np.inf, self.level)
-        gone = [self._sum(self._times <= time) for time in (half, end)]
-        columns = np.stack([self._sum(third), self._sum(fourth), *gone], axis=1)
-
-        def ratio(mean):
-            hazards = [-np.log1p(-mean[..., k] / (1 - mean[..., 2 + k])) for k in (0, 1)]
-            return hazards[1] / hazards[0]
-
-        return self._ratio(columns, ratio)
 
     @property
     def delay(self) -> float:

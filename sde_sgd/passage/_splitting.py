@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..engine import DIVERGED, Ends
+from ._excursions import Excursions
 from ._levels import Levels
 from ._monitor import TARGET
 from ._problem import Problem
@@ -63,40 +64,76 @@ class Stage(NamedTuple):
 class Repetitions:
     """Runs independent repetitions of `size` trajectories each; every call runs new ones.
 
-    stages: how often each trajectory starts, once for each level and once for the target.
+    stages: how often each trajectory starts, once for each level and once for the target. excursions: where they
+    start, in place of the problem's own start, each then with its share of an excursion per trajectory watched.
     """
 
-    def __init__(self, problem: Problem, levels: Levels, size: int, randomness: np.random.Generator):
+    def __init__(
+        self,
+        problem: Problem,
+        levels: Levels,
+        size: int,
+        randomness: np.random.Generator,
+        excursions: Excursions | None = None,
+    ):
         self.problem, self.levels, self.size = problem, levels, size
         self.stages = len(levels.scores) + 1
-        self._randomness, self._next_id = randomness, 0
+        self._randomness, self._next_id, self._excursions = randomness, 0, excursions
 
     def __call__(self, repetitions: int, history: list[Stage] | None = None) -> Tally:
         """history: takes what happened, stage by stage; then nothing is thinned."""
         first, self._next_id = self._next_id, self._next_id + 2 * repetitions * self.size * self.stages
-        return _repeat(self.problem, self.levels, repetitions, self.size, first, self._randomness, history)
+        lanes = repetitions * self.size
+        if self._excursions is None:
+            starts, weights = self.problem.states(lanes), np.full(lanes, 1 / self.size)
+            return self._run(starts, weights, first, history)
+        begun = self._excursions(lanes)
+        starts, weights = self.problem.states(lanes), np.zeros(lanes)
+        if len(begun.states):
+            chosen, weights = _share(begun.owner, repetitions, self.size, self._randomness)
+            starts = self.problem.joined(begun.states[chosen])
+        tally = self._run(starts, weights, first, history)
+        waited = begun.waited.reshape(repetitions, self.size).mean(axis=1) * self.problem.parts
+        return tally._replace(exposure=waited + tally.exposure, path_steps=tally.path_steps + begun.path_steps)
+
+    def _run(self, starts, weights, first_id: int, history: list[Stage] | None) -> Tally:
+        return _repeat(self.problem, self.levels, starts, weights, self.size, first_id, self._randomness, history)
+
+
+def _share(
+    owner: Int[np.ndarray, " m"], repetitions: int, size: int, randomness: np.random.Generator
+) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """For each lane an excursion of its own repetition, each as often as any other, and the lane's weight.
+
+    owner: lanes whose excursions they are.
+    """
+    order, counts = np.argsort(owner, kind="stable"), np.bincount(owner // size, minlength=repetitions)
+    places = (np.arange(size) + randomness.random((repetitions, 1))) / size
+    chosen = (np.cumsum(counts) - counts)[:, None] + (places * counts[:, None]).astype(np.int64)
+    # a repetition without any takes another's, with a weight of 0
+    return order[np.minimum(chosen, len(owner) - 1)].reshape(-1), np.repeat(counts / size**2, size)
 
 
 def _repeat(
     problem: Problem,
     levels: Levels,
-    repetitions: int,
+    states: Float[np.ndarray, "n dim"],
+    weights: Float[np.ndarray, " n"],
     size: int,
     first_id: int,
     randomness: np.random.Generator,
     history: list[Stage] | None,
 ) -> Tally:
-    """R repetitions, all side by side.
+    """R repetitions, all side by side, from these states with these weights.
 
     At each level the entrances of a repetition are replaced by `size` of them, drawn in proportion to weight × chance
     of success (systematic resampling), the weights divided by that chance: so no expectation changes, whatever the
     levels and chances are, as long as they were fixed before. A trajectory beyond the next level already enters it at
     once. One that reaches the target is put aside with its weight. A repetition without entrances stays empty.
     """
-    lanes = repetitions * size
+    lanes, repetitions = len(weights), len(weights) // size
     owner = np.arange(lanes) // size
-    states = problem.states(lanes)
-    clocks, weights = np.zeros(lanes, np.int64), np.full(lanes, 1 / size)
+    clocks = np.zeros(lanes, np.int64)
     reached, passed = [], []
     diverged, undecided, exposure = (np.zeros(repetitions) for _ in range(3))
     lost = cost = 0

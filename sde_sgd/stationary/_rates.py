@@ -16,7 +16,7 @@ from .._errors import fraction, positive
 from ..chains import AbstractChain
 from ..engine import seed_key
 from ..landscapes import CriticalPoint
-from ..passage import AbstractFirstPassage, SplitFirstPassage, first_passage
+from ..passage import AbstractFirstPassage, RecycledFirstPassage, SplitFirstPassage, first_passage
 from ..regions import AbstractRegion
 from ..statistics import Estimate
 from ._cores import cores_of
@@ -26,8 +26,8 @@ from ._transitions import Transitions
 # direct simulation of one among several ways out, for at most so many times the trajectories that all of them would
 # take, is cheaper than splitting
 _DIRECT = 16
-# the horizon of a passage with others to avoid, in delays
-_DELAYS = 6
+# the horizon of a passage with others to avoid, in times to settle at first, and in delays of the passages at least
+_SETTLINGS, _DELAYS = 8, 6
 
 
 class _Run(NamedTuple):
@@ -163,7 +163,7 @@ def _leave(run: _Run, start: int) -> _Exit:
         (start, start, 0), start, _union(run, {start}), score=run.progress(start, ends), method=run.method,
         rtol=run.rtol if alone else 2 * run.rtol, max_trajectories=run.max_trajectories,
     )  # fmt: skip
-    time, delay = found.mean_exit_time, found.delay if isinstance(found, SplitFirstPassage) else 0.0
+    time, delay = found.mean_exit_time, found.settling_time if isinstance(found, RecycledFirstPassage) else 0.0
     notes = _told(run, start, "any other", found)
     if alone:
         with np.errstate(divide="ignore"):
@@ -224,14 +224,15 @@ def _before_others(
 
 def _settled(run: _Run, start: int, left: AbstractFirstPassage) -> tuple[float, int]:
     """A horizon in whose second half the start is forgotten, and what it took to find."""
-    if isinstance(left, SplitFirstPassage):
-        return left.horizon, 0
+    if isinstance(left, RecycledFirstPassage):
+        return _SETTLINGS * left.settling_time, 0
     ends = run.network.neighbours[start]
     found = run.passage(
         (start, start, 1), start, _union(run, {start}), score=run.progress(start, ends), method="splitting",
         trajectories=1024, repetitions=4,
     )  # fmt: skip
-    return found.horizon, found.path_steps
+    assert isinstance(found, RecycledFirstPassage)
+    return _SETTLINGS * found.settling_time, found.path_steps
 
 
 def _hazard(late: Estimate, horizon: float, mean_time: Estimate) -> Estimate:

@@ -1,15 +1,13 @@
 """Rates between minima and their jump process, against exact chains, exact linear algebra, and their own coverage."""
 
-import itertools
 from fractions import Fraction
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.linalg import expm
 from scipy.stats import norm
-from statistical import agrees, false_pass
+from statistical import ExactChain, agrees, false_pass
 
 import sde_sgd as ss
 from sde_sgd.stationary import Transitions, spectral_gap, stationary_law, transition_matrix
@@ -18,64 +16,6 @@ from sde_sgd.statistics import Estimate
 NAMES = ("sharp", "flat")
 TEMPERATURES = (0.2, 0.1, 0.05)
 DT = 0.02
-
-
-class ExactChain:
-    """Exact k_ij = P(core j first)/E τ of x' = x − L'(x) dt + √(2T dt) ξ, from its transition density.
-
-    The density is held at Gauss–Legendre nodes between the other cores, and the linear system is solved by an
-    elimination that only adds, so that times of 1e15 steps keep their digits.
-    """
-
-    def __init__(self, chain, cores):
-        self._deviation = float(np.sqrt(2 * float(chain.diffusion.temperature) * chain.dt))
-        gradient = jax.jit(jax.vmap(chain.landscape.gradient))
-        self._mean = lambda x: x - np.asarray(gradient(jnp.asarray(x)[:, None])[:, 0], np.float64) * chain.dt
-        self._dt = chain.dt
-        centers = [float(core.center[0]) for core in cores]
-        self._starts = centers
-        halves = [1 / abs(float(core.factor[0, 0])) for core in cores]
-        # four times as far out as the core's edge, where the loss is four barriers high
-        self._ends = (centers[0] - 4 * halves[0], centers[-1] + 4 * halves[-1])
-        self._cores = [(center - half, center + half) for center, half in zip(centers, halves, strict=True)]
-
-    def rates(self, start):
-        """k_ij from minimum i = `start`, (K,), and E τ."""
-        others = [core for number, core in enumerate(self._cores) if number != start]
-        edges = sorted([*self._ends, *itertools.chain(*others)])
-        panels = list(zip(edges[::2], edges[1::2], strict=True))
-        unit, share = np.polynomial.legendre.leggauss(160)
-        points = np.concatenate([low + (high - low) * (unit + 1) / 2 for low, high in panels])
-        weights = np.concatenate([share * (high - low) / 2 for low, high in panels])
-        means = np.concatenate([self._mean(points), self._mean(np.array([self._starts[start]]))])
-        kernel = norm.pdf(points[None, :], means[:, None], self._deviation) * weights[None, :]
-        hits = np.stack([_between(core, means, self._deviation) for core in self._cores], axis=1)
-        hits[:, start] = 0
-        right = np.concatenate([hits, np.ones((len(means), 1))], axis=1)
-        found = _add_up(np.pad(kernel, ((0, 0), (0, 1))), hits.sum(axis=1), right)[-1]
-        return found[:-1] / (found[-1] * self._dt), found[-1] * self._dt
-
-
-def _between(core, means, deviation):
-    """P(means + deviation·ξ in core), with relative accuracy on both sides."""
-    low, high = ((end - means) / deviation for end in core)
-    return np.where(low > 0, norm.sf(low) - norm.sf(high), norm.cdf(high) - norm.cdf(low))
-
-
-def _add_up(kernel, out, right):
-    """x = kernel x + right, where 1 − Σ kernel is `out`: elimination without a subtraction."""
-    kernel, out, right, size = kernel.copy(), out.copy(), right.copy(), len(out)
-    totals = np.zeros(size)
-    for state in range(size):
-        ahead = slice(state + 1, None)
-        totals[state] = out[state] + kernel[state, ahead].sum()
-        share = kernel[ahead, state] / totals[state]
-        kernel[ahead, ahead] += np.outer(share, kernel[state, ahead])
-        out[ahead] += share * out[state]
-        right[ahead] += np.outer(share, right[state])
-    for state in range(size - 1, -1, -1):
-        right[state] = (right[state] + kernel[state, state + 1 :] @ right[state + 1 :]) / totals[state]
-    return right
 
 
 def log_error(estimate):

@@ -63,11 +63,14 @@ def split_branching(ids: np.ndarray, chain: AbstractChain, chunk: int | None, me
     """Chunks of one of few widths, each four times the one before, so that runs of any size share their programs."""
     if chunk is not None:
         return split_trajectories(ids, chain, chunk, mesh)
-    most = tuning().branching_lanes * mesh.size
-    size, wanted = narrowest(chain, mesh), default_chunk(chain, len(ids), mesh)
-    while _RUNG * size <= min(most, wanted):
-        size *= _RUNG
-    return _cut(ids, size)
+    least, most = narrowest(chain, mesh), tuning().branching_lanes * mesh.size
+    most = max(least, min(most, default_chunk(chain, most * workers(mesh), mesh)))
+    widths = [least * _RUNG**power for power in range(32) if least * _RUNG**power <= most]
+
+    def work(size: int) -> int:
+        return math.ceil(len(ids) / size / workers(mesh)) * (size + _RUNG * least)
+
+    return _cut(ids, min(widths, key=work))
 
 
 def _cut(ids: np.ndarray, size: int) -> Chunks:

@@ -47,11 +47,16 @@ def run_population(
     if np.any(clocks.astype(np.int64) + budgets >= MAX_STEPS) or np.any(ids >= MAX_STEPS):
         raise ValueError("a trajectory's steps and the ids must stay below 2**32")
     step, code, state = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int64), np.array(starts)
+    runs = np.flatnonzero(budgets > 0)
 
     def report(rows, steps, codes, states):
+        rows = runs[rows]
         step[rows], code[rows], state[rows] = steps, codes, states()
 
-    shortest = max(_SHORTEST_BLOCK, block_unit(chain.noise_kind))
-    run = Run(chain, monitor, key, chunk, devices, shortest, split_branching)
-    spent = run.follow((starts, ids, clocks, budgets), budgets > 0, int(budgets.max()), report)
+    spent = 0
+    if runs.size:
+        shortest = max(_SHORTEST_BLOCK, block_unit(chain.noise_kind))
+        run = Run(chain, monitor, key, chunk, devices, shortest, split_branching)
+        past = tuple(each[runs] for each in (starts, ids, clocks, budgets))
+        spent = run.follow(past, np.ones(len(runs), bool), int(budgets.max()), report)
     return Ends(step, code, state, spent)

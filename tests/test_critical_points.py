@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import sde_sgd as ss
 from sde_sgd.landscapes import (
     CriticalPoint,
     GaussianWells,
@@ -222,3 +223,17 @@ def test_an_infinite_wall_is_said():
     minima = find_minima(wall, [[-1.5], [1.5]])
     with pytest.raises(ValueError, match="the loss must be finite between"):
         find_saddle(wall, *minima)
+
+
+def test_minima_are_found_from_states_of_sgd():
+    """All of five, from where trajectories are at the end; each once, as from their centres; depth and sharpness."""
+    centers = [[0.0, 0.0], [1.6, 0.0], [0.0, 1.6], [-1.6, 0.0], [0.0, -1.6]]
+    landscape = GaussianWells(centers, 1.0, [0.45, 0.5, 0.55, 0.4, 0.5], 0.3)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, 0.15), 0.01)
+    states = ss.simulate(chain, np.zeros(2, np.float32), 20_000, trajectories=64, seed=3)
+    found, known = (find_minima(landscape, starts) for starts in (states, centers))
+    assert len(found) == len(known) == 5
+    for one, other in zip(found, known, strict=True):
+        np.testing.assert_allclose(one.location, other.location, atol=1e-8)
+        assert one.loss == pytest.approx(other.loss) and one.trace == pytest.approx(np.trace(other.hessian))
+        assert one.largest_eigenvalue == pytest.approx(np.linalg.norm(other.hessian, 2))

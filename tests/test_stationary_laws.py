@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.linalg import expm
 from statistical import agrees, binomial_error, false_pass
 
 import sde_sgd as ss
@@ -103,3 +104,52 @@ def test_loss_proportional_noise_makes_a_student_t():
     gap = np.max(np.abs(stats.norm.cdf(x, 0, deviation) - stats.t(FREEDOM).cdf(x / SCALE)))
     assert gap > limit + 0.03
     assert kolmogorov_distance(ss.noise.Isotropic(beta)) > limit
+
+
+def test_the_poincare_bound_holds_and_no_faster_one_does():
+    """The law of a double well from one side, by the generator's exponential: its distance stays below the bound.
+
+    Twin: the bound of twice the gap.
+    """
+    diffusion = ss.LangevinSGD.at_temperature(ss.landscapes.TwoWells(), 0.2)
+    solver = ss.reference.FokkerPlanck(diffusion, (-2.5, 3.5, 240))
+    probability = solver.stationary() * solver.grid.spacing[0]
+    left = np.where(solver.grid.centers[0] < float(diffusion.landscape.saddle[0]), probability, 0)
+    gap, share = solver.spectral_gap(), left.sum()
+    times = np.linspace(0, 3, 7) / gap
+    step = expm(solver.generator().toarray().T * times[1])
+    laws = np.array([np.linalg.matrix_power(step, number) @ (left / share) for number in range(len(times))])
+    distance = np.abs(laws - probability).sum(axis=1) / 2
+    bound = ss.theory.poincare_bound(gap, share, times)
+    assert np.all(distance <= bound * (1 + 1e-6)) and np.all(distance > 0.3 * bound)
+    assert not np.all(distance <= ss.theory.poincare_bound(2 * gap, share, times))
+    for words, given in (("gap", (0.0, 0.5, 1.0)), ("share", (1.0, 1.0, 1.0)), ("times", (1.0, 0.5, -1.0))):
+        with pytest.raises(ValueError, match=words):
+            ss.theory.poincare_bound(*given)
+
+
+@pytest.mark.parametrize("kind", ["Hessian", "loss times Hessian"])
+def test_noise_that_follows_the_curvature_prefers_the_flat_well_more(kind):
+    """V = floor + scale·H₊, or scale·L·H₊, against the grid solver; a step of 0.002 moves the share by 0.02 at most.
+
+    Twin: the share under isotropic noise. `benchmarks/stationary.py` does it with finer steps, and in a plane.
+    """
+    wells = ss.landscapes.TwoWells(16.0, 4.0)
+    scale, height = (0.1, lambda x: 1.0) if kind == "Hessian" else (0.2, lambda x: 0.2 + wells.loss(x))
+    noise = ss.noise.FromFunction(lambda x: jnp.sqrt(0.6 + scale * height(x) * jnp.maximum(wells.hessian(x)[0], 0)))
+    cut = float(wells.saddle[0])
+    flat = ss.regions.HalfSpace([-1.0], -cut)
+
+    def exact(noise):
+        solver = ss.reference.FokkerPlanck(ss.LangevinSGD(wells, noise, 0.8, 1.0), (-4.0, 6.0, 2000))
+        return float(solver.stationary()[solver.grid.centers[0] > cut].sum() * solver.grid.spacing[0])
+
+    chain = ss.EulerMaruyama(ss.LangevinSGD(wells, noise, 0.8, 1.0), 0.002)
+    found = ss.occupancy(
+        chain, wells.sharp_minimum, regions={"flat": flat, "sharp": ~flat}, horizon=600.0, burn_in=300.0,
+        trajectories=512, seed=21,
+    ).weight  # fmt: skip
+    error = float(found.high[0] - found.low[0]) / (2 * 1.96)
+    assert agrees(found.value[0], exact(noise), error, bias=0.02)
+    isotropic = exact(ss.noise.Isotropic(1.0))
+    assert found.value[0] > isotropic + 0.1 and not agrees(found.value[0], isotropic, error, bias=0.02)

@@ -37,6 +37,16 @@ class CriticalPoint(eqx.Module):
         return int(np.sum(self.eigenvalues < 0))
 
     @property
+    def trace(self) -> float:
+        """tr ∇²L, the sum of the eigenvalues: a sharpness."""
+        return float(np.sum(self.eigenvalues))
+
+    @property
+    def largest_eigenvalue(self) -> float:
+        """The Hessian's largest eigenvalue: a sharpness; a gradient step below 2 over it is stable."""
+        return float(self.eigenvalues[-1])
+
+    @property
     def log_det(self) -> float:
         """log |det ∇²L|, the sum of the logarithms of the eigenvalues' absolute values."""
         return float(np.sum(np.log(np.abs(self.eigenvalues))))
@@ -50,9 +60,9 @@ def find_minima(
 ) -> list[CriticalPoint]:
     """The minima that descents from `starts` end in, each once, sorted by loss.
 
-    starts: shape (n, dim), or (dim,) for one start. A descent goes downhill (trust region with the exact
-        Hessian) and usually, not always, ends in the basin it began in; a minimum that no start leads to is
-        not found.
+    starts: shape (n, dim), or (dim,) for one start; states of SGD, say. A descent goes downhill (trust region with
+        the exact Hessian) and usually, not always, ends in the basin it began in; a minimum that no start leads to
+        is not found.
     merge: minima closer than merge·max(1, |location|) count as one.
 
     Every minimum is polished by Newton's method until |∇L| ≤ 1e-10·max(1, ‖∇²L‖). All of it runs in

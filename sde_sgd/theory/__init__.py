@@ -7,6 +7,7 @@ from ._linearised import covariance_at as covariance_at
 from ._linearised import escape_probability as escape_probability
 from ._linearised import stationary_covariance as stationary_covariance
 from ._ornstein_uhlenbeck import exit_probability as exit_probability
+from ._poincare import poincare_bound as poincare_bound
 from ._rate_matrix import rate_matrix as rate_matrix
 from ._risk import excess_risk as excess_risk
 from ._weighted_chi2 import weighted_chi2_tail as weighted_chi2_tail

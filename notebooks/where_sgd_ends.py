@@ -1,0 +1,148 @@
+"""Where SGD ends up, and after how long: densities, the network of minima, P(flat at t), relaxation times.
+
+Draws `density.png`, `network.png`, `flat_at_t.png` and `relaxation.png` into the current folder; takes some ten minutes
+on two cores. β = 1 throughout, so that T = γ/(2M).
+"""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LogNorm
+
+import sde_sgd as ss
+
+CENTERS = [[0.0, 0.0], [1.6, 0.0], [0.0, 1.6], [-1.6, 0.0], [0.0, -1.6]]
+FIVE = ss.landscapes.GaussianWells(CENTERS, [0.9, 1.25, 1.15, 1.3, 1.2], [0.45, 0.5, 0.55, 0.4, 0.5], 0.3)
+WELLS = ss.landscapes.TwoWells(sharp_curvature=16.0, flat_curvature=4.0, barrier=1.0)
+BLUE, RED = "#1f5fa8", "#c1440e"
+
+
+def chain(landscape, ratio: float, dt: float = 0.002):
+    """SGD's diffusion at M/γ = `ratio`."""
+    return ss.EulerMaruyama(ss.LangevinSGD(landscape, ss.noise.Isotropic(1.0), 0.1, 0.1 * ratio), dt)
+
+
+def density() -> None:
+    """Five wells: time average of 1,024 trajectories, the grid solver's density, and their difference."""
+    sgd, half, number = chain(FIVE, 3.0), 2.4, 80
+    found = ss.histogram(
+        sgd, [0.0, 0.0], bins=[(-half, half, number)] * 2, horizon=1_000.0, burn_in=100.0, trajectories=1_024, seed=1
+    )
+    solver = ss.reference.FokkerPlanck(sgd.diffusion, [(-2 * half, 2 * half, 4 * number)] * 2)
+    exact = solver.stationary()[number:-number, number:-number].reshape(number, 2, number, 2).mean(axis=(1, 3))
+    error = np.where(found.standard_error > 0, found.standard_error, np.inf)
+    panels = [
+        (found.density.value, "simulated", {"norm": LogNorm(1e-4, 1), "cmap": "viridis"}),
+        (exact, "exact solver", {"norm": LogNorm(1e-4, 1), "cmap": "viridis"}),
+        (
+            (found.density.value - exact) / error,
+            "difference, in standard errors",
+            {"vmin": -5, "vmax": 5, "cmap": "RdBu"},
+        ),
+    ]
+    figure, axes = plt.subplots(1, 3, figsize=(12.5, 4.2), layout="constrained", sharey=True)
+    for axis, (values, title, style) in zip(axes, panels, strict=True):
+        image = axis.imshow(values.T, origin="lower", extent=[-half, half] * 2, **style)
+        axis.set(title=title, xlabel="θ₀")
+        figure.colorbar(image, ax=axis, shrink=0.85)
+    axes[0].set_ylabel("θ₁")
+    figure.savefig("density.png", dpi=120)
+    inside = np.abs(difference)[exact > 1e-3]
+    print(f"density: {np.mean(inside < 1.96):.1%} of {inside.size} bins within 1.96 standard errors")
+
+
+def network() -> None:
+    """Five minima over the contours; on the arrows the rates of the jumps, the discs as large as the shares."""
+    minima = ss.landscapes.find_minima(FIVE, CENTERS)
+    found = ss.transitions(chain(FIVE, 6.25), minima, rtol=0.1, seed=3)
+    figure, axis = plt.subplots(figsize=(7.2, 6.6), layout="constrained")
+    x, y = np.meshgrid(np.linspace(-2.3, 2.3, 200), np.linspace(-2.3, 2.3, 200))
+    loss = jax.vmap(FIVE.loss)(jnp.asarray(np.stack([x.ravel(), y.ravel()], axis=1)))
+    axis.contourf(x, y, np.asarray(loss).reshape(x.shape), levels=24, cmap="Greys_r", alpha=0.5)
+    for i, j in found.methods:
+        start, end = found.locations[i], found.locations[j]
+        along = (end - start) / np.linalg.norm(end - start)
+        side = 0.09 * np.array([-along[1], along[0]])
+        axis.annotate(
+            "", end + side - 0.28 * along, start + side + 0.28 * along,
+            arrowprops={"arrowstyle": "->", "color": RED, "lw": 1.4},
+        )  # fmt: skip
+        axis.text(
+            *(start + end) / 2 + 2.6 * side, f"{found.rates.value[i, j]:.2g}", color=RED, fontsize=9, ha="center",
+            va="center",
+        )  # fmt: skip
+    share = found.stationary
+    for place, value, low, high in zip(found.locations, share.value, share.low, share.high, strict=True):
+        axis.scatter(*place, s=3_000 * value, color=BLUE, alpha=0.75, zorder=3)
+        axis.text(
+            place[0], place[1] - 0.42, f"{value:.3f}\n[{low:.3f}, {high:.3f}]", ha="center", va="center", fontsize=8
+        )
+    axis.set(xlabel="θ₀", ylabel="θ₁", aspect="equal", title="Rates per SDE time and shares of five minima, M/γ = 6.25")
+    figure.savefig("network.png", dpi=120)
+    print("network:", found.result, "gap", found.spectral_gap)
+
+
+def flat_at_t() -> None:
+    """P(in the flat well at t), started in the sharp one, for several batch sizes."""
+    minima = {"sharp": WELLS.sharp_minimum, "flat": WELLS.flat_minimum}
+    figure, axis = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+    ratios = (1.25, 1.67, 2.5, 5.0, 10.0)
+    for color, ratio in zip(plt.get_cmap("viridis")(np.linspace(0, 0.9, len(ratios))), ratios, strict=True):
+        if ratio < 5:
+            times = np.geomspace(0.3, 3_000 if ratio == 2.5 else 300, 20)
+            found = ss.occupancy(
+                chain(WELLS, ratio), WELLS.sharp_minimum, minima=minima, basins="nearest", times=times,
+                trajectories=4_096, seed=4,
+            )  # fmt: skip
+            estimate, label = found.probability, f"M/γ = {ratio:g}, simulated"
+            times = found.times
+        else:
+            jumps = ss.transitions(chain(WELLS, ratio), minima, rtol=0.1, seed=4)
+            times = np.geomspace(1e-2, 10, 60) * float(jumps.relaxation_time.value)
+            estimate, label = jumps.occupancy(times), f"M/γ = {ratio:g}, from rates"
+        flat = [each[:, 1] for each in (estimate.value, estimate.low, estimate.high)]
+        axis.semilogx(times, flat[0], color=color, label=label)
+        axis.fill_between(times, *flat[1:], color=color, alpha=0.3, lw=0)
+        print(f"flat at t: M/γ = {ratio:g}: {flat[0][-1]:.3f} [{flat[1][-1]:.3f}, {flat[2][-1]:.3f}] in the end")
+    axis.axhline(2 / 3, color="black", lw=1, ls="--", label="√det H_sharp against √det H_flat")
+    axis.set(
+        xlabel="SDE time t", ylabel="P(flat at t)", ylim=(0, 1), title="The larger γ/M, the sooner; the same in the end"
+    )
+    axis.legend(fontsize=8)
+    figure.savefig("flat_at_t.png", dpi=120)
+
+
+def relaxation() -> None:
+    """Relaxation time against M/γ: from rates, exactly solved, Eyring–Kramers."""
+    minima = {"sharp": WELLS.sharp_minimum, "flat": WELLS.flat_minimum}
+    rows = []
+    for ratio in (4.0, 7.0, 10.0, 13.0, 16.0, 19.0):
+        sgd = chain(WELLS, ratio)
+        found = ss.transitions(sgd, minima, rtol=0.1, seed=5)
+        exact = 1 / ss.reference.FokkerPlanck(sgd.diffusion, (-3.0, 4.0, 2_000)).spectral_gap()
+        kramers = 1 / ss.theory.spectral_gap(sgd.diffusion, WELLS.sharp_minimum, WELLS.saddle, WELLS.flat_minimum)
+        slow = found.relaxation_time
+        rows.append([ratio, slow.value, slow.low, slow.high, exact, kramers])
+        print(f"relaxation: M/γ = {ratio:g}: {slow.value:.4g} [{slow.low:.4g}, {slow.high:.4g}], exact {exact:.4g}")
+    ratio, value, low, high, exact, kramers = np.array(rows, np.float64).T
+    figure, (top, below) = plt.subplots(
+        2, 1, figsize=(6.4, 5.6), sharex=True, height_ratios=(3, 1.3), layout="constrained"
+    )
+    top.semilogy(ratio, kramers, "--", color=RED, label="Eyring–Kramers")
+    top.semilogy(ratio, exact, color="black", lw=1, label="exact solver")
+    top.semilogy(ratio, value, "o", color=BLUE, label="from simulated rates")
+    top.set(ylabel="relaxation time", title="Two wells, barrier 1: the time to the stationary law")
+    top.legend()
+    below.errorbar(ratio, value / exact, [(value - low) / exact, (high - value) / exact], fmt="o", color=BLUE)
+    below.plot(ratio, kramers / exact, "--", color=RED)
+    below.axhline(1, color="black", lw=1)
+    below.set(xlabel="M/γ", ylabel="over the exact one", ylim=(0.75, 1.3))
+    figure.savefig("relaxation.png", dpi=120)
+
+
+if __name__ == "__main__":
+    density()
+    network()
+    flat_at_t()
+    relaxation()

@@ -1,6 +1,6 @@
 """Splitting against exact values: precision, coverage, cost, dimension.
 
-    python -m benchmarks.splitting benchmarks/results/splitting.json
+    python -m benchmarks.splitting benchmarks/results/splitting.json notebooks/figures/splitting_cost.png
 
 `kernel`: Euler–Maruyama of dx = −x dt + dW from 0 with dt = 0.02, its passage above a level within time 6, against the
 chain's transition kernel iterated exactly. Every run asks for a relative half-width of 10 %, with a seed of its own;
@@ -19,6 +19,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
 
 import sde_sgd as ss
@@ -140,7 +141,25 @@ def two_ways(temperature: float = 0.15, dt: float = 0.002) -> dict:
     return one("three holes, two ways", truth, found, found.mean_exit_time, time.perf_counter() - begin)
 
 
-def main(path: str) -> None:
+def draw(record: dict, path: str) -> None:
+    """Path-steps for a half-width of 10 % against −ln p, beside those of direct simulation."""
+    log_p = -np.log([row["exact"] for row in record["kernel"]])
+    steps = np.array([row["path_steps"] for row in record["kernel"]])
+    figure, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    axis.loglog(log_p, steps, "o", color="#1f5fa8", label="splitting")
+    power = record["cost_grows_like_log_p_to"]
+    middle = len(log_p) // 2
+    for slope, style in ((power, "-"), (2.0, ":")):
+        line = steps[middle] * (log_p / log_p[middle]) ** slope
+        axis.loglog(log_p, line, style, color="black", lw=1, label=f"(−ln p)^{slope:.3g}")
+    # 1.96² (1 − p)/p trajectories for that half-width
+    axis.loglog(log_p, 1.96**2 / RTOL**2 * np.exp(log_p) * STEPS, "--", color="#c1440e", label="direct simulation")
+    axis.set(xlabel="−ln p", ylabel="path-steps", ylim=(1e5, 1e14), title=f"p to ±10 %, {STEPS} steps a trajectory")
+    axis.legend()
+    figure.savefig(path, dpi=120)
+
+
+def main(path: str, figure: str) -> None:
     def told(row: dict) -> dict:
         print(json.dumps(row, ensure_ascii=False), flush=True)
         return row
@@ -159,7 +178,8 @@ def main(path: str) -> None:
     }
     with open(path, "w") as file:
         json.dump(record, file, indent=1, ensure_ascii=False)
+    draw(record, figure)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -4,12 +4,16 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
+import xarray as xr
 from jaxtyping import Float
 from scipy import stats
 
 from ._errors import fraction
 
-__all__ = ["Estimate", "chi_square_rate", "clopper_pearson", "proportion"]
+__all__ = ["Estimate", "chi_square_rate", "clopper_pearson", "proportion", "put"]
+
+# what the three numbers of an estimate are called in a dataset
+BOUNDS = {"": "", "_low": ", lower bound", "_high": ", upper bound"}
 
 
 def _float64(value: Any) -> np.ndarray:
@@ -42,6 +46,12 @@ class Estimate(eqx.Module):
         if self.value.ndim:
             return f"Estimate of shape {self.value.shape}, {self.level:.0%} intervals"
         return f"{self.value:.6g} [{self.low:.6g}, {self.high:.6g}] at {self.level:.0%}"
+
+
+def put(data: xr.Dataset, name: str, dims: tuple[str, ...], estimate: Estimate, units: str, long_name: str) -> None:
+    """Add an estimate's value and bounds to a dataset, as `name`, `name`_low and `name`_high, with `units`."""
+    for (suffix, words), part in zip(BOUNDS.items(), (estimate.value, estimate.low, estimate.high), strict=True):
+        data[name + suffix] = (dims, part, {"units": units, "long_name": long_name + words})
 
 
 def clopper_pearson(successes: Any, trials: Any, level: float = 0.95) -> Estimate:

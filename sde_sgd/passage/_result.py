@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 
 from ..engine import DIVERGED
-from ..statistics import Estimate, chi_square_rate, proportion
+from ..statistics import Estimate, chi_square_rate, proportion, put
 from ._monitor import AVOID, TARGET
 
 RUNNING = 0
@@ -84,16 +84,10 @@ class AbstractFirstPassage(eqx.Module):
         """Everything as an xarray Dataset with `units` and `long_name`; survival at `times` (65 by default)."""
         grid = np.linspace(0, self.horizon, 65) if times is None else np.asarray(times, np.float64)
         data = xr.Dataset(coords={"time": ("time", grid, {"units": "SDE time", "long_name": "time"})})
-        estimates = {
-            "probability": ((), self.probability, "1", "probability to reach the target by the horizon"),
-            "mean_exit_time": ((), self.mean_exit_time, "SDE time", "mean time to reach the target"),
-            "exit_rate": ((), self.exit_rate, "1 / SDE time", "exits per unit of time at risk"),
-            "survival": (("time",), self.survival(grid), "1", "probability that the target is not reached"),
-        }
-        for name, (dims, estimate, units, long_name) in estimates.items():
-            for suffix, part in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high)):
-                bound = {"": "", "_low": ", lower bound", "_high": ", upper bound"}[suffix]
-                data[name + suffix] = (dims, part, {"units": units, "long_name": long_name + bound})
+        put(data, "probability", (), self.probability, "1", "probability to reach the target by the horizon")
+        put(data, "mean_exit_time", (), self.mean_exit_time, "SDE time", "mean time to reach the target")
+        put(data, "exit_rate", (), self.exit_rate, "1 / SDE time", "exits per unit of time at risk")
+        put(data, "survival", ("time",), self.survival(grid), "1", "probability that the target is not reached")
         for name, (dims, values, units, long_name) in self._details().items():
             data[name] = (dims, values, {"units": units, "long_name": long_name})
         names = ("horizon", "level", "seed", "method", "monitoring", "result", "path_steps", "time_step")

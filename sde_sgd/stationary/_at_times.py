@@ -5,8 +5,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
-from ..statistics import Estimate, proportion
-from ._dataset import put
+from ..statistics import Estimate, proportion, put
 from ._missed import ALLOWED, Missed
 
 

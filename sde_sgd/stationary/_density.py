@@ -8,9 +8,8 @@ import xarray as xr
 from jaxtyping import Float, Int
 from scipy import stats
 
-from ..statistics import Estimate, clopper_pearson
+from ..statistics import Estimate, clopper_pearson, put
 from ._bins import Bins
-from ._dataset import put
 
 
 class Histogram(eqx.Module):

@@ -8,8 +8,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from ..regions import AbstractRegion
-from ..statistics import Estimate
-from ._dataset import put
+from ..statistics import Estimate, put
 from ._jumps import spectral_gap, stationary_law, transition_matrix
 from ._propagate import carried, from_log_odds, log_odds, unseen
 

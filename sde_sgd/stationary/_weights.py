@@ -5,8 +5,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
 
-from ..statistics import Estimate
-from ._dataset import put
+from ..statistics import Estimate, put
 from ._missed import ALLOWED, Missed
 from ._spread import between
 

@@ -11,6 +11,7 @@ from .. import noise, regions
 from ..chains import EulerMaruyama, MinibatchSGD
 from ..diffusions import LangevinSGD
 from ..passage import escape
+from ..statistics import BOUNDS
 from ._digits import TrainedDigits, train
 from ._errors import StudyError
 from ._escape import Cell, cell_seed
@@ -71,7 +72,8 @@ def _simulate(study: DigitsStudy, trained, process: str, index: int) -> dict[str
         "parameters": digits.risk.dim,
     }
     mean = result.mean_exit_time
-    for suffix, attribute in (("", "value"), ("_low", "low"), ("_high", "high")):
+    for suffix in BOUNDS:
+        attribute = suffix.removeprefix("_") or "value"
         values[f"probability{suffix}"] = getattr(result.probability, attribute)
         values[f"mean_exit_iterations{suffix}"] = getattr(mean, attribute) / rate
     return values
@@ -93,14 +95,13 @@ def dataset(study: DigitsStudy, finished: dict[str, dict[str, Any]]) -> "xr.Data
 
     variables = {}
     for name, (units, text) in _VARIABLES.items():
-        bounds = {"": "", "_low": ", lower bound", "_high": ", upper bound"}
-        for suffix in bounds if name in ("probability", "mean_exit_iterations") else ("",):
+        for suffix in BOUNDS if name in ("probability", "mean_exit_iterations") else ("",):
             array = np.full((len(study.ratios), len(PROCESSES)), np.nan)
             for index, column in np.ndindex(array.shape):
                 cell = finished.get(f"{PROCESSES[column]}-{index:03d}")
                 if cell is not None:
                     array[index, column] = cell[name + suffix]
-            described = {"units": units, "long_name": text + bounds[suffix]}
+            described = {"units": units, "long_name": text + BOUNDS[suffix]}
             variables[name + suffix] = (("cell", "process"), array, described)
     rates, batches = (np.asarray(column, float) for column in zip(*study.ratios, strict=True))
     coordinates = {

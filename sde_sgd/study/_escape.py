@@ -12,6 +12,7 @@ from .. import reference, theory
 from ..chains import EulerMaruyama
 from ..diffusions import LangevinSGD
 from ..passage import escape
+from ..statistics import BOUNDS
 from . import _build
 from ._errors import StudyError
 from ._spec import EscapeStudy
@@ -215,7 +216,7 @@ def dataset(study: EscapeStudy, finished: dict[str, dict[str, Any]]) -> "xr.Data
     arrays: dict[str, np.ndarray] = {}
     for name in _VARIABLES:
         along = name.startswith(("survival", "exit_linearised", "exit_exact"))
-        for suffix in ("", "_low", "_high") if name in (*ESTIMATES, "survival") else ("",):
+        for suffix in BOUNDS if name in (*ESTIMATES, "survival") else ("",):
             arrays[name + suffix] = np.full(shape + ((len(times),) if along else ()), np.nan)
     notes: set[str] = set()
     for index in np.ndindex(shape):
@@ -229,7 +230,7 @@ def dataset(study: EscapeStudy, finished: dict[str, dict[str, Any]]) -> "xr.Data
     for name, array in arrays.items():
         base = name.removesuffix("_low").removesuffix("_high")
         units, text = _VARIABLES[base]
-        bound = {"_low": ", lower bound", "_high": ", upper bound"}.get(name.removeprefix(base), "")
+        bound = BOUNDS.get(name.removeprefix(base), "")
         dims = _SWEEP + (("time",) if array.ndim == 4 else ())
         variables[name] = (dims, array, {"units": units, "long_name": text + bound})
     rates, batches = np.asarray(sweep.learning_rate), np.asarray(sweep.batch_size, float)

@@ -12,6 +12,7 @@ from statistical import ExitOfChain, agrees
 import sde_sgd as ss
 from sde_sgd.passage import FirstPassage, RecycledFirstPassage, SplitFirstPassage, _call, _direct, _split
 from sde_sgd.passage._monitor import TARGET
+from sde_sgd.passage._splitting import Repetitions
 
 DT, FINE = 0.05, 0.02
 ORNSTEIN_UHLENBECK = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
@@ -149,6 +150,21 @@ def test_a_precision_is_met_at_a_small_part_of_the_direct_cost():
     assert fp.speed_up > 1e5
     spent = escape(5.0, rtol=1e-3, max_trajectories=1_000_000, seed=5)
     assert "budget spent" in spent.result and spent.probability.contains(truth)
+
+
+def test_what_tells_how_many_is_not_in_the_answer(monkeypatch):
+    """The repetitions that say how many more it takes are dropped: kept, low ones would stop sampling too soon."""
+    seen, run = [], Repetitions.__call__
+
+    def spy(self, *options):
+        seen.append(run(self, *options))
+        return seen[-1]
+
+    monkeypatch.setattr(Repetitions, "__call__", spy)
+    fp = escape(3.5, rtol=0.1, seed=16)
+    assert len(seen) >= 2 and len(seen[0].passed) == 32
+    assert np.array_equal(fp.passed, np.concatenate([tally.passed for tally in seen[1:]]))
+    assert fp.path_steps > sum(tally.path_steps for tally in seen)
 
 
 def test_auto_is_direct_where_passages_are_frequent():

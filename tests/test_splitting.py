@@ -10,9 +10,8 @@ import pytest
 from statistical import ExitOfChain, agrees
 
 import sde_sgd as ss
-from sde_sgd.passage import FirstPassage, RecycledFirstPassage, SplitFirstPassage, _call, _direct, _split
+from sde_sgd.passage import FirstPassage, RecycledFirstPassage, SplitFirstPassage, _call, _direct, _split, _splitting
 from sde_sgd.passage._monitor import TARGET
-from sde_sgd.passage._splitting import Repetitions
 
 DT, FINE = 0.05, 0.02
 ORNSTEIN_UHLENBECK = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
@@ -104,6 +103,31 @@ def test_small_populations_are_unbiased():
     assert not abs(alive.mean() - truth) <= 3 * error
 
 
+def test_thinning_changes_no_expectation(monkeypatch):
+    """Nine of ten that fall one level back, not six, are dropped, which is where much of the probability comes from.
+
+    Twin: the others not weighted up for them.
+    """
+    monkeypatch.setattr(_splitting, "_RETREAT", 1)
+    truth = exact(3.5, 120)[-1]
+
+    def run():
+        values = repetition_values(escape(3.5, trajectories=131_072, repetitions=256, method="splitting", seed=17))
+        return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
+
+    value, error = run()
+    assert agrees(value, truth, error) and error < 0.05 * truth, (value / truth, error / truth)
+    advance = _splitting._advance
+
+    def unweighted(problem, past, weights, *options):
+        ends, after = advance(problem, past, weights, *options)
+        return ends, np.minimum(after, weights)
+
+    monkeypatch.setattr(_splitting, "_advance", unweighted)
+    value, error = run()
+    assert not agrees(value, truth, error), (value / truth, error / truth)
+
+
 @functools.cache
 def many():
     """Hundreds of runs of 32 repetitions, side by side."""
@@ -154,13 +178,13 @@ def test_a_precision_is_met_at_a_small_part_of_the_direct_cost():
 
 def test_what_tells_how_many_is_not_in_the_answer(monkeypatch):
     """The repetitions that say how many more it takes are dropped: kept, low ones would stop sampling too soon."""
-    seen, run = [], Repetitions.__call__
+    seen, run = [], _splitting.Repetitions.__call__
 
     def spy(self, *options):
         seen.append(run(self, *options))
         return seen[-1]
 
-    monkeypatch.setattr(Repetitions, "__call__", spy)
+    monkeypatch.setattr(_splitting.Repetitions, "__call__", spy)
     fp = escape(3.5, rtol=0.1, seed=16)
     assert len(seen) >= 2 and len(seen[0].passed) == 32
     assert np.array_equal(fp.passed, np.concatenate([tally.passed for tally in seen[1:]]))

@@ -72,6 +72,15 @@ def test_ornstein_uhlenbeck_passage_times_to_far_levels():
         assert time_to == pytest.approx(exact, rel=1e-7)
 
 
+def test_stationary_probability_of_a_region():
+    """Gaussian laws: a half line from the middle of a cell, and a disc, whose edge crosses cells."""
+    line = FokkerPlanck(ss.LangevinSGD.at_temperature(ss.landscapes.Quadratic([1.0]), 0.5), (-6, 6, 400))
+    assert line.stationary_probability(left_of(0.7)) == pytest.approx(scipy.special.ndtr(0.7 * np.sqrt(2)), abs=2e-4)
+    assert line.stationary_probability(~left_of(0.7)) == pytest.approx(scipy.special.ndtr(-0.7 * np.sqrt(2)), abs=2e-4)
+    plane = FokkerPlanck(ss.LangevinSGD.at_temperature(ss.landscapes.Quadratic(np.eye(2)), 0.5), [(-5, 5, 120)] * 2)
+    assert plane.stationary_probability(ball(0.8, 2)) == pytest.approx(1 - np.exp(-0.64), abs=1e-3)
+
+
 def test_mean_exit_time_is_a_function_on_the_grid():
     solver = FokkerPlanck(BROWNIAN_1, Grid(-1.5, 1.53, 60))
     function = solver.mean_exit_time(ball(1.0, 1))

@@ -1,6 +1,6 @@
 """Splitting against exact values: precision, coverage, cost, dimension.
 
-    python -m benchmarks.splitting benchmarks/results/splitting.json notebooks/figures/splitting_cost.png
+    python -m benchmarks.splitting benchmarks/results/splitting.json notebooks/figures/splitting_cost.png [SECTION …]
 
 `kernel`: Euler–Maruyama of dx = −x dt + dW from 0 with dt = 0.02, its passage above a level within time 6, against the
 chain's transition kernel iterated exactly. Every run asks for a relative half-width of 10 %, with a seed of its own;
@@ -15,6 +15,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -159,25 +160,32 @@ def draw(record: dict, path: str) -> None:
     figure.savefig(path, dpi=120)
 
 
-def main(path: str, figure: str) -> None:
-    def told(row: dict) -> dict:
-        print(json.dumps(row, ensure_ascii=False), flush=True)
-        return row
+def told(row: dict) -> dict:
+    print(json.dumps(row, ensure_ascii=False), flush=True)
+    return row
 
-    kernel = [told(on_kernel(level, runs)) for level, runs in LEVELS.items()]
-    logs = [(math.log(-math.log(row["exact"])), math.log(row["path_steps"])) for row in kernel[1:]]
-    record = {
+
+SECTIONS: dict[str, Callable[[], list[dict]]] = {
+    "kernel": lambda: [told(on_kernel(level, runs)) for level, runs in LEVELS.items()],
+    "mean_times": lambda: [told(mean_time(name)) for name in MEAN_TIMES],
+    "dimensions": lambda: [*(told(in_dimension(dim)) for dim in (1, 2, 10, 50)), told(two_ways())],
+}
+
+
+def main(path: str, figure: str, *sections: str) -> None:
+    """Run the sections named, or all, and put them into the record at `path`, each with its date."""
+    record = json.loads(Path(path).read_text()) if Path(path).exists() else {}
+    for name in sections or SECTIONS:
+        record[name] = SECTIONS[name]()
+        record.setdefault("dates", {})[name] = time.strftime("%Y-%m-%d")
+    logs = [(math.log(-math.log(row["exact"])), math.log(row["path_steps"])) for row in record["kernel"][1:]]
+    record |= {
         "what": "splitting against exact values",
-        "date": time.strftime("%Y-%m-%d"),
         "versions": {"jax": jax.__version__, "numpy": np.__version__, "python": platform.python_version()},
         "device": f"{jax.devices()[0].device_kind}, {platform.machine()}",
         "cost_grows_like_log_p_to": float(np.polyfit(*zip(*logs, strict=True), 1)[0]),
-        "kernel": kernel,
-        "mean_times": [told(mean_time(name)) for name in MEAN_TIMES],
-        "dimensions": [*(told(in_dimension(dim)) for dim in (1, 2, 10, 50)), told(two_ways())],
     }
-    with open(path, "w") as file:
-        json.dump(record, file, indent=1, ensure_ascii=False)
+    Path(path).write_text(json.dumps(record, indent=1, ensure_ascii=False))
     draw(record, figure)
 
 

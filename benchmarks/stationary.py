@@ -1,6 +1,6 @@
 """Where SGD ends up, and after how long: the claims measured, beside exact values.
 
-    python -m benchmarks.stationary benchmarks/results/stationary.json
+    python -m benchmarks.stationary benchmarks/results/stationary.json [SECTION …]
 
 `equal_depth`, `unequal_depth`: odds of the flat well of `TwoWells` against the sharp one over three decades of M/γ, by
 time averages where it is warm and by rates where it is cold, against quadrature of the Gibbs density over the two sides
@@ -14,6 +14,8 @@ import math
 import platform
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -264,30 +266,37 @@ def coverage(temperature: float, method: str, rtol: float, runs: int = 200) -> d
     }
 
 
-def main(path: str) -> None:
-    record = {
+SECTIONS: dict[str, Callable[[], Any]] = {
+    "equal_depth": lambda: [
+        *two_wells(1, 0.0, WARM, COLD),
+        *two_wells(2, 0.0, WARM, COLD),
+        *two_wells(8, 0.0, WARM, COLD[1:]),
+    ],
+    "unequal_depth": lambda: [
+        *two_wells(1, DIFFERENCE, {0.4: 6000.0}, COLD),
+        *two_wells(2, DIFFERENCE, {0.4: 6000.0}, COLD),
+        *two_wells(8, DIFFERENCE, {0.4: 6000.0}, COLD[1:]),
+    ],
+    "relaxation": lambda: told(relaxation()),
+    "noise": lambda: [*kinds_of_noise(1), *kinds_of_noise(2), *kinds_of_noise(2, (5.0, 5.0))],
+    "five_minima": lambda: told(five_minima()),
+    "coverage": lambda: [told(coverage(0.2, "direct", 0.2)), told(coverage(0.08, "splitting", 0.3))],
+}
+
+
+def main(path: str, *sections: str) -> None:
+    """Run the sections named, or all, and put them into the record at `path`, each with its date."""
+    record = json.loads(Path(path).read_text()) if Path(path).exists() else {}
+    for name in sections or SECTIONS:
+        record[name] = SECTIONS[name]()
+        record.setdefault("dates", {})[name] = time.strftime("%Y-%m-%d")
+    record |= {
         "what": "stationary shares, relaxation times and their intervals against exact values",
-        "date": time.strftime("%Y-%m-%d"),
         "versions": {"jax": jax.__version__, "numpy": np.__version__, "python": platform.python_version()},
         "device": f"{jax.devices()[0].device_kind}, {platform.machine()}",
-        "equal_depth": [
-            *two_wells(1, 0.0, WARM, COLD),
-            *two_wells(2, 0.0, WARM, COLD),
-            *two_wells(8, 0.0, WARM, COLD[1:]),
-        ],
-        "unequal_depth": [
-            *two_wells(1, DIFFERENCE, {0.4: 6000.0}, COLD),
-            *two_wells(2, DIFFERENCE, {0.4: 6000.0}, COLD),
-            *two_wells(8, DIFFERENCE, {0.4: 6000.0}, COLD[1:]),
-        ],
-        "relaxation": told(relaxation()),
-        "noise": [*kinds_of_noise(1), *kinds_of_noise(2), *kinds_of_noise(2, (5.0, 5.0))],
-        "five_minima": told(five_minima()),
-        "coverage": [told(coverage(0.2, "direct", 0.2)), told(coverage(0.08, "splitting", 0.3))],
     }
-    with open(path, "w") as file:
-        json.dump(record, file, indent=1, ensure_ascii=False)
+    Path(path).write_text(json.dumps(record, indent=1, ensure_ascii=False))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -32,19 +32,17 @@ def density() -> None:
     solver = ss.reference.FokkerPlanck(sgd.diffusion, [(-2 * half, 2 * half, 4 * number)] * 2)
     exact = solver.stationary()[number:-number, number:-number].reshape(number, 2, number, 2).mean(axis=(1, 3))
     error = np.where(found.standard_error > 0, found.standard_error, np.inf)
+    difference = (found.density.value - exact) / error
+    logarithmic = {"norm": LogNorm(1e-4, 1), "cmap": "viridis"}
     panels = [
-        (found.density.value, "simulated", {"norm": LogNorm(1e-4, 1), "cmap": "viridis"}),
-        (exact, "exact solver", {"norm": LogNorm(1e-4, 1), "cmap": "viridis"}),
-        (
-            (found.density.value - exact) / error,
-            "difference, in standard errors",
-            {"vmin": -5, "vmax": 5, "cmap": "RdBu"},
-        ),
+        (found.density.value, "simulated", logarithmic),
+        (exact, "exact solver", logarithmic),
+        (difference, "difference, in standard errors", {"vmin": -5, "vmax": 5, "cmap": "RdBu"}),
     ]
     figure, axes = plt.subplots(1, 3, figsize=(12.5, 4.2), layout="constrained", sharey=True)
     for axis, (values, title, style) in zip(axes, panels, strict=True):
         image = axis.imshow(values.T, origin="lower", extent=[-half, half] * 2, **style)
-        axis.set(title=title, xlabel="θ₀")
+        axis.set(title=title, xlabel="θ₀", facecolor=image.cmap(0.0))
         figure.colorbar(image, ax=axis, shrink=0.85)
     axes[0].set_ylabel("θ₁")
     figure.savefig("density.png", dpi=120)
@@ -69,8 +67,8 @@ def network() -> None:
             arrowprops={"arrowstyle": "->", "color": RED, "lw": 1.4},
         )  # fmt: skip
         axis.text(
-            *(start + end) / 2 + 2.6 * side, f"{found.rates.value[i, j]:.2g}", color=RED, fontsize=9, ha="center",
-            va="center",
+            *(start + end) / 2 + np.array([4.2, 2.6]) * side, f"{found.rates.value[i, j]:.2g}", color=RED, fontsize=9,
+            ha="center", va="center",
         )  # fmt: skip
     share = found.stationary
     for place, value, low, high in zip(found.locations, share.value, share.low, share.high, strict=True):

@@ -11,7 +11,10 @@ from statistical import ExitOfChain, agrees
 
 import sde_sgd as ss
 from sde_sgd.passage import FirstPassage, RecycledFirstPassage, SplitFirstPassage, _call, _direct, _split, _splitting
+from sde_sgd.passage._call import pose
+from sde_sgd.passage._excursions import Excursions
 from sde_sgd.passage._monitor import TARGET
+from sde_sgd.passage._settle import settle
 
 DT, FINE = 0.05, 0.02
 ORNSTEIN_UHLENBECK = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
@@ -325,6 +328,24 @@ def test_the_mean_time_of_a_chain():
     assert fp.probability.value == 1 and fp.censored == 0 and fp.to_dataset().attrs["method"] == "splitting"
     short = escape(3.5, 100, rtol=0.05, seed=10)
     assert not agrees(1 / short.exit_rate.value, truth, error), short.exit_rate
+
+
+def test_excursions_begin_at_one_rate():
+    """Twice the window, twice the excursions (4 standard errors of the counts).
+
+    Twin: one that began just before the window counted too, which made mean times 1 % too short.
+    """
+    problem = pose(CHAIN, START, ~below(3.5), None, None, 1, seed=18)
+    excursions = Excursions(problem, settle(problem))
+
+    def begun(window):
+        excursions.window = window
+        return len(excursions(131_072).states)
+
+    short, long = begun(8), begun(16)
+    ratio, error = long / short, 2 * np.sqrt(1 / short + 1 / long)
+    assert agrees(ratio, 2, error), ratio
+    assert not agrees((16 + 1) / (8 + 1), 2, error)
 
 
 def test_rest_on_the_way():

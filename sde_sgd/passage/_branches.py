@@ -49,8 +49,9 @@ def branches(
 ) -> Branches:
     """How splitting finds the way to `target`: the paths of one repetition of `trajectories`, in full.
 
-    As `first_passage` with method="splitting"; each path is replayed from its start, bit for bit. The memory is that of
-    all their states, the work grows as the square of a path's steps: for a look, not for statistics.
+    As `first_passage` with method="splitting", for a mean time its excursions; each path is replayed from its start,
+    bit for bit. The memory is that of all their states, the work grows as the square of a path's steps: for a look, not
+    for statistics.
     Raises ValueError as `first_passage` does.
     """
     problem = pose(

@@ -122,8 +122,8 @@ class Excursions:
             _Begins(problem.monitor, np.False_), states, self._ids(trajectories), clocks, clocks + settled
         )
         states, clocks, cost = ends.state, clocks + ends.step, ends.path_steps
-        # only what is waited from now on counts
-        states[:, -1] = np.minimum(np.abs(states[:, -1]), _JUST_HOME)
+        # only what is waited from now on counts, and no excursion that began before
+        states[:, -1] = np.clip(states[:, -1], _ON_THE_WAY, _JUST_HOME)
         left = np.where(ends.code == 0, self.window, 0)
         waited, found, owner = np.zeros(trajectories, np.int64), [states[:0, :-1]], [np.zeros(0, np.int64)]
         while np.any(left > 0):

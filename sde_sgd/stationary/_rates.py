@@ -75,7 +75,7 @@ class _Exit(NamedTuple):
 
     rates: list[_Rate]
     time: Estimate
-    delay: float
+    settling: float
     notes: list[str]
     path_steps: int
 
@@ -163,12 +163,12 @@ def _leave(run: _Run, start: int) -> _Exit:
         (start, start, 0), start, _union(run, {start}), score=run.progress(start, ends), method=run.method,
         rtol=run.rtol if alone else 2 * run.rtol, max_trajectories=run.max_trajectories,
     )  # fmt: skip
-    time, delay = found.mean_exit_time, found.settling_time if isinstance(found, RecycledFirstPassage) else 0.0
+    time, settling = found.mean_exit_time, found.settling_time if isinstance(found, RecycledFirstPassage) else 0.0
     notes = _told(run, start, "any other", found)
     if alone:
         with np.errstate(divide="ignore"):
             rate = Estimate(1 / time.value, 1 / time.high, 1 / time.low, time.level)
-        return _Exit([_Rate(ends[0], rate, found)], time, delay, notes, found.path_steps)
+        return _Exit([_Rate(ends[0], rate, found)], time, settling, notes, found.path_steps)
     rates, spent = [], found.path_steps
     for end in ends:
         each, cost = _towards(run, start, end, found)
@@ -181,7 +181,7 @@ def _leave(run: _Run, start: int) -> _Exit:
             f"{run.network.names[start]} is left at a rate of {1 / float(time.value):.4g}, more than the "
             f"{total:.4g} at most that lead to its neighbours: another minimum may be one"
         )
-    return _Exit(rates, time, delay, notes, spent)
+    return _Exit(rates, time, settling, notes, spent)
 
 
 def _towards(run: _Run, start: int, end: int, left: AbstractFirstPassage) -> tuple[_Rate, int]:
@@ -275,7 +275,7 @@ def _gathered(run: _Run, exits: list[_Exit]) -> Transitions:
         cores=run.cores,
         rates=Estimate(value, low, high, float(run.options["level"])),
         exit_times=np.array([float(each.time.value) for each in exits]),
-        settling_times=np.maximum(run.network.slowest, [each.delay for each in exits]),
+        settling_times=np.maximum(run.network.slowest, [each.settling for each in exits]),
         methods={(start, end): found.method for start, each in enumerate(exits) for end, _, found in each.rates},
         notes=tuple(note for each in exits for note in each.notes),
         time_step=run.time_step,

@@ -29,7 +29,7 @@ class Transitions(eqx.Module):
     cores: the sets whose entrance completes a transition. locations: (K, dim) of the minima.
     exit_times: (K,) mean time until another core is entered. settling_times: (K,) time that the motion in the basin
         takes to settle: that of the slowest linear relaxation, 1/|λ|, at the minimum and at the saddles out of it; or
-        from splitting the delay of its passages, where that is longer.
+        where that is longer the one that splitting measured.
     methods: of each rate, "direct" or "splitting". notes: what each first passage had to say.
     path_steps: cost, in chain steps over all trajectories.
 

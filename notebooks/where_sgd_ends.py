@@ -74,7 +74,12 @@ def network() -> None:
     for place, value, low, high in zip(found.locations, share.value, share.low, share.high, strict=True):
         axis.scatter(*place, s=3_000 * value, color=BLUE, alpha=0.75, zorder=3)
         axis.text(
-            place[0], place[1] - 0.42, f"{value:.3f}\n[{low:.3f}, {high:.3f}]", ha="center", va="center", fontsize=8
+            place[0] + 0.55,
+            place[1] - 0.42,
+            f"{value:.3f}\n[{low:.3f}, {high:.3f}]",
+            ha="center",
+            va="center",
+            fontsize=8,
         )
     axis.set(xlabel="θ₀", ylabel="θ₁", aspect="equal", title="Rates per SDE time and shares of five minima, M/γ = 6.25")
     figure.savefig("network.png", dpi=120)

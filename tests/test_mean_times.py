@@ -1,0 +1,99 @@
+"""Mean times of rare passages, by excursions: against the discrete chain's exactly solved kernel."""
+
+import jax.numpy as jnp
+import numpy as np
+from statistical import ExitOfChain, agrees
+
+import sde_sgd as ss
+from sde_sgd.passage import RecycledFirstPassage
+from sde_sgd.passage._call import pose
+from sde_sgd.passage._excursions import Excursions
+from sde_sgd.passage._settle import settle
+
+DT = 0.05
+ORNSTEIN_UHLENBECK = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
+CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ORNSTEIN_UHLENBECK, 0.5), DT)
+START = np.zeros(1, np.float32)
+
+
+def below(level):
+    return ss.regions.HalfSpace(np.array([1.0]), level)
+
+
+def test_the_mean_time_of_a_chain():
+    """Without a horizon the kernel's mean of some 10⁵ is met at a small part of it (4 standard errors).
+
+    Twin: what whole trajectories give within a horizon, where the path's own duration passes for waiting.
+    """
+    fp = ss.escape(CHAIN, START, below(3.5), rtol=0.05, seed=9, method="splitting")
+    assert isinstance(fp, RecycledFirstPassage) and fp.result == "complete"
+    truth = DT * ExitOfChain(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 3.5, -6.0).mean_steps()
+    found = fp.mean_exit_time
+    error = (found.high - found.low) / (2 * 1.97)
+    assert found.relative_half_width <= 0.05 and 0 < fp.settling_time < 1e-3 * truth
+    assert agrees(found.value, truth, error), (found.value / truth, error / truth)
+    alive = fp.survival([0.0, truth])
+    assert alive.value[0] == 1 and alive.low[1] < np.exp(-1) < alive.high[1]
+    assert fp.probability.value == 1 and fp.censored == 0 and fp.to_dataset().attrs["method"] == "splitting"
+    short = ss.escape(CHAIN, START, below(3.5), 100 * DT, rtol=0.05, seed=10)
+    assert not agrees(1 / short.exit_rate.value, truth, error), short.exit_rate
+
+
+def test_excursions_begin_at_one_rate():
+    """Twice the window, twice the excursions (4 standard errors of the counts).
+
+    Twin: one that began just before the window counted too, which made mean times 1 % too short.
+    """
+    problem = pose(CHAIN, START, ~below(3.5), None, None, 1, seed=18)
+    excursions = Excursions(problem, settle(problem))
+
+    def begun(window):
+        excursions.window = window
+        return len(excursions(131_072).states)
+
+    short, long = begun(8), begun(16)
+    ratio, error = long / short, 2 * np.sqrt(1 / short + 1 / long)
+    assert agrees(ratio, 2, error), ratio
+    assert not agrees((16 + 1) / (8 + 1), 2, error)
+
+
+def test_rest_on_the_way():
+    """A well between start and target, where paths rest sixty times longer than they take to settle.
+
+    Within 4 standard errors of the kernel's mean. Twin: the time without that rest, two thirds of it. Excursions that
+    are cut off in that well are told, and the interval reaches as far as they may.
+    """
+    dt, temperature, end = 0.02, 0.16, 0.8
+    wells = ss.landscapes.Landscape(
+        lambda x: 0.5 * (1 - jnp.cos(2 * jnp.pi * x[0])) + 2 * jnp.minimum(x[0] + 1, 0) ** 2, dim=1
+    )
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(wells, temperature), dt)
+
+    def mean_step(x):
+        return x - dt * (np.pi * np.sin(2 * np.pi * x) + np.minimum(x + 1, 0) * 4)
+
+    truth = dt * ExitOfChain(mean_step, np.sqrt(2 * temperature * dt), -1.0, end, -2.5).mean_steps()
+    options = {"trajectories": 16_384, "repetitions": 32, "seed": 15, "method": "splitting"}
+    fp = ss.escape(chain, np.array([-1.0], np.float32), below(end), **options)
+    found = fp.mean_exit_time
+    error = (found.high - found.low) / 4
+    assert fp.result == "complete" and error < 0.06 * truth
+    assert agrees(found.value, truth, error), (found.value / truth, error / truth)
+    cut = ss.escape(chain, np.array([-1.0], np.float32), below(end), max_steps=500, **options)
+    assert cut.result.startswith("undecided") and cut.mean_exit_time.value > 2 * truth > 2 * cut.mean_exit_time.low
+    assert not agrees(cut.excursions.exposure.mean() / fp.excursions.passed[:, -1].mean(), truth, error)
+
+
+def test_a_mean_time_is_simulated_where_that_is_cheap():
+    """method="auto" without a horizon: every passage seen where E τ is short, a rate where it is not."""
+    near, far = (ss.escape(CHAIN, START, below(level), trajectories=2_048, seed=11) for level in (1.0, 4.5))
+    assert near.method == "direct" and near.count("target") == 2_048
+    assert far.method == "splitting" and far.mean_exit_time.value > 1e6
+
+
+def test_a_law_that_never_settles_is_told():
+    """A walk without a force: the law widens for ever."""
+    diffusion = ss.diffusions.ItoDiffusion(lambda x, t: 0 * x, lambda x, t: 1 + 0 * x, 1)
+    chain = ss.EulerMaruyama(diffusion, 0.1)
+    fp = ss.escape(chain, START, below(9.0), trajectories=2_048, max_steps=400, method="splitting", seed=12)
+    assert fp.result.startswith("not settled"), fp.result

@@ -264,7 +264,7 @@ def test_two_dimensions():
         chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(plane, temperature), DT)
         sides = [ss.regions.HalfSpace(sign * np.eye(2)[axis], 4.0) for axis in (0, 1) for sign in (1.0, -1.0)]
         box = sides[0] & sides[1] & sides[2] & sides[3]
-        fp = ss.escape(chain, np.zeros(2), box, 120 * DT, trajectories=32_768, method="splitting", seed=11)
+        fp = ss.escape(chain, np.zeros(2), box, 120 * DT, trajectories=16_384, method="splitting", seed=11)
         values = repetition_values(fp)
         return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
 

@@ -115,7 +115,10 @@ def test_three_hole():
 def test_styblinski_tang():
     """2^dim minima at the deep and shallow roots of 4x³ − 32x + 5, and a saddle at the third root."""
     deep, top, shallow = np.sort(np.roots([4.0, 0.0, -32.0, 5.0]).real)
-    each = lambda x: (x**4 - 16 * x**2 + 5 * x) / 2  # noqa: E731
+
+    def each(x):
+        return (x**4 - 16 * x**2 + 5 * x) / 2
+
     np.testing.assert_allclose([each(deep), each(shallow), each(top)], [-39.166166, -25.029446, 0.195612], atol=1e-6)
     landscape = StyblinskiTang(3)
     minima = find_minima(landscape, list(itertools.product([-3.0, 3.0], repeat=3)))

@@ -200,7 +200,10 @@ def test_schedules_follow_the_iteration():
 def test_order_two_drift_is_the_modified_gradient():
     landscape = ss.landscapes.Landscape(coupled, 3)
     theta = jnp.array([0.3, -0.8, 1.1])
-    modified = lambda x: landscape.loss(x) + 0.2 / 4 * jnp.sum(landscape.gradient(x) ** 2)  # noqa: E731
+
+    def modified(x):
+        return landscape.loss(x) + 0.2 / 4 * jnp.sum(landscape.gradient(x) ** 2)
+
     diffusion = ss.LangevinSGD(landscape, ss.noise.Isotropic(1.0), 0.2, 5, order=2)
     np.testing.assert_allclose(diffusion.drift(theta, 0.0), -jax.grad(modified)(theta), rtol=2e-5)
     step = diffusion.increment(theta, 0.0, 0.1, jnp.zeros(3))

@@ -20,7 +20,10 @@ from sde_sgd.landscapes import (
 
 def _profile(landscape, points):
     """Loss, slope and curvature along coordinate 0, each of the shape of `points`."""
-    line = lambda x: landscape.loss(jnp.zeros(landscape.dim, x.dtype).at[0].set(x))  # noqa: E731
+
+    def line(x):
+        return landscape.loss(jnp.zeros(landscape.dim, x.dtype).at[0].set(x))
+
     points = jnp.asarray(points)
     return tuple(np.asarray(jax.jit(jax.vmap(f))(points)) for f in (line, jax.grad(line), jax.grad(jax.grad(line))))
 

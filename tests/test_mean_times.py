@@ -39,6 +39,18 @@ def test_the_mean_time_of_a_chain():
     assert not agrees(1 / short.exit_rate.value, truth, error), short.exit_rate
 
 
+def test_a_score_that_is_flat_at_home():
+    """Most settled states have one score but for its rounding: excursions begin beyond it (4 standard errors)."""
+    truth = DT * ExitOfChain(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 3.0, -6.0).mean_steps()
+
+    def score(x):
+        return jnp.maximum(x[0], 1.0) + 1e-6 * jnp.sin(1e4 * x[0])
+
+    fp = ss.escape(CHAIN, START, below(3.0), rtol=0.1, seed=19, method="splitting", score=score)
+    found = fp.mean_exit_time
+    assert fp.result == "complete" and agrees(found.value, truth, (found.high - found.low) / 4), found.value / truth
+
+
 def test_excursions_begin_at_one_rate():
     """Twice the window, twice the excursions (4 standard errors of the counts).
 

@@ -1,7 +1,6 @@
 """Occupancy and densities against the exact law of the chain, and the verdicts on runs that are not good enough."""
 
 import functools
-import itertools
 import re
 
 import equinox as eqx
@@ -10,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from arviz_stats.base import array_stats
-from scipy import linalg, stats
+from scipy import linalg
 from statistical import LawOfChain, agrees, binomial_error, false_pass
 
 import sde_sgd as ss
 from sde_sgd.engine._devices import mesh_of
 from sde_sgd.landscapes import _critical_points
-from sde_sgd.stationary import _basins, _histogram, _tally
+from sde_sgd.stationary import _basins, _tally
 
 WELLS = ss.landscapes.TwoWells(sharp_curvature=16.0, flat_curvature=4.0)
 SADDLE, SHARP, FLAT = (float(x[0]) for x in (WELLS.saddle, WELLS.sharp_minimum, WELLS.flat_minimum))
@@ -297,96 +296,6 @@ def test_rules_of_basins():
         assert list(np.asarray(found)) == labels
     regions = _basins.named_basins(wells_chain(), OVERLAP, None, None, None)
     assert list(np.asarray(_basins.labels(regions.basins, jnp.asarray([[SADDLE + 0.1, 9.0, np.nan]])))) == [3, 2, 4]
-
-
-HESSIAN = np.array([[2.0, 0.3], [0.3, 1.0]])
-
-
-def quadratic_histogram(factor=1.0, **options):
-    bowl = ss.landscapes.Quadratic(HESSIAN)
-    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(bowl, 0.5 * factor), 0.05)
-    options = {"horizon": 60.0, "burn_in": 10.0, "trajectories": 3_000, "seed": 7, "every": 0.4} | options
-    return ss.histogram(chain, np.zeros(2, np.float32), **options)
-
-
-def quadratic_covariance():
-    """Cov Θ∞ of the chain: the solution of S = (I − dt H) S (I − dt H) + 2T dt."""
-    return linalg.solve_discrete_lyapunov(np.eye(2) - 0.05 * HESSIAN, 2 * 0.5 * 0.05 * np.eye(2))
-
-
-def test_moments_and_density_of_a_gaussian_law():
-    """Mean, covariance, masses of 1-D and 2-D bins and the mass outside, each within 4 standard errors.
-
-    False-fail rate below 1 %, over all bins, for a fresh seed. Twin (false-pass rate below 1e-6): noise 5 % off.
-    """
-    exact = quadratic_covariance()
-    plane = quadratic_histogram(bins=[(-1.5, 1.5, 6), (-2.0, 2.0, 5)])
-    assert agrees(plane.mean.value, 0, standard_errors(plane.mean))
-    assert agrees(plane.covariance.value, exact, standard_errors(plane.covariance))
-    law = stats.multivariate_normal(np.zeros(2), exact)
-    first, second = plane.edges
-    masses = np.array(
-        [[law.cdf([b, d], lower_limit=[a, c]) for c, d in itertools.pairwise(second)]
-         for a, b in itertools.pairwise(first)]
-    )  # fmt: skip
-    assert agrees(plane.density.value * plane.volume, masses, plane.standard_error * plane.volume)
-    total = np.sum(plane.density.value) * plane.volume + np.sum(plane.outside.value)
-    assert total == pytest.approx(1) and plane.diverged == 0 and plane.result == "complete"
-    deviation = np.sqrt(exact[0, 0])
-    assert agrees(plane.outside.value[0], stats.norm.cdf(-1.5 / deviation), standard_errors(plane.outside)[0])
-    twin = quadratic_histogram(1.05**2, bins=[(-1.5, 1.5, 6), (-2.0, 2.0, 5)])
-    error = standard_errors(twin.covariance)
-    assert false_pass(0.1 * exact[0, 0], error[0, 0]) < 1e-6
-    assert not agrees(twin.covariance.value, exact, error)
-    assert not agrees(twin.density.value, masses / twin.volume, twin.standard_error)
-
-
-def test_an_observable_far_from_zero_keeps_its_digits():
-    """f = 1000 + θ₀ in float32: the variance to 1 %, where sums of squares about 0 would lose it all."""
-    line = quadratic_histogram(observable=lambda x: 1e3 + x[0], bins=(998.0, 1002.0, 8))
-    exact = quadratic_covariance()[0, 0]
-    assert agrees(line.covariance.value[0, 0], exact, standard_errors(line.covariance)[0, 0], 1e-3 * exact)
-    assert agrees(line.mean.value[0], 1e3, standard_errors(line.mean)[0], 1e-5)
-    assert line.density.value.shape == (8,) and line.edges[0][0] == 998
-
-
-def test_coverage_of_the_density():
-    """240 repetitions of 16 trajectories, 6 bins: 92 … 98 % overall.
-
-    Bins of one repetition are nearly independent: the share has a standard error of at most 0.008, so a coverage of
-    exactly 95 % fails with probability below 2e-4. Twin: intervals of the 87 % level's width.
-    """
-    deviation = np.sqrt(quadratic_covariance()[0, 0])
-    held, narrow = [], []
-    for seed in range(60):
-        line = quadratic_histogram(
-            observable=first_component, bins=(-1.5, 1.5, 6), trajectories=64, horizon=20.0, seed=seed
-        )
-        exact = np.diff(stats.norm.cdf(line.edges[0] / deviation)) / line.volume
-        for first in range(4):
-            where = (lambda h: h.counts, lambda h: h.looks, lambda h: h.sums)
-            parts = (line.counts[:, first::4], line.looks[first::4], line.sums[:, first::4])
-            part = eqx.tree_at(lambda h: [f(h) for f in where], line, parts)  # noqa: B023
-            held.append(part.density.contains(exact))
-            estimate = part.density
-            width = (estimate.high - estimate.low) / 2
-            narrow.append(np.abs(estimate.value - exact) <= 0.77 * width)
-    assert 0.92 <= np.mean(held) <= 0.98, np.mean(held)
-    assert np.mean(narrow) < 0.92, np.mean(narrow)
-
-
-def test_a_table_that_is_emptied_along_the_way(monkeypatch):
-    """Long runs move their counts to the host before they overflow: the same numbers."""
-    options = {"observable": first_component, "bins": (-1.5, 1.5, 6), "trajectories": 100, "horizon": 20.0}
-    whole = quadratic_histogram(**options)
-    monkeypatch.setattr(_histogram, "_FULL", 6)
-    for one, other in zip(numbers(whole), numbers(quadratic_histogram(**options)), strict=True):
-        assert np.array_equal(one, other)
-    assert whole.counts.sum() == whole.looks.sum() == 100 * 24
-
-
-def first_component(x):
-    return x[0]
 
 
 def test_datasets_carry_units():

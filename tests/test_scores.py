@@ -157,8 +157,9 @@ def test_splitting_with_the_committor():
 def test_splitting_with_the_path():
     """Across a barrier of 12 T, against the chain's kernel: 4 standard errors, false-fail rate 1e-4, to 10 %."""
     temperature, steps, dt = 0.08, 100, 0.05
-    drift = lambda x: x - dt * 4 * x * (x**2 - 1)  # noqa: E731
-    truth = ExitOfChain(drift, np.sqrt(2 * temperature * dt), -1.0, 0.5, -2.2, nodes=600).exits(steps)[-1]
+    truth = ExitOfChain(
+        lambda x: x - dt * 4 * x * (x**2 - 1), np.sqrt(2 * temperature * dt), -1.0, 0.5, -2.2, nodes=600
+    ).exits(steps)[-1]
     values = repetition_values(
         ss.scores.path(WELL, [-1.0], [1.0], images=9), WELL, temperature, -1.0, below(0.5), steps * dt, seed=1
     )

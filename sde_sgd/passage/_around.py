@@ -27,6 +27,20 @@ class AbstractAround(AbstractChain):
         return self.chain.landscape
 
 
+class AbstractCarrying(AbstractAround):
+    """A chain whose state carries one more component behind it."""
+
+    chain: eqx.AbstractVar[AbstractChain]
+
+    @property
+    def dim(self) -> int:
+        return self.chain.dim + 1
+
+    @property
+    def time_step(self) -> Any:
+        return self.chain.time_step
+
+
 class AbstractBeside(AbstractMonitor):
     """A monitor that asks another one."""
 

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from ..chains import AbstractChain
 from ..engine import AbstractMonitor
-from ._around import AbstractAround, AbstractBeside
+from ._around import AbstractBeside, AbstractCarrying
 from ._monitor import AVOID
 from ._problem import Problem
 from ._score import PASSED, Score
@@ -24,7 +24,7 @@ _SHORTEST, _LONGEST, _SELDOM = 64, 2**23, 1 / 16
 _ON_THE_WAY, _JUST_HOME = 0, 1
 
 
-class _Watched(AbstractAround):
+class _Watched(AbstractCarrying):
     """A chain whose state carries, as one more component, where it is between home and its next excursion.
 
     That is 0 on an excursion, 1 + the steps since it came home, or their number, negative, where one begins.
@@ -34,14 +34,6 @@ class _Watched(AbstractAround):
     score: Score
     home: Any
     away: Any
-
-    @property
-    def dim(self) -> int:
-        return self.chain.dim + 1
-
-    @property
-    def time_step(self) -> Any:
-        return self.chain.time_step
 
     def step(self, state, noise, step_index):
         after, was = self.chain.step(state[:-1], noise, step_index), state[-1]

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from ..chains import AbstractChain
 from ..engine import AbstractMonitor, Compiled
 from ..regions import AbstractRegion
-from ._around import AbstractAround, AbstractBeside
+from ._around import AbstractBeside, AbstractCarrying
 
 PASSED, RETREATED = 4, 5
 """Codes of a trajectory whose score has reached the next level, or has fallen below the floor."""
@@ -100,19 +100,11 @@ class Passing(AbstractBeside):
         return jnp.where(ended > 0, ended, moved)
 
 
-class WithPeak(AbstractAround):
+class WithPeak(AbstractCarrying):
     """A chain whose state carries, as one more component, the highest score so far."""
 
     chain: AbstractChain
     score: Score
-
-    @property
-    def dim(self) -> int:
-        return self.chain.dim + 1
-
-    @property
-    def time_step(self) -> Any:
-        return self.chain.time_step
 
     def step(self, state, noise, step_index):
         after = self.chain.step(state[:-1], noise, step_index)

@@ -58,7 +58,8 @@ class Grid(eqx.Module):
     @property
     def spacing(self) -> tuple[float, ...]:
         """Width of a cell along each axis."""
-        return tuple((h - l) / n for l, h, n in zip(self.low, self.high, self.cells, strict=True))  # noqa: E741
+        ends = zip(self.low, self.high, self.cells, strict=True)
+        return tuple((high - low) / cells for low, high, cells in ends)
 
     @property
     def centers(self) -> tuple[np.ndarray, ...]:

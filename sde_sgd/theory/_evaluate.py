@@ -43,8 +43,9 @@ def check_diffusion(diffusion: Any) -> None:
     for name in ("learning_rate", "batch_size"):
         if callable(getattr(diffusion, name, None)):
             raise ValueError(f"diffusion must have a constant {name}, got a schedule")
-    if getattr(diffusion, "order", 1) != 1:
-        raise ValueError(f"diffusion must be of order 1, whose drift is −∇L, got order {diffusion.order}")  # type: ignore[attr-defined]
+    order = getattr(diffusion, "order", 1)
+    if order != 1:
+        raise ValueError(f"diffusion must be of order 1, whose drift is −∇L, got order {order}")
 
 
 def temperature(diffusion: Any) -> float:

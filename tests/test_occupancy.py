@@ -308,5 +308,9 @@ def test_datasets_carry_units():
     assert [type(each).__name__ for each in results] == ["OccupancyAtTimes", "StationaryWeights", "Histogram"]
     for data in (each.to_dataset() for each in results):
         assert data.attrs["trajectories"] == 8 and "result" in data.attrs
+        bounded = [name for name in data.data_vars if f"{name}_low" in data]
+        assert bounded
+        for name in bounded:
+            assert np.all(data[f"{name}_low"] <= data[name]) and np.all(data[name] <= data[f"{name}_high"]), name
         for name in data.variables:
             assert data[name].attrs["units"] and data[name].attrs["long_name"], name

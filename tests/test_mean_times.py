@@ -103,6 +103,21 @@ def test_a_mean_time_is_simulated_where_that_is_cheap():
     assert far.method == "splitting" and far.mean_exit_time.value > 1e6
 
 
+def test_trajectories_that_diverge_are_told():
+    """Where the loss is not a number at home's edge, they are counted, and the rate's upper end holds them.
+
+    A fifth of the passages' rate is lost there, or more: without them the upper end would be below the kernel's rate
+    of leaving on either side.
+    """
+    broken = ss.landscapes.Landscape(lambda x: jnp.where(x[0] < -2.5, jnp.nan, 0.5) * x[0] ** 2, dim=1)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(broken, 0.5), DT)
+    fp = ss.escape(chain, START, below(2.6), trajectories=16_384, repetitions=32, seed=20, method="splitting")
+    either = ExitOfChain(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 2.6, -2.5).mean_steps() * DT
+    assert fp.diverged > 0
+    assert fp.exit_rate.value < 0.8 / either < fp.exit_rate.high
+    assert fp.mean_exit_time.low < either
+
+
 def test_a_law_that_never_settles_is_told():
     """A walk without a force: the law widens for ever."""
     diffusion = ss.diffusions.ItoDiffusion(lambda x, t: 0 * x, lambda x, t: 1 + 0 * x, 1)

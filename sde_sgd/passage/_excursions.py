@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from ..chains import AbstractChain
-from ..engine import AbstractMonitor
+from ..engine import DIVERGED, AbstractMonitor
 from ._around import AbstractBeside, AbstractCarrying
 from ._monitor import AVOID
 from ._problem import Problem
@@ -70,11 +70,13 @@ class Begun(NamedTuple):
     """Excursions that began while trajectories were watched.
 
     states: (m, dim) at their beginning. owner: (m,) whose they are. waited: (n,) steps of each between excursions.
+    diverged: (n,) whether its state stopped being finite.
     """
 
     states: Float[np.ndarray, "m dim"]
     owner: Int[np.ndarray, " m"]
     waited: Int[np.ndarray, " n"]
+    diverged: Bool[np.ndarray, " n"]
     path_steps: int
 
 
@@ -116,12 +118,13 @@ class Excursions:
         states, clocks, cost = ends.state, clocks + ends.step, ends.path_steps
         # only what is waited from now on counts, and no excursion that began before
         states[:, -1] = np.clip(states[:, -1], _ON_THE_WAY, _JUST_HOME)
-        left = np.where(ends.code == 0, self.window, 0)
+        left, diverged = np.where(ends.code == 0, self.window, 0), ends.code == DIVERGED
         waited, found, owner = np.zeros(trajectories, np.int64), [states[:0, :-1]], [np.zeros(0, np.int64)]
         while np.any(left > 0):
             ends = problem.go_on(_Begins(problem.monitor, np.True_), states, self._ids(trajectories), clocks, left)
             states, clocks, cost = ends.state, clocks + ends.step, cost + ends.path_steps
             began = (ends.code == PASSED) & (left > 0)
+            diverged |= ends.code == DIVERGED
             rows = np.flatnonzero(began)
             found.append(states[rows, :-1])
             owner.append(rows)
@@ -129,7 +132,7 @@ class Excursions:
             states[rows, -1] = _ON_THE_WAY
             left = np.where(began, left - ends.step, 0)
         waited += np.maximum(states[:, -1].astype(np.int64) - _JUST_HOME, 0)
-        return Begun(np.concatenate(found), np.concatenate(owner), waited, cost)
+        return Begun(np.concatenate(found), np.concatenate(owner), waited, diverged, cost)
 
     def ahead(self, starts: Float[np.ndarray, "m dim"]) -> Problem:
         """What becomes of an excursion that began in one of these states: the passage, or the way home."""

@@ -93,8 +93,15 @@ class Repetitions:
             chosen, weights = _share(begun.owner, repetitions, self.size, self._randomness)
             starts = self.problem.joined(begun.states[chosen])
         tally = self._run(starts, weights, first, history)
-        waited = begun.waited.reshape(repetitions, self.size).mean(axis=1) * self.problem.parts
-        return tally._replace(exposure=waited + tally.exposure, path_steps=tally.path_steps + begun.path_steps)
+        waited, diverged = (
+            each.reshape(repetitions, self.size).mean(axis=1) for each in (begun.waited, begun.diverged)
+        )
+        return tally._replace(
+            exposure=tally.exposure + waited * self.problem.parts,
+            diverged=tally.diverged + diverged,
+            lost=tally.lost + int(begun.diverged.sum()),
+            path_steps=tally.path_steps + begun.path_steps,
+        )
 
     def _run(self, starts, weights, first_id: int, history: list[Stage] | None) -> Tally:
         return _repeat(self.problem, self.levels, starts, weights, self.size, first_id, self._randomness, history)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import sde_sgd as ss
-from sde_sgd.engine import _simulate, _stopping, _tuning
+from sde_sgd.engine import _population, _simulate, _stopping, _tuning
 
 
 def coupled(x):
@@ -28,7 +28,7 @@ CHAINS = {
 
 def _forget_programs():
     jax.clear_caches()
-    for compiled in (_simulate._BLOCK, _stopping._BLOCK):
+    for compiled in (_simulate._BLOCK, _stopping._BLOCK, _population._WORK_OFF):
         compiled._programs.clear()
 
 
@@ -67,6 +67,23 @@ def test_an_accelerator_has_the_same_numbers(name, as_on_an_accelerator):
         # a state that rounds otherwise may cross a step earlier or later; hardly any does
         assert np.mean(passage.steps != other.steps) <= 0.02
         assert passage.count("target") > 0
+
+
+@pytest.mark.parametrize("name", ["one component", "batched"])
+def test_a_queue_on_an_accelerator_has_the_same_numbers(name, as_on_an_accelerator):
+    """Splitting's trajectories, which start with clocks and budgets of their own."""
+    chain = CHAINS[name]
+    start = -np.ones(chain.dim, np.float32)
+    region = ss.regions.HalfSpace(np.eye(chain.dim)[0], 0.2)
+
+    def found():
+        return ss.escape(chain, start, region, 1.5, trajectories=512, repetitions=8, seed=3, method="splitting")
+
+    here = found()
+    as_on_an_accelerator()
+    there = found()
+    np.testing.assert_allclose(here.levels, there.levels, rtol=1e-4)
+    np.testing.assert_allclose(here.probability.value, there.probability.value, rtol=0.05)
 
 
 def test_an_option_that_the_compiler_does_not_know_is_left_out(monkeypatch):

@@ -21,8 +21,8 @@ from ._simulate import Part as Part
 from ._simulate import follow as follow
 from ._simulate import resolve_ids as resolve_ids
 from ._simulate import simulate as simulate
-from ._stopping import DIVERGED as DIVERGED
-from ._stopping import AbstractMonitor as AbstractMonitor
 from ._stopping import Stops as Stops
 from ._stopping import run_until_stopped as run_until_stopped
 from ._tuning import Compiled as Compiled
+from ._watch import DIVERGED as DIVERGED
+from ._watch import AbstractMonitor as AbstractMonitor

@@ -22,12 +22,10 @@ LANES = 64
 _CHUNK_BYTES = 2**28
 # fewer numbers than this are moved no faster in two parts
 _WORTH_A_WORKER = 512
-# from one width to the next
-_RUNG = 4
 
 
 class Chunks(NamedTuple):
-    """`ids` cut into equal chunks of `size`; the last is filled up with copies of its last id, to be dropped."""
+    """`ids` cut into chunks of at most `size`, to be filled up with copies of the last id that are then dropped."""
 
     size: int
     ids: list[np.ndarray]
@@ -60,17 +58,14 @@ def split_trajectories(ids: np.ndarray, chain: AbstractChain, chunk: int | None,
 
 
 def split_branching(ids: np.ndarray, chain: AbstractChain, chunk: int | None, mesh: Mesh) -> Chunks:
-    """Chunks of one of few widths, each four times the one before, so that runs of any size share their programs."""
-    if chunk is not None:
-        return split_trajectories(ids, chain, chunk, mesh)
-    least, most = narrowest(chain, mesh), tuning().branching_lanes * mesh.size
-    most = max(least, min(most, default_chunk(chain, most * workers(mesh), mesh)))
-    widths = [least * _RUNG**power for power in range(32) if least * _RUNG**power <= most]
-
-    def work(size: int) -> int:
-        return math.ceil(len(ids) / size / workers(mesh)) * (size + _RUNG * least)
-
-    return _cut(ids, min(widths, key=work))
+    """Chunks of one size for all runs of a chain, so that they share their programs; a part for every worker."""
+    if chunk is None:
+        chunk = default_chunk(chain, tuning().branching_lanes * mesh.size * workers(mesh), mesh)
+    else:
+        positive_integer("chunk", chunk)
+    size = LANES * mesh.size * math.ceil(chunk / LANES / mesh.size)
+    parts = min(workers(mesh), math.ceil(len(ids) / narrowest(chain, mesh)))
+    return Chunks(size, np.array_split(ids, max(1, parts, math.ceil(len(ids) / size))))
 
 
 def _cut(ids: np.ndarray, size: int) -> Chunks:

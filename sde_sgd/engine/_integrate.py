@@ -46,6 +46,7 @@ def scan_steps(
 ) -> Any:
     """carry = body(carry, step, noise) for `steps` steps.
 
+    first_step: number of the first step, one for all trajectories or one for each.
     steps: an integer, or a traced one that is a multiple of `block_unit`.
     aligned: first_step is a multiple of the steps that one hash serves. Then each hash is computed once and used
         whole; otherwise it is computed for each step, with the same numbers.
@@ -146,8 +147,8 @@ def _loop(body: Callable, carry: Any, first, count: Any) -> Any:
         return jax.lax.fori_loop(0, count, lambda number, carry: body(carry, first + number.astype(jnp.uint32)), carry)
     if count == 0:
         return carry
-    indices = first + jnp.arange(count, dtype=jnp.uint32)
-    return jax.lax.scan(lambda carry, index: (body(carry, index), None), carry, indices)[0]
+    numbers = jnp.arange(count, dtype=jnp.uint32)
+    return jax.lax.scan(lambda carry, number: (body(carry, first + number), None), carry, numbers)[0]
 
 
 def advance(

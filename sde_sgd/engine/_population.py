@@ -1,18 +1,35 @@
-"""Trajectories with a past: each with a clock and a budget of its own, its state kept where it stops."""
+"""Trajectories with a past: each with a clock and a budget of its own, its state kept where it stops.
 
+They are many and mostly short, so they queue for the lanes of one compiled loop: a lane whose trajectory has stopped
+takes the next one, and the host is asked only when the queue is empty.
+"""
+
+import math
+from collections.abc import Callable
+from threading import Event
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
 from ..chains import AbstractChain
-from ._blocks import split_branching
+from ._blocks import pad, split_branching
+from ._devices import mesh_of, place, run_chunks, spread
 from ._integrate import MAX_STEPS, block_unit
+from ._lanes import as_leaves
 from ._noise import SeedKey
-from ._stopping import AbstractMonitor, Run
+from ._tuning import Compiled, tuning
+from ._watch import CODES, RUNNING, AbstractMonitor, watched
 
 # many stop within a few steps
-_SHORTEST_BLOCK = 32
+_BLOCK_STEPS = 16
+# a lane waits for the next trajectory until so large a part of all lanes does
+_PART = 4
+# a call ends after about so many steps times components, so that Ctrl-C is heard
+_CALL_WORK = 2**27
+_UNFINISHED = CODES
 
 
 class Ends(NamedTuple):
@@ -48,15 +65,135 @@ def run_population(
         raise ValueError("a trajectory's steps and the ids must stay below 2**32")
     step, code, state = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int64), np.array(starts)
     runs = np.flatnonzero(budgets > 0)
+    code[runs] = _UNFINISHED
+    chain, monitor, mesh = as_leaves(chain), as_leaves(monitor), mesh_of(devices)
+    queues = split_branching(runs, chain, chunk, mesh)
+    block = math.lcm(_BLOCK_STEPS, block_unit(chain.noise_kind))
+    run = _WORK_OFF.prepare((chain, monitor, key, block if tuning().static_trips else None, mesh))
+    turns = np.int32(max(1, _CALL_WORK // (block * chain.dim * tuning().queue_lanes)))
 
-    def report(rows, steps, codes, states):
-        rows = runs[rows]
-        step[rows], code[rows], state[rows] = steps, codes, states()
+    def work(number: int, halted: Event) -> None:
+        rows = queues.ids[number]
+        while rows.size and not halted.is_set():
+            filled, waits = _cut(rows, queues.size, mesh.size)
+            counts = np.stack([each[filled] for each in (ids, clocks, budgets, step)]).astype(np.uint32)
+            queue = (place(mesh, each) for each in (waits, state[filled].T, counts))
+            found = run(turns, np.int32(block), np.uint32(0), *queue)
+            states, (steps, codes) = (np.asarray(each)[:, waits] for each in found)
+            state[rows], step[rows], code[rows] = states.T, steps, codes
+            rows = rows[codes == _UNFINISHED]
 
-    spent = 0
-    if runs.size:
-        shortest = max(_SHORTEST_BLOCK, block_unit(chain.noise_kind))
-        run = Run(chain, monitor, key, chunk, devices, shortest, split_branching)
-        past = tuple(each[runs] for each in (starts, ids, clocks, budgets))
-        spent = run.follow(past, np.ones(len(runs), bool), int(budgets.max()), report)
-    return Ends(step, code, state, spent)
+    run_chunks(work, len(queues.ids), mesh)
+    return Ends(step, code, state, int(np.sum(block * -(-step // block))))
+
+
+def _cut(rows: Int[np.ndarray, " m"], size: int, devices: int) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+    """Rows shared among queues of one length, one on each device, each filled up behind; and which are not filling."""
+    share, parts = size // devices, np.array_split(rows, devices)
+    filled = [pad(part if part.size else rows[:1], share) for part in parts]
+    return np.concatenate(filled), np.concatenate([np.arange(share) < part.size for part in parts])
+
+
+class _Queue(NamedTuple):
+    """Trajectories in order: states, ids, clocks, budgets, the steps taken, and codes."""
+
+    states: Float[Array, "dim n"]
+    ids: UInt32[Array, " n"]
+    clocks: UInt32[Array, " n"]
+    budgets: UInt32[Array, " n"]
+    steps: UInt32[Array, " n"]
+    codes: Int32[Array, " n"]
+
+    @property
+    def going(self) -> Bool[Array, " n"]:
+        return self.codes == _UNFINISHED
+
+    def load(self, places: Int32[Array, " width"]) -> "_Queue":
+        """Those at these places; a place beyond the end is an idle one."""
+        lanes = jax.tree.map(lambda each: jnp.take(each, places, axis=-1, mode="clip"), self)
+        return lanes._replace(codes=jnp.where(places < self.ids.shape[0], lanes.codes, 0))
+
+    def store(self, lanes: "_Queue", places: Int32[Array, " width"]) -> "_Queue":
+        return self._replace(
+            states=self.states.at[:, places].set(lanes.states, mode="drop"),
+            steps=self.steps.at[places].set(lanes.steps, mode="drop"),
+            codes=self.codes.at[places].set(lanes.codes, mode="drop"),
+        )
+
+
+class _Lanes(NamedTuple):
+    """What runs side by side.
+
+    places: where each stands in the queue. following: the place of the next one to begin. turns: blocks that are left.
+    """
+
+    lanes: _Queue
+    places: Int32[Array, " width"]
+    following: Int32[Array, ""]
+    turns: Int32[Array, ""]
+
+    def more(self, fewest: Any) -> Bool[Array, ""]:
+        """Whether more than so many lanes run, and may."""
+        return (jnp.sum(self.lanes.going, dtype=jnp.int32) > fewest) & (self.turns > 0)
+
+
+def _work_off(shared, turns, count, guard, waits, states, counts):
+    """Run those that wait, which come first; states, steps and codes of all in the queue's order.
+
+    At most `turns` blocks of as many steps as is compiled in, or else of `count`; then some are left unfinished.
+    """
+    chain, monitor, key, length, mesh = shared
+
+    def run(shared, waits, states, counts):
+        chain, monitor, key, turns, count, guard = shared
+        steps = count if length is None else length
+
+        def turn(now: _Lanes) -> _Lanes:
+            lanes = _block(chain, monitor, key, guard, steps, now.lanes)
+            return now._replace(lanes=lanes, turns=now.turns - 1)
+
+        codes = jnp.full(waits.shape, _UNFINISHED, jnp.int32)
+        done = _through_lanes(_Queue(states, *counts, codes), jnp.sum(waits, dtype=jnp.int32), turns, turn)
+        return done.states, jnp.stack([done.steps, done.codes.astype(jnp.uint32)])
+
+    return spread(mesh, run, (chain, monitor, key, turns, count, guard), waits, states, counts)
+
+
+_WORK_OFF = Compiled(_work_off)
+
+
+def _through_lanes(queue: _Queue, waiting: Array, turns: Array, turn: Callable[[_Lanes], _Lanes]) -> _Queue:
+    """The first `waiting` of the queue."""
+    size = queue.ids.shape[0]
+    width = min(tuning().queue_lanes, size)
+
+    def exchange(carry: tuple[_Queue, _Lanes]) -> tuple[_Queue, _Lanes]:
+        queue, now = carry
+        queue, idle = queue.store(now.lanes, now.places), ~now.lanes.going
+        following = now.following + jnp.cumsum(idle, dtype=jnp.int32) - 1
+        taken = idle & (following < waiting)
+        places = jnp.where(taken, following, jnp.where(idle, size, now.places))
+        begun = now.following + jnp.sum(taken, dtype=jnp.int32)
+        now = _Lanes(queue.load(places), places, begun, now.turns)
+        fewest = jnp.where(begun < waiting, width - width // _PART, 0)
+        return queue, jax.lax.while_loop(lambda now: now.more(fewest), turn, now)
+
+    def goes_on(carry: tuple[_Queue, _Lanes]) -> Array:
+        now = carry[1]
+        return now.more(0) | ((now.following < waiting) & (now.turns > 0))
+
+    nobody = jnp.full(width, size, jnp.int32)
+    queue, now = jax.lax.while_loop(goes_on, exchange, (queue, _Lanes(queue.load(nobody), nobody, jnp.int32(0), turns)))
+    return queue.store(now.lanes, now.places)
+
+
+def _block(chain: AbstractChain, monitor: AbstractMonitor, key: SeedKey, guard, steps, lanes: _Queue) -> _Queue:
+    going = lanes.going
+    # the noise counts each trajectory's own steps
+    shared = chain, monitor, key, lanes.steps, guard
+    past = lanes.ids, lanes.clocks, lanes.budgets
+    states, marks = watched(shared, jnp.where(going, RUNNING, 0), steps, lanes.states, *past)
+    stopped = going & (marks < RUNNING)
+    taken = jnp.where(stopped, marks // CODES, jnp.where(going, steps, 0)).astype(jnp.uint32)
+    codes = jnp.where(stopped, marks % CODES, lanes.codes)
+    return lanes._replace(states=states, steps=lanes.steps + taken, codes=codes)

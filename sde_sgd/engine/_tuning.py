@@ -16,7 +16,7 @@ class Tuning(NamedTuple):
     steps_fused_many: steps in one iteration where it has several, each of which reads all others, so that a compiler
         which recomputes what it fuses does work that grows as a power of this.
     lanes: most trajectories in one call on one device. values: most numbers (trajectories × components) in one.
-    branching_lanes: most in one where runs are short and many.
+    branching_lanes: most in one call where runs are short and many and queue for lanes. queue_lanes: how many lanes.
     static_trips: whether the number of iterations is compiled in, for devices that else ask the host each time.
     options: of the compiler; one that this version of it does not know is left out.
     """
@@ -27,6 +27,7 @@ class Tuning(NamedTuple):
     lanes: int
     values: int
     branching_lanes: int
+    queue_lanes: int
     static_trips: bool
     options: dict[str, Any]
 
@@ -40,6 +41,7 @@ _TABLE = {
         lanes=65_536,
         values=131_072,
         branching_lanes=8_192,
+        queue_lanes=128,
         static_trips=False,
         # every chunk has a core of its own (`workers`)
         options={"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False},
@@ -52,6 +54,7 @@ _ACCELERATOR = Tuning(
     lanes=2**21,
     values=2**24,
     branching_lanes=2**18,
+    queue_lanes=2**16,
     static_trips=True,
     options={},
 )

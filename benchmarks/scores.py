@@ -12,7 +12,6 @@ import math
 import platform
 import sys
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -33,13 +32,14 @@ class Problem(NamedTuple):
     start: np.ndarray
     target: Any
     horizon: float
-    scores: dict[str, Callable | None]
+    scores: dict[str, Any]
 
 
 def problem(landscape, temperature, dt, start, goal, target, horizon, grid=None) -> Problem:
     diffusion = ss.LangevinSGD.at_temperature(landscape, temperature)
-    scores: dict[str, Callable | None] = {
+    scores: dict[str, Any] = {
         "default": None,
+        "automatic": "auto",
         "loss": landscape.loss,
         "-|θ - goal|": lambda theta: -jnp.sqrt(jnp.sum((theta - jnp.asarray(goal, theta.dtype)) ** 2)),
         "path": ss.scores.path(landscape, start, goal),
@@ -75,7 +75,7 @@ def problems() -> dict[str, Problem]:
     }
 
 
-def measure(case: Problem, score: Callable | None) -> dict:
+def measure(case: Problem, score: Any) -> dict:
     chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(case.landscape, case.temperature), case.dt)
     values, steps, levels, seconds = [], [], [], []
     for seed in range(RUNS):

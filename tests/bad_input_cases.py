@@ -49,7 +49,10 @@ def occupancy(**changes):
 
 
 BAD = {
-    "a score that is no function": (lambda: escape(score=3.0), "score must be a function of θ, or of θ and t, got 3.0"),
+    "a score that is no function": (
+        lambda: escape(score=3.0),
+        "score must be a function of θ, or of θ and t, or 'auto', got 3.0",
+    ),
     "a score of several numbers": (
         lambda: escape(score=lambda x: jnp.ones(2)),
         r"score must return one number, got shape \(2,\)",

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from ..chains import AbstractChain
 from ..regions import AbstractRegion
-from ._call import Monitoring, pose
+from ._call import Monitoring, pose, with_score
 from ._monitor import TARGET
 from ._problem import Problem
 from ._split import prepare
@@ -57,7 +57,7 @@ def branches(
     problem = pose(
         chain, start, target, avoid, horizon, 1, seed=seed, monitoring=monitoring, max_steps=max_steps, score=score
     )
-    run = prepare(problem, trajectories).run
+    run = prepare(with_score(problem, score, target, avoid, horizon), trajectories).run
     history: list[Stage] = []
     run(1, history)
     found = [

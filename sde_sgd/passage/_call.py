@@ -12,6 +12,7 @@ from .._errors import choose, concrete, fraction, positive, positive_integer
 from ..chains import AbstractChain
 from ..engine import MAX_STEPS, Compiled, check_first_step, resolve_ids, seed_key, start_states, steps_until
 from ..regions import AbstractRegion
+from ..scores import automatic
 from ._direct import direct, direct_until, tells_rare
 from ._monitor import monitor_for
 from ._problem import Problem
@@ -71,8 +72,9 @@ def first_passage(
         settled trajectories usually are reach the target (`RecycledFirstPassage`); `rtol` is then that of the rate, and
         `max_steps` the budget of an excursion.
     score: for splitting, a number that grows on the way to the target: a function of θ, or of θ and t; by default the
-        target's level function, negated. Any score gives the right answer on average, a good one gives it soon; see
-        `scores` for two that follow a bent way. `result` says "uneven" where few repetitions hold most of it.
+        target's level function, negated; "auto" for `scores.automatic`, which follows a way that bends, in one and two
+        dimensions every way. Any score gives the right answer on average, a good one gives it soon, and a way along
+        which it does not grow may go unseen. `result` says "uneven" where few repetitions hold most of it.
     repetitions: for splitting with `trajectories`, how many repetitions share them, 32 by default.
     trajectory_ids: run just these ids, to replay them.
     chunk: most trajectories in one compiled call; by default what is fast and fits memory.
@@ -131,6 +133,7 @@ def _passage(
         rare, spent = tells_rare(problem, None if rtol is not None else len(ids))
         method = "splitting" if rare else "direct"
     if method == "splitting":
+        problem = with_score(problem, score, target, avoid, horizon)
         if rtol is not None:
             return split_until(problem, rtol, max_trajectories, spent)
         return split(problem, len(ids), repetitions, spent)
@@ -170,7 +173,7 @@ def pose(
     return Problem(
         chain,
         monitor_for(chain, target, avoid, monitoring),
-        score_of(chain, target, score),
+        score_of(chain, target, None if _is_auto(score) else score),
         starts,
         _whole_steps(horizon, time_step, max_steps),
         open_ended=horizon is None,
@@ -184,6 +187,20 @@ def pose(
         chunk=chunk,
         devices=devices,
     )
+
+
+def with_score(
+    problem: Problem, score: Any, target: AbstractRegion, avoid: AbstractRegion | None, horizon: float | None
+) -> Problem:
+    """The problem with the score "auto", where that is asked for: it takes a while, and only splitting needs it."""
+    if not _is_auto(score):
+        return problem
+    chosen = automatic(problem.chain, problem.starts[0], target, avoid=avoid, horizon=horizon)
+    return problem._replace(score=score_of(problem.chain, target, chosen))
+
+
+def _is_auto(score: Any) -> bool:
+    return isinstance(score, str) and score == "auto"
 
 
 _OPTIONS = [

@@ -1,6 +1,6 @@
 """A mean passage time by the rate at which excursions succeed."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -49,6 +49,11 @@ class RecycledFirstPassage(AbstractFirstPassage):
         return self.excursions.repetitions
 
     @property
+    def score(self) -> str:
+        """What those levels are of; see SplitFirstPassage."""
+        return self.excursions.score
+
+    @property
     def levels(self) -> Float[np.ndarray, " m"]:
         """Scores of the levels between the beginning of an excursion and the target."""
         return self.excursions.levels
@@ -89,6 +94,8 @@ class RecycledFirstPassage(AbstractFirstPassage):
     def speed_up(self) -> float:
         """Chain steps that direct simulation would need for the same precision, over those that were run."""
         return self.excursions.speed_up
+
+    _attributes: ClassVar[tuple[str, ...]] = ("score",)
 
     def _details(self):
         return self.excursions._details()

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -76,6 +76,8 @@ class AbstractFirstPassage(eqx.Module):
     def mean_exit_time(self) -> Estimate:
         """E τ, the mean time to reach the target."""
 
+    _attributes: ClassVar[tuple[str, ...]] = ()
+
     @abc.abstractmethod
     def _details(self) -> dict[str, Any]:
         """What a method has beside the estimates, as variables of a dataset."""
@@ -91,7 +93,8 @@ class AbstractFirstPassage(eqx.Module):
         for name, (dims, values, units, long_name) in self._details().items():
             data[name] = (dims, values, {"units": units, "long_name": long_name})
         names = ("horizon", "level", "seed", "method", "monitoring", "result", "path_steps", "time_step")
-        data.attrs = {name: getattr(self, name) for name in (*names, "diverged", "censored", "trajectories")}
+        names += ("diverged", "censored", "trajectories")
+        data.attrs = {name: getattr(self, name) for name in (*names, *self._attributes)}
         return data
 
     def _checked(self, times: Any) -> Float[np.ndarray, "..."]:

@@ -13,10 +13,12 @@ from jaxtyping import Array, Float
 from ..chains import AbstractChain
 from ..engine import AbstractMonitor, Compiled
 from ..regions import AbstractRegion
+from ..scores import GridScore, PathScore
 from ._around import AbstractBeside, AbstractCarrying
 
 PASSED, RETREATED = 4, 5
 """Codes of a trajectory whose score has reached the next level, or has fallen below the floor."""
+_NAMES = {type(None): "level", GridScore: "committor", PathScore: "path"}
 
 
 class Score(eqx.Module):
@@ -31,6 +33,11 @@ class Score(eqx.Module):
     timed: bool = eqx.field(static=True)
     dim: int = eqx.field(static=True)
     time_step: Any
+
+    @property
+    def name(self) -> str:
+        """What it is, in a word: "level" where it is the target's level function, "given" where it is the person's."""
+        return _NAMES.get(type(self.fn), "given")
 
     def __call__(self, state: Float[Array, " components"], steps: Any) -> Array:
         """The score of a state that has taken so many steps."""
@@ -49,7 +56,7 @@ def score_of(chain: AbstractChain, target: AbstractRegion, fn: Any) -> Score:
     if fn is None:
         return Score(target, None, False, chain.dim, chain.time_step)
     if not callable(fn):
-        raise ValueError(f"score must be a function of θ, or of θ and t, got {fn!r}")
+        raise ValueError(f"score must be a function of θ, or of θ and t, or 'auto', got {fn!r}")
     try:
         timed = not _accepts_one(fn)
         score = Score(target, fn, timed, chain.dim, chain.time_step)

@@ -153,6 +153,7 @@ def _result(plan: Plan, tally: Tally, note: str, spent: int) -> Found:
         undecided=tally.diverged + tally.undecided,
         exposure=tally.exposure * run.problem.time_step,
         size=run.size,
+        score=problem.score.name,
         avoids=problem.avoids,
         **told,
     )

@@ -1,7 +1,7 @@
 """What multilevel splitting saw of a first passage."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -28,6 +28,7 @@ class SplitFirstPassage(AbstractFirstPassage):
     exposure: (R,) mean SDE time until the end. diverged: how many trajectories stopped being finite.
     trajectories: how many started from `start`, all repetitions together; `size` in each.
     path_steps: cost in chain steps, with the choice of the levels and a direct pilot where there was one.
+    score: what the levels are of: "level", the target's level function, "committor", "path", or "given".
     avoids: whether there was an `avoid` set.
     """
 
@@ -39,6 +40,7 @@ class SplitFirstPassage(AbstractFirstPassage):
     undecided: Float[np.ndarray, " R"]
     exposure: Float[np.ndarray, " R"]
     size: int
+    score: str
     diverged: int
     time_step: float
     within_step: float
@@ -163,6 +165,8 @@ class SplitFirstPassage(AbstractFirstPassage):
         square = self.passed[:, -1].var(ddof=1) / self.repetitions / probability**2
         direct = (1 - probability) / probability / square * float(self.exposure.mean()) / self.time_step
         return direct / self.path_steps
+
+    _attributes: ClassVar[tuple[str, ...]] = ("score",)
 
     def _details(self):
         past = "probability to come past a level; last: to reach the target"

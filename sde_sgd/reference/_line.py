@@ -73,8 +73,10 @@ def rates(coefficients: Coefficients, low: float, high: float, nodes: np.ndarray
     mass = to_right[:-1] + to_left[1:]
     up = np.zeros(len(nodes))
     down = np.zeros(len(nodes))
-    up[:-1] = 1 / (mass[:-1] * from_left[1:-1])
-    down[1:] = 1 / (mass[1:] * from_right[1:-1])
+    # a rate too small for a float is none
+    with np.errstate(over="ignore"):
+        up[:-1] = 1 / (mass[:-1] * from_left[1:-1])
+        down[1:] = 1 / (mass[1:] * from_right[1:-1])
     return up, down
 
 

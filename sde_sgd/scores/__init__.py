@@ -1,5 +1,6 @@
 """Ready-made scores for splitting: numbers that grow on the way to the target, to pass as `score=`."""
 
+from ._automatic import automatic as automatic
 from ._committor import GridScore as GridScore
 from ._committor import committor as committor
 from ._path import PathScore as PathScore

@@ -7,6 +7,7 @@ import pytest
 from statistical import ExitOfChain
 
 import sde_sgd as ss
+from sde_sgd.passage import _call
 from sde_sgd.reference import FokkerPlanck
 from sde_sgd.scores import GridScore, PathScore, automatic
 
@@ -113,6 +114,15 @@ def test_a_probability_by_the_chosen_score():
     assert found.score == "committor" and found.probability.contains(truth), found.probability.value / truth
 
 
-def test_direct_simulation_asks_for_none():
-    found = ss.escape(chain_on(WELL, 0.5), [-1.0], ss.regions.HalfSpace([1.0], 0.5), 4.0, trajectories=64, score="auto")
+def test_direct_simulation_asks_for_none(monkeypatch):
+    """It takes a while: neither a direct run nor the choice of a method needs it; the paths of one repetition do."""
+
+    def asked(*args, **options):
+        raise AssertionError("a score was chosen")
+
+    monkeypatch.setattr(_call, "automatic", asked)
+    region = ss.regions.HalfSpace([1.0], 0.5)
+    with pytest.raises(AssertionError, match="a score was chosen"):
+        ss.passage.branches(chain_on(WELL, 0.5), [-1.0], ~region, horizon=4.0, score="auto")
+    found = ss.escape(chain_on(WELL, 0.5), [-1.0], region, 4.0, trajectories=2048, score="auto")
     assert found.method == "direct"

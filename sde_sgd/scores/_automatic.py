@@ -11,9 +11,9 @@ from scipy.optimize import minimize
 
 from ..chains import AbstractChain, EulerMaruyama
 from ..diffusions import AbstractDiffusion
-from ..reference import FokkerPlanck
+from ..reference import FokkerPlanck, Grid
 from ..regions import AbstractRegion
-from ._committor import GridScore, committor
+from ._committor import GridScore, committor, has_some
 from ._path import PathScore, path
 
 # cells per axis, in one dimension and two, of the score and of the first box; wider ones have more cells as large
@@ -102,15 +102,9 @@ def _first_half(start: Float[np.ndarray, " dim"], target: AbstractRegion) -> flo
     half = 1e-3 * (1 + float(np.abs(start).max()))
     for _ in range(_WIDENINGS):
         half *= _GROWTH
-        if _has_some(target, _grid(start, half, _FIRST[len(start)])):
+        if has_some(target, Grid.of(_grid(start, half, _FIRST[len(start)]))):
             return half
     raise ValueError(f"target must not lie further than {half:.3g} from {start}, got none of it so near")
-
-
-def _has_some(target: AbstractRegion, grid: list[tuple[float, float, int]]) -> bool:
-    axes = [low + (np.arange(count) + 0.5) * (high - low) / count for low, high, count in grid]
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(grid))
-    return bool(np.any(jax.vmap(target.contains)(jnp.asarray(points))))
 
 
 def _memory(solver: FokkerPlanck, start, target, shortest: float) -> float:

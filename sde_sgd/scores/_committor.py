@@ -89,8 +89,13 @@ def _check_target(target: AbstractRegion, grid: Grid) -> None:
     if not isinstance(target, AbstractRegion):
         raise ValueError(f"target must be a region, such as regions.Ball(center, radius), got {target!r}")
     target.check(grid.dim)
-    centers = np.stack(np.meshgrid(*grid.centers, indexing="ij"), axis=-1).reshape(-1, grid.dim)
-    if not np.any(jax.vmap(target.contains)(jnp.asarray(centers))):
+    if not has_some(target, grid):
         raise ValueError(
             f"grid must have a cell centre in the target, got none from {grid.low} to {grid.high} in {grid.cells} cells"
         )
+
+
+def has_some(target: AbstractRegion, grid: Grid) -> bool:
+    """Whether a cell centre of the grid lies in the target."""
+    centers = np.stack(np.meshgrid(*grid.centers, indexing="ij"), axis=-1).reshape(-1, grid.dim)
+    return bool(np.any(jax.vmap(target.contains)(jnp.asarray(centers))))

@@ -40,6 +40,9 @@ CASES = {
     "one dimension": (chain_on(WELL), [-1.0], ss.regions.Ball([1.0], 0.4), GridScore),
     "two dimensions": (chain_on(bent(2)), end(2, -1.0), ss.regions.Ball(end(2), 0.3), GridScore),
     "ten dimensions": (chain_on(bent(10)), end(10, -1.0), ss.regions.Ball(end(10), 0.5), PathScore),
+    "a half-space in ten dimensions": (
+        chain_on(bent(10)), end(10, -1.0), ~ss.regions.HalfSpace(end(10), 0.5), PathScore,
+    ),
     "a target in the basin of the start": (
         chain_on(bent(3)), end(3, -1.0), ~ss.regions.Ball(end(3, -1.1), 0.3), type(None),
     ),

@@ -109,15 +109,13 @@ class _Queue(NamedTuple):
         return self.codes == _UNFINISHED
 
     def load(self, places: Int32[Array, " width"]) -> "_Queue":
-        """Those at these places; a place beyond the end is an idle one."""
-        lanes = jax.tree.map(lambda each: jnp.take(each, places, axis=-1, mode="clip"), self)
-        return lanes._replace(codes=jnp.where(places < self.ids.shape[0], lanes.codes, 0))
+        return jax.tree.map(lambda each: each[..., places], self)
 
     def store(self, lanes: "_Queue", places: Int32[Array, " width"]) -> "_Queue":
         return self._replace(
-            states=self.states.at[:, places].set(lanes.states, mode="drop"),
-            steps=self.steps.at[places].set(lanes.steps, mode="drop"),
-            codes=self.codes.at[places].set(lanes.codes, mode="drop"),
+            states=self.states.at[:, places].set(lanes.states),
+            steps=self.steps.at[places].set(lanes.steps),
+            codes=self.codes.at[places].set(lanes.codes),
         )
 
 
@@ -152,7 +150,7 @@ def _work_off(shared, turns, count, guard, waits, states, counts):
             lanes = _block(chain, monitor, key, guard, steps, now.lanes)
             return now._replace(lanes=lanes, turns=now.turns - 1)
 
-        codes = jnp.full(waits.shape, _UNFINISHED, jnp.int32)
+        codes = jnp.where(waits, _UNFINISHED, 0).astype(jnp.int32)
         done = _through_lanes(_Queue(states, *counts, codes), jnp.sum(waits, dtype=jnp.int32), turns, turn)
         return done.states, jnp.stack([done.steps, done.codes.astype(jnp.uint32)])
 
@@ -164,16 +162,14 @@ _WORK_OFF = Compiled(_work_off)
 
 def _through_lanes(queue: _Queue, waiting: Array, turns: Array, turn: Callable[[_Lanes], _Lanes]) -> _Queue:
     """The first `waiting` of the queue."""
-    size = queue.ids.shape[0]
-    width = min(tuning().queue_lanes, size)
+    width = min(tuning().queue_lanes, queue.ids.shape[0])
 
     def exchange(carry: tuple[_Queue, _Lanes]) -> tuple[_Queue, _Lanes]:
         queue, now = carry
         queue, idle = queue.store(now.lanes, now.places), ~now.lanes.going
         following = now.following + jnp.cumsum(idle, dtype=jnp.int32) - 1
-        taken = idle & (following < waiting)
-        places = jnp.where(taken, following, jnp.where(idle, size, now.places))
-        begun = now.following + jnp.sum(taken, dtype=jnp.int32)
+        places = jnp.where(idle & (following < waiting), following, now.places)
+        begun = now.following + jnp.sum(idle, dtype=jnp.int32)
         now = _Lanes(queue.load(places), places, begun, now.turns)
         fewest = jnp.where(begun < waiting, width - width // _PART, 0)
         return queue, jax.lax.while_loop(lambda now: now.more(fewest), turn, now)
@@ -182,8 +178,9 @@ def _through_lanes(queue: _Queue, waiting: Array, turns: Array, turn: Callable[[
         now = carry[1]
         return now.more(0) | ((now.following < waiting) & (now.turns > 0))
 
-    nobody = jnp.full(width, size, jnp.int32)
-    queue, now = jax.lax.while_loop(goes_on, exchange, (queue, _Lanes(queue.load(nobody), nobody, jnp.int32(0), turns)))
+    places = jnp.arange(width, dtype=jnp.int32)
+    begin = _Lanes(queue.load(places), places, jnp.int32(width), turns)
+    queue, now = jax.lax.while_loop(goes_on, exchange, (queue, begin))
     return queue.store(now.lanes, now.places)
 
 

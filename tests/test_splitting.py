@@ -10,7 +10,7 @@ import pytest
 from statistical import ExitOfChain, agrees
 
 import sde_sgd as ss
-from sde_sgd.passage import FirstPassage, SplitFirstPassage, _call, _direct, _split, _splitting
+from sde_sgd.passage import FirstPassage, SplitFirstPassage, _call, _direct, _levels, _split, _splitting
 from sde_sgd.passage._monitor import TARGET
 
 DT, FINE = 0.05, 0.02
@@ -64,6 +64,25 @@ def test_the_probability_is_that_of_the_kernel(level, dt, size):
     assert agrees(values.mean(), truth, error), (values.mean() / truth, error / truth)
     assert float(fp.probability.value) == pytest.approx(values.mean())
     assert fp.probability.low < fp.probability.value < fp.probability.high
+
+
+@pytest.mark.parametrize(
+    ("pilots", "last"),
+    [
+        ([(1.2, 1), (1.1, 2), (0.8, 3), (0.5, 6)], 3),
+        ([(np.inf, 1), (np.inf, 3), (1.0, 6), (0.5, 10)], 3),
+        ([(0.9, 1), (np.inf, 3), (0.5, 6)], 1),
+        ([(np.inf, 1), (np.inf, 5), (np.inf, 20)], 1),
+    ],
+    ids=["coarse", "too coarse to go on at first", "overshoot rises", "cost runs away"],
+)
+def test_steps_are_divided_only_while_that_helps(pilots, last, monkeypatch):
+    """Overshoot and cost of each pilot; a score that leads up a slope has no end to its levels."""
+    made = iter([_levels.Levels(np.zeros(0), [], overshoot, cost) for overshoot, cost in pilots])
+    monkeypatch.setattr(_split, "choose_levels", lambda *_: next(made))
+    problem = _call.pose(CHAIN, START, ~below(4.0), None, 1.0, 1)
+    run, cost = _split._between_levels(problem, 64, np.random.default_rng(0))
+    assert run.problem.parts == 2**last and cost == sum(cost for _, cost in pilots[: last + 1])
 
 
 def test_a_coarse_chain(monkeypatch):

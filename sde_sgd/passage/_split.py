@@ -125,15 +125,26 @@ def _between_levels(
     Where steps are coarse, each is taken in so many parts that entrances fall close to their level: what comes of
     trajectories that enter far apart differs too much for their mean to be known.
     """
-    fine, shift, spent = problem, 0, 0
+    fine, shift, pilots = problem, 0, []
     while True:
         levels = choose_levels(fine.derived(1), _PILOT_SIZE, randomness)
-        spent += levels.path_steps
-        if levels.overshoot < _OVERSHOOT or not can_be_refined(problem, shift + 1):
+        pilots.append(levels)
+        enough = levels.overshoot < _OVERSHOOT or _astray(pilots)
+        if enough or not can_be_refined(problem, shift + 1):
             size = size or population_size(levels)
-            return Repetitions(fine.derived(2), levels, size, randomness, excursions), spent
+            cost = sum(each.path_steps for each in pilots)
+            return Repetitions(fine.derived(2), levels, size, randomness, excursions), cost
         shift += 1
         fine = refined(problem, shift)
+
+
+def _astray(pilots: list[Levels]) -> bool:
+    """Whether steps in parts lead further up a score that does not end in the target, instead of nearer to its levels.
+
+    Then the overshoot rises, or the last pilot costs more than twice what so many parts of the first one's steps would.
+    """
+    dearest = 2 ** len(pilots) * pilots[0].path_steps
+    return pilots[-1].overshoot > min(each.overshoot for each in pilots) or pilots[-1].path_steps > dearest
 
 
 def _result(plan: Plan, tally: Tally, note: str, spent: int) -> Found:

@@ -109,7 +109,10 @@ def main(path: str) -> None:
         found = {label: measure(case, score) for label, score in case.scores.items()}
         for label, row in found.items():
             ratio = found["default"]["steps_to_precision"] / row["steps_to_precision"]
-            rows.append({"problem": name, "score": label, **row, "ratio": ratio})
+            values = {**row, "ratio": ratio}
+            # what was never seen has no cost: null in the record
+            finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
+            rows.append({"problem": name, "score": label, **finite})
             print(json.dumps(rows[-1], ensure_ascii=False), flush=True)
     record = {
         "what": "path-steps of splitting to 10 % precision with several scores",

@@ -66,6 +66,22 @@ def test_the_probability_is_that_of_the_kernel(level, dt, size):
     assert fp.probability.low < fp.probability.value < fp.probability.high
 
 
+def test_repetitions_of_a_heavy_law_are_told():
+    """Of 32 with an exponential law hardly any are called uneven; with the spread of 2.4 that a bad score had, most."""
+    problem = _call.pose(CHAIN, START, ~below(4.0), None, 1.0, 1)
+    randomness, none = np.random.default_rng(0), np.zeros(0)
+
+    def told(values):
+        empty = np.zeros(len(values))
+        steps = none.astype(np.int64)
+        tally = _splitting.Tally(steps, none, steps, values[:, None], empty, empty, empty, 0, 1)
+        return _split._told(problem, "complete", tally).startswith("uneven")
+
+    light = [told(randomness.exponential(size=32)) for _ in range(500)]
+    heavy = [told(randomness.lognormal(0, np.sqrt(np.log(1 + 2.4**2)), size=32)) for _ in range(500)]
+    assert np.mean(light) < 0.03 and np.mean(heavy) > 0.5, (np.mean(light), np.mean(heavy))
+
+
 @pytest.mark.parametrize(
     ("pilots", "last"),
     [

@@ -62,7 +62,7 @@ def test_it_stops_where_a_plain_run_stops(dim, kind):
     assert np.array_equal(ends.state, path[ends.step, np.arange(n)])
 
 
-@pytest.mark.parametrize("options", [{"chunk": 128}, {"devices": jax.devices("cpu")[:1]}], ids=["chunk", "device"])
+@pytest.mark.parametrize("options", [{"chunk": 128}, {"devices": jax.devices()[:1]}], ids=["chunk", "device"])
 def test_the_bits_do_not_depend_on_chunks_and_devices(options):
     n = 700
     starts, budgets = np.full((n, 2), -1.0, np.float32), np.random.default_rng(0).integers(0, 400, n)

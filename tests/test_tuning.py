@@ -37,8 +37,8 @@ def as_on_an_accelerator(monkeypatch):
     """Hand over to the accelerators' row of the table."""
 
     def switch():
-        # fewer steps an iteration: they take a CPU long to compile
-        row = _tuning._ACCELERATOR._replace(steps_fused=4)
+        # fewer steps an iteration and in a queue: they take a CPU long
+        row = _tuning._ACCELERATOR._replace(steps_fused=4, queue_lanes=512, branching_lanes=2_048)
         monkeypatch.setitem(_tuning._TABLE, "cpu", row)
         _forget_programs()
 
@@ -63,6 +63,12 @@ def test_an_accelerator_has_the_same_numbers(name, as_on_an_accelerator):
     as_on_an_accelerator()
     fused, fused_passages = everything()
     np.testing.assert_allclose(final, fused, rtol=2e-5, atol=2e-5)
+    # ids and starts that are made on the devices, part by part
+    rows = np.tile(start, (300, 1))
+    parts, sent = (ss.simulate(chain, each, 150, 300, seed=3, chunk=128) for each in (start, rows))
+    assert np.array_equal(parts[:128], fused) and np.array_equal(parts, sent)
+    replayed = ss.simulate(chain, start, 150, trajectory_ids=np.arange(300), seed=3)
+    assert np.array_equal(parts, replayed)
     for passage, other in zip(passages, fused_passages, strict=True):
         # a state that rounds otherwise may cross a step earlier or later; hardly any does
         assert np.mean(passage.steps != other.steps) <= 0.02
@@ -88,11 +94,15 @@ def test_a_queue_on_an_accelerator_has_the_same_numbers(name, as_on_an_accelerat
 
 def test_an_option_that_the_compiler_does_not_know_is_left_out(monkeypatch):
     row = _tuning._TABLE["cpu"]
-    options = {"xla_no_such_option": 1, **row.options}
-    monkeypatch.setitem(_tuning._TABLE, "cpu", row._replace(options=options))
-    _tuning._known_options.cache_clear()
-    try:
-        assert _tuning._known_options() == row.options
-    finally:
-        monkeypatch.undo()
-        _tuning._known_options.cache_clear()
+    unknown = {"xla_no_such_option": 1}
+    monkeypatch.setitem(_tuning._TABLE, "cpu", row._replace(options=row.options | unknown, loop_options=unknown))
+    assert _tuning._known_options(False) == _tuning._known_options(True) == row.options
+
+
+@pytest.mark.parametrize("ends_itself", [False, True])
+def test_the_compiler_knows_our_options(ends_itself, monkeypatch):
+    """Those of accelerators too: any backend reads them all."""
+    assert _tuning._known_options(ends_itself) == _tuning.tuning().options
+    row = _tuning._ACCELERATOR
+    monkeypatch.setitem(_tuning._TABLE, "cpu", row)
+    assert _tuning._known_options(ends_itself) == (row.loop_options if ends_itself else {})

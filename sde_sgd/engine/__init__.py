@@ -1,6 +1,7 @@
 """Runs any chain for many trajectories. Knows chains, not diffusions and not SGD."""
 
 from ._blocks import LANES as LANES
+from ._blocks import Ids as Ids
 from ._blocks import check_first_step as check_first_step
 from ._blocks import start_states as start_states
 from ._blocks import steps_until as steps_until

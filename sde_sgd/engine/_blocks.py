@@ -1,17 +1,18 @@
 """How the host cuts a run: trajectories into chunks that fit memory, steps into compiled blocks."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, UInt32
 
 from .._errors import positive_integer
 from ..chains import AbstractChain
-from ._devices import workers
+from ._devices import count_from, place, repeat, workers
 from ._integrate import MAX_STEPS
 from ._lanes import as_leaves
 from ._tuning import Compiled, tuning
@@ -24,11 +25,15 @@ _CHUNK_BYTES = 2**28
 _WORTH_A_WORKER = 512
 
 
+Ids = Int[np.ndarray, " n"] | range
+"""Trajectory ids; a range takes no memory, and need not be sent."""
+
+
 class Chunks(NamedTuple):
     """`ids` cut into chunks of at most `size`, to be filled up with copies of the last id that are then dropped."""
 
     size: int
-    ids: list[np.ndarray]
+    ids: Sequence[Ids]
 
 
 def default_chunk(chain: AbstractChain, trajectories: int, mesh: Mesh) -> int:
@@ -46,7 +51,7 @@ def narrowest(chain: AbstractChain, mesh: Mesh) -> int:
     return LANES * mesh.size * math.ceil(_WORTH_A_WORKER / chain.dim / LANES)
 
 
-def split_trajectories(ids: np.ndarray, chain: AbstractChain, chunk: int | None, mesh: Mesh) -> Chunks:
+def split_trajectories(ids: Ids, chain: AbstractChain, chunk: int | None, mesh: Mesh) -> Chunks:
     """Equal chunks of whole vector widths on every device."""
     if chunk is None:
         chunk = default_chunk(chain, len(ids), mesh)
@@ -68,13 +73,28 @@ def split_branching(ids: np.ndarray, chain: AbstractChain, chunk: int | None, me
     return Chunks(size, np.array_split(ids, max(1, parts, math.ceil(len(ids) / size))))
 
 
-def _cut(ids: np.ndarray, size: int) -> Chunks:
+def _cut(ids: Ids, size: int) -> Chunks:
     return Chunks(size, [ids[start : start + size] for start in range(0, len(ids), size)])
 
 
 def pad(rows: np.ndarray, size: int) -> np.ndarray:
     """Rows filled up to `size` with copies of the last."""
     return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)]) if len(rows) < size else rows
+
+
+def place_states(mesh: Mesh, starts: Float[np.ndarray, "n dim"], size: int) -> Float[Array, "dim size"]:
+    """Starts on the devices, filled up with copies of the last."""
+    if tuning().sends and starts.strides[0] == 0:
+        return repeat(mesh, starts[0], size)
+    return place(mesh, pad(starts, size).T)
+
+
+def place_ids(mesh: Mesh, ids: Ids, size: int) -> UInt32[Array, " size"]:
+    """Ids on the devices, filled up with copies of the last."""
+    if isinstance(ids, range) and tuning().sends:
+        return count_from(mesh, ids[0], ids[-1], size)
+    numbers = np.arange(ids.start, ids.stop) if isinstance(ids, range) else ids
+    return place(mesh, pad(numbers, size).astype(np.uint32))
 
 
 def check_steps(name: str, steps) -> int:

@@ -10,8 +10,9 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
 _AXIS = "trajectories"
 
@@ -30,10 +31,36 @@ def mesh_of(devices: Sequence[Any] | None) -> Mesh:
 
 def place(mesh: Mesh, array: Any) -> jax.Array:
     """An array on the devices, its last axis cut."""
+    return jax.device_put(array, _cut_last(mesh, np.ndim(array)))
+
+
+def repeat(mesh: Mesh, column: np.ndarray, width: int) -> jax.Array:
+    """(dim, width) on the devices, each column the one that is given: only that is sent."""
+    return _made_there(mesh, _repeated, 2, width)(column)
+
+
+def count_from(mesh: Mesh, first: int, last: int, width: int) -> jax.Array:
+    """first, first + 1, … last, last, … as (width,) unsigned words, made on the devices."""
+    return _made_there(mesh, _counted, 1, width)(np.uint32(first), np.uint32(last))
+
+
+def _repeated(column, width: int):
+    return jnp.broadcast_to(column[:, None], (len(column), width))
+
+
+def _counted(first, last, width: int):
+    return first + jnp.minimum(jnp.arange(width, dtype=jnp.uint32), last - first)
+
+
+@functools.lru_cache(maxsize=64)
+def _made_there(mesh: Mesh, make: Callable, axes: int, width: int) -> Callable:
+    return jax.jit(functools.partial(make, width=width), out_shardings=_cut_last(mesh, axes))
+
+
+def _cut_last(mesh: Mesh, axes: int) -> Sharding:
     if mesh.size == 1:
-        return jax.device_put(array, mesh.devices.flat[0])
-    spec = PartitionSpec(*(None,) * (np.ndim(array) - 1), _AXIS)
-    return jax.device_put(array, NamedSharding(mesh, spec))
+        return SingleDeviceSharding(mesh.devices.flat[0])
+    return NamedSharding(mesh, PartitionSpec(*(None,) * (axes - 1), _AXIS))
 
 
 def spread(mesh: Mesh, fn: Callable, shared: Any, *cut: Any) -> Any:

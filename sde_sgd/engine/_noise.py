@@ -44,7 +44,10 @@ def seed_key(seed: Any) -> SeedKey:
 
 def stream_keys(key: SeedKey, components: int, stream: int = DYNAMICS) -> Key:
     """A key for every component of a stream, each of the two words of shape (components,)."""
-    component = jnp.arange(components, dtype=jnp.uint32)
+    return _component_key(key, jnp.arange(components, dtype=jnp.uint32), stream)
+
+
+def _component_key(key: SeedKey, component, stream: int) -> Key:
     return threefry2x32(
         (jnp.asarray(key[0]), jnp.asarray(key[1])), (component, jnp.uint32(stream << (32 - _STREAM_BITS)))
     )
@@ -52,8 +55,13 @@ def stream_keys(key: SeedKey, components: int, stream: int = DYNAMICS) -> Key:
 
 def derived_key(key: SeedKey, number: int) -> SeedKey:
     """Key number `number` that one seed yields beside its own: its trajectories share no noise with those of `key`."""
-    first, second = stream_keys(key, number + 1, DERIVED)
-    return np.uint32(first[number]), np.uint32(second[number])
+    first, second = np.asarray(_derived(key, np.uint32(number)))
+    return first, second
+
+
+@jax.jit
+def _derived(key, number):
+    return jnp.stack(_component_key(key, number, DERIVED))
 
 
 def group_words(key: SeedKey, ids: UInt32[Array, " n"], group, components: int, stream: int = DYNAMICS) -> Pair:

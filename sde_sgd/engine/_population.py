@@ -73,7 +73,7 @@ def run_population(
     turns = np.int32(max(1, _CALL_WORK // (block * chain.dim * tuning().queue_lanes)))
 
     def work(number: int, halted: Event) -> None:
-        rows = queues.ids[number]
+        rows = np.asarray(queues.ids[number])
         while rows.size and not halted.is_set():
             filled, waits = _cut(rows, queues.size, mesh.size)
             counts = np.stack([each[filled] for each in (ids, clocks, budgets, step)]).astype(np.uint32)
@@ -157,7 +157,7 @@ def _work_off(shared, turns, count, guard, waits, states, counts):
     return spread(mesh, run, (chain, monitor, key, turns, count, guard), waits, states, counts)
 
 
-_WORK_OFF = Compiled(_work_off)
+_WORK_OFF = Compiled(_work_off, ends_itself=True)
 
 
 def _through_lanes(queue: _Queue, waiting: Array, turns: Array, turn: Callable[[_Lanes], _Lanes]) -> _Queue:
@@ -187,7 +187,7 @@ def _through_lanes(queue: _Queue, waiting: Array, turns: Array, turn: Callable[[
 def _block(chain: AbstractChain, monitor: AbstractMonitor, key: SeedKey, guard, steps, lanes: _Queue) -> _Queue:
     going = lanes.going
     # the noise counts each trajectory's own steps
-    shared = chain, monitor, key, lanes.steps, guard
+    shared = chain, monitor, key, lanes.steps, lanes.steps, guard
     past = lanes.ids, lanes.clocks, lanes.budgets
     states, marks = watched(shared, jnp.where(going, RUNNING, 0), steps, lanes.states, *past)
     stopped = going & (marks < RUNNING)

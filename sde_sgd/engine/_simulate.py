@@ -4,16 +4,20 @@ from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from .._errors import positive_integer
 from ..chains import AbstractChain
 from ._blocks import (
+    Ids,
     check_first_step,
     check_steps,
-    pad,
+    place_ids,
+    place_states,
     split_trajectories,
     start_states,
 )
@@ -69,10 +73,19 @@ def simulate(
     out = np.empty((len(looks), len(ids), chain.dim), starts.dtype)
 
     def keep(part: Part, number: int, states: Any, carry: Any) -> None:
-        out[number, part.rows] = np.asarray(states).T[: part.used]
+        out[number, part.rows] = _as_rows(states)[: part.used]
 
     follow(chain, starts, ids, looks, seed_key(seed), keep, chunk=chunk, devices=devices)
     return out[0] if save_every is None else out
+
+
+def _as_rows(states: Float[Array, "dim lanes"]) -> Float[np.ndarray, "lanes dim"]:
+    """The states on the host; devices with a memory of their own turn them faster than it does."""
+    turns = tuning().sends and states.shape[0] > 1
+    return np.asarray(_TURNED(states)) if turns else np.asarray(states).T
+
+
+_TURNED = jax.jit(jnp.transpose)
 
 
 class Part(NamedTuple):
@@ -89,7 +102,7 @@ class Part(NamedTuple):
 def follow(
     chain: AbstractChain,
     starts: Float[np.ndarray, "n dim"],
-    ids: Int[np.ndarray, " n"],
+    ids: Ids,
     looks: Sequence[int],
     key: SeedKey,
     visit: Callable[[Part, int, Any, Any], Any],
@@ -111,8 +124,8 @@ def follow(
     def work(number: int, halted: Event) -> None:
         numbers = chunks.ids[number]
         part = Part(slice(number * chunks.size, number * chunks.size + len(numbers)), len(numbers), mesh)
-        states = place(mesh, pad(starts[part.rows], chunks.size).T)
-        words = place(mesh, pad(numbers, chunks.size).astype(np.uint32))
+        states = place_states(mesh, starts[part.rows], chunks.size)
+        words = place_ids(mesh, numbers, chunks.size)
         now, carry = 0, None
         for index, look in enumerate(looks):
             states = _advance(chain, key, words, states, now, look - now, mesh, halted)
@@ -127,8 +140,8 @@ def follow(
     run_chunks(work, len(chunks.ids), mesh)
 
 
-def resolve_ids(trajectories, trajectory_ids) -> np.ndarray:
-    """The ids to run, as 64-bit integers."""
+def resolve_ids(trajectories, trajectory_ids) -> Ids:
+    """The ids to run."""
     if (trajectories is None) == (trajectory_ids is None):
         raise ValueError(
             "give either trajectories (how many) or trajectory_ids (which), got "
@@ -139,7 +152,7 @@ def resolve_ids(trajectories, trajectory_ids) -> np.ndarray:
     positive_integer("trajectories", trajectories)
     if trajectories > 2**32:
         raise ValueError(f"trajectories must be at most 2**32, got {trajectories}")
-    return np.arange(trajectories, dtype=np.int64)
+    return range(trajectories)
 
 
 def _advance(chain, key, ids, states, first, steps, mesh, halted: Event):

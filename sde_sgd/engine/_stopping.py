@@ -4,22 +4,23 @@ import functools
 from threading import Event
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Int32
 
 from ..chains import AbstractChain
-from ._blocks import narrowest, pad, split_trajectories
+from ._blocks import Ids, narrowest, pad, place_ids, place_states, split_trajectories
 from ._devices import mesh_of, place, run_chunks, spread
 from ._lanes import as_leaves
 from ._noise import SeedKey
 from ._tuning import Compiled, tuning
 from ._watch import CODES, RUNNING, AbstractMonitor, watched
 
-# a multiple of the steps that one hash serves
+# multiples of the steps that one hash serves
 _SHORTEST_BLOCK, _LONGEST_BLOCK = 64, 4_096
-# a block ends after about so many path-steps, so that Ctrl-C is heard
-_BLOCK_WORK = 2**26
+# where the number of steps is compiled in, a block is made of calls of one program of so many
+_COMPILED_BLOCK = 256
 # the running ones move together once they fit into this part of the lanes: few widths, so few programs
 _PART = 4
 
@@ -36,7 +37,7 @@ def run_until_stopped(
     chain: AbstractChain,
     monitor: AbstractMonitor,
     starts: Float[np.ndarray, "n dim"],
-    ids: Int[np.ndarray, " n"],
+    ids: Ids,
     steps: int | None,
     key: SeedKey,
     chunk: int | None = None,
@@ -52,29 +53,37 @@ def run_until_stopped(
     chunks, unit = split_trajectories(ids, chain, chunk, mesh), narrowest(chain, mesh)
     spent = np.zeros(len(chunks.ids), np.int64)
 
-    def prepare(length: int | None):
-        return _BLOCK.prepare((chain, monitor, key, length, mesh))
+    compiled = _COMPILED_BLOCK if tuning().static_trips else None
+    run = _BLOCK.prepare((chain, monitor, key, compiled, mesh))
 
     def work(number: int, halted: Event) -> None:
-        begin = number * chunks.size
-        rows = np.arange(begin, begin + len(chunks.ids[number]))
-        going = np.ones(rows.size, bool)
-        filled = pad(rows, chunks.size)
-        arrays = place(mesh, starts[filled].T), place(mesh, ids[filled].astype(np.uint32))
-        stop = _marks(mesh, rows.size, chunks.size)
-        first, run = 0, prepare(None)
-        while rows.size and (steps is None or first < steps) and not halted.is_set():
+        begin, numbers = number * chunks.size, chunks.ids[number]
+        rows = np.arange(begin, begin + len(numbers))
+        states = place_states(mesh, starts[begin : begin + len(numbers)], chunks.size)
+        words, stop = place_ids(mesh, numbers, chunks.size), _marks(mesh, rows.size, chunks.size)
+        first, going, running = 0, np.ones(rows.size, bool), rows.size
+        while running and (steps is None or first < steps) and not halted.is_set():
             length = block_length(first, steps, stop.shape[0])
-            run = prepare(length) if tuning().static_trips else run
-            spent[number] += length * np.count_nonzero(going)
-            states, stop = run(stop, np.uint32(first), np.int32(length), np.uint32(0), *arrays)
-            marks = np.asarray(stop)[: rows.size]
-            # a lane keeps its mark after it was told
-            new = np.flatnonzero((marks < RUNNING) & going)
-            step[rows[new]], code[rows[new]] = first + marks[new].astype(np.int64) // CODES, marks[new] % CODES
-            going = marks == RUNNING
+            spent[number] += length * running
+            for at in range(first, first + length, compiled or length):
+                states, stop, count = run(
+                    stop, np.uint32(first), np.uint32(at), np.int32(length), np.uint32(0), states, words
+                )
+            left = int(np.sum(count))
+            if left < running:
+                marks = np.asarray(stop)[: rows.size]
+                still = marks == RUNNING
+                # a lane keeps its mark after it was told
+                new = np.flatnonzero(going & ~still)
+                step[rows[new]], code[rows[new]] = first + marks[new].astype(np.int64) // CODES, marks[new] % CODES
+                going, running = still, left
             first += length
-            rows, going, arrays, stop = _compact(mesh, unit, rows, going, (states, arrays[1]), stop)
+            width = _narrowed(unit, left, stop.shape[0])
+            if width < stop.shape[0]:
+                kept = np.flatnonzero(going)
+                rows, going, filled = rows[kept], going[kept], pad(kept, width)
+                states, words = (place(mesh, np.asarray(each)[..., filled]) for each in (states, words))
+                stop = _marks(mesh, left, width)
 
     run_chunks(work, len(chunks.ids), mesh)
     if steps is not None:
@@ -93,43 +102,30 @@ def _marks(mesh: Mesh, used: int, width: int) -> Int32[Array, " width"]:
 def block_length(first: int, steps: int | None, width: int) -> int:
     """Short blocks at first, where many may leave, then longer ones."""
     # as long again as all before: those that leave early are dropped early, and few blocks are short
-    longest = min(_LONGEST_BLOCK, max(_SHORTEST_BLOCK, _BLOCK_WORK // width), max(2 * _SHORTEST_BLOCK, first))
+    work = tuning().block_work // width
+    longest = min(_LONGEST_BLOCK, max(_SHORTEST_BLOCK, work), max(2 * _SHORTEST_BLOCK, first))
     wanted = longest if steps is None else min(longest, steps - first)
-    if tuning().static_trips:
-        # few lengths, so few programs
-        return _SHORTEST_BLOCK if wanted < 1_024 else 1_024
-    return _SHORTEST_BLOCK * -(-wanted // _SHORTEST_BLOCK)
+    unit = _COMPILED_BLOCK if tuning().static_trips else _SHORTEST_BLOCK
+    return unit * -(-wanted // unit)
 
 
-def _compact(mesh: Mesh, unit: int, rows, going, arrays: tuple[Array, ...], stop):
-    """Keep the running trajectories alone once they fit into a quarter of the lanes, the last axis of `arrays`.
-
-    unit: of the lanes that are left.
-    """
-    left = int(np.count_nonzero(going))
-    width = stop.shape[0]
-    if left == 0:
-        return rows[:0], going[:0], arrays, stop
-    smaller = width
-    while smaller > unit and left <= smaller // _PART:
-        smaller = unit * -(-(smaller // _PART) // unit)
-    if smaller == width:
-        return rows, going, arrays, stop
-    kept = np.flatnonzero(going)
-    arrays = tuple(place(mesh, np.asarray(array)[..., pad(kept, smaller)]) for array in arrays)
-    return rows[kept], going[kept], arrays, _marks(mesh, left, smaller)
+def _narrowed(unit: int, left: int, width: int) -> int:
+    """Lanes for those that are left, in multiples of `unit`: fewer once they fit into a part of them."""
+    while width > unit and 0 < left <= width // _PART:
+        width = unit * -(-(width // _PART) // unit)
+    return width
 
 
-def _block(shared, stop: Int32[Array, " n"], first, count, guard, states: Float[Array, "dim n"], ids):
-    """A block of as many steps as is compiled in, or else of `count`; see `watched`."""
+def _block(shared, stop: Int32[Array, " n"], since, first, count, guard, states: Float[Array, "dim n"], ids):
+    """As many steps as are compiled in, or else `count`, see `watched`; and how many run on, on each device."""
     chain, monitor, key, steps, mesh = shared
 
     def run(shared, stop, states, ids):
-        chain, monitor, key, first, count, guard = shared
-        length = count if steps is None else steps
-        return watched((chain, monitor, key, first, guard), stop, length, states, ids)
+        *watching, count, guard = shared
+        states, stop = watched((*watching, guard), stop, count if steps is None else steps, states, ids)
+        return states, stop, jnp.sum(stop == RUNNING, dtype=jnp.int32)[None]
 
-    return spread(mesh, run, (chain, monitor, key, first, count, guard), stop, states, ids)
+    return spread(mesh, run, (chain, monitor, key, since, first, count, guard), stop, states, ids)
 
 
 _BLOCK = Compiled(_block)

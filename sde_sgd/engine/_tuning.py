@@ -17,8 +17,11 @@ class Tuning(NamedTuple):
         which recomputes what it fuses does work that grows as a power of this.
     lanes: most trajectories in one call on one device. values: most numbers (trajectories × components) in one.
     branching_lanes: most in one call where runs are short and many and queue for lanes. queue_lanes: how many lanes.
+    block_work: path-steps after which a block ends, so that Ctrl-C is heard.
     static_trips: whether the number of iterations is compiled in, for devices that else ask the host each time.
-    options: of the compiler; one that this version of it does not know is left out.
+    sends: whether what lies on the host must be sent to the devices; then what is alike or in order is made there.
+    options: of the compiler; one that this version of it does not know is left out. loop_options: further ones for
+        loops whose end is computed.
     """
 
     steps_fused: int
@@ -28,11 +31,14 @@ class Tuning(NamedTuple):
     values: int
     branching_lanes: int
     queue_lanes: int
+    block_work: int
     static_trips: bool
+    sends: bool
     options: dict[str, Any]
+    loop_options: dict[str, Any]
 
 
-# CPU: measured on two x86-64 cores with AVX2 (benchmarks/results); accelerators: a first setting, not yet measured
+# CPU: measured on two x86-64 cores with AVX2; accelerators: on an H100 (benchmarks/results)
 _TABLE = {
     "cpu": Tuning(
         steps_fused=8,
@@ -42,21 +48,31 @@ _TABLE = {
         values=131_072,
         branching_lanes=8_192,
         queue_lanes=128,
+        block_work=2**26,
         static_trips=False,
+        sends=False,
         # every chunk has a core of its own (`workers`)
         options={"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False},
+        loop_options={},
     ),
 }
 _ACCELERATOR = Tuning(
-    steps_fused=16,
+    steps_fused=8,
     fuses_many=True,
     steps_fused_many=2,
     lanes=2**21,
     values=2**24,
-    branching_lanes=2**18,
+    branching_lanes=2**16,
     queue_lanes=2**16,
+    block_work=2**33,
     static_trips=True,
+    sends=True,
     options={},
+    # such a loop is then one graph on the device, which else asks the host after every iteration
+    loop_options={
+        "xla_gpu_enable_command_buffer": "FUSION,WHILE,CONDITIONAL",
+        "xla_gpu_graph_min_graph_size": 1,
+    },
 )
 
 
@@ -68,11 +84,12 @@ def tuning() -> Tuning:
 class Compiled:
     """A function of (shared, *arrays), compiled as the backend's tuning says and called with little ado.
 
-    shared: any PyTree; its arrays are traced, all else in it decides the program.
+    shared: any PyTree; its arrays are traced, all else in it decides the program. ends_itself: whether it is made of
+        a loop whose end is computed.
     """
 
-    def __init__(self, fn: Callable):
-        self._fn = fn
+    def __init__(self, fn: Callable, ends_itself: bool = False):
+        self._fn, self._ends_itself = fn, ends_itself
         self._programs: dict[Any, _Program] = {}
         self._lock = threading.Lock()
 
@@ -92,17 +109,17 @@ class Compiled:
         rest = tuple(_ARRAY if hasattr(leaf, "dtype") else leaf for leaf in leaves)
         with self._lock:
             if (structure, rest) not in self._programs:
-                self._programs[structure, rest] = _Program(self._fn, structure, rest)
+                self._programs[structure, rest] = _Program(self._fn, structure, rest, self._ends_itself)
             return self._programs[structure, rest], [leaf for leaf in leaves if hasattr(leaf, "dtype")]
 
 
 class _Program:
-    def __init__(self, fn: Callable, structure: Any, rest: tuple[Any, ...]):
+    def __init__(self, fn: Callable, structure: Any, rest: tuple[Any, ...], ends_itself: bool):
         def flat(arrays, *args):
             left = iter(arrays)
             return fn(jax.tree.unflatten(structure, [next(left) if r is _ARRAY else r for r in rest]), *args)
 
-        self.jitted = jax.jit(flat, compiler_options=_known_options())
+        self.jitted = jax.jit(flat, compiler_options=_known_options(ends_itself))
         self._ready: set[Any] = set()
         self._lock = threading.Lock()
 
@@ -120,13 +137,16 @@ class _Program:
 _ARRAY = object()
 
 
+def _known_options(ends_itself: bool) -> dict[str, Any]:
+    row = tuning()
+    options = row.options | (row.loop_options if ends_itself else {})
+    return {name: value for name, value in options.items() if _is_known(jax.default_backend(), name, value)}
+
+
 @functools.cache
-def _known_options() -> dict[str, Any]:
-    known = {}
-    for name, value in tuning().options.items():
-        try:
-            jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
-        except Exception:  # the type of the refusal is the compiler's own
-            continue
-        known[name] = value
-    return known
+def _is_known(backend: str, name: str, value: Any) -> bool:
+    try:
+        jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
+    except Exception:  # the type of the refusal is the compiler's own
+        return False
+    return True

@@ -45,14 +45,15 @@ def watched(
 ) -> tuple[Float[Array, "dim n"], Int32[Array, " n"]]:
     """States and marks after a block of `steps` steps.
 
-    shared: chain, monitor, key, number of the block's first step (one for all, or one each) and the guard.
-    stop: RUNNING, or what stopped the trajectory: (steps since the first)·8 + code, or an older mark.
+    shared: chain, monitor, key, number of the step from which marks count, number of the block's first step (each one
+        for all, or one each) and the guard.
+    stop: RUNNING, or what stopped the trajectory: (steps counted)·8 + code, or an older mark.
     past: nothing, or clocks and budgets; the states of those that have stopped then stay.
     """
-    chain, monitor, key, first, guard = shared
+    chain, monitor, key, since, first, guard = shared
     lanes = Lanes(chain, states.dtype, guard)
     source = Source.of(chain.noise_kind, key, chain.noise_dim, states.dtype)
-    watch = Watch(monitor, key, ids, first, *past)
+    watch = Watch(monitor, key, ids, since, first, *past)
     if lanes.single and states.dtype in (jnp.float32, jnp.float64):
         return _in_one_array(lanes, source, watch, states, stop, steps, freezes=bool(past))
     return _beside(lanes, source, watch, states, stop, steps, freezes=bool(past))
@@ -61,12 +62,14 @@ def watched(
 class Watch:
     """A monitor with the random numbers of its own.
 
+    since: number of the step from which marks count. first: number of the block's first step.
     clock: (n,) steps that each trajectory had taken before, or None for none: what the chain and the monitor are told.
     budget: (n,) steps after which each stops with code 0, or None.
     """
 
-    def __init__(self, monitor: AbstractMonitor, key: SeedKey, ids, first, clock=None, budget=None):
-        self.monitor, self.ids, self.first, self.clock, self.budget = monitor, ids, first, clock, budget
+    def __init__(self, monitor: AbstractMonitor, key: SeedKey, ids, since, first, clock=None, budget=None):
+        self.monitor, self.ids, self.since, self.first = monitor, ids, since, first
+        self.clock, self.budget = clock, budget
         self._keys = stream_keys(key, monitor.uniforms, BRIDGE) if monitor.uniforms else None
 
     def now(self, index):
@@ -74,7 +77,7 @@ class Watch:
         return index if self.clock is None else self.clock + index
 
     def mark(self, lanes: Lanes, before, after, step: Step) -> Int32[Array, " n"]:
-        """What a step did: (steps since the block began)·8 + code, or RUNNING."""
+        """What a step did: (steps counted)·8 + code, or RUNNING."""
         uniform = []
         if self._keys is not None:
             uniform = bridge_uniforms(self._keys, self.ids, step.group, step.offset, lanes.dtype)
@@ -83,7 +86,7 @@ class Watch:
             finite = functools.reduce(operator.and_, map(jnp.isfinite, after))
         else:
             finite = jnp.all(jnp.isfinite(after), axis=0)
-        base = ((step.index - self.first).astype(jnp.int32) + 1) * CODES
+        base = ((step.index - self.since).astype(jnp.int32) + 1) * CODES
         going = RUNNING if self.budget is None else jnp.where(step.index + 1 < self.budget, RUNNING, base)
         mark = jnp.where(code > 0, base + code.astype(jnp.int32), going)
         return jnp.where(finite, mark, base + DIVERGED)

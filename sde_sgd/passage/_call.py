@@ -121,7 +121,7 @@ def _passage(
         positive("rtol", rtol)
         positive_integer("max_trajectories", max_trajectories)
         # one start serves as many as it will take
-        ids = np.zeros(1, np.int64)
+        ids = range(1)
     problem = pose(
         chain, start, target, avoid, horizon, len(ids), inside=inside, seed=seed, level=level, monitoring=monitoring,
         max_steps=max_steps, score=score, chunk=chunk, devices=devices,

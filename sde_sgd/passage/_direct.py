@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import stats
 
-from ..engine import Stops
+from ..engine import Ids, Stops
 from ._monitor import TARGET
 from ._problem import Problem
 from ._result import FirstPassage
@@ -32,15 +32,15 @@ def tells_rare(problem: Problem, trajectories: int | None) -> tuple[bool, int]:
         watched = problem.derived(0)._replace(
             steps=min(problem.steps, _AFFORDABLE // 16 // (trajectories or _BATCH) + 1)
         )
-        stops = watched.run(np.arange(_BATCH // 2))
+        stops = watched.run(range(_BATCH // 2))
         return int(np.sum(stops.code == TARGET)) < _BATCH // 2 // 16, stops.path_steps
     pilot = _BATCH if trajectories is None else min(trajectories // 8, 16 * _BATCH)
-    stops = problem.derived(0).run(np.arange(pilot))
+    stops = problem.derived(0).run(range(pilot))
     share = float(np.mean(stops.code == TARGET))
     return share < _RARE and (trajectories is None or share * trajectories < _FEW), stops.path_steps
 
 
-def direct(problem: Problem, ids: np.ndarray, spent: int) -> FirstPassage:
+def direct(problem: Problem, ids: Ids, spent: int) -> FirstPassage:
     """These trajectories. spent: path-steps that went before."""
     return _result(problem, problem.run(ids), None, "complete", spent)
 
@@ -56,7 +56,7 @@ def direct_until(problem: Problem, rtol: float, budget: int, spent: int) -> Firs
     while reached < needed and done < budget:
         wanted = math.ceil(1.1 * (needed - reached) * (done + 1) / (reached + 1)) if done else 0
         more = min(max(wanted, _BATCH), 4 * max(done, _BATCH), budget - done)
-        parts.append(problem.run(np.arange(done, done + more, dtype=np.int64)))
+        parts.append(problem.run(range(done, done + more)))
         done += more
         reached += int(np.sum(parts[-1].code == TARGET))
     step, code = (np.concatenate([getattr(part, name) for part in parts]) for name in ("step", "code"))

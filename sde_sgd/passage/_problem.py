@@ -3,10 +3,10 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from ..chains import AbstractChain
-from ..engine import AbstractMonitor, Ends, SeedKey, Stops, derived_key, run_population, run_until_stopped
+from ..engine import AbstractMonitor, Ends, Ids, SeedKey, Stops, derived_key, run_population, run_until_stopped
 from ._monitor import BOTH
 from ._score import Score
 
@@ -53,7 +53,7 @@ class Problem(NamedTuple):
         """States of the chain as those of its parts: where a path is, and where its step began."""
         return np.tile(states, (1, self.chain.dim // states.shape[1]))
 
-    def run(self, ids: Int[np.ndarray, " n"]) -> Stops:
+    def run(self, ids: Ids) -> Stops:
         """Direct simulation of these trajectories."""
         starts = self.states(len(ids))
         stops = run_until_stopped(self.chain, self.monitor, starts, ids, self.steps, self.key, self.chunk, self.devices)

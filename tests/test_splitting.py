@@ -274,6 +274,27 @@ def test_target_before_avoid_without_horizon():
     assert fp.exit_rate.value > 0 and np.isfinite(fp.mean_exit_time.value)
 
 
+def test_an_avoided_set_where_the_score_is_high():
+    """Half of the highest peaks lie in `avoid`, from which nothing goes on: levels are not chosen by them.
+
+    To −a before a: but for p², the kernel's probability to pass a alone. False-fail rate 1e-4.
+    """
+    end, horizon = 4.0, 120 * DT
+    options = {"score": lambda x: x[0] ** 2, "trajectories": 16_384, "method": "splitting", "seed": 9}
+    fp = ss.first_passage(CHAIN, START, below(-end), ~below(end), horizon, **options)
+    values = repetition_values(fp)
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    assert fp.result == "complete" and len(fp.levels) > 10 and error < 0.1 * values.mean()
+    assert agrees(values.mean(), exact(end, 120)[-1], error)
+
+
+def test_two_rare_sets_without_a_horizon_are_told():
+    """Hardly any of those that a pilot watches for 1,250 steps comes to an end: followed on, most never would."""
+    fp = ss.first_passage(CHAIN, START, below(-4.0), ~below(4.0), rtol=0.1, max_steps=10_000)
+    assert fp.result.startswith("undecided: of 256 trajectories") and "transitions" in fp.result
+    assert fp.probability.low == 0 and fp.probability.high > 0.98 and fp.path_steps <= 256 * 1_280
+
+
 def test_between_the_steps_too():
     """monitoring="continuous": more passages than on the grid, and those of direct simulation."""
     fine, coarse = (

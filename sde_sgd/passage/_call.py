@@ -13,7 +13,7 @@ from ..chains import AbstractChain
 from ..engine import MAX_STEPS, Compiled, check_first_step, resolve_ids, seed_key, start_states, steps_until
 from ..regions import AbstractRegion
 from ..scores import automatic
-from ._direct import direct, direct_until, tells_rare
+from ._direct import direct, direct_until, lingers, tells_rare
 from ._monitor import monitor_for
 from ._problem import Problem
 from ._result import AbstractFirstPassage
@@ -70,7 +70,8 @@ def first_passage(
         bounds the trajectories started over all levels. Where its steps are coarse it takes them in parts.
         With neither horizon nor `avoid` it answers for the mean time, by the rate at which excursions from where
         settled trajectories usually are reach the target (`RecycledFirstPassage`); `rtol` is then that of the rate, and
-        `max_steps` the budget of an excursion.
+        `max_steps` the budget of an excursion. With `avoid` and no horizon trajectories are followed to their end;
+        where a pilot sees that both sets are rare from the start, the result says so, "undecided", at once.
     score: for splitting, a number that grows on the way to the target: a function of θ, or of θ and t; by default the
         target's level function, negated; "auto" for `scores.automatic`, which follows a way that bends, in one and two
         dimensions every way. Any score gives the right answer on average, a good one gives it soon, and a way along
@@ -129,9 +130,14 @@ def _passage(
     if method == "splitting" and trajectory_ids is not None:
         raise ValueError("method='splitting' has no single trajectories to replay, got trajectory_ids; use 'direct'")
     spent = 0
-    if method == "auto" and trajectory_ids is None:
-        rare, spent = tells_rare(problem, None if rtol is not None else len(ids))
-        method = "splitting" if rare else "direct"
+    chooses = method == "auto" and trajectory_ids is None
+    if problem.open_ended and problem.avoids and (method == "splitting" or (chooses and rtol is not None)):
+        lingering, spent = lingers(problem)
+        if lingering is not None:
+            return lingering
+    if chooses:
+        rare, pilot = tells_rare(problem, None if rtol is not None else len(ids))
+        method, spent = "splitting" if rare else "direct", spent + pilot
     if method == "splitting":
         problem = with_score(problem, score, target, avoid, horizon)
         if rtol is not None:

@@ -14,6 +14,8 @@ from ._result import FirstPassage
 _BATCH = 1024
 # with fewer passages than one in so many, and than so many in all, splitting is the cheaper way to a precision
 _RARE, _FEW = 1 / 200, 20
+# trajectories of the pilot that tells whether any comes to an end
+_LINGERERS = 256
 # path-steps of a second or a few: a mean time that takes more is left to splitting
 _AFFORDABLE = 2**30
 
@@ -38,6 +40,26 @@ def tells_rare(problem: Problem, trajectories: int | None) -> tuple[bool, int]:
     stops = problem.derived(0).run(range(pilot))
     share = float(np.mean(stops.code == TARGET))
     return share < _RARE and (trajectories is None or share * trajectories < _FEW), stops.path_steps
+
+
+def lingers(problem: Problem) -> tuple[FirstPassage | None, int]:
+    """What a pilot saw, where without a horizon hardly any of its trajectories comes to an end; and its path-steps.
+
+    By an eighth of the budget of steps fewer than one in sixteen then has reached either set, so that most would be
+    cut off by the budget: from a start that both sets are far from, nothing that follows trajectories to their end
+    answers.
+    """
+    watched = problem.derived(6)._replace(steps=max(problem.steps // 8, 1))
+    stops = watched.run(range(_LINGERERS))
+    ended = int(np.count_nonzero(stops.code))
+    if ended >= _LINGERERS // 16:
+        return None, stops.path_steps
+    result = (
+        f"undecided: of {_LINGERERS} trajectories {ended} had reached target or avoid after {watched.steps} steps, an "
+        "eighth of max_steps, so both are rare from this start; give more max_steps, or a horizon of some times what it "
+        "takes to settle, and compare the probabilities of the two, or measure their rates with transitions"
+    )
+    return _result(watched, stops, None, result, 0), stops.path_steps
 
 
 def direct(problem: Problem, ids: Ids, spent: int) -> FirstPassage:
@@ -71,7 +93,7 @@ def direct_until(problem: Problem, rtol: float, budget: int, spent: int) -> Firs
 
 def _result(problem: Problem, stops: Stops, stopped_at: int | None, result: str, spent: int) -> FirstPassage:
     running = int(np.sum(stops.code == 0))
-    if problem.open_ended and running:
+    if problem.open_ended and running and result == "complete":
         result = f"budget spent: {running} of {len(stops.code)} still running after max_steps = {problem.steps}"
     return FirstPassage(
         steps=stops.step,

@@ -1,13 +1,14 @@
 """A small run of its own that chooses the levels of splitting, and how likely success is from each."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.optimize import isotonic_regression
 
-from ..engine import Ends
-from ._monitor import TARGET
+from ..engine import DIVERGED, Ends
+from ._monitor import AVOID, TARGET
 from ._problem import Problem
 from ._score import PASSED, Passing, WithPeak, scores
 
@@ -70,7 +71,8 @@ def choose_levels(problem: Problem, size: int, randomness: np.random.Generator) 
         ends = _run(problem, states, highest, clocks, ids, problem.steps - clocks, np.inf)
         reached, peaks = ends.code == TARGET, np.nan_to_num(ends.state[:, -1], nan=-np.inf)
         cost += ends.path_steps
-        level = float(np.sort(np.where(reached, np.inf, peaks))[-int(np.ceil(_SHARE * size))])
+        usable = np.where(reached, np.inf, peaks)[~_shut(problem, ends, peaks, highest, clocks)]
+        level = float(np.sort(usable)[-math.ceil(_SHARE * len(usable))]) if len(usable) else -np.inf
         if np.isinf(level) or level <= last or len(found) == _MOST_LEVELS:
             stages.append(_Stage(highest.mean(), clocks, np.zeros(size, bool), clocks, reached))
             stalled = level <= last and not reached.any()
@@ -86,6 +88,14 @@ def choose_levels(problem: Problem, size: int, randomness: np.random.Generator) 
         chosen = _spread(np.flatnonzero(passed), size, randomness)
         states, clocks = again.state[chosen, :-1], (clocks + again.step)[chosen]
         highest, last = scores(problem.score, states, clocks), level
+
+
+def _shut(problem: Problem, ends: Ends, peaks, highest, clocks) -> Bool[np.ndarray, " n"]:
+    """Which trajectories had their peak in the state that ended them without success, from which nothing goes on."""
+    last = scores(problem.score, ends.state[:, :-1], clocks + ends.step)
+    # but for rounding
+    in_avoid = (ends.code == AVOID) & (peaks > highest) & (peaks - last <= 1e-3 * (peaks - highest))
+    return in_avoid | (ends.code == DIVERGED)
 
 
 def _run(problem: Problem, states, highest, clocks, ids, budgets, level: float) -> Ends:

@@ -279,13 +279,13 @@ def test_an_avoided_set_where_the_score_is_high():
 
     To −a before a: but for p², the kernel's probability to pass a alone. False-fail rate 1e-4.
     """
-    end, horizon = 4.0, 120 * DT
-    options = {"score": lambda x: x[0] ** 2, "trajectories": 16_384, "method": "splitting", "seed": 9}
-    fp = ss.first_passage(CHAIN, START, below(-end), ~below(end), horizon, **options)
+    end, steps = 3.949, 300
+    options = {"score": lambda x: x[0] ** 2, "trajectories": 16_384, "method": "splitting", "seed": 0}
+    fp = ss.first_passage(FINE_CHAIN, START, below(-end), ~below(end), steps * FINE, **options)
     values = repetition_values(fp)
     error = values.std(ddof=1) / np.sqrt(len(values))
     assert fp.result == "complete" and len(fp.levels) > 10 and error < 0.1 * values.mean()
-    assert agrees(values.mean(), exact(end, 120)[-1], error)
+    assert agrees(values.mean(), exact(end, steps, FINE)[-1], error)
 
 
 def test_two_rare_sets_without_a_horizon_are_told():

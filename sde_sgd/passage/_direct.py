@@ -56,8 +56,8 @@ def lingers(problem: Problem) -> tuple[FirstPassage | None, int]:
         return None, stops.path_steps
     result = (
         f"undecided: of {_LINGERERS} trajectories {ended} had reached target or avoid after {watched.steps} steps, an "
-        "eighth of max_steps, so both are rare from this start; give more max_steps, or a horizon of some times what it "
-        "takes to settle, and compare the probabilities of the two, or measure their rates with transitions"
+        "eighth of max_steps, so both are rare from this start; give more max_steps, or a horizon of some times what "
+        "it takes to settle, and compare the probabilities of the two, or measure their rates with transitions"
     )
     return _result(watched, stops, None, result, 0), stops.path_steps
 

@@ -57,6 +57,10 @@ BAD = {
         lambda: escape(score=lambda x: jnp.ones(2)),
         r"score must return one number, got shape \(2,\)",
     ),
+    "a score that is none somewhere": (
+        lambda: escape(score=lambda x: jnp.sqrt(x[0] + 1.01), trajectories=512, method="splitting"),
+        "score must be finite wherever trajectories come, got nan at θ = ",
+    ),
     "a score that fails": (lambda: escape(score=lambda x: x["depth"]), "score cannot be evaluated"),
     "too few for splitting": (
         lambda: escape(trajectories=100, repetitions=32, method="splitting"),

@@ -364,6 +364,13 @@ def test_a_target_out_of_reach_has_an_upper_bound_and_advice():
     assert np.isfinite(fp.mean_exit_time.low) and "passed" in fp.to_dataset()
 
 
+def test_the_bound_of_a_score_that_leads_away():
+    """Its levels are less and less likely, and the target is none of them: the bound is what direct runs would tell."""
+    fp = escape(2.2, 8, trajectories=2_048, score=lambda x: -x[0], method="splitting", seed=5)
+    assert fp.result.startswith("target not reached") and fp.passed[:, -2].mean() < exact(2.2, 8)[-1]
+    assert exact(2.2, 8)[-1] < fp.probability.high == pytest.approx(1 - 0.025 ** (1 / 2_048))
+
+
 def test_repetitions_that_hold_nearly_all_are_told():
     """A score that leads nowhere: few repetitions see the target, if any: the result says so; a good one does not."""
 

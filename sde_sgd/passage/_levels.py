@@ -69,6 +69,7 @@ def choose_levels(problem: Problem, size: int, randomness: np.random.Generator) 
     while True:
         ids = np.arange(size) + len(found) * size
         ends = _run(problem, states, highest, clocks, ids, problem.steps - clocks, np.inf)
+        _check_scores(problem, ends, clocks)
         reached, peaks = ends.code == TARGET, np.nan_to_num(ends.state[:, -1], nan=-np.inf)
         cost += ends.path_steps
         usable = np.where(reached, np.inf, peaks)[~_shut(problem, ends, peaks, highest, clocks)]
@@ -96,6 +97,17 @@ def _shut(problem: Problem, ends: Ends, peaks, highest, clocks) -> Bool[np.ndarr
     # but for rounding
     in_avoid = (ends.code == AVOID) & (peaks > highest) & (peaks - last <= 1e-3 * (peaks - highest))
     return in_avoid | (ends.code == DIVERGED)
+
+
+def _check_scores(problem: Problem, ends: Ends, clocks) -> None:
+    """A trajectory whose state is finite and whose peak is not met a score that is none."""
+    bad = np.flatnonzero((ends.code == DIVERGED) & np.all(np.isfinite(ends.state[:, :-1]), axis=1))
+    if bad.size:
+        state = ends.state[bad[:1], :-1]
+        value = scores(problem.score, state, (clocks + ends.step)[bad[:1]])[0]
+        raise ValueError(
+            f"score must be finite wherever trajectories come, got {value} at θ = {state[0, : problem.score.dim]}"
+        )
 
 
 def _run(problem: Problem, states, highest, clocks, ids, budgets, level: float) -> Ends:

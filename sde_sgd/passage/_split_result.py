@@ -11,6 +11,8 @@ from ..statistics import Estimate, clopper_pearson
 from ._result import AbstractFirstPassage
 
 Columns = Float[np.ndarray, "R k"]
+# scores that no state outside the target surpasses one inside
+_HIGHEST_IN_TARGET = ("level", "committor")
 
 
 class SplitFirstPassage(AbstractFirstPassage):
@@ -76,7 +78,8 @@ class SplitFirstPassage(AbstractFirstPassage):
         """P(target reached by the horizon, and before `avoid`).
 
         Undecided trajectories are left out of the value and added to the upper bound. Where no repetition reached the
-        target the value is 0 and the upper bound that of a level on the way, which is at least as likely.
+        target the value is 0 and the upper bound that of a level on the way, which is at least as likely; with a score
+        that need not be highest in the target, it is what as many direct trajectories would tell.
         """
         if not self.weights.size:
             return Estimate(0.0, 0.0, self._bound(), self.level)
@@ -207,8 +210,12 @@ class SplitFirstPassage(AbstractFirstPassage):
         return Estimate(value, value / factor, value * factor, self.level)
 
     def _bound(self) -> float:
-        """An upper bound where the target was never reached: of the last level that half the repetitions passed."""
-        for column in self.passed.T[::-1]:
+        """An upper bound where the target was never reached: of the last level that half the repetitions passed.
+
+        A score that need not be highest in the target may lead away from it: then no more is known than that none of
+        the trajectories that started came there.
+        """
+        for column in self.passed.T[::-1] if self.score in _HIGHEST_IN_TARGET else ():
             if np.mean(column > 0) >= 0.5 and np.sum(column > 0) >= 2:
                 high = float(self._ratio(column[:, None], lambda mean: mean[..., 0]).high)
                 return min(1.0, high + self._undecided())

@@ -52,9 +52,15 @@ def run_until_stopped(
     chain, monitor, mesh = as_leaves(chain), as_leaves(monitor), mesh_of(devices)
     chunks, unit = split_trajectories(ids, chain, chunk, mesh), narrowest(chain, mesh)
     spent = np.zeros(len(chunks.ids), np.int64)
-
     compiled = _COMPILED_BLOCK if tuning().static_trips else None
     run = _BLOCK.prepare((chain, monitor, key, compiled, mesh))
+
+    def block(first: int, length: int, states, words, stop):
+        for at in range(first, first + length, compiled or length):
+            states, stop, count = run(
+                stop, np.uint32(first), np.uint32(at), np.int32(length), np.uint32(0), states, words
+            )
+        return states, stop, int(np.sum(count))
 
     def work(number: int, halted: Event) -> None:
         begin, numbers = number * chunks.size, chunks.ids[number]
@@ -65,11 +71,7 @@ def run_until_stopped(
         while running and (steps is None or first < steps) and not halted.is_set():
             length = block_length(first, steps, stop.shape[0])
             spent[number] += length * running
-            for at in range(first, first + length, compiled or length):
-                states, stop, count = run(
-                    stop, np.uint32(first), np.uint32(at), np.int32(length), np.uint32(0), states, words
-                )
-            left = int(np.sum(count))
+            states, stop, left = block(first, length, states, words, stop)
             if left < running:
                 marks = np.asarray(stop)[: rows.size]
                 still = marks == RUNNING

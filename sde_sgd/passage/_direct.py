@@ -1,5 +1,6 @@
 """Direct Monte Carlo of a first passage, and a pilot that tells whether it would do."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -59,7 +60,7 @@ def lingers(problem: Problem) -> tuple[FirstPassage | None, int]:
         "eighth of max_steps, so both are rare from this start; give more max_steps, or a horizon of some times what "
         "it takes to settle, and compare the probabilities of the two, or measure their rates with transitions"
     )
-    return _result(watched, stops, None, result, 0), stops.path_steps
+    return dataclasses.replace(_result(watched, stops, None, "", 0), result=result), stops.path_steps
 
 
 def direct(problem: Problem, ids: Ids, spent: int) -> FirstPassage:
@@ -93,7 +94,7 @@ def direct_until(problem: Problem, rtol: float, budget: int, spent: int) -> Firs
 
 def _result(problem: Problem, stops: Stops, stopped_at: int | None, result: str, spent: int) -> FirstPassage:
     running = int(np.sum(stops.code == 0))
-    if problem.open_ended and running and result == "complete":
+    if problem.open_ended and running:
         result = f"budget spent: {running} of {len(stops.code)} still running after max_steps = {problem.steps}"
     return FirstPassage(
         steps=stops.step,

@@ -40,6 +40,8 @@ def as_on_an_accelerator(monkeypatch):
         # fewer steps an iteration and in a queue: they take a CPU long
         row = _tuning._ACCELERATOR._replace(steps_fused=4, queue_lanes=512, branching_lanes=2_048)
         monkeypatch.setitem(_tuning._TABLE, "cpu", row)
+        # blocks of several calls in these short runs too
+        monkeypatch.setattr(_stopping, "_COMPILED_BLOCK", 64)
         _forget_programs()
 
     yield switch

@@ -1,14 +1,19 @@
 """Checks of arguments: one sentence that names the argument, what was given and what is allowed."""
 
 import difflib
+import functools
+import inspect
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def positive(name: str, value: Any) -> None:
@@ -99,3 +104,17 @@ def choose(what: str, given: object, allowed: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(given).lower(), list(lowered), n=1, cutoff=0.4)
     hint = f"; did you mean '{lowered[close[0]]}'?" if close else ";"
     return f"unknown {what} '{given}'{hint} allowed: {', '.join(names) if names else 'none'}"
+
+
+def names_options(call: Callable[P, R]) -> Callable[P, R]:
+    """A call that names the nearest option where one is misspelt; its signature stays visible."""
+    known = [name for name, each in inspect.signature(call).parameters.items() if each.kind is not each.VAR_KEYWORD]
+
+    @functools.wraps(call)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs:
+            if name not in known:
+                raise ValueError(choose("option", name, known))
+        return call(*args, **kwargs)
+
+    return checked

@@ -61,8 +61,8 @@ def survival_curves(dataset: xr.Dataset) -> Figure:
     panels[0].set_ylabel("P(no exit by t)")
     # a curve that has lost all its trajectories would otherwise stretch the axis without end
     panels[0].set_ylim(max(lowest * 0.6, 1e-4), 1.25)
-    level = float(dataset.attrs["level"])
-    _line_kinds(figure, level)
+    confidence = float(dataset.attrs["confidence"])
+    _line_kinds(figure, confidence)
     return figure
 
 
@@ -139,7 +139,8 @@ def digits_figure(dataset: xr.Dataset) -> Figure:
     right.set_yscale("log")
     right.set_ylabel("mean exit time (iterations)")
     figure.suptitle(
-        f"leaving {{L < {attributes['threshold']:g}·L(θ*)}}, {float(attributes['level']):.0%} intervals", fontsize=10
+        f"leaving {{L < {attributes['threshold']:g}·L(θ*)}}, {float(attributes['confidence']):.0%} intervals",
+        fontsize=10,
     )
     return figure
 
@@ -201,10 +202,10 @@ def _margin_number(panel: Any, ratio: float, place: Any, offset: Any, across: An
     panel.annotate(f"{ratio:.3g}", place, offset, textcoords="offset points", annotation_clip=False, **style)
 
 
-def _line_kinds(figure: Figure, level: float) -> None:
+def _line_kinds(figure: Figure, confidence: float) -> None:
     grey = "#555555"
     handles = [
-        Line2D([], [], color=grey, linewidth=1.8, label=f"simulated, {level:.0%} band"),
+        Line2D([], [], color=grey, linewidth=1.8, label=f"simulated, {confidence:.0%} band"),
         Line2D([], [], label="exact solver", **_EXACT),
         Line2D([], [], color=grey, linewidth=1.1, linestyle=(0, (5, 2)), label="linearised theory"),
     ]

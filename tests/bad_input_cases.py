@@ -191,7 +191,7 @@ BAD = {
     "neither how many nor which": (lambda: escape(trajectories=None), "give either trajectories"),
     "precision and a number": (lambda: escape(rtol=0.1), "give either rtol or a number of trajectories"),
     "rtol zero": (lambda: escape(rtol=0.0, trajectories=None), "rtol must be a finite number above 0"),
-    "level one": (lambda: escape(level=1.0), "level must lie strictly between 0 and 1"),
+    "confidence one": (lambda: escape(confidence=1.0), "confidence must lie strictly between 0 and 1"),
     "unknown monitoring": (lambda: escape(monitoring="often"), "monitoring must be 'discrete' or 'continuous'"),
     "a bridge over signs": (
         lambda: escape(chain=ss.EulerMaruyama(WARM, 0.01, "rademacher"), monitoring="continuous"),

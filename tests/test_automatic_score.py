@@ -112,7 +112,7 @@ def test_a_probability_by_the_chosen_score():
     truth = kernel.exits(steps)[-1]
     found = ss.escape(
         chain_on(WELL, temperature, dt), np.array([-1.0], np.float32), ss.regions.HalfSpace([1.0], 0.5), steps * dt,
-        rtol=0.2, level=1 - 1e-4, seed=1, method="splitting", score="auto",
+        rtol=0.2, confidence=1 - 1e-4, seed=1, method="splitting", score="auto",
     )  # fmt: skip
     assert found.score == "committor" and found.probability.contains(truth), found.probability.value / truth
 

@@ -65,7 +65,7 @@ MISTAKES = {
     "zero_dt": ("horizon = 1.0", "horizon = 1.0\ndt = 0.0", ["dt", "greater than 0"]),
     "dt_twice": ("horizon = 1.0", "horizon = 1.0\ndt = 0.1\nsubsteps = 2", ["dt or substeps"]),
     "unknown_monitoring": ("horizon = 1.0", 'horizon = 1.0\nmonitoring = "cont"', ["'discrete'", "'cont'"]),
-    "level": ("horizon = 1.0", "horizon = 1.0\nlevel = 95", ["level", "less than 1", "95"]),
+    "confidence": ("horizon = 1.0", "horizon = 1.0\nconfidence = 95", ["confidence", "less than 1", "95"]),
     "negative_seed": ("horizon = 1.0", "horizon = 1.0\nseed = -1", ["seed", "-1"]),
     "unknown_landscape": ('"TwoWells"', '"TwoWels"', ["kind of landscape", "'TwoWels'", "did you mean 'TwoWells'"]),
     "unknown_parameter": ('"TwoWells"', '"TwoWells"\nbarier = 1.0', ["'barier'", "did you mean 'barrier'"]),

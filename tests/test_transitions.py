@@ -290,7 +290,7 @@ def test_saddle_graph_of_a_row_and_of_a_ring():
     passes = ss.landscapes.saddle_graph(row, [[-0.558, 1.442], [0.6235, 0.028], [-0.05, 0.467]])
     assert [(way.first, way.second) for way in passes] == [(0, 2), (1, 2)]
     np.testing.assert_allclose(passes[0].saddle.location, [-0.82200, 0.62431], atol=1e-5)
-    assert passes[0].up_first == pytest.approx(0.05 * (146.69952 - 40.66484), rel=1e-6)
+    assert passes[0].barrier_from_first == pytest.approx(0.05 * (146.69952 - 40.66484), rel=1e-6)
     ring = ss.landscapes.ThreeHole()
     minima = [[-1.048, -0.042], [1.048, -0.042], [0.0, 1.537]]
     passes = ss.landscapes.saddle_graph(ring, minima)
@@ -330,7 +330,7 @@ def _bad(minima=((-1.0,), (1.0,)), loss=lambda x: (x[0] ** 2 - 1) ** 2, **option
         ("method must be", {"method": "fast"}),
         ("score must be", {"score": "level"}),
         ("rtol must be", {"rtol": 0.0}),
-        ("level must lie", {"level": 1.0}),
+        ("confidence must lie", {"confidence": 1.0}),
         ("not confining", {"loss": lambda x: -jnp.exp(-4 * (x[0] - 1) ** 2) - jnp.exp(-4 * (x[0] + 1) ** 2)}),
         ("must hold those between them", {"loss": lambda x: (x[0] * (x[0] ** 2 - 1)) ** 2}),
         ("flat direction", {"loss": lambda x: (x[0] ** 2 - 1) ** 4}),

@@ -5,8 +5,8 @@ from ._blocks import Ids as Ids
 from ._blocks import check_first_step as check_first_step
 from ._blocks import start_states as start_states
 from ._blocks import steps_until as steps_until
-from ._devices import place as place
-from ._devices import spread as spread
+from ._devices import shard as shard
+from ._devices import shard_apply as shard_apply
 from ._integrate import MAX_STEPS as MAX_STEPS
 from ._integrate import block_unit as block_unit
 from ._integrate import integrate as integrate
@@ -19,7 +19,7 @@ from ._plan import plan as plan
 from ._population import Ends as Ends
 from ._population import run_population as run_population
 from ._simulate import Part as Part
-from ._simulate import follow as follow
+from ._simulate import observe as observe
 from ._simulate import resolve_ids as resolve_ids
 from ._simulate import simulate as simulate
 from ._stopping import Stops as Stops

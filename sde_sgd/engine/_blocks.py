@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from .._errors import positive_integer
 from ..chains import AbstractChain
-from ._devices import count_from, place, repeat, workers
+from ._devices import count_from, repeat, shard, workers
 from ._integrate import MAX_STEPS
 from ._lanes import as_leaves
 from ._tuning import Compiled, tuning
@@ -39,16 +39,16 @@ class Chunks(NamedTuple):
 def default_chunk(chain: AbstractChain, trajectories: int, mesh: Mesh) -> int:
     """Most trajectories in one compiled call: what is fast, fits memory and leaves a part for every worker."""
     measured = tuning()
-    per_trajectory = 4 * (8 * chain.dim + 4 * chain.noise_dim)
+    per_trajectory = 4 * (8 * chain.state_dim + 4 * chain.noise_dim)
     fitting = max(LANES, _CHUNK_BYTES // per_trajectory)
-    lanes = min(measured.lanes, max(4_096, measured.values // chain.dim), fitting)
+    lanes = min(measured.lanes, max(4_096, measured.values // chain.state_dim), fitting)
     share = math.ceil(trajectories / (mesh.size * workers(mesh)))
-    return mesh.size * min(lanes, max(share, _WORTH_A_WORKER // chain.dim, 1))
+    return mesh.size * min(lanes, max(share, _WORTH_A_WORKER // chain.state_dim, 1))
 
 
 def narrowest(chain: AbstractChain, mesh: Mesh) -> int:
     """Lanes of which a part would be moved no faster: to let lanes go further would only cost another program."""
-    return LANES * mesh.size * math.ceil(_WORTH_A_WORKER / chain.dim / LANES)
+    return LANES * mesh.size * math.ceil(_WORTH_A_WORKER / chain.state_dim / LANES)
 
 
 def split_trajectories(ids: Ids, chain: AbstractChain, chunk: int | None, mesh: Mesh) -> Chunks:
@@ -86,7 +86,7 @@ def place_states(mesh: Mesh, starts: Float[np.ndarray, "n dim"], size: int) -> F
     """Starts on the devices, filled up with copies of the last."""
     if tuning().sends and starts.strides[0] == 0:
         return repeat(mesh, starts[0], size)
-    return place(mesh, pad(starts, size).T)
+    return shard(mesh, pad(starts, size).T)
 
 
 def place_ids(mesh: Mesh, ids: Ids, size: int) -> UInt32[Array, " size"]:
@@ -94,7 +94,7 @@ def place_ids(mesh: Mesh, ids: Ids, size: int) -> UInt32[Array, " size"]:
     if isinstance(ids, range) and tuning().sends:
         return count_from(mesh, ids[0], ids[-1], size)
     numbers = np.arange(ids.start, ids.stop) if isinstance(ids, range) else ids
-    return place(mesh, pad(numbers, size).astype(np.uint32))
+    return shard(mesh, pad(numbers, size).astype(np.uint32))
 
 
 def check_steps(name: str, steps) -> int:
@@ -109,26 +109,33 @@ def steps_until(time: float, time_step: float) -> int:
     return math.floor(time / time_step * (1 + 1e-6))
 
 
-def start_states(start, dim: int, trajectories: int) -> np.ndarray:
-    """Start points of shape (trajectories, dim) in the floating dtype of `start`, else JAX's default.
+def start_states(start, chain: AbstractChain, trajectories: int) -> Float[np.ndarray, "n state_dim"]:
+    """States of the chain at the start, in the floating dtype of `start`, else JAX's default.
 
-    A start of shape (dim,) serves every trajectory.
+    start: θ of shape (dim,) for every trajectory, or (trajectories, dim); its memory is as the chain begins it. Of a
+        chain with memory also whole states, (state_dim,) or (trajectories, state_dim), which are taken as they are.
     Raises ValueError on another shape or a value that is not finite.
     """
+    dim = chain.dim
     given = np.dtype(getattr(start, "dtype", float))
     dtype = np.dtype(jax.dtypes.canonicalize_dtype(given if given.kind == "f" else float))
     try:
         array = np.asarray(start, dtype)
     except (TypeError, ValueError) as error:
         raise ValueError(f"start must be an array of shape ({dim},), got {start!r}") from error
-    if array.shape not in ((dim,), (trajectories, dim)):
+    whole = array.shape in ((chain.state_dim,), (trajectories, chain.state_dim))
+    if not whole and array.shape not in ((dim,), (trajectories, dim)):
         raise ValueError(f"start must have shape ({dim},) or ({trajectories}, {dim}), got {array.shape}")
     if not np.all(np.isfinite(array)):
         raise ValueError(f"start must be finite, got {start!r}")
-    return np.broadcast_to(array, (trajectories, dim))
+    if not whole:
+        # one start for all stays one, seen many times
+        begun = chain.begin(jnp.asarray(array)) if array.ndim == 1 else jax.vmap(chain.begin)(jnp.asarray(array))
+        array = np.asarray(begun)
+    return np.broadcast_to(array, (trajectories, chain.state_dim))
 
 
-def check_first_step(chain: AbstractChain, start: Float[np.ndarray, "n dim"]) -> None:
+def check_first_step(chain: AbstractChain, start: Float[np.ndarray, "n state_dim"]) -> None:
     """Raise ValueError where the loss at `start`, or the chain's first step from there without noise, is not finite."""
     after, loss = _FIRST_STEP.prepare(as_leaves(chain))(start[0])
     if loss is not None and not np.isfinite(loss):
@@ -137,10 +144,10 @@ def check_first_step(chain: AbstractChain, start: Float[np.ndarray, "n dim"]) ->
         raise ValueError(f"start must have a finite gradient and noise, got a first step to {after} from {start[0]}")
 
 
-def _first_step(chain: AbstractChain, state: Float[Array, " dim"]):
+def _first_step(chain: AbstractChain, state: Float[Array, " state_dim"]):
     dtype = jnp.uint32 if chain.noise_kind == "words" else state.dtype
     after = chain.step(state, jnp.zeros(chain.noise_dim, dtype), jnp.uint32(0))
-    return after, None if chain.landscape is None else chain.landscape.loss(state)
+    return after, None if chain.landscape is None else chain.landscape.loss(chain.theta(state))
 
 
 _FIRST_STEP = Compiled(_first_step)

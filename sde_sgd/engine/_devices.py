@@ -29,7 +29,7 @@ def mesh_of(devices: Sequence[Any] | None) -> Mesh:
     return Mesh(np.array(chosen), (_AXIS,))
 
 
-def place(mesh: Mesh, array: Any) -> jax.Array:
+def shard(mesh: Mesh, array: Any) -> jax.Array:
     """An array on the devices, its last axis cut."""
     return jax.device_put(array, _cut_last(mesh, np.ndim(array)))
 
@@ -63,7 +63,7 @@ def _cut_last(mesh: Mesh, axes: int) -> Sharding:
     return NamedSharding(mesh, PartitionSpec(*(None,) * (axes - 1), _AXIS))
 
 
-def spread(mesh: Mesh, fn: Callable, shared: Any, *cut: Any) -> Any:
+def shard_apply(mesh: Mesh, fn: Callable, shared: Any, *cut: Any) -> Any:
     """fn(shared, *cut) on every device with its part of `cut`, along the last axes; so are the results.
 
     The devices never wait for each other. `shared` may hold any PyTree.

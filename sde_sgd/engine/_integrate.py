@@ -173,16 +173,17 @@ def advance(
 
 def integrate(
     chain: AbstractChain,
-    states: Float[Array, "n dim"],
+    states: Float[Array, "n state_dim"],
     first_step,
     steps: int,
     seed,
     trajectory_ids: Any,
-) -> Float[Array, "n dim"]:
+) -> Float[Array, "n state_dim"]:
     """States after `steps` steps: the pure function beneath everything, for your own jit, vmap, shard_map and grad.
 
     chain: any chain; differentiate with respect to its leaves, or to `states`, for path-wise sensitivities.
-    states: (n, dim), the states before step `first_step`; their dtype is that of the arithmetic.
+    states: (n, state_dim), the whole states before step `first_step`, which are θ where the chain has no memory, else
+        made from θ by `chain.begin`; their dtype is that of the arithmetic.
     first_step: number of the first step; a Python integer (fastest when even) or a traced integer.
     steps: how many steps, fixed when the program is compiled.
     seed: 0 … 2⁶⁴ − 1, or a traced 32-bit integer.
@@ -195,9 +196,10 @@ def integrate(
     if not jnp.issubdtype(states.dtype, jnp.floating):
         states = states.astype(jnp.zeros(0).dtype)
     ids = as_ids(trajectory_ids)
-    if states.ndim != 2 or states.shape != (ids.shape[0], chain.dim):
+    if states.ndim != 2 or states.shape != (ids.shape[0], chain.state_dim):
         raise ValueError(
-            f"states must have shape ({ids.shape[0]}, {chain.dim}), one row for each trajectory id, got {states.shape}"
+            f"states must have shape ({ids.shape[0]}, {chain.state_dim}), one row for each trajectory id, "
+            f"got {states.shape}"
         )
     known = isinstance(first_step, int | np.integer)
     if known and not 0 <= first_step <= MAX_STEPS - steps:

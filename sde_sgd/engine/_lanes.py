@@ -35,7 +35,7 @@ class Lanes:
         noise_dtype = jnp.uint32 if chain.noise_kind == "words" else dtype
         self.program = Program(
             chain.step,
-            jax.ShapeDtypeStruct((chain.dim,), dtype),
+            jax.ShapeDtypeStruct((chain.state_dim,), dtype),
             jax.ShapeDtypeStruct((chain.noise_dim,), noise_dtype),
             jax.ShapeDtypeStruct((), jnp.uint32),
         )
@@ -51,7 +51,7 @@ class Lanes:
     @property
     def single(self) -> bool:
         """Whether a step has one component and one noise: then everything fuses into one loop."""
-        return self.componentwise and self.chain.dim == self.chain.noise_dim == 1
+        return self.componentwise and self.chain.state_dim == self.chain.noise_dim == 1
 
     @property
     def lowering(self) -> str:
@@ -84,7 +84,7 @@ class Lanes:
         return jax.vmap(fn, in_axes=(1, 1, 0 if jnp.ndim(index) else None, 1))(before, after, index, stacked)
 
     def _lowered_code(self, fn, before, after, index, uniform):
-        state = jax.ShapeDtypeStruct((self.chain.dim,), self.dtype)
+        state = jax.ShapeDtypeStruct((self.chain.state_dim,), self.dtype)
         draws = jax.ShapeDtypeStruct((len(uniform),), self.dtype)
         program = Program(fn, state, state, jax.ShapeDtypeStruct((), jnp.uint32), draws)
         code = program.components(before, after, _per_lane(index), uniform, guard=self.guard)[0][0]
@@ -96,15 +96,15 @@ class Lanes:
 
     def _probe(self, noise_dtype) -> int:
         chain = self.chain
-        if max(chain.dim, chain.noise_dim) > _MOST_COMPONENTS:
-            most = max(chain.dim, chain.noise_dim)
+        if max(chain.state_dim, chain.noise_dim) > _MOST_COMPONENTS:
+            most = max(chain.state_dim, chain.noise_dim)
             raise Unlowerable(f"{most} components are more than {_MOST_COMPONENTS}")
 
         def trial(lane, noise, index):
             return self.step(lane, noise, index)
 
         self.reason = None
-        lane = [jax.ShapeDtypeStruct((_PROBE,), self.dtype)] * chain.dim
+        lane = [jax.ShapeDtypeStruct((_PROBE,), self.dtype)] * chain.state_dim
         noise = [jax.ShapeDtypeStruct((_PROBE,), noise_dtype)] * chain.noise_dim
         jaxpr = jax.make_jaxpr(trial)(lane, noise, jax.ShapeDtypeStruct((), jnp.uint32))
         if len(jaxpr.eqns) > _MOST_OPERATIONS:

@@ -69,7 +69,7 @@ def plan(
     """
     steps = check_steps("steps", steps)
     ids = resolve_ids(trajectories, None)
-    starts = start_states(start, chain.dim, len(ids))
+    starts = start_states(start, chain, len(ids))
     check_first_step(chain, starts)
     mesh = mesh_of(devices)
     chunks = split_trajectories(ids, chain, chunk, mesh)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
 from ..chains import AbstractChain
 from ._blocks import pad, split_branching
-from ._devices import mesh_of, place, run_chunks, spread
+from ._devices import mesh_of, run_chunks, shard, shard_apply
 from ._integrate import MAX_STEPS, block_unit
 from ._lanes import as_leaves
 from ._noise import SeedKey
@@ -70,14 +70,14 @@ def run_population(
     queues = split_branching(runs, chain, chunk, mesh)
     block = math.lcm(_BLOCK_STEPS, block_unit(chain.noise_kind))
     run = _WORK_OFF.prepare((chain, monitor, key, block if tuning().static_trips else None, mesh))
-    turns = np.int32(max(1, _CALL_WORK // (block * chain.dim * tuning().queue_lanes)))
+    turns = np.int32(max(1, _CALL_WORK // (block * chain.state_dim * tuning().queue_lanes)))
 
     def work(number: int, halted: Event) -> None:
         rows = np.asarray(queues.ids[number])
         while rows.size and not halted.is_set():
             filled, waits = _cut(rows, queues.size, mesh.size)
             counts = np.stack([each[filled] for each in (ids, clocks, budgets, step)]).astype(np.uint32)
-            queue = (place(mesh, each) for each in (waits, state[filled].T, counts))
+            queue = (shard(mesh, each) for each in (waits, state[filled].T, counts))
             found = run(turns, np.int32(block), np.uint32(0), *queue)
             states, (steps, codes) = (np.asarray(each)[:, waits] for each in found)
             state[rows], step[rows], code[rows] = states.T, steps, codes
@@ -154,7 +154,7 @@ def _work_off(shared, turns, count, guard, waits, states, counts):
         done = _through_lanes(_Queue(states, *counts, codes), jnp.sum(waits, dtype=jnp.int32), turns, turn)
         return done.states, jnp.stack([done.steps, done.codes.astype(jnp.uint32)])
 
-    return spread(mesh, run, (chain, monitor, key, turns, count, guard), waits, states, counts)
+    return shard_apply(mesh, run, (chain, monitor, key, turns, count, guard), waits, states, counts)
 
 
 _WORK_OFF = Compiled(_work_off, ends_itself=True)

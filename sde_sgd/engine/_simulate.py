@@ -21,7 +21,7 @@ from ._blocks import (
     split_trajectories,
     start_states,
 )
-from ._devices import mesh_of, place, run_chunks, spread
+from ._devices import mesh_of, run_chunks, shard, shard_apply
 from ._integrate import advance, as_ids, block_unit
 from ._lanes import as_leaves
 from ._noise import STEPS_PER_HASH, SeedKey, seed_key
@@ -48,7 +48,7 @@ def simulate(
     """Final states of many trajectories, or their paths.
 
     chain: any chain.
-    start: (dim,) for all, or (trajectories, dim).
+    start: θ of shape (dim,) for all, or (trajectories, dim); or whole states of a chain with memory.
     steps: number of chain steps, at most 2³².
     trajectories: how many; their ids are 0, 1, 2, …
     seed: 0 … 2⁶⁴ − 1. Trajectory i is the same bits whatever the chunk, the devices, the number of trajectories or
@@ -57,8 +57,8 @@ def simulate(
     trajectory_ids: run just these ids (in place of `trajectories`); [17] replays trajectory 17 alone.
     chunk: most trajectories in one compiled call; by default what is fast and fits memory (`plan` says).
     devices: those to run on, by default all local ones.
-    Returns (trajectories, dim), or (steps // save_every + 1, trajectories, dim) with the start first. A trajectory that
-    diverges holds NaN or infinity from there on.
+    Returns θ, (trajectories, dim), or (steps // save_every + 1, trajectories, dim) with the start first. A trajectory
+    that diverges holds NaN or infinity from there on.
     Raises ValueError on a wrong shape, a start with a loss or gradient that is not finite, or an impossible count.
     """
     steps = check_steps("steps", steps)
@@ -67,15 +67,15 @@ def simulate(
         positive_integer("save_every", save_every)
         if steps % save_every:
             raise ValueError(f"save_every must divide steps = {steps}, got {save_every}")
-    starts = start_states(start, chain.dim, len(ids))
+    starts = start_states(start, chain, len(ids))
     check_first_step(chain, starts)
     looks = [steps] if save_every is None else range(0, steps + 1, save_every)
     out = np.empty((len(looks), len(ids), chain.dim), starts.dtype)
 
     def keep(part: Part, number: int, states: Any, carry: Any) -> None:
-        out[number, part.rows] = _as_rows(states)[: part.used]
+        out[number, part.rows] = _as_rows(states[: chain.dim] if chain.memory else states)[: part.used]
 
-    follow(chain, starts, ids, looks, seed_key(seed), keep, chunk=chunk, devices=devices)
+    observe(chain, starts, ids, looks, seed_key(seed), keep, chunk=chunk, devices=devices)
     return out[0] if save_every is None else out
 
 
@@ -99,7 +99,7 @@ class Part(NamedTuple):
     mesh: Mesh
 
 
-def follow(
+def observe(
     chain: AbstractChain,
     starts: Float[np.ndarray, "n dim"],
     ids: Ids,
@@ -176,7 +176,7 @@ def _block(shared, ids, states: Float[Array, "dim n"], first, count, guard):
         chain, key, first, count, guard = shared
         return advance(chain, states, key, ids, first, count if steps is None else steps, aligned, guard)
 
-    return spread(mesh, run, (chain, key, first, count, guard), states, ids)
+    return shard_apply(mesh, run, (chain, key, first, count, guard), states, ids)
 
 
 _BLOCK = Compiled(_block)
@@ -185,7 +185,7 @@ _BLOCK = Compiled(_block)
 def block_memory(chain: AbstractChain, chunk: int, dtype: Any, mesh: Mesh) -> int:
     """Bytes on the devices while a chunk runs: its arguments, its results and what lies between."""
     unit = block_unit(chain.noise_kind)
-    states, ids = place(mesh, np.zeros((chain.dim, chunk), dtype)), place(mesh, np.zeros(chunk, np.uint32))
+    states, ids = shard(mesh, np.zeros((chain.state_dim, chunk), dtype)), shard(mesh, np.zeros(chunk, np.uint32))
     steps = unit if tuning().static_trips else None
     shared = (as_leaves(chain), seed_key(0), steps, True, mesh)
     return _BLOCK.memory(shared, ids, states, np.uint32(0), np.int32(unit), np.uint32(0))

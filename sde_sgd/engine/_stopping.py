@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Int32
 
 from ..chains import AbstractChain
 from ._blocks import Ids, narrowest, pad, place_ids, place_states, split_trajectories
-from ._devices import mesh_of, place, run_chunks, spread
+from ._devices import mesh_of, run_chunks, shard, shard_apply
 from ._lanes import as_leaves
 from ._noise import SeedKey
 from ._tuning import Compiled, tuning
@@ -84,7 +84,7 @@ def run_until_stopped(
             if width < stop.shape[0]:
                 kept = np.flatnonzero(going)
                 rows, going, filled = rows[kept], going[kept], pad(kept, width)
-                states, words = (place(mesh, np.asarray(each)[..., filled]) for each in (states, words))
+                states, words = (shard(mesh, np.asarray(each)[..., filled]) for each in (states, words))
                 stop = _marks(mesh, left, width)
 
     run_chunks(work, len(chunks.ids), mesh)
@@ -98,7 +98,7 @@ def run_until_stopped(
 @functools.lru_cache(maxsize=64)
 def _marks(mesh: Mesh, used: int, width: int) -> Int32[Array, " width"]:
     """The marks at the start: of a trajectory that runs, and 0 for a lane that only fills up."""
-    return place(mesh, np.where(np.arange(width) < used, RUNNING, 0).astype(np.int32))
+    return shard(mesh, np.where(np.arange(width) < used, RUNNING, 0).astype(np.int32))
 
 
 def block_length(first: int, steps: int | None, width: int) -> int:
@@ -127,7 +127,7 @@ def _block(shared, stop: Int32[Array, " n"], since, first, count, guard, states:
         states, stop = watched((*watching, guard), stop, count if steps is None else steps, states, ids)
         return states, stop, jnp.sum(stop == RUNNING, dtype=jnp.int32)[None]
 
-    return spread(mesh, run, (chain, monitor, key, since, first, count, guard), stop, states, ids)
+    return shard_apply(mesh, run, (chain, monitor, key, since, first, count, guard), stop, states, ids)
 
 
 _BLOCK = Compiled(_block)

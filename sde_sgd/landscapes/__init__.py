@@ -7,7 +7,7 @@ from ._critical_points import CriticalPoint as CriticalPoint
 from ._critical_points import find_minima as find_minima
 from ._empirical_risk import EmpiricalRisk as EmpiricalRisk
 from ._given_minima import check_minima as check_minima
-from ._saddle_graph import Pass as Pass
+from ._saddle_graph import SaddleConnection as SaddleConnection
 from ._saddle_graph import saddle_graph as saddle_graph
 from ._string import find_saddle as find_saddle
 from ._string import minimum_energy_path as minimum_energy_path

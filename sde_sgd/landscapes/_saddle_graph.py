@@ -17,21 +17,23 @@ from ._string import find_saddle, minimum_energy_path
 _SAME = 1e-4
 
 
-class Pass(eqx.Module):
+class SaddleConnection(eqx.Module):
     """The way between two neighbouring minima.
 
     first, second: their numbers, the smaller one first. saddle: the highest point of the way.
-    up_first, up_second: the barrier from each of them, L(saddle) − L(minimum), above 0.
+    barrier_from_first, barrier_from_second: the barrier from each of them, L(saddle) − L(minimum), above 0.
     """
 
     first: int
     second: int
     saddle: CriticalPoint
-    up_first: float
-    up_second: float
+    barrier_from_first: float
+    barrier_from_second: float
 
 
-def saddle_graph(landscape: AbstractLandscape, minima: Any, *, pairs: Iterable[Any] | None = None) -> list[Pass]:
+def saddle_graph(
+    landscape: AbstractLandscape, minima: Any, *, pairs: Iterable[Any] | None = None
+) -> list[SaddleConnection]:
     """The passes between neighbouring minima, in the order of their numbers.
 
     minima: CriticalPoints or arrays of shape (dim,), at least two, or a mapping from names to them.
@@ -67,9 +69,9 @@ def _checked(pairs: Iterable[Any], count: int) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def _pass(landscape: AbstractLandscape, points: list[CriticalPoint], first: int, second: int) -> Pass:
+def _pass(landscape: AbstractLandscape, points: list[CriticalPoint], first: int, second: int) -> SaddleConnection:
     saddle = find_saddle(landscape, points[first], points[second])
-    return Pass(first, second, saddle, saddle.loss - points[first].loss, saddle.loss - points[second].loss)
+    return SaddleConnection(first, second, saddle, saddle.loss - points[first].loss, saddle.loss - points[second].loss)
 
 
 def _neighbours(landscape: AbstractLandscape, points: list[CriticalPoint], first: int, second: int) -> bool:

@@ -59,7 +59,7 @@ def first_passage(
     max_steps: budget of a run without horizon, per trajectory, 10⁷ by default; trajectories still running then are
         undecided, and the result says so.
     seed: 0 … 2⁶⁴ − 1.
-    level: coverage of the intervals, 0.95 by default.
+    confidence: coverage of the intervals, 0.95 by default.
     monitoring: "discrete", the passage of the chain itself, or "continuous", the passage of the diffusion, which also
         sees crossings between two steps (needs EulerMaruyama with gaussian increments).
     method: "direct"; "splitting", for passages however rare; or "auto", the default: splitting where fewer than one
@@ -99,7 +99,7 @@ def _passage(
     inside: AbstractRegion | None = None,
     trajectories: int | None = None,
     seed: int = 0,
-    level: float = 0.95,
+    confidence: float = 0.95,
     monitoring: Monitoring = "discrete",
     method: Method = "auto",
     rtol: float | None = None,
@@ -113,7 +113,7 @@ def _passage(
 ) -> AbstractFirstPassage:
     if method not in ("auto", "direct", "splitting"):
         raise ValueError(f"method must be 'auto', 'direct' or 'splitting', got {method!r}")
-    fraction("level", level)
+    fraction("confidence", confidence)
     if rtol is None:
         ids = resolve_ids(trajectories, trajectory_ids)
     else:
@@ -124,8 +124,8 @@ def _passage(
         # one start serves as many as it will take
         ids = range(1)
     problem = pose(
-        chain, start, target, avoid, horizon, len(ids), inside=inside, seed=seed, level=level, monitoring=monitoring,
-        max_steps=max_steps, score=score, chunk=chunk, devices=devices,
+        chain, start, target, avoid, horizon, len(ids), inside=inside, seed=seed, confidence=confidence,
+        monitoring=monitoring, max_steps=max_steps, score=score, chunk=chunk, devices=devices,
     )  # fmt: skip
     if method == "splitting" and trajectory_ids is not None:
         raise ValueError("method='splitting' has no single trajectories to replay, got trajectory_ids; use 'direct'")
@@ -158,7 +158,7 @@ def pose(
     *,
     inside: AbstractRegion | None = None,
     seed: int = 0,
-    level: float = 0.95,
+    confidence: float = 0.95,
     monitoring: Monitoring = "discrete",
     max_steps: int = 10_000_000,
     score: Any = None,
@@ -170,7 +170,7 @@ def pose(
     _check_region("target", target, chain.dim)
     if avoid is not None:
         _check_region("avoid", avoid, chain.dim)
-    starts = start_states(start, chain.dim, trajectories)
+    starts = start_states(start, chain, trajectories)
     # one start for all is a broadcast view
     starts = starts[:1] if starts.strides[0] == 0 else starts
     _check_start(starts, inside, target, avoid)
@@ -187,7 +187,7 @@ def pose(
         avoids=avoid is not None,
         time_step=time_step,
         monitoring=monitoring,
-        level=float(level),
+        confidence=float(confidence),
         seed=int(seed),
         key=seed_key(seed),
         chunk=chunk,

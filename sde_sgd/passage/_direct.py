@@ -73,7 +73,7 @@ def direct_until(problem: Problem, rtol: float, budget: int, spent: int) -> Firs
 
     So the number of passages is fixed in advance and the interval stays exact (inverse binomial sampling).
     """
-    needed = math.ceil((stats.norm.isf((1 - problem.level) / 2) / rtol) ** 2) + 2
+    needed = math.ceil((stats.norm.isf((1 - problem.confidence) / 2) / rtol) ** 2) + 2
     parts: list[Stops] = []
     done = reached = 0
     while reached < needed and done < budget:

@@ -18,7 +18,7 @@ class Problem(NamedTuple):
         from all along.
     steps: the horizon, or the budget of a trajectory where there is none (`open_ended`).
     mean_time: there is neither a horizon nor a set to avoid: all arrive, and the question is when.
-    seed: of `key`, as the person gave it. level: of the intervals. parts: those that a step is taken in.
+    seed: of `key`, as the person gave it. confidence: of the intervals. parts: those that a step is taken in.
     """
 
     chain: AbstractChain
@@ -31,7 +31,7 @@ class Problem(NamedTuple):
     avoids: bool
     time_step: float
     monitoring: str
-    level: float
+    confidence: float
     seed: int
     key: SeedKey
     chunk: int | None
@@ -76,7 +76,7 @@ class Problem(NamedTuple):
             "horizon": self.steps * self.time_step,
             "open_ended": self.open_ended,
             "monitoring": self.monitoring,
-            "level": self.level,
+            "confidence": self.confidence,
             "seed": self.seed,
         }
 

@@ -32,7 +32,7 @@ class RecycledFirstPassage(AbstractFirstPassage):
     within_step: float
     horizon: float
     open_ended: bool
-    level: float
+    confidence: float
     seed: int
     method: str
     monitoring: str
@@ -67,7 +67,7 @@ class RecycledFirstPassage(AbstractFirstPassage):
     def probability(self) -> Estimate:
         """1, without a horizon and a set to avoid, as long as the target can be reached: 0 to 1 where it was not."""
         known = float(self.excursions.weights.size > 0)
-        return Estimate(known, known, 1.0, self.level)
+        return Estimate(known, known, 1.0, self.confidence)
 
     def survival(self, times: Any) -> Estimate:
         """P(target not reached by each time), exp(−rate·t), as an Estimate of shape (n_times,).
@@ -78,7 +78,7 @@ class RecycledFirstPassage(AbstractFirstPassage):
         if not np.all(times >= 0):
             raise ValueError(f"times must be at least 0, got {times}")
         rate = self.exit_rate
-        return Estimate(*(np.exp(-each * times) for each in (rate.value, rate.high, rate.low)), self.level)
+        return Estimate(*(np.exp(-each * times) for each in (rate.value, rate.high, rate.low)), self.confidence)
 
     @property
     def exit_rate(self) -> Estimate:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 
 from ..engine import DIVERGED
-from ..statistics import Estimate, chi_square_rate, proportion, put
+from ..statistics import Estimate, add_estimate, chi_square_rate, proportion_with_undecided
 from ._monitor import AVOID, TARGET
 
 RUNNING = 0
@@ -35,7 +35,7 @@ class AbstractFirstPassage(eqx.Module):
     within_step: eqx.AbstractVar[float]
     horizon: eqx.AbstractVar[float]
     open_ended: eqx.AbstractVar[bool]
-    level: eqx.AbstractVar[float]
+    confidence: eqx.AbstractVar[float]
     seed: eqx.AbstractVar[int]
     method: eqx.AbstractVar[str]
     monitoring: eqx.AbstractVar[str]
@@ -86,13 +86,15 @@ class AbstractFirstPassage(eqx.Module):
         """Everything as an xarray Dataset with `units` and `long_name`; survival at `times` (65 by default)."""
         grid = np.linspace(0, self.horizon, 65) if times is None else np.asarray(times, np.float64)
         data = xr.Dataset(coords={"time": ("time", grid, {"units": "SDE time", "long_name": "time"})})
-        put(data, "probability", (), self.probability, "1", "probability to reach the target by the horizon")
-        put(data, "mean_exit_time", (), self.mean_exit_time, "SDE time", "mean time to reach the target")
-        put(data, "exit_rate", (), self.exit_rate, "1 / SDE time", "exits per unit of time at risk")
-        put(data, "survival", ("time",), self.survival(grid), "1", "probability that the target is not reached")
+        add_estimate(data, "probability", (), self.probability, "1", "probability to reach the target by the horizon")
+        add_estimate(data, "mean_exit_time", (), self.mean_exit_time, "SDE time", "mean time to reach the target")
+        add_estimate(data, "exit_rate", (), self.exit_rate, "1 / SDE time", "exits per unit of time at risk")
+        add_estimate(
+            data, "survival", ("time",), self.survival(grid), "1", "probability that the target is not reached"
+        )
         for name, (dims, values, units, long_name) in self._details().items():
             data[name] = (dims, values, {"units": units, "long_name": long_name})
-        names = ("horizon", "level", "seed", "method", "monitoring", "result", "path_steps", "time_step")
+        names = ("horizon", "confidence", "seed", "method", "monitoring", "result", "path_steps", "time_step")
         names += ("diverged", "censored", "trajectories")
         data.attrs = {name: getattr(self, name) for name in (*names, *self._attributes)}
         return data
@@ -119,7 +121,7 @@ class FirstPassage(AbstractFirstPassage):
     horizon: float
     open_ended: bool
     stopped_at: int | None
-    level: float
+    confidence: float
     seed: int
     method: str
     monitoring: str
@@ -175,7 +177,7 @@ class FirstPassage(AbstractFirstPassage):
         diverged = np.sort(self._times[self.outcome == DIVERGED])
         undecided = np.searchsorted(diverged, grid, side="right")
         exits = self._proportion(reached, undecided, None)
-        return Estimate(1 - exits.value, 1 - exits.high, 1 - exits.low, self.level)
+        return Estimate(1 - exits.value, 1 - exits.high, 1 - exits.low, self.confidence)
 
     @property
     def exit_rate(self) -> Estimate:
@@ -187,7 +189,7 @@ class FirstPassage(AbstractFirstPassage):
         events, exposure = (self._times <= self.horizon) & (self.outcome == TARGET), self._exposure
         total = float(exposure.sum())
         if events.sum() < _FEW:
-            return chi_square_rate(int(events.sum()), total, self.level)
+            return chi_square_rate(int(events.sum()), total, self.confidence)
         rate = float(events.sum() / total)
         influence = (events - rate * exposure) / exposure.mean()
         return self._log_normal(rate, influence)
@@ -207,7 +209,7 @@ class FirstPassage(AbstractFirstPassage):
         staying = (self.outcome != TARGET) & (self.outcome != DIVERGED)
         if self.count("avoid") or self.count("target") < _FEW or (staying.any() and tail[1].sum() < 5):
             with np.errstate(divide="ignore"):
-                return Estimate(1 / rate.value, 1 / rate.high, 1 / rate.low, self.level)
+                return Estimate(1 / rate.value, 1 / rate.high, 1 / rate.low, self.confidence)
         if not staying.any():
             finite = self.outcome == TARGET
             mean = float(exposure[finite].mean())
@@ -249,15 +251,15 @@ class FirstPassage(AbstractFirstPassage):
     def _proportion(self, successes, undecided, stopped_at) -> Estimate:
         n = self.trajectories
         if stopped_at is not None:
-            tail = (1 - self.level) / 2
+            tail = (1 - self.confidence) / 2
             low = stats.beta.ppf(tail, successes, n - successes + 1)
             high = stats.beta.isf(tail, successes + undecided, max(n - successes - undecided, 1e-300))
             # the last trajectory was a success by construction: this is the unbiased value (Haldane 1945)
-            return Estimate((successes - 1) / max(n - undecided - 1, 1), low, high, self.level)
-        return proportion(successes, undecided, n, self.level)
+            return Estimate((successes - 1) / max(n - undecided - 1, 1), low, high, self.confidence)
+        return proportion_with_undecided(successes, undecided, n, self.confidence)
 
     def _log_normal(self, value: float, influence: np.ndarray) -> Estimate:
         """Normal interval for the logarithm of a positive quantity."""
         error = np.sqrt(np.mean(influence**2) / len(influence)) / value
-        factor = np.exp(stats.norm.isf((1 - self.level) / 2) * error)
-        return Estimate(value, value / factor, value * factor, self.level)
+        factor = np.exp(stats.norm.isf((1 - self.confidence) / 2) * error)
+        return Estimate(value, value / factor, value * factor, self.confidence)

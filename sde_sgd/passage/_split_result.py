@@ -49,7 +49,7 @@ class SplitFirstPassage(AbstractFirstPassage):
     horizon: float
     open_ended: bool
     avoids: bool
-    level: float
+    confidence: float
     seed: int
     method: str
     monitoring: str
@@ -82,9 +82,11 @@ class SplitFirstPassage(AbstractFirstPassage):
         that need not be highest in the target, it is what as many direct trajectories would tell.
         """
         if not self.weights.size:
-            return Estimate(0.0, 0.0, self._bound(), self.level)
+            return Estimate(0.0, 0.0, self._bound(), self.confidence)
         estimate = self._ratio(self.passed[:, -1:], lambda mean: mean[..., 0])
-        return Estimate(estimate.value, estimate.low, min(1.0, float(estimate.high) + self._undecided()), self.level)
+        return Estimate(
+            estimate.value, estimate.low, min(1.0, float(estimate.high) + self._undecided()), self.confidence
+        )
 
     def reached(self, times: Any) -> Estimate:
         """P(target reached by each time), as an Estimate of shape (n_times,): `1 − survival`, however small.
@@ -98,21 +100,23 @@ class SplitFirstPassage(AbstractFirstPassage):
         most = float(self.probability.high)
         value, low, high = (np.array([getattr(each, name) for each in found]) for name in ("value", "low", "high"))
         high = np.where(value > 0, np.minimum(high + self._undecided(), 1), np.where(times.reshape(-1) > 0, most, 0))
-        return Estimate(*(part.reshape(times.shape) for part in (value, low, high)), self.level)
+        return Estimate(*(part.reshape(times.shape) for part in (value, low, high)), self.confidence)
 
     def survival(self, times: Any) -> Estimate:
         """P(target not reached by each time), as an Estimate of shape (n_times,); see `reached`."""
         reached = self.reached(times)
-        return Estimate(1 - reached.value, 1 - reached.high, 1 - reached.low, self.level)
+        return Estimate(1 - reached.value, 1 - reached.high, 1 - reached.low, self.confidence)
 
     @property
     def exit_rate(self) -> Estimate:
         """Exits per unit of time at risk, P(target reached)/E(time until the end)."""
         if not self.weights.size:
-            return Estimate(0.0, 0.0, self._bound() / float(self.exposure.mean()), self.level)
+            return Estimate(0.0, 0.0, self._bound() / float(self.exposure.mean()), self.confidence)
         columns = np.stack([self.passed[:, -1], self.exposure], axis=1)
         rate = self._ratio(columns, lambda mean: mean[..., 0] / mean[..., 1])
-        return Estimate(rate.value, rate.low, rate.high + self._undecided() / float(self.exposure.mean()), self.level)
+        return Estimate(
+            rate.value, rate.low, rate.high + self._undecided() / float(self.exposure.mean()), self.confidence
+        )
 
     @property
     def mean_exit_time(self) -> Estimate:
@@ -126,7 +130,7 @@ class SplitFirstPassage(AbstractFirstPassage):
         if self.avoids or self.open_ended or not late.any():
             rate = self.exit_rate
             with np.errstate(divide="ignore"):
-                return Estimate(1 / rate.value, 1 / rate.high, 1 / rate.low, self.level)
+                return Estimate(1 / rate.value, 1 / rate.high, 1 / rate.low, self.confidence)
         half = self.horizon / 2
         missed = self._sum(True, self.horizon - np.maximum(self._times, half))
         columns = np.stack([self.passed[:, -1], self.exposure, self._sum(late), half - missed], axis=1)
@@ -145,7 +149,7 @@ class SplitFirstPassage(AbstractFirstPassage):
         """
         late = self._sum(self._times > self.horizon / 2)
         if not late.any():
-            return Estimate(0.0, 0.0, 2 * float(self.probability.high) / self.horizon, self.level)
+            return Estimate(0.0, 0.0, 2 * float(self.probability.high) / self.horizon, self.confidence)
         return self._ratio(late[:, None], lambda mean: mean[..., 0] * 2 / self.horizon)
 
     @property
@@ -199,15 +203,15 @@ class SplitFirstPassage(AbstractFirstPassage):
         number = len(columns)
         value = float(fn(columns.mean(axis=0)))
         if value <= 0 or number < 2:
-            return Estimate(value, 0.0, np.inf if value > 0 else 0.0, self.level)
+            return Estimate(value, 0.0, np.inf if value > 0 else 0.0, self.confidence)
         without = fn((columns.sum(axis=0) - columns) / (number - 1))
         if np.any(without <= 0):
             # all that was seen comes from one repetition: it says how much there may be, not how little
-            return Estimate(value, 0.0, min(1.0, 20 * value), self.level)
+            return Estimate(value, 0.0, min(1.0, 20 * value), self.confidence)
         logs = np.log(without)
         error = np.sqrt((number - 1) * np.mean((logs - logs.mean()) ** 2))
-        factor = np.exp(stats.t.isf((1 - self.level) / 2, number - 1) * error)
-        return Estimate(value, value / factor, value * factor, self.level)
+        factor = np.exp(stats.t.isf((1 - self.confidence) / 2, number - 1) * error)
+        return Estimate(value, value / factor, value * factor, self.confidence)
 
     def _bound(self) -> float:
         """An upper bound where the target was never reached: of the last level that half the repetitions passed.
@@ -219,4 +223,4 @@ class SplitFirstPassage(AbstractFirstPassage):
             if np.mean(column > 0) >= 0.5 and np.sum(column > 0) >= 2:
                 high = float(self._ratio(column[:, None], lambda mean: mean[..., 0]).high)
                 return min(1.0, high + self._undecided())
-        return min(1.0, float(clopper_pearson(0, self.trajectories, self.level).high) + self._undecided())
+        return min(1.0, float(clopper_pearson(0, self.trajectories, self.confidence).high) + self._undecided())

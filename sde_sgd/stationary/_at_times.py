@@ -5,7 +5,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
-from ..statistics import Estimate, proportion, put
+from ..statistics import Estimate, add_estimate, proportion_with_undecided
 from ._missed import ALLOWED, Missed
 
 
@@ -25,15 +25,15 @@ class OccupancyAtTimes(eqx.Module):
     missed: Missed
     trajectories: int
     time_step: float
-    level: float
+    confidence: float
     seed: int
 
     @property
     def probability(self) -> Estimate:
         """P(in basin i at t), shape (n_times, K).
 
-        Intervals: Clopper–Pearson, each on its own; coverage is at least `level`. Diverged trajectories are left out
-        of the value and read both ways in the interval.
+        Intervals: Clopper–Pearson, each on its own; coverage is at least `confidence`. Diverged trajectories are
+        left out of the value and read both ways in the interval.
         """
         return self._proportion(self.counts[:, :-1])
 
@@ -41,7 +41,7 @@ class OccupancyAtTimes(eqx.Module):
     def elsewhere(self) -> Estimate:
         """P(in none of the basins at t), shape (n_times,); interval as of `probability`."""
         estimate = self._proportion(self.counts[:, -1:])
-        return Estimate(estimate.value[:, 0], estimate.low[:, 0], estimate.high[:, 0], self.level)
+        return Estimate(estimate.value[:, 0], estimate.low[:, 0], estimate.high[:, 0], self.confidence)
 
     @property
     def result(self) -> str:
@@ -59,17 +59,17 @@ class OccupancyAtTimes(eqx.Module):
         time = ("time", self.times, {"units": "SDE time", "long_name": "time"})
         basin = ("basin", list(self.names), {"units": "name", "long_name": "basin"})
         data = xr.Dataset(coords={"time": time, "basin": basin})
-        put(data, "probability", ("time", "basin"), self.probability, "1", "probability to be in the basin")
-        put(data, "elsewhere", ("time",), self.elsewhere, "1", "probability to be in no basin")
+        add_estimate(data, "probability", ("time", "basin"), self.probability, "1", "probability to be in the basin")
+        add_estimate(data, "elsewhere", ("time",), self.elsewhere, "1", "probability to be in no basin")
         data["count"] = (
             ("time", "basin"),
             self.counts[:, :-1],
             {"units": "1", "long_name": "trajectories in the basin"},
         )
         data["diverged"] = ("time", self.diverged, {"units": "1", "long_name": "trajectories that are not finite"})
-        names = ("trajectories", "time_step", "level", "seed", "result")
+        names = ("trajectories", "time_step", "confidence", "seed", "result")
         data.attrs = {name: getattr(self, name) for name in names}
         return data
 
     def _proportion(self, counts: Int[np.ndarray, "n_times basins"]) -> Estimate:
-        return proportion(counts, self.diverged[:, None], self.trajectories, self.level)
+        return proportion_with_undecided(counts, self.diverged[:, None], self.trajectories, self.confidence)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int32
 
 from .._errors import positive_number
 from ..chains import AbstractChain
-from ..engine import Compiled, as_leaves, spread
+from ..engine import Compiled, as_leaves, shard_apply
 from ..landscapes import AbstractLandscape, CriticalPoint, check_minima
 from ..regions import AbstractRegion
 from ._quench import Quench, quench_to
@@ -102,7 +102,7 @@ def labels(basins: AbstractBasins, states: Float[Array, "dim n"]) -> Int32[Array
 
 def _spread_labels(shared, states):
     basins, mesh = shared
-    return spread(mesh, labels, basins, states)
+    return shard_apply(mesh, labels, basins, states)
 
 
 LABELS = Compiled(_spread_labels)

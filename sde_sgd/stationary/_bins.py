@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int32
 
-from ..engine import LANES, Compiled, place, spread
+from ..engine import LANES, Compiled, shard, shard_apply
 
 # trajectories are counted in as many groups, by their number; every device's lanes are a multiple of that
 GROUPS = LANES
@@ -77,12 +77,12 @@ def empty_sums(mesh: Mesh, bins: Bins, axes: int, states: Float[Array, "dim n"])
     zeros = np.zeros((axes + axes * axes, states.shape[1]), states.dtype)
     table = np.zeros((bins.rows, GROUPS * mesh.size), np.int32)
     arrays = (table, zeros, zeros, np.zeros(states.shape[1], np.int32))
-    return Sums(*(place(mesh, array) for array in arrays))
+    return Sums(*(shard(mesh, array) for array in arrays))
 
 
 def _sums(shared, states, live, *sums):
     observable, bins, origin, mesh = shared
-    return spread(mesh, _look, (observable, bins, origin), states, live, *sums)
+    return shard_apply(mesh, _look, (observable, bins, origin), states, live, *sums)
 
 
 def _look(shared, states, live, *sums) -> Sums:

@@ -8,7 +8,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from scipy import stats
 
-from ..statistics import Estimate, clopper_pearson, put
+from ..statistics import Estimate, add_estimate, clopper_pearson
 from ._bins import Bins
 
 
@@ -31,7 +31,7 @@ class Histogram(eqx.Module):
     horizon: float
     every: float
     time_step: float
-    level: float
+    confidence: float
     seed: int
 
     @property
@@ -54,7 +54,7 @@ class Histogram(eqx.Module):
         """
         part = self._part(slice(None, self.bins.inside))
         ends = ((each / self.volume).reshape(self.bins.shape) for each in (part.value, part.low, part.high))
-        return Estimate(*ends, self.level)
+        return Estimate(*ends, self.confidence)
 
     @property
     def standard_error(self) -> Float[np.ndarray, "..."]:
@@ -65,7 +65,7 @@ class Histogram(eqx.Module):
     def outside(self) -> Estimate:
         """Mass below and above the range of each axis, shape (axes, 2); one outside on both is with the first."""
         part = self._part(slice(self.bins.inside, None))
-        return Estimate(*(each.reshape(-1, 2) for each in (part.value, part.low, part.high)), self.level)
+        return Estimate(*(each.reshape(-1, 2) for each in (part.value, part.low, part.high)), self.confidence)
 
     @property
     def mean(self) -> Estimate:
@@ -98,13 +98,13 @@ class Histogram(eqx.Module):
         for name, ends in zip(axes, self.edges, strict=True):
             words = {"units": "observable", "long_name": f"middle of a bin, {name} value"}
             data = data.assign_coords({name: (name, (ends[1:] + ends[:-1]) / 2, words)})
-        put(data, "density", axes, self.density, "1 / observable", "probability density")
+        add_estimate(data, "density", axes, self.density, "1 / observable", "probability density")
         words = {"units": "1 / observable", "long_name": "standard error of the density"}
         data["standard_error"] = (axes, self.standard_error, words)
-        put(data, "outside", ("value", "side"), self.outside, "1", "mass below and above the range")
-        put(data, "mean", ("value",), self.mean, "observable", "mean")
-        put(data, "covariance", ("value", "other_value"), self.covariance, "observable²", "covariance")
-        names = ("trajectories", "diverged", "burn_in", "horizon", "every", "time_step", "level", "seed", "result")
+        add_estimate(data, "outside", ("value", "side"), self.outside, "1", "mass below and above the range")
+        add_estimate(data, "mean", ("value",), self.mean, "observable", "mean")
+        add_estimate(data, "covariance", ("value", "other_value"), self.covariance, "observable²", "covariance")
+        names = ("trajectories", "diverged", "burn_in", "horizon", "every", "time_step", "confidence", "seed", "result")
         data.attrs = {name: getattr(self, name) for name in names}
         return data
 
@@ -117,8 +117,8 @@ class Histogram(eqx.Module):
     def _part(self, rows: slice) -> Estimate:
         value = self.counts[rows].sum(axis=1) / self.looks.sum()
         width = self._quantile() * self._error(rows)
-        most = clopper_pearson(0, self.trajectories, self.level).high
-        return Estimate(value, np.maximum(value - width, 0), np.where(value > 0, value + width, most), self.level)
+        most = clopper_pearson(0, self.trajectories, self.confidence).high
+        return Estimate(value, np.maximum(value - width, 0), np.where(value > 0, value + width, most), self.confidence)
 
     def _jackknife(self, fn: Callable) -> Estimate:
         groups = len(self.looks)
@@ -127,7 +127,7 @@ class Histogram(eqx.Module):
         parts = fn(without.T)
         error = np.sqrt((groups - 1) / groups * np.sum((parts - parts.mean(axis=0)) ** 2, axis=0))
         width = self._quantile() * error
-        return Estimate(whole, whole - width, whole + width, self.level)
+        return Estimate(whole, whole - width, whole + width, self.confidence)
 
     def _quantile(self) -> float:
-        return float(stats.t.isf((1 - self.level) / 2, len(self.looks) - 1))
+        return float(stats.t.isf((1 - self.confidence) / 2, len(self.looks) - 1))

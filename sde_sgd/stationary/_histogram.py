@@ -10,7 +10,7 @@ import numpy as np
 
 from .._errors import concrete, fraction, shape_of
 from ..chains import AbstractChain
-from ..engine import Part, as_leaves, check_first_step, follow, place, resolve_ids, seed_key, start_states
+from ..engine import Part, as_leaves, check_first_step, observe, resolve_ids, seed_key, shard, start_states
 from ._bins import GROUPS, SUMS, Bins, Observable, Sums, empty_sums
 from ._density import Histogram
 from ._schedule import in_window
@@ -30,7 +30,7 @@ def histogram(
     every: Any = None,
     trajectories: int | None = None,
     seed: int = 0,
-    level: float = 0.95,
+    confidence: float = 0.95,
     trajectory_ids: Any = None,
     chunk: int | None = None,
     devices: Sequence[Any] | None = None,
@@ -42,23 +42,23 @@ def histogram(
     bins: (low, high, number) of equal bins, or two of these for two values. Values outside are counted by themselves.
     horizon, burn_in, every: SDE times of the window and between looks, as in `occupancy`.
     trajectories, seed, trajectory_ids, chunk, devices: as in `simulate`; the last two change no count.
-    level: coverage of the intervals, which come from the spread between groups of independent trajectories.
+    confidence: coverage of the intervals, which come from the spread between groups of independent trajectories.
 
     Only counts and sums are kept: memory does not grow with the number of steps.
     Raises ValueError on a wrong shape or count, or an observable that is no such function.
     """
     if not isinstance(chain, AbstractChain):
         raise ValueError(f"chain must be a chain, such as EulerMaruyama(diffusion, dt), got {chain!r}")
-    fraction("level", level)
+    fraction("confidence", confidence)
     looks = in_window(chain, horizon, burn_in, every)
     ids = resolve_ids(trajectories, trajectory_ids)
     if len(ids) < 2:
         raise ValueError(f"trajectories must be at least 2, whose spread makes the intervals, got {len(ids)}")
-    starts = start_states(start, chain.dim, len(ids))
+    starts = start_states(start, chain, len(ids))
     table = _bins(bins, _axes(observable, starts))
     check_first_step(chain, starts)
     run = _Run(Observable(observable), table, starts)
-    follow(chain, starts, ids, looks, seed_key(seed), run.visit, run.finish, chunk=chunk, devices=devices)
+    observe(chain, starts, ids, looks, seed_key(seed), run.visit, run.finish, chunk=chunk, devices=devices)
     time_step = float(np.asarray(chain.time_step))
     return Histogram(
         **run.groups(),
@@ -70,7 +70,7 @@ def histogram(
         horizon=looks[-1] * time_step,
         every=looks.step * time_step,
         time_step=time_step,
-        level=float(level),
+        confidence=float(confidence),
         seed=int(seed),
     )
 
@@ -89,7 +89,7 @@ class _Run:
     def visit(self, part: Part, number: int, states: Any, carry: Any) -> Any:
         lanes = states.shape[1]
         if carry is None:
-            live = place(part.mesh, np.arange(lanes) < part.used)
+            live = shard(part.mesh, np.arange(lanes) < part.used)
             carry = (live, empty_sums(part.mesh, self.bins, self.axes, states))
         live, sums = carry
         look = SUMS.prepare((self.observable, self.bins, self.origin, part.mesh))
@@ -116,7 +116,7 @@ class _Run:
         table = np.asarray(sums.table, np.int64).reshape(self.bins.rows, part.mesh.size, GROUPS)
         with self.lock:
             self.counts += table.sum(axis=1)
-        return sums._replace(table=place(part.mesh, np.zeros(sums.table.shape, np.int32)))
+        return sums._replace(table=shard(part.mesh, np.zeros(sums.table.shape, np.int32)))
 
 
 def _by_group(values: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.sparse.csgraph import connected_components
 
 from ..chains import AbstractChain
-from ..landscapes import AbstractLandscape, CriticalPoint, Pass, check_minima, saddle_graph
+from ..landscapes import AbstractLandscape, CriticalPoint, SaddleConnection, check_minima, saddle_graph
 from ._basins import at
 
 # how far out the loss must rise, in distances between the minima, and in how many directions that is tried
@@ -49,7 +49,7 @@ def network_of(chain: Any, minima: Any, neighbours: Iterable[Any] | None) -> Net
     )
 
 
-def _neighbours(passes: list[Pass], names: tuple[str, ...]) -> list[list[int]]:
+def _neighbours(passes: list[SaddleConnection], names: tuple[str, ...]) -> list[list[int]]:
     count = len(names)
     joined = np.zeros((count, count), bool)
     for way in passes:
@@ -61,15 +61,15 @@ def _neighbours(passes: list[Pass], names: tuple[str, ...]) -> list[list[int]]:
     return [[int(end) for end in np.flatnonzero(row)] for row in joined]
 
 
-def _barriers(passes: list[Pass], count: int) -> Float[np.ndarray, " K"]:
+def _barriers(passes: list[SaddleConnection], count: int) -> Float[np.ndarray, " K"]:
     lowest = np.full(count, np.inf)
     for way in passes:
-        lowest[way.first] = min(lowest[way.first], way.up_first)
-        lowest[way.second] = min(lowest[way.second], way.up_second)
+        lowest[way.first] = min(lowest[way.first], way.barrier_from_first)
+        lowest[way.second] = min(lowest[way.second], way.barrier_from_second)
     return lowest
 
 
-def _slowest(passes: list[Pass], points: list[CriticalPoint]) -> Float[np.ndarray, " K"]:
+def _slowest(passes: list[SaddleConnection], points: list[CriticalPoint]) -> Float[np.ndarray, " K"]:
     times = np.array([1 / point.eigenvalues[0] for point in points])
     for way in passes:
         for end in (way.first, way.second):

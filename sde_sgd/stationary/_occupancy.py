@@ -8,7 +8,7 @@ import numpy as np
 
 from .._errors import fraction
 from ..chains import AbstractChain
-from ..engine import Part, check_first_step, follow, resolve_ids, seed_key, start_states
+from ..engine import Part, check_first_step, observe, resolve_ids, seed_key, start_states
 from ..regions import AbstractRegion
 from ._at_times import OccupancyAtTimes
 from ._basins import LABELS, Flow, Named, named_basins, refuse_overlap
@@ -32,7 +32,7 @@ def occupancy(
     every: Any = None,
     trajectories: int | None = None,
     seed: int = 0,
-    level: float = 0.95,
+    confidence: float = 0.95,
     trajectory_ids: Any = None,
     chunk: int | None = None,
     devices: Sequence[Any] | None = None,
@@ -49,7 +49,7 @@ def occupancy(
     horizon, burn_in: SDE times of the window of a time average; burn_in is half the horizon by default.
     every: SDE time between looks in that window; by default such that there are about 1024, or 256 for "quench".
     trajectories, seed, trajectory_ids, chunk, devices: as in `simulate`; the last two change no number of the result.
-    level: coverage of the intervals.
+    confidence: coverage of the intervals.
 
     Returns OccupancyAtTimes, or StationaryWeights, whose `result` says whether they have converged and if not, why.
     Only counts are kept: memory does not grow with the number of steps.
@@ -58,7 +58,7 @@ def occupancy(
     """
     if not isinstance(chain, AbstractChain):
         raise ValueError(f"chain must be a chain, such as EulerMaruyama(diffusion, dt), got {chain!r}")
-    fraction("level", level)
+    fraction("confidence", confidence)
     if (times is None) == (horizon is None):
         raise ValueError("give either times or a horizon, got " + ("neither" if times is None else "both"))
     if times is not None and (burn_in is not None or every is not None):
@@ -68,25 +68,25 @@ def occupancy(
     most = 256 if isinstance(named.basins, Flow) else 1_024
     looks = in_window(chain, horizon, burn_in, every, most) if times is None else at_times(chain, times)
     ids = resolve_ids(trajectories, trajectory_ids)
-    starts = start_states(start, chain.dim, len(ids))
+    starts = start_states(start, chain, len(ids))
     check_first_step(chain, starts)
-    run = _Run(chain, starts, ids, named, seed, chunk, devices, float(level))
+    run = _Run(chain, starts, ids, named, seed, chunk, devices, float(confidence))
     return run.at_times(looks) if isinstance(looks, list) else run.in_window(looks)
 
 
 class _Run:
     """What a call has settled; each way to look at it is one method."""
 
-    def __init__(self, chain, starts, ids, named: Named, seed, chunk, devices, level):
+    def __init__(self, chain, starts, ids, named: Named, seed, chunk, devices, confidence):
         self.named, self.count = named, named.basins.count
         self.starts = starts
         # the last states and their labels, to say where those go that belong to no minimum
         self.states, self.last = np.zeros(starts.shape, starts.dtype), np.zeros(len(ids), np.int32)
-        self.follow = functools.partial(follow, chain, starts, ids, key=seed_key(seed), chunk=chunk, devices=devices)
+        self.observe = functools.partial(observe, chain, starts, ids, key=seed_key(seed), chunk=chunk, devices=devices)
         self.told = {
             "names": named.names,
             "time_step": float(np.asarray(chain.time_step)),
-            "level": level,
+            "confidence": confidence,
             "seed": int(seed),
         }
 
@@ -101,7 +101,7 @@ class _Run:
             table[number] = np.bincount(found, minlength=self.count + 3)
             return table
 
-        self.follow(looks, visit=visit, finish=lambda part, table: tables.append(table))
+        self.observe(looks, visit=visit, finish=lambda part, table: tables.append(table))
         counts = np.sum(tables, axis=0)
         return OccupancyAtTimes(
             times=np.array(looks) * self.told["time_step"],
@@ -130,7 +130,7 @@ class _Run:
             transitions[rows] = np.asarray(tally.transitions)[:used]
             distance[:, rows] = np.asarray(tally.distance)[:, :used]
 
-        self.follow(looks, visit=visit, finish=finish)
+        self.observe(looks, visit=visit, finish=finish)
         time_step = self.told["time_step"]
         return StationaryWeights(
             visits=visits,

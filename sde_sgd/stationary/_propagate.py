@@ -19,7 +19,7 @@ def carried(rates: Estimate, fn: Callable[[np.ndarray], np.ndarray], unscaled: C
     """
     if np.any(unseen(rates)):
         nothing = np.full(np.shape(fn(np.where(unseen(rates), rates.high, rates.value))), np.nan)
-        return Estimate(nothing, *(np.full(nothing.shape, bound) for bound in bounds), rates.level)
+        return Estimate(nothing, *(np.full(nothing.shape, bound) for bound in bounds), rates.confidence)
     value = np.asarray(fn(rates.value))
     square = np.zeros(value.shape)
     for place in zip(*np.nonzero(rates.value > 0), strict=True):
@@ -33,7 +33,7 @@ def carried(rates: Estimate, fn: Callable[[np.ndarray], np.ndarray], unscaled: C
         with np.errstate(invalid="ignore"):
             square = square + np.where(moved[0] == moved[1], 0.0, moved[0] - moved[1]) ** 2
     width = np.sqrt(square)
-    return Estimate(unscaled(value), unscaled(value - width), unscaled(value + width), rates.level)
+    return Estimate(unscaled(value), unscaled(value - width), unscaled(value + width), rates.confidence)
 
 
 def unseen(rates: Estimate) -> Bool[np.ndarray, "K K"]:

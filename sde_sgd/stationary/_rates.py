@@ -95,7 +95,7 @@ def transitions(
     *,
     rtol: float = 0.1,
     seed: int = 0,
-    level: float = 0.95,
+    confidence: float = 0.95,
     neighbours: Iterable[Any] | None = None,
     radius: float | None = None,
     method: str = "auto",
@@ -130,26 +130,26 @@ def transitions(
     score: of splitting, "path" for `scores.path` to the minimum, "distance" for the level function of its core; in one
         dimension they order states alike, and the second is taken.
     max_trajectories, max_steps: budgets of each first passage, as there.
-    seed, level, monitoring, chunk, devices: as for `first_passage`.
+    seed, confidence, monitoring, chunk, devices: as for `first_passage`.
 
     Raises ValueError for points that are no minima (`check_minima`), fewer than two, neighbours that leave some
     minimum out of reach, a minimum missed between two of them, cores that overlap, a landscape that does not rise
     in every direction, where there is no stationary law, and as `first_passage` does.
     """
-    _check(rtol, level, method, score)
+    _check(rtol, confidence, method, score)
     seed_key(seed)
     network = network_of(chain, minima, neighbours)
     run = _Run(
         chain, network, cores_of(network.points, network.barriers, radius, network.names), float(rtol), method, score,
         int(seed), max_trajectories, max_steps, float(np.asarray(chain.time_step)),
-        {"level": level, "monitoring": monitoring, "chunk": chunk, "devices": devices},
+        {"confidence": confidence, "monitoring": monitoring, "chunk": chunk, "devices": devices},
     )  # fmt: skip
     return _gathered(run, [_leave(run, start) for start in range(len(network.points))])
 
 
-def _check(rtol: Any, level: Any, method: Any, score: Any) -> None:
+def _check(rtol: Any, confidence: Any, method: Any, score: Any) -> None:
     positive("rtol", rtol)
-    fraction("level", level)
+    fraction("confidence", confidence)
     if method not in ("auto", "direct", "splitting"):
         raise ValueError(f"method must be 'auto', 'direct' or 'splitting', got {method!r}")
     if score not in ("path", "distance"):
@@ -167,7 +167,7 @@ def _leave(run: _Run, start: int) -> _Exit:
     notes = _told(run, start, "any other", found)
     if alone:
         with np.errstate(divide="ignore"):
-            rate = Estimate(1 / time.value, 1 / time.high, 1 / time.low, time.level)
+            rate = Estimate(1 / time.value, 1 / time.high, 1 / time.low, time.confidence)
         return _Exit([_Rate(ends[0], rate, found)], time, settling, notes, found.path_steps)
     rates, spent = [], found.path_steps
     for end in ends:
@@ -189,7 +189,7 @@ def _towards(run: _Run, start: int, end: int, left: AbstractFirstPassage) -> tup
     asked: dict[str, Any] = {"avoid": _union(run, {start, end}), "score": run.progress(start, [end])}
     spent = 0
     if left.method == "direct":
-        needed = math.ceil((stats.norm.isf((1 - left.level) / 2) / run.rtol) ** 2)
+        needed = math.ceil((stats.norm.isf((1 - left.confidence) / 2) / run.rtol) ** 2)
         most = run.max_trajectories if run.method == "direct" else min(run.max_trajectories, _DIRECT * needed)
         found = run.passage(
             (start, end, 0), start, run.cores[end], method="direct", rtol=run.rtol, max_trajectories=most, **asked
@@ -244,7 +244,7 @@ def _hazard(late: Estimate, horizon: float, mean_time: Estimate) -> Estimate:
         return float(np.exp(-part) * -np.expm1(-part) / part) if part > 0 else 1.0
 
     most, least = staying(mean_time.high), max(staying(mean_time.low), 1e-300)
-    return Estimate(late.value / staying(mean_time.value), late.low / most, late.high / least, late.level)
+    return Estimate(late.value / staying(mean_time.value), late.low / most, late.high / least, late.confidence)
 
 
 def _union(run: _Run, but: set[int]) -> AbstractRegion:
@@ -273,7 +273,7 @@ def _gathered(run: _Run, exits: list[_Exit]) -> Transitions:
         names=run.network.names,
         locations=np.stack([point.location for point in points]),
         cores=run.cores,
-        rates=Estimate(value, low, high, float(run.options["level"])),
+        rates=Estimate(value, low, high, float(run.options["confidence"])),
         exit_times=np.array([float(each.time.value) for each in exits]),
         settling_times=np.maximum(run.network.slowest, [each.settling for each in exits]),
         methods={(start, end): found.method for start, each in enumerate(exits) for end, _, found in each.rates},

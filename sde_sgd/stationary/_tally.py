@@ -7,7 +7,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int32
 
-from ..engine import Compiled, place, spread
+from ..engine import Compiled, shard, shard_apply
 from ._basins import labels
 
 
@@ -38,13 +38,13 @@ def empty_tally(mesh: Mesh, count: int, states: Float[Array, "dim n"]) -> Tally:
         np.zeros(lanes, np.int32),
         np.zeros(states.shape, states.dtype),
     )
-    return Tally(*(place(mesh, array) for array in arrays))
+    return Tally(*(shard(mesh, array) for array in arrays))
 
 
 def _tally(shared, states, *args):
     basins, origin, mesh = shared
     *tally, half, number = args
-    return spread(mesh, _look, (basins, origin, half, number), states, *tally)
+    return shard_apply(mesh, _look, (basins, origin, half, number), states, *tally)
 
 
 def _look(shared, states, *tally) -> Tally:

@@ -8,7 +8,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from ..regions import AbstractRegion
-from ..statistics import Estimate, put
+from ..statistics import Estimate, add_estimate
 from ._jumps import spectral_gap, stationary_law, transition_matrix
 from ._propagate import carried, from_log_odds, log_odds, unseen
 
@@ -51,9 +51,9 @@ class Transitions(eqx.Module):
     path_steps: int
 
     @property
-    def level(self) -> float:
+    def confidence(self) -> float:
         """Coverage that the intervals are made for."""
-        return self.rates.level
+        return self.rates.confidence
 
     @property
     def stationary(self) -> Estimate:
@@ -73,7 +73,7 @@ class Transitions(eqx.Module):
         """1/`spectral_gap`, in SDE time."""
         gap = self.spectral_gap
         with np.errstate(divide="ignore"):
-            return Estimate(1 / gap.value, 1 / gap.high, 1 / gap.low, gap.level)
+            return Estimate(1 / gap.value, 1 / gap.high, 1 / gap.low, gap.confidence)
 
     def occupancy(self, times: Any, start: int | Any = 0) -> Estimate:
         """P(at minimum j at t), shape (n_times, K); intervals on the scale of log-odds.
@@ -119,10 +119,12 @@ class Transitions(eqx.Module):
             for axis, words in (("minimum", "itself"), ("from", "that is left"), ("to", "that is reached"))
         }
         data = xr.Dataset(coords=names)
-        put(data, "rate", ("from", "to"), self.rates, "1 / SDE time", "rate of jumps")
-        put(data, "stationary", ("minimum",), self.stationary, "1", "share of the time at the minimum in the end")
-        put(data, "spectral_gap", (), self.spectral_gap, "1 / SDE time", "rate of the slowest relaxation")
-        put(data, "relaxation_time", (), self.relaxation_time, "SDE time", "time of the slowest relaxation")
+        add_estimate(data, "rate", ("from", "to"), self.rates, "1 / SDE time", "rate of jumps")
+        add_estimate(
+            data, "stationary", ("minimum",), self.stationary, "1", "share of the time at the minimum in the end"
+        )
+        add_estimate(data, "spectral_gap", (), self.spectral_gap, "1 / SDE time", "rate of the slowest relaxation")
+        add_estimate(data, "relaxation_time", (), self.relaxation_time, "SDE time", "time of the slowest relaxation")
         count = range(len(self.names))
         methods = [[self.methods.get((i, j), "") for j in count] for i in count]
         for name, dims, values, units, words in (
@@ -132,7 +134,7 @@ class Transitions(eqx.Module):
             ("method", ("from", "to"), methods, "name", "how the rate was found"),
         ):
             data[name] = (dims, values, {"units": units, "long_name": words})
-        data.attrs = {name: getattr(self, name) for name in ("level", "seed", "time_step", "path_steps", "result")}
+        data.attrs = {name: getattr(self, name) for name in ("confidence", "seed", "time_step", "path_steps", "result")}
         return data
 
     def _shares(self, fn) -> Estimate:

@@ -5,7 +5,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
 
-from ..statistics import Estimate, put
+from ..statistics import Estimate, add_estimate
 from ._missed import ALLOWED, Missed
 from ._spread import between
 
@@ -38,7 +38,7 @@ class StationaryWeights(eqx.Module):
     horizon: float
     every: float
     time_step: float
-    level: float
+    confidence: float
     seed: int
 
     @property
@@ -62,13 +62,13 @@ class StationaryWeights(eqx.Module):
         Valid for the stationary law where `result` is "converged", else for the law averaged over the window.
         """
         estimate = self._shares()
-        return Estimate(estimate.value[:-1], estimate.low[:-1], estimate.high[:-1], self.level)
+        return Estimate(estimate.value[:-1], estimate.low[:-1], estimate.high[:-1], self.confidence)
 
     @property
     def elsewhere(self) -> Estimate:
         """Share of time in none of the basins; interval as of `weight`."""
         estimate = self._shares()
-        return Estimate(estimate.value[-1], estimate.low[-1], estimate.high[-1], self.level)
+        return Estimate(estimate.value[-1], estimate.low[-1], estimate.high[-1], self.confidence)
 
     @property
     def r_hat(self) -> Float[np.ndarray, " K"]:
@@ -113,8 +113,8 @@ class StationaryWeights(eqx.Module):
         """Everything as an xarray Dataset with `units` and `long_name`."""
         basin = ("basin", list(self.names), {"units": "name", "long_name": "basin"})
         data = xr.Dataset(coords={"basin": basin})
-        put(data, "weight", ("basin",), self.weight, "1", "share of time in the basin")
-        put(data, "elsewhere", (), self.elsewhere, "1", "share of time in no basin")
+        add_estimate(data, "weight", ("basin",), self.weight, "1", "share of time in the basin")
+        add_estimate(data, "elsewhere", (), self.elsewhere, "1", "share of time in no basin")
         data["r_hat"] = ("basin", self.r_hat, {"units": "1", "long_name": "split R-hat"})
         data["effective_samples"] = (
             "basin",
@@ -126,7 +126,7 @@ class StationaryWeights(eqx.Module):
             self.transitions,
             {"units": "1", "long_name": "transitions between basins that were seen"},
         )
-        names = ("trajectories", "diverged", "looks", "burn_in", "horizon", "every", "time_step", "level", "seed")
+        names = ("trajectories", "diverged", "looks", "burn_in", "horizon", "every", "time_step", "confidence", "seed")
         data.attrs = {name: getattr(self, name) for name in (*names, "result")}
         return data
 
@@ -135,7 +135,7 @@ class StationaryWeights(eqx.Module):
         return self.visits[:, ~self.lost]
 
     def _shares(self) -> Estimate:
-        return between(self._kept.sum(axis=0) / (2 * self.looks), self.diverged, self.level)
+        return between(self._kept.sum(axis=0) / (2 * self.looks), self.diverged, self.confidence)
 
     def _bad_law(self) -> list[str]:
         found = []

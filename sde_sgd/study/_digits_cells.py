@@ -59,7 +59,7 @@ def _simulate(study: DigitsStudy, trained, process: str, index: int) -> dict[str
         horizon=study.iterations * rate,
         trajectories=study.trajectories,
         seed=seed,
-        level=study.level,
+        confidence=study.confidence,
     )
     values: dict[str, Any] = {
         "diverged": result.diverged,
@@ -117,7 +117,7 @@ def dataset(study: DigitsStudy, finished: dict[str, dict[str, Any]]) -> "xr.Data
         "threshold": study.threshold,
         "iterations": study.iterations,
         "examples": study.examples,
-        "level": study.level,
+        "confidence": study.confidence,
         "seed": study.seed,
         "cells": 2 * len(study.ratios),
         "cells_finished": len(finished),

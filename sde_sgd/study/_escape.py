@@ -101,7 +101,7 @@ def _simulate(study, surface, noise, start, rate, batch, seed, compared) -> dict
         region=start.region,
         horizon=study.horizon,
         seed=seed,
-        level=study.level,
+        confidence=study.confidence,
         monitoring=study.monitoring,
         **amount,
     )
@@ -251,7 +251,7 @@ def dataset(study: EscapeStudy, finished: dict[str, dict[str, Any]]) -> "xr.Data
         "kind": "escape",
         "study": study.name,
         "horizon": study.horizon,
-        "level": study.level,
+        "confidence": study.confidence,
         "monitoring": study.monitoring,
         "step": step,
         "seed": study.seed,

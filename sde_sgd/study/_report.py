@@ -62,7 +62,7 @@ def escape_report(dataset: "xr.Dataset") -> str:
         f"study {attributes['study']}: P = probability to leave by t = {attributes['horizon']:g}; "
         f"time = mean exit time; t = γ·iterations",
         f"chain: Euler–Maruyama, {attributes['step']}; {watched}; {_amounts(dataset)}; "
-        f"{attributes['level']:.0%} intervals",
+        f"{attributes['confidence']:.0%} intervals",
         "linearised theory and Eyring–Kramers (to the saddle) and the exact solver are of the SDE",
         "",
         table(header, rows),
@@ -89,7 +89,7 @@ def digits_report(dataset: "xr.Dataset") -> str:
         f"study {attributes['study']}: P = probability to leave {{L < {attributes['threshold']:g}·L(θ*)}} within "
         f"{attributes['iterations']} iterations; iterations = mean exit time/γ",
         f"digits: {attributes['examples']} examples, {attributes['parameters']} parameters, "
-        f"L(θ*) = {number(attributes['minimum_loss'])}; {_amounts(dataset)}; {attributes['level']:.0%} intervals",
+        f"L(θ*) = {number(attributes['minimum_loss'])}; {_amounts(dataset)}; {attributes['confidence']:.0%} intervals",
         "SGD: minibatches drawn with replacement; SDE: Euler–Maruyama with dt = γ and the noise of every example",
         "",
         table(header, rows),

@@ -16,7 +16,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
-Level = Annotated[float, Field(gt=0, lt=1)]
+Confidence = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Section(BaseModel):
@@ -112,7 +112,7 @@ class _Study(_Section):
     name: Name
     description: str = ""
     seed: Seed = 0
-    level: Level = 0.95
+    confidence: Confidence = 0.95
 
 
 class EscapeStudy(_Study):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from ..landscapes import Pass
+from ..landscapes import SaddleConnection
 from ._kramers import eyring_kramers
 
 
@@ -23,7 +23,7 @@ def rate_matrix(
     """
     rates = np.zeros((len(minima), len(minima)))
     for way in saddles:
-        if not isinstance(way, Pass) or way.second >= len(minima):
+        if not isinstance(way, SaddleConnection) or way.second >= len(minima):
             raise ValueError(f"saddles must be passes of saddle_graph between the {len(minima)} minima, got {way!r}")
         for start, end in ((way.first, way.second), (way.second, way.first)):
             rates[start, end] += 1 / eyring_kramers(diffusion, minima[start], way.saddle)

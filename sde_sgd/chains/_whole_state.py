@@ -1,0 +1,38 @@
+"""A chain whose θ is the whole state of another one."""
+
+from typing import Any
+
+from ..landscapes import AbstractLandscape
+from ._base import AbstractChain, NoiseKind
+
+
+class WholeState(AbstractChain):
+    """The same chain with its memory as part of θ: to see velocities, or to ask for sets of (θ, memory).
+
+    Start it at `chain.begin(theta)`. It has no landscape, because a loss is a function of the inner θ alone.
+    """
+
+    chain: AbstractChain
+
+    @property
+    def dim(self) -> int:
+        return self.chain.state_dim
+
+    @property
+    def noise_dim(self) -> int:
+        return self.chain.noise_dim
+
+    @property
+    def noise_kind(self) -> NoiseKind:
+        return self.chain.noise_kind
+
+    @property
+    def time_step(self) -> Any:
+        return self.chain.time_step
+
+    @property
+    def landscape(self) -> AbstractLandscape | None:
+        return None
+
+    def step(self, state, noise, step_index):
+        return self.chain.step(state, noise, step_index)

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ._derivatives import elementwise_primitive
+
 Cell = Any
 """One component: a NumPy scalar, a JAX scalar that all trajectories share, an array (n,), or one of them Scaled."""
 
@@ -139,18 +141,17 @@ def guarded(cell: Cell) -> Cell:
     guard = GUARD.get()
     if guard is None or isinstance(cell, np.generic) or cell.dtype not in (jnp.float32, jnp.float64):
         return cell
-    return _hidden(cell, guard)
+    return _HIDDEN.bind(cell, guard)
 
 
-@jax.custom_jvp
-def _hidden(cell: Cell, guard: Any) -> Cell:
+def _through_bits(cell: Cell, guard: Any) -> Cell:
     word = jnp.uint32 if cell.dtype == jnp.float32 else jnp.uint64
     bits = jax.lax.bitcast_convert_type(cell, word) ^ guard.astype(word)
     return jax.lax.bitcast_convert_type(bits, cell.dtype)
 
 
 # bits have no derivative, the number has
-_hidden.defjvps(lambda tangent, _, cell, guard: tangent, None)
+_HIDDEN = elementwise_primitive("hidden", _through_bits, lambda tangent, cell, guard: tangent, None)
 
 
 def multiply(x: Cell, y: Cell) -> Cell:

@@ -16,6 +16,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
 from ._cells import GUARD, Cell, Cells, aligned, array_of, cells_of, is_constant, is_small_constant, plain
+from ._derivatives import with_rule
 from ._rules import ELEMENTWISE, MOVEMENTS, RULES, Unlowerable, elementwise
 
 _CALLS = frozenset(["jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"])
@@ -149,11 +150,9 @@ def _custom_jvp(equation, values: list[Any]) -> list[Any]:
             for shape, end in zip(shapes, ends, strict=True)
         ]
 
-    @jax.custom_jvp
     def function(*cells):
         return aligned(flatten(_inline(equation, regroup(cells, shapes))))
 
-    @function.defjvp
     def rule(primals, tangents):
         def both(*arguments):
             half = len(arguments) // 2
@@ -165,4 +164,4 @@ def _custom_jvp(equation, values: list[Any]) -> list[Any]:
         half = len(out) // 2
         return aligned(flatten(out[:half])), aligned(flatten(out[half:]))
 
-    return regroup(function(*aligned(flatten(values))), [v.aval.shape for v in equation.outvars])
+    return regroup(with_rule(function, rule, aligned(flatten(values))), [v.aval.shape for v in equation.outvars])

@@ -8,8 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
 from ..landscapes import AbstractLandscape
+from ..random import AbstractIncrements
 
-NoiseKind = Literal["gaussian", "rademacher", "words"]
+NoiseKind = Literal["gaussian", "rademacher", "words"] | AbstractIncrements
+"""The short name of a kind of increments, or such a kind itself (`sde_sgd.random.AbstractIncrements`)."""
 
 
 class AbstractChain(eqx.Module):
@@ -20,7 +22,8 @@ class AbstractChain(eqx.Module):
     its state as θ, for who asks about the memory too.
 
     `step` is written for one trajectory; the engine maps it over many and draws the noise: per step and trajectory
-    `noise_dim` independent standard normals ("gaussian"), signs ±1 ("rademacher") or uniform 32-bit words ("words").
+    `noise_dim` independent standard normals ("gaussian"), signs ±1 ("rademacher"), uniform 32-bit words ("words"), or
+    the draws of a person's own kind of increments.
     """
 
     dim: eqx.AbstractVar[int]

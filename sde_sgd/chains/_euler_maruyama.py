@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from .._errors import positive
 from ..diffusions import AbstractDiffusion
 from ..landscapes import AbstractLandscape
+from ..random import AbstractIncrements, short_name
 from ._base import AbstractChain, NoiseKind
 
 
@@ -21,14 +22,15 @@ class EulerMaruyama(AbstractChain):
     dt: SDE time of one step, > 0; None takes the learning rate, so that one step is one SGD iteration with
         Gaussian noise.
     increments: "gaussian", or "rademacher" for ξ = ±1: weak order 1 as well and cheaper, but bounded, so the
-        probability of a rare exit is that of the walk and not that of the diffusion.
+        probability of a rare exit is that of the walk and not that of the diffusion. Or a kind of increments of your
+        own (`sde_sgd.random.AbstractIncrements`), with mean 0 and variance 1.
     """
 
     diffusion: AbstractDiffusion
     dt: Float[Array, ""] | float
     increments: NoiseKind = eqx.field(static=True)
 
-    def __init__(self, diffusion: AbstractDiffusion, dt: Any = None, increments: str = "gaussian"):
+    def __init__(self, diffusion: AbstractDiffusion, dt: Any = None, increments: Any = "gaussian"):
         if not isinstance(diffusion, AbstractDiffusion):
             raise ValueError(f"diffusion must be a diffusion, such as LangevinSGD(...), got {diffusion!r}")
         if dt is None:
@@ -40,8 +42,11 @@ class EulerMaruyama(AbstractChain):
         positive("dt", dt)
         if jnp.ndim(dt) != 0:
             raise ValueError(f"dt must be a single number, got shape {jnp.shape(dt)}")
-        if increments not in ("gaussian", "rademacher"):
-            raise ValueError(f"increments must be 'gaussian' or 'rademacher', got {increments!r}")
+        increments = short_name(increments)
+        if increments not in ("gaussian", "rademacher") and not isinstance(increments, AbstractIncrements):
+            raise ValueError(
+                f"increments must be 'gaussian', 'rademacher' or a kind of increments of your own, got {increments!r}"
+            )
         self.diffusion = diffusion
         self.dt = dt
         self.increments = increments

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._normals import horner
+from ...random import horner
 from ._derivatives import elementwise_primitive
 
 # π/2 in three parts, the first two short, so that their multiples are exact up to 8,192 (Cody and Waite; Cephes)

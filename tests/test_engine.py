@@ -9,7 +9,7 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 import sde_sgd as ss
-from sde_sgd.engine import _stopping, _tuning
+from sde_sgd.engine import ACCELERATOR, CPU, _stopping
 
 
 def double_well(x):
@@ -211,12 +211,13 @@ def test_order_two_drift_is_the_modified_gradient():
     np.testing.assert_allclose(step, 0.1 * diffusion.drift(theta, 0.0), rtol=2e-5)
 
 
-def test_block_lengths_cover_any_horizon():
+@pytest.mark.parametrize("tuning", [CPU, ACCELERATOR], ids=["cpu", "accelerator"])
+def test_block_lengths_cover_any_horizon(tuning):
     for steps in (1, 64, 65, 1000, 5000):
         first = 0
         while first < steps:
-            length = _stopping.block_length(first, steps, 1024)
-            unit = _stopping._COMPILED_BLOCK if _tuning.tuning().static_trips else 64
+            length = _stopping.block_length(first, steps, 1024, tuning)
+            unit = tuning.static_block if tuning.static_trips else 64
             assert length % unit == 0 and length - (steps - first) < unit
             first += length
 

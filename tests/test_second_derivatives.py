@@ -1,4 +1,4 @@
-"""Second derivatives through `integrate` against differences of gradients, for every function with a rule of its own."""
+"""Second derivatives through `integrate` against differences of gradients, for all that has a rule of its own."""
 
 import functools
 
@@ -129,4 +129,6 @@ def test_geometric_brownian_motion_has_an_exact_second_derivative(dtype):
     product = np.prod(1 + mu * dt + sigma * xi, axis=0)
     exact = np.mean(product * (a.sum(0) ** 2 - (a**2).sum(0)))
     for hessian in (jax.hessian, lambda fn: jax.jacrev(jax.jacrev(fn))):
-        assert hessian(lambda s: jnp.mean(final(s)))(sigma) == pytest.approx(exact, rel=2e-5 if dtype is np.float32 else 1e-9)
+        assert hessian(lambda s: jnp.mean(final(s)))(sigma) == pytest.approx(
+            exact, rel=2e-5 if dtype is np.float32 else 1e-9
+        )

@@ -9,6 +9,7 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 import sde_sgd as ss
+from sde_sgd import _progress
 from sde_sgd.engine import ACCELERATOR, CPU, _stopping
 
 
@@ -224,3 +225,22 @@ def test_block_lengths_cover_any_horizon(tuning):
 
 def test_final_classes_are_modules():
     assert all(isinstance(case, eqx.Module) for case in CASES.values())
+
+
+def test_progress_counts_path_steps(monkeypatch):
+    """What the line is told between blocks adds up to what was simulated."""
+    told = []
+
+    class Line:
+        def advance(self, path_steps):
+            told.append(path_steps)
+
+    monkeypatch.setattr(_progress, "_current", Line())
+    chain = CASES["gaussian-1"]
+    ss.simulate(chain, [-1.0], steps=9_000, trajectories=100, chunk=64)
+    # 4,096 steps a block, and the units that fit into what is left
+    assert sum(told) == 9_000 * 100 and len(told) > 2 * 2
+    told.clear()
+    left = ss.regions.HalfSpace([1.0], 0.0)
+    passage = ss.escape(chain, [-1.0], left, horizon=5.0, trajectories=100, method="direct")
+    assert sum(told) == passage.path_steps

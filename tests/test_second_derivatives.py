@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import sde_sgd as ss
-from sde_sgd.engine.lowering import _cells
+from sde_sgd.engine.lowering import _components
 
 N, STEPS = 8, 12
 # a program that runs once
@@ -75,7 +75,7 @@ def hessians(fn, at, step):
 @pytest.mark.parametrize("name", LOSSES)
 def test_hessians_are_differences_of_gradients(name, dtype):
     at = jnp.array([0.3, 0.7], dtype)
-    step, tolerance = (1e-2, 5e-3) if dtype is np.float32 else (1e-4, 1e-6)
+    step, tolerance = (3e-3, 5e-3) if dtype is np.float32 else (1e-4, 1e-6)
     exact, differences = hessians(lambda p: mean_square(LOSSES[name], p, dtype), at, step)
     size = np.max(np.abs(differences))
     assert size > 1e-2
@@ -88,13 +88,16 @@ def test_a_rule_that_is_lost_would_be_seen(monkeypatch, double_precision):
 
     @jax.custom_jvp
     def hidden(cell, guard):
-        return _cells._through_bits(cell, guard)
+        return _components._through_bits(cell, guard)
 
     hidden.defjvps(lambda tangent, _, cell, guard: tangent, None)
-    monkeypatch.setattr(_cells, "_HIDDEN", type("Twin", (), {"bind": staticmethod(hidden)}))
-    fn = functools.partial(mean_square, LOSSES["sums of products"], dtype=np.float64)
-    # a chain of its own, so that no program is remembered
-    exact, differences = hessians(lambda p: fn(p) + 0, jnp.array([0.3, 0.7]), 1e-4)
+    monkeypatch.setattr(_components, "_HIDDEN", type("Twin", (), {"bind": staticmethod(hidden)}))
+
+    # a function of its own: what was compiled for another is remembered
+    def loss(x, p):
+        return LOSSES["sums of products"](x, p)
+
+    exact, differences = hessians(lambda p: mean_square(loss, p, np.float64), jnp.array([0.3, 0.7]), 1e-4)
     assert np.max(np.abs(exact[0] - differences)) > 1e-2 * np.max(np.abs(differences))
 
 

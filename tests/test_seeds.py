@@ -77,7 +77,7 @@ def test_what_is_no_seed_is_refused_in_one_sentence(name):
     for call in (seed_key, seed_number, final):
         with pytest.raises(ValueError, match=sentence) as caught:
             call(REFUSED[name])
-        assert "\n" not in str(caught.value) or name == "two keys"
+        assert "\n" not in str(caught.value)
 
 
 def test_traced_seeds_are_those_of_their_numbers():

@@ -28,7 +28,8 @@ def seed_number(seed: Any) -> int:
         number = _whole(seed)
         if number is not None and 0 <= number < 2**64:
             return number
-    raise ValueError(f"seed must be a whole number from 0 to 2**64 - 1, or a JAX key of two words, got {seed!r}")
+    given = " ".join(repr(seed).split())
+    raise ValueError(f"seed must be a whole number from 0 to 2**64 - 1, or a JAX key of two words, got {given}")
 
 
 def seed_key(seed: Any) -> SeedKey:
@@ -46,7 +47,7 @@ def seed_key(seed: Any) -> SeedKey:
 def _whole(seed: Any) -> int | None:
     if isinstance(seed, int | np.integer):
         return None if isinstance(seed, bool) else int(seed)
-    integer = isinstance(seed, np.ndarray | jax.Array) and seed.shape == () and np.issubdtype(seed.dtype, np.integer)
+    integer = isinstance(seed, np.ndarray | jax.Array) and seed.shape == () and jnp.issubdtype(seed.dtype, jnp.integer)
     return int(seed) if integer else None
 
 

@@ -100,7 +100,7 @@ INCREMENTS: dict[str, AbstractIncrements] = {"gaussian": Gaussian(), "rademacher
 """The short names of ready-made kinds."""
 
 
-def increments_of(kind: str | AbstractIncrements) -> AbstractIncrements:
+def increments_of(kind: Any) -> AbstractIncrements:
     """The kind of increments that is meant: itself, or the one of that short name."""
     if isinstance(kind, AbstractIncrements):
         return kind
@@ -109,8 +109,8 @@ def increments_of(kind: str | AbstractIncrements) -> AbstractIncrements:
     return INCREMENTS[kind]
 
 
-def short_name(kind: str | AbstractIncrements) -> str | AbstractIncrements:
-    """The short name of a ready-made kind; a person's own kind as it is."""
+def short_name(kind: Any) -> Any:
+    """The short name of a ready-made kind; anything else as it is."""
     return next((name for name, each in INCREMENTS.items() if each == kind), kind)
 
 

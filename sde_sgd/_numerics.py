@@ -136,7 +136,9 @@ _INDEX_ARITHMETIC: dict[str, Callable[..., Any]] = {
     "convert_element_type": lambda params, one: one.astype(params["new_dtype"]),
     "broadcast_in_dim": lambda params, one, *_: _broadcast(one, params["shape"], params["broadcast_dimensions"]),
     "concatenate": lambda params, *parts: np.concatenate(parts, axis=params["dimension"]),
-    "iota": lambda params: _broadcast(np.arange(params["shape"][params["dimension"]]), params["shape"], (params["dimension"],)),
+    "iota": lambda params: _broadcast(
+        np.arange(params["shape"][params["dimension"]]), params["shape"], (params["dimension"],)
+    ),
     "reshape": lambda params, one, *_: one.reshape(params["new_sizes"]),
     "squeeze": lambda params, one: np.squeeze(one, axis=params["dimensions"]),
 }

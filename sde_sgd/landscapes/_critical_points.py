@@ -283,4 +283,3 @@ def _remember(function: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], A
 def same(first: CriticalPoint, second: CriticalPoint, merge: float) -> bool:
     distance = np.linalg.norm(first.location - second.location)
     return bool(distance < merge * max(1.0, float(np.linalg.norm(first.location))))
-

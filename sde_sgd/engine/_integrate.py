@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 from .._errors import is_traced, positive_integer
-from ..chains import AbstractChain
+from ..chains import AbstractChain, refuse_late
 from ..random import SeedKey, Source, increments_of, seed_key
 from ._batched_step import BatchedStep, as_leaves
 from ._tuning import Tuning, tuning_of
@@ -213,6 +213,7 @@ def integrate(
     known = isinstance(first_step, int | np.integer)
     if known and not 0 <= first_step <= MAX_STEPS - steps:
         raise ValueError(f"first_step must lie from 0 to 2**32 - steps, got {first_step!r}")
+    refuse_late(chain, first_step + steps if known else steps, states.dtype, "first_step + steps")
     aligned = bool(known and first_step % steps_per_hash(chain) == 0)
     first_step, key = jnp.asarray(first_step, jnp.uint32), seed_key(seed)
     tuning = tuning_of(None if is_traced(states) else sorted(states.devices(), key=lambda device: device.id))

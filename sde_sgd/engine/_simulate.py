@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from .. import _progress
 from .._errors import names_options, positive_integer
-from ..chains import AbstractChain
+from ..chains import AbstractChain, refuse_late
 from ..random import SeedKey, seed_key
 from ._batched_step import as_leaves
 from ._blocks import (
@@ -129,6 +129,7 @@ def observe(
     tuning: by default that of the devices.
     Which trajectories run together, and on which devices, changes nothing in their bits.
     """
+    refuse_late(chain, max(observation_steps), starts.dtype)
     chain, mesh = as_leaves(chain), mesh_of(devices)
     tuning = tuning or tuning_of(mesh)
     chunks = split_trajectories(ids, chain, chunk, mesh, tuning)

@@ -10,12 +10,13 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Int32
 
 from .. import _progress
-from ..chains import AbstractChain
+from ..chains import AbstractChain, refuse_late
 from ..random import SeedKey
 from ._batched_step import as_leaves
 from ._blocks import Ids, pad, place_ids, place_states, smallest_width, split_trajectories
 from ._compiled import Compiled
 from ._devices import mesh_of, run_chunks, shard, shard_apply, workers
+from ._integrate import MAX_STEPS
 from ._stop_codes import CODES
 from ._tuning import Tuning, tuning_of
 from ._watch import RUNNING, AbstractMonitor, watched
@@ -51,6 +52,7 @@ def run_until_stopped(
     Which trajectories run together, and on which devices, changes nothing in their bits.
     tuning: by default that of the devices.
     """
+    refuse_late(chain, MAX_STEPS if steps is None else steps, starts.dtype)
     step, code = np.full(len(ids), -1, np.int64), np.zeros(len(ids), np.int8)
     chain, monitor, mesh = as_leaves(chain), as_leaves(monitor), mesh_of(devices)
     tuning = tuning or tuning_of(mesh)

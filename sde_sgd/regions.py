@@ -1,4 +1,4 @@
-"""Sets as level functions φ (inside is φ(θ) < 0): balls, half-spaces, ellipsoids, sublevel sets, and their ~, & and |."""
+"""Sets as level functions, inside where φ(θ) < 0: balls, half-spaces, ellipsoids, sublevel sets; ~, & and | of them."""
 
 import abc
 from typing import Any
@@ -114,10 +114,7 @@ class Ellipsoid(AbstractRegion):
         known = concrete(matrix)
         if known is None and not is_traced(matrix):
             raise ValueError(f"matrix must be an array of numbers, got {matrix!r}")
-        if known is None:
-            factor = jnp.linalg.cholesky(matrix).T
-        else:
-            factor = _square_root(np.asarray(known, np.float64))
+        factor = jnp.linalg.cholesky(matrix).T if known is None else _square_root(np.asarray(known, np.float64))
         self.center, self.factor = _ellipsoid(center, "matrix", factor)
 
     @classmethod

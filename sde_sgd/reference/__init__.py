@@ -1,4 +1,4 @@
-"""Numerically exact answers: Fokker–Planck and backward Kolmogorov on grids, exact kernels of one-dimensional chains."""
+"""Numerically exact answers: Fokker–Planck and backward Kolmogorov on a grid, exact kernels of chains on the line."""
 
 from ._exact_chains import ChainExit as ChainExit
 from ._exact_chains import ChainLaw as ChainLaw

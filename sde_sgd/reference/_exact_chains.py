@@ -1,4 +1,4 @@
-"""Transition kernels of one-dimensional Gaussian chains by Gauss–Legendre quadrature: exits, laws and rates, exactly."""
+"""Exact transition kernels of Gaussian chains on the line, by Gauss–Legendre quadrature: exits, laws and rates."""
 
 import itertools
 import math

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sde_sgd.cli import app
-from sde_sgd.study._spec import read_source
+from sde_sgd.study._file import read_source
 
 STUDY = """
 kind = "escape"
@@ -178,7 +178,11 @@ def test_run_status_plot_resume(tmp_path):
     out = tmp_path / "out"
     first = call("run", tmp_path / "study.toml", "--out", out)
     assert first.exit_code == 0, (first.output, first.exception)
-    assert "device" in first.stdout and "P simulated" in first.stdout and "dataset.zarr" in first.stdout
+    assert (
+        "device" in first.stdout
+        and "P simulated: probability to leave" in first.stdout
+        and "dataset.zarr" in first.stdout
+    )
     assert "1 of 1 cells finished; complete" in call("status", out).stdout
     (out / "survival.png").unlink()
     assert call("plot", out).exit_code == 0 and (out / "survival.png").stat().st_size > 5000

@@ -4,7 +4,7 @@ import importlib
 import inspect
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +15,10 @@ from ..landscapes import AbstractLandscape
 from ..noise import AbstractNoise
 from ..regions import AbstractRegion
 from ._errors import StudyError
-from ._spec import EscapeStudy, LandscapeSpec, Part, StartSpec
+from ._sections import LandscapeSpec, Part
+
+if TYPE_CHECKING:
+    from .kinds._escape import StartSpec
 
 
 class Start(NamedTuple):
@@ -79,7 +82,7 @@ def noise_model(spec: Part) -> AbstractNoise:
     return make("noise", spec.kind, spec.parameters, kinds(noise, AbstractNoise, ("FromFunction", "PerExample")))
 
 
-def start(spec: StartSpec, surface: AbstractLandscape) -> Start:
+def start(spec: "StartSpec", surface: AbstractLandscape) -> Start:
     """One start with its region. Raises StudyError if a point does not fit the landscape."""
     point = _point(f"point of start '{spec.name}'", spec.point, surface)
     saddle = None if spec.saddle is None else _point(f"saddle of start '{spec.name}'", spec.saddle, surface)
@@ -101,11 +104,11 @@ def start(spec: StartSpec, surface: AbstractLandscape) -> Start:
     return Start(spec.name, point, saddle, region, normal, offset)
 
 
-def code_of(study: Any, folder: Path) -> str:
+def code_of(spec: LandscapeSpec, folder: Path) -> str:
     """Source text of a person's own module, so that a changed loss is a changed study; "" where there is none."""
-    if not isinstance(study, EscapeStudy) or study.landscape.function is None:
+    if spec.function is None:
         return ""
-    function = _import(study.landscape.function, folder)
+    function = _import(spec.function, folder)
     try:
         return inspect.getsource(inspect.getmodule(function) or function)
     except (OSError, TypeError):

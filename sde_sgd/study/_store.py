@@ -22,7 +22,7 @@ from ._errors import StudyError
 if TYPE_CHECKING:
     import xarray as xr
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Store:
@@ -99,16 +99,25 @@ class Store:
         """Keys of the cells that are on disk."""
         return {path.stem for path in (self.folder / "cells").glob("*.npz") if not path.name.startswith(".")}
 
-    def save_cell(self, key: str, values: dict[str, Any]) -> None:
-        """Write one finished cell: scalars and arrays by name. It is there whole or not at all."""
+    def save_cell(self, key: str, data: "xr.Dataset") -> None:
+        """Write the dataset of one finished cell. It is there whole or not at all."""
+        described = data.to_dict(data=False)
+        for entry in (*described["data_vars"].values(), *described["coords"].values()):
+            del entry["shape"], entry["dtype"]
+        arrays: dict[str, Any] = {f"variable {name}": entry.values for name, entry in data.variables.items()}
         with self._replacing(self.folder / "cells" / f"{key}.npz") as temporary, open(temporary, "wb") as file:
-            arrays: dict[str, Any] = {name: np.asarray(value) for name, value in values.items()}
-            np.savez(file, **arrays)
+            np.savez(file, description=json.dumps(described), **arrays)
 
-    def load_cell(self, key: str) -> dict[str, np.ndarray]:
-        """What `save_cell` wrote, every value an array."""
-        with np.load(self.folder / "cells" / f"{key}.npz", allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
+    def load_cell(self, key: str) -> "xr.Dataset":
+        """What `save_cell` wrote."""
+        import xarray as xr
+
+        with np.load(self.folder / "cells" / f"{key}.npz", allow_pickle=False) as stored:
+            described = json.loads(str(stored["description"]))
+            for part in ("data_vars", "coords"):
+                for name, entry in described[part].items():
+                    entry["data"] = stored[f"variable {name}"]
+        return xr.Dataset.from_dict(described)
 
     def save_text(self, name: str, text: str) -> None:
         """Write or replace the text file `name`."""

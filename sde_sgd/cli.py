@@ -23,12 +23,13 @@ _SPELT = {"γ": "gamma", "β": "beta", "θ": "theta", "τ": "tau", "σ": "sigma"
 _SPELT |= {"×": "x", "·": "*", "…": "...", "≥": ">=", "≤": "<=", "±": "+-", "→": "->", "−": "-", "²": "^2", "∞": "inf"}
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         import sde_sgd
 
         print(f"sde-sgd {sde_sgd.__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

@@ -71,13 +71,13 @@ def _panels(dataset: xr.Dataset) -> dict[str, list[_Curve]]:
 
 def _one_cell_per_ratio(data: xr.Dataset) -> list[_Curve]:
     """One finished cell for each γ/M, by increasing γ/M."""
-    found: dict[float, xr.Dataset] = {}
+    cells: dict[float, xr.Dataset] = {}
     for rate in range(data.sizes["learning_rate"]):
         for batch in range(data.sizes["batch_size"]):
             cell = data.isel(learning_rate=rate, batch_size=batch)
             if np.isfinite(cell["probability"].values):
-                found.setdefault(float(f"{float(cell['ratio']):.9g}"), cell)
-    return [_Curve(ratio, found[ratio]) for ratio in sorted(found)]
+                cells.setdefault(float(f"{float(cell['ratio']):.9g}"), cell)
+    return [_Curve(ratio, cells[ratio]) for ratio in sorted(cells)]
 
 
 def _draw(panel: Any, curve: _Curve, color: Any) -> float:

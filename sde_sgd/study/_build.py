@@ -37,8 +37,12 @@ class Start(NamedTuple):
 
 def kinds(module: Any, base: type, without: tuple[str, ...] = ()) -> dict[str, type]:
     """The final classes of `base` that `module` offers by name."""
-    found = {name: value for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, base)}
-    return {name: value for name, value in found.items() if not name.startswith("Abstract") and name not in without}
+    classes = {name: value for name, value in vars(module).items() if isinstance(value, type)}
+    return {
+        name: value
+        for name, value in classes.items()
+        if issubclass(value, base) and not name.startswith("Abstract") and name not in without
+    }
 
 
 def make(where: str, kind: str, parameters: dict[str, Any], allowed: dict[str, type]) -> Any:

@@ -61,7 +61,7 @@ class AbstractStudy(Section, abc.ABC):
 
     @abc.abstractmethod
     def coordinates(self) -> dict[str, tuple[Any, Any, dict[str, str]]]:
-        """What stands along the axes: by name, dimensions, values, and attributes with `units` and `long_name`."""
+        """What stands along the axes: by name its dimensions, values, and attributes with `units` and `long_name`."""
 
     @abc.abstractmethod
     def run_cell(self, cell: Cell, shared: Any) -> "xr.Dataset":
@@ -108,11 +108,11 @@ class AbstractStudy(Section, abc.ABC):
     def cells(self) -> list[Cell]:
         """Every cell of the study, the last axis fastest."""
         axes = self.axes()
-        found = []
+        cells = []
         for number, place in enumerate(itertools.product(*map(range, axes.values()))):
             index = dict(zip(axes, place, strict=True))
-            found.append(Cell(self.key(index), index, cell_seed(self.seed, number), self.work(index)))
-        return found
+            cells.append(Cell(self.key(index), index, cell_seed(self.seed, number), self.work(index)))
+        return cells
 
     def combine(self, finished: Mapping[str, "xr.Dataset"]) -> "xr.Dataset":
         """The finished cells as one dataset over the sweep's axes; NaN, or "", where a cell is missing.
@@ -163,8 +163,10 @@ class AbstractStudy(Section, abc.ABC):
         """The columns, and one more where a cell's status has something to say."""
         columns = self.columns()
         fixed = {axis for column in columns for axis in column.at}
-        told = "status" in dataset and not set(dataset["status"].values.flat) <= {"complete", "converged", ""}
-        return [*columns, Column("status", "status")] if told and not fixed & set(dataset["status"].dims) else columns
+        if "status" not in dataset or fixed & set(dataset["status"].dims):
+            return columns
+        is_fine = set(dataset["status"].values.flat) <= {*_FINE, ""}
+        return columns if is_fine else [*columns, Column("status", "status")]
 
     def report(self, dataset: "xr.Dataset") -> str:
         """The table as text, with what its columns mean above it and what is to be said of the cells below."""
@@ -195,10 +197,10 @@ def cell_dataset(result: Any, seed: int, where: str, along: Sequence[str] = (), 
         result.result.partition(":")[0],
         {"units": "", "long_name": "whether what was asked for was done"},
     )
-    fine = result.result in ("complete", "converged")
-    return data.assign_attrs(notes="" if fine else f"{where}: {result.result}")
+    return data.assign_attrs(notes="" if result.result in _FINE else f"{where}: {result.result}")
 
 
+_FINE = ("complete", "converged")
 _SEED = "seed of the cell's random numbers, to replay a trajectory"
 _OF_A_RUN = {
     "trajectories": ("trajectories", "trajectories simulated"),
@@ -238,15 +240,12 @@ def all_diverged(dataset: "xr.Dataset") -> list[dict[str, Any]]:
     if "diverged" not in dataset:
         return []
     lost = dataset["diverged"].values >= dataset["trajectories"].values
-    dims = dataset["diverged"].dims
-    named = [
-        {
-            dim: dataset[dim].values[place] if dim in dataset.coords else place
-            for dim, place in zip(dims, at, strict=True)
-        }
-        for at in np.argwhere(lost)
+    dims = [str(dim) for dim in dataset["diverged"].dims]
+    labels = [dataset[dim].values if dim in dataset.coords else np.arange(dataset.sizes[dim]) for dim in dims]
+    return [
+        {dim: values[place] for dim, values, place in zip(dims, labels, places, strict=True)}
+        for places in np.argwhere(lost)
     ]
-    return [{str(dim): value for dim, value in entry.items()} for entry in named]
 
 
 def _blank(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

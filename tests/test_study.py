@@ -337,13 +337,15 @@ class TestReport:
     def test_cells_that_diverged_are_named(self):
         study, cells, data = fake_dataset()
         assert kind_module.all_diverged(data) == []
-        cells["sharp-001-000"]["diverged"] = 400.0
+        cells["sharp-001-000"]["diverged"] = cells["sharp-000-001"]["diverged"] = 400.0
         cells["sharp-000-000"]["diverged"] = 399.0
+        for key in ("sharp-001-000", "sharp-000-000"):
+            cells[key]["probability"] = np.nan
         data = study.combine(cells)
         assert kind_module.all_diverged(data) == [{"start": "sharp", "learning_rate": 0.08, "batch_size": 8.0}]
         text = study.report(data)
         assert "every trajectory diverged: start sharp, learning_rate = 0.08, batch_size = 8" in text
-        assert "diverged trajectories: 799" in text
+        assert "diverged trajectories: 1199" in text
 
     def test_unknown_numbers_are_dashes(self):
         assert [number(value) for value in (np.nan, np.inf, 0.0, 0.12345, 1.5e-5)] == [

@@ -240,6 +240,9 @@ def all_diverged(dataset: "xr.Dataset") -> list[dict[str, Any]]:
     if "diverged" not in dataset:
         return []
     lost = dataset["diverged"].values >= dataset["trajectories"].values
+    if "probability" in dataset:
+        # splitting starts trajectories anew on the way: then more may diverge than have started, and yet not all
+        lost &= np.isnan(dataset["probability"].values)
     dims = [str(dim) for dim in dataset["diverged"].dims]
     labels = [dataset[dim].values if dim in dataset.coords else np.arange(dataset.sizes[dim]) for dim in dims]
     return [

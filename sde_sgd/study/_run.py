@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .._progress import shown
 from ._errors import StudyError
 from ._file import fingerprint, parse, read_source
 from ._kind import AbstractStudy, Cell, all_diverged
@@ -126,7 +127,8 @@ def _finish(store: Store, study: AbstractStudy, shared: Any, progress: bool) -> 
         print(f"device   {device_line()}", flush=True)
     computed = 0
     interrupted = False
-    with _bar(study.name, missing, len(done), progress) as advance:
+    # one bar for all cells: the calls within show none of their own
+    with _bar(study.name, missing, len(done), progress) as advance, shown(False, study.name):
         try:
             for cell in missing:
                 store.save_cell(cell.key, study.run_cell(cell, shared))

@@ -30,7 +30,7 @@ from sde_sgd.study import (
 from sde_sgd.study import _kind as kind_module
 from sde_sgd.study._file import fingerprint
 from sde_sgd.study._kind import cell_seed
-from sde_sgd.study._report import interval, number
+from sde_sgd.study._report import interval_text, number_text
 
 SMALL = """
 kind = "escape"
@@ -303,8 +303,11 @@ class TestReport:
             "start", "γ", "M", "T", "simulated", "linear", "exact", "simulated", "Kramers", "exact"
         ]  # fmt: skip
         cell = data.sel(start="sharp", learning_rate=0.04, batch_size=8)
-        assert interval(*(cell[f"probability{end}"].item() for end in ("", "_low", "_high"))) in rows[0]
-        assert number(cell.mean_exit_time_eyring_kramers) in rows[0] and number(cell.exit_linearised[-1]) in rows[0]
+        assert interval_text(*(cell[f"probability{end}"].item() for end in ("", "_low", "_high"))) in rows[0]
+        assert (
+            number_text(cell.mean_exit_time_eyring_kramers) in rows[0]
+            and number_text(cell.exit_linearised[-1]) in rows[0]
+        )
         for word in ("continuous monitoring", "dt = γ/2", "by t = 2", "400 trajectories a cell", "0.95 confidence"):
             assert word in text
 
@@ -348,14 +351,14 @@ class TestReport:
         assert "diverged trajectories: 1199" in text
 
     def test_unknown_numbers_are_dashes(self):
-        assert [number(value) for value in (np.nan, np.inf, 0.0, 0.12345, 1.5e-5)] == [
+        assert [number_text(value) for value in (np.nan, np.inf, 0.0, 0.12345, 1.5e-5)] == [
             "–", "inf", "0", "0.1235", "1.50e-05"
         ]  # fmt: skip
-        assert interval(np.nan, np.nan, np.nan) == "–" and interval(np.nan, 0.0, 1.0).startswith("– [0, ")
+        assert interval_text(np.nan, np.nan, np.nan) == "–" and interval_text(np.nan, 0.0, 1.0).startswith("– [0, ")
 
     def test_an_interval_is_in_one_format(self):
         """A newcomer met 9.71e-04 and 0.001061 in one interval."""
-        assert interval(0.001015, 9.71e-4, 0.001061) == "0.001015 [0.000971, 0.001061]"
+        assert interval_text(0.001015, 9.71e-4, 0.001061) == "0.001015 [0.000971, 0.001061]"
 
 
 class TestFigures:
@@ -372,6 +375,8 @@ class TestFigures:
         np.testing.assert_array_equal(lines["0.01"], cell.survival)
         exact = [line.get_ydata() for line in panel.get_lines() if line.get_label() == "_exact"]
         np.testing.assert_allclose(exact[-1], 1 - cell.exit_exact)
+        linearised = [line.get_ydata() for line in panel.get_lines() if line.get_label() == "_linearised"]
+        np.testing.assert_allclose(linearised[-1], 1 - cell.exit_linearised)
         assert len(panel.collections) == 3  # the bands
         assert [text.get_text() for text in panel.get_legend().get_texts()] == ["0.0025", "0.005", "0.01"]
         kinds = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -492,6 +497,33 @@ class TestCells:
         swapped = study.run_cell(first._replace(seed=last.seed), shared)
         assert swapped.mean_exit_time.item() != there.mean_exit_time.item()
         assert there.cell_seed.item() == first.seed and swapped.cell_seed.item() == last.seed
+
+    def test_the_confidence_asked_for_is_that_of_the_intervals(self, small):
+        study = parse("confidence = 0.5\n" + SMALL, "small")
+        data = study.run_cell(study.cells()[0], study.prepare(small.folder))
+        there = small.dataset.isel(study.cells()[0].index)
+        assert data.probability == there.probability
+        ratio = (data.probability_high - data.probability_low) / (there.probability_high - there.probability_low)
+        # normal quantiles: 0.674 / 1.960
+        assert abs(float(ratio) - 0.344) < 0.02
+
+    def test_the_length_of_a_normal_does_not_matter(self, tmp_path):
+        """Linearised theory of one half-space written in two ways."""
+        given = []
+        for normal, offset in ((1.0, 0.3), (2.0, 0.6)):
+            region = f'region = {{kind = "HalfSpace", normal = [{normal}], offset = {offset}}}'
+            study = parse(SMALL.split("[reference]")[0].replace('saddle = "saddle"', region), "x")
+            given.append(study.prepare(tmp_path).theory(0, 0.01).exit_linearised.values)
+        np.testing.assert_allclose(given[0], given[1], rtol=1e-9)
+        assert given[0][-1] > 0
+
+    def test_attributes_are_those_that_all_cells_agree_on(self):
+        study, cells, _ = fake_dataset()
+        for number, data in enumerate(cells.values()):
+            data.attrs |= {"parameters": 7, "number": number, "notes": f"note {number % 2}"}
+        attributes = study.combine(cells).attrs
+        assert attributes["parameters"] == 7 and "number" not in attributes
+        assert attributes["notes"] == "note 0\nnote 1"
 
     def test_a_smaller_step_is_more_work(self):
         study = parse(SMALL, "x")

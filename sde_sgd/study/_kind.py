@@ -82,7 +82,10 @@ class AbstractStudy(Section, abc.ABC):
         """
 
     def code(self, folder: Path) -> str:
-        """Source text of a person's own that decides the numbers, for the fingerprint; "" where there is none."""
+        """Source text of a person's own that decides the numbers, for the fingerprint; "" where there is none.
+
+        folder: that of the study file.
+        """
         return ""
 
     def key(self, index: dict[str, int]) -> str:
@@ -98,11 +101,14 @@ class AbstractStudy(Section, abc.ABC):
         return {}
 
     def heading(self, dataset: "xr.Dataset") -> list[str]:
-        """Lines above the table."""
+        """Lines above the table.
+
+        dataset: what `combine` made of the finished cells.
+        """
         return []
 
     def figures(self, dataset: "xr.Dataset") -> dict[str, "Figure"]:
-        """The figures by file name, drawn from the dataset alone."""
+        """The figures by file name, drawn from the dataset alone: what `combine` made of the finished cells."""
         return {}
 
     def cells(self) -> list[Cell]:
@@ -147,7 +153,10 @@ class AbstractStudy(Section, abc.ABC):
         return xr.Dataset(described, coordinates | self.coordinates(), attributes)
 
     def rows(self, dataset: "xr.Dataset") -> "pd.DataFrame":
-        """The table as data: one row for each of its lines, numbers unrounded, with a column for every bound."""
+        """The table as data: one row for each of its lines, numbers unrounded, with a column for every bound.
+
+        dataset: what `combine` made of the finished cells.
+        """
         import xarray as xr
 
         parts, fixed = {}, set()
@@ -169,7 +178,10 @@ class AbstractStudy(Section, abc.ABC):
         return columns if is_fine else [*columns, Column("status", "status")]
 
     def report(self, dataset: "xr.Dataset") -> str:
-        """The table as text, with what its columns mean above it and what is to be said of the cells below."""
+        """The table as text, with what its columns mean above it and what is to be said of the cells below.
+
+        dataset: what `combine` made of the finished cells.
+        """
         columns = self._shown(dataset)
         lines = [f"study {self.name}: {_amounts(dataset)}{self.confidence:.4g} confidence", *self.heading(dataset)]
         lines += [f"  {column.title}: {column.meaning}" for column in columns if column.meaning]

@@ -29,7 +29,7 @@ class Column(NamedTuple):
         return self.header.replace("\n", " ")
 
 
-def number(value: Any) -> str:
+def number_text(value: Any) -> str:
     """Four significant digits in at most nine characters; a dash for what is not known; words as they are."""
     if isinstance(value, str):
         return value or "–"
@@ -43,7 +43,7 @@ def number(value: Any) -> str:
     return f"{value:.4g}" if 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
 
 
-def interval(value: float, low: float, high: float) -> str:
+def interval_text(value: float, low: float, high: float) -> str:
     """A value with its interval, all three in one format; a dash for what is not known."""
     from ..statistics import in_one_format
 
@@ -79,6 +79,6 @@ def text_table(columns: list[Column], rows: "pd.DataFrame") -> str:
 def _written(column: Column, rows: "pd.DataFrame") -> list[str]:
     title = column.title
     if not column.interval:
-        return [number(value) for value in rows[title]]
+        return [number_text(value) for value in rows[title]]
     bounds = (rows[title + suffix] for suffix in ("", " low", " high"))
-    return [interval(*values) for values in zip(*bounds, strict=True)]
+    return [interval_text(*values) for values in zip(*bounds, strict=True)]

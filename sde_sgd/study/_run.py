@@ -39,7 +39,11 @@ class Outcome(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a study is: how many of its `cells` are `finished`."""
+    """How far a study is.
+
+    name, kind: of the study. finished: how many of its `cells` are on disk.
+    fingerprint: hexadecimal digest of everything that decides its numbers.
+    """
 
     name: str
     kind: str

@@ -26,7 +26,10 @@ FORMAT = 2
 
 
 class Store:
-    """The folder of one study; make it with `create` or `open`."""
+    """The folder of one study; make it with `create` or `open`.
+
+    folder: where it is. record: what `study.json` says, by name: format, name, fingerprint, source.
+    """
 
     def __init__(self, folder: Path, record: dict[str, Any]):
         self.folder = folder
@@ -36,6 +39,8 @@ class Store:
     def create(cls, folder: str | Path, text: str, name: str, fingerprint: str, source: str) -> "Store":
         """The folder for this study: a new one, or the one that already holds it.
 
+        text: the study file. name: of the study. fingerprint: digest of what decides its numbers.
+        source: the folder that the study file came from, where a person's own modules are.
         Raises StudyError, and changes nothing, if `folder` holds a different study or other files.
         """
         folder = Path(folder)
@@ -70,7 +75,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: str | Path) -> "Store":
-        """The study that is in `folder`. Raises StudyError if there is none."""
+        """The study that is in `folder`. Raises StudyError, a ValueError, if there is none."""
         folder = Path(folder)
         if not folder.is_dir():
             raise StudyError(f"there is no folder {folder}")
@@ -100,7 +105,7 @@ class Store:
         return {path.stem for path in (self.folder / "cells").glob("*.npz") if not path.name.startswith(".")}
 
     def save_cell(self, key: str, data: "xr.Dataset") -> None:
-        """Write the dataset of one finished cell. It is there whole or not at all."""
+        """Write `data`, the dataset of the finished cell named `key`. It is there whole or not at all."""
         described = data.to_dict(data=False)
         for entry in (*described["data_vars"].values(), *described["coords"].values()):
             del entry["shape"], entry["dtype"]
@@ -109,7 +114,7 @@ class Store:
             np.savez(file, description=json.dumps(described), **arrays)
 
     def load_cell(self, key: str) -> "xr.Dataset":
-        """What `save_cell` wrote."""
+        """What `save_cell` wrote under the name `key`."""
         import xarray as xr
 
         with np.load(self.folder / "cells" / f"{key}.npz", allow_pickle=False) as stored:

@@ -12,7 +12,7 @@ import sde_sgd as ss
 
 from .._errors import StudyError
 from .._kind import AbstractStudy, cell_dataset
-from .._report import Column, number
+from .._report import Column, number_text
 from .._sections import Count, Positive
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class DigitsStudy(AbstractStudy):
     examples: training examples used. hidden: units of the one hidden layer. network_seed: of the initial weights.
     penalty: weight decay, without which the loss has no minimum. threshold: c in {L < c·L(θ*)}.
     iterations: k, the number of SGD iterations watched. ratios: pairs [learning rate, batch size].
+    trajectories: for every cell.
     """
 
     kind: Literal["digits"]
@@ -117,7 +118,7 @@ class DigitsStudy(AbstractStudy):
         attributes = dataset.attrs
         return [
             f"digits: {self.examples} examples, {attributes['parameters']} parameters, "
-            f"L(θ*) = {number(attributes['minimum_loss'])}",
+            f"L(θ*) = {number_text(attributes['minimum_loss'])}",
             "SGD: minibatches drawn with replacement; SDE: Euler–Maruyama with dt = γ and the noise of every example",
         ]
 

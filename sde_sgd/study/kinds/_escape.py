@@ -74,11 +74,13 @@ class ReferenceSpec(Section):
 class EscapeStudy(AbstractStudy):
     """Escape from each start for every learning rate and batch size.
 
+    landscape, noise: the loss and its gradient noise. sweep: the learning rates and batch sizes. start: the minima.
     horizon: SDE time watched.
     trajectories: for every cell; or rtol: run on until the interval of the escape probability is that tight, or
         max_trajectories are spent, which the report then says.
     substeps: Euler–Maruyama steps to one learning rate (dt = γ/substeps); or dt itself.
     monitoring: "discrete" is the exit of the chain, "continuous" that of the SDE.
+    reference: grid of the exact solver; left out, the study has no exact numbers.
     """
 
     kind: Literal["escape"]
@@ -109,7 +111,7 @@ class EscapeStudy(AbstractStudy):
         return self
 
     def time_step(self, learning_rate: float) -> float:
-        """SDE time of one step of the chain at this learning rate."""
+        """SDE time of one step of the chain at the learning rate γ (SDE time per iteration)."""
         return self.dt if self.dt is not None else learning_rate / (self.substeps or 1)
 
     def times(self) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Where SGD ends up, and after how long: densities, the network of minima, P(flat at t), relaxation times.
 
 Draws `density.png`, `network.png`, `flat_at_t.png` and `relaxation.png` into the current folder; takes some ten minutes
-on two cores. β = 1 throughout, so that T = γ/(2M). With `--quick` it runs in seconds, with two wells, short horizons, few
+on two cores. β = 1 throughout, so that T = γ/(2M). With `--quick` it runs with two wells, short horizons, few
 batch sizes and wide intervals.
 """
 

@@ -114,6 +114,7 @@ def of_class(cls: type, needs_source: bool = False) -> Iterator[str]:
         yield from (f".{each.name}: no meaning" for each in members)
         return
     described = {name for tree in trees for name in _fields(tree, described=True)}
+    described |= {name for base in cls.__mro__ for name, each in vars(base).items() if _is_explained_property(each)}
     made_of = {name for tree in trees for name in _fields(tree)} | _parameters(cls)
     yield from (
         f".{name}: not described" for name in sorted(made_of - described)
@@ -125,11 +126,15 @@ def of_class(cls: type, needs_source: bool = False) -> Iterator[str]:
         yield ": no source: a year, or exact, definition, valid, Source:"
     for name, value in _members(cls):
         if isinstance(value, property):
-            if not inspect.getdoc(value) and name not in described and not _names(text, name):
+            if name not in described and not _names(text, name):
                 yield f".{name}: no docstring"
         else:
             above = "\n".join(inspect.getdoc(vars(base)[name]) or "" for base in cls.__mro__ if name in vars(base))
             yield from (f".{name}: {each}" for each in of_call(getattr(cls, name), text=above))
+
+
+def _is_explained_property(value: Any) -> bool:
+    return isinstance(value, property) and bool(inspect.getdoc(value))
 
 
 def _members(cls: type) -> Iterator[tuple[str, Any]]:

@@ -34,7 +34,7 @@ import sde_sgd as ss
 
 from .._paths import FIGURES, RESULTS
 from . import _ours, rivals
-from ._cases import Case, own_cases, vector_cases
+from ._cases import Case, ablation_cases, own_cases, vector_cases
 from ._figure import save, scaling_figure
 from ._measure import OURS, Contender, Entry, Target, fastest, measure
 from ._problems import DOUBLE_WELL
@@ -95,7 +95,7 @@ def _table() -> list[Case]:
     # long enough that a call's fixed cost does not count
     fastest = tuple(target for target in targets if target.against.startswith(("batched", "CuPy")))
     long = Case("double_well_long", "1-D double well, a long run", _fastest_rivals, fastest, trajectories, 8_192)
-    return [double_well, long, *own_cases(trajectories), *vector_cases(scale=16)]
+    return [double_well, long, *own_cases(trajectories), *vector_cases(scale=16), *ablation_cases(scale=16)]
 
 
 def run_diffeqgpu(rounds: int, quick: bool) -> dict[str, Any]:

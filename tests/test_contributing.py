@@ -54,9 +54,11 @@ def test_an_addition_is_one_file_one_line_and_its_test():
 
 
 def test_each_works_as_it_is_written(copy):
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--tb=short", "-p", "no:cacheprovider", "tests"]
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-v", "--tb=short", "-p", "no:cacheprovider", "tests"]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
+    written = sum(text.count("\ndef test_") for section in ADDITIONS.values() for _, _, text in blocks(section))
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= written
 
 
 @pytest.mark.xfail(reason="their base classes are being documented")

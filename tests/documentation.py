@@ -11,7 +11,7 @@ a ValueError that nobody is told of.
     a class         names what it is made of, in its docstring or in a string below the field; its public methods are
                     calls, its properties have a docstring; members of an enum have a `meaning` or are named
     a formula or    a function of `theory`, `passage` and their like, or a noise model, says where it comes from or when
-    an estimator    it holds: a year, or "exact", "definition", "valid", "Source:"
+    an estimator    it holds: a year, or "exact", "definition", "valid", "Source:"; or, of noise, what V is
 """
 
 import ast
@@ -31,7 +31,7 @@ import sde_sgd as ss
 OURS = ("sde_sgd",)
 # rooms whose calls are formulas or estimators
 _NEED_A_SOURCE = {"noise", "passage", "reference", "stationary", "statistics", "theory"}
-_SOURCE = re.compile(r"\b1[6-9]\d\d\b|\b20\d\d\b|\bexact|\bdefinition|\bvalid\b|Source:", re.IGNORECASE)
+_SOURCE = re.compile(r"\b1[6-9]\d\d\b|\b20\d\d\b|\bexact|\bdefinition|\bvalid\b|Source:|\bV(\(θ\))? = ", re.IGNORECASE)
 _SHAPE = re.compile(r"\(\s*(…|\.\.\.|\*?\w+)\s*(,\s*[\w….*+\- ]*)+\)|\bshape\b|\bscalar\b|\bnumber\b", re.IGNORECASE)
 _TIMES = {"burn_in", "dt", "horizon", "time", "times"}
 # an array whose annotation says nothing of its shape

@@ -96,7 +96,7 @@ class AbstractDiffusion(eqx.Module):
         return None
 
     def clock(self, dt: Any) -> AbstractClock:
-        """How a chain of step `dt`, in SDE time (None: one SGD iteration), makes the time of a step for these coefficients.
+        """How steps of `dt`, in SDE time (None: one SGD iteration), get the times that these coefficients want.
 
         Raises ValueError where the diffusion cannot be asked at such steps.
         """

@@ -52,7 +52,7 @@ class AbstractClock(eqx.Module):
         """Number of steps from 0 on that have a right time in states of `dtype`, at most 2³²."""
 
     def fits(self, dt: Any, base: Any) -> bool:
-        """Whether it is the clock of steps of `dt`, up to rounding; base: the period, or the SDE time of an iteration."""
+        """Whether it is the clock of steps of `dt`, up to rounding; base: the period, or SDE time of an iteration."""
         return True
 
 

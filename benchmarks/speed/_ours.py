@@ -1,5 +1,9 @@
 """Our own calls, as a user makes them."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 import sde_sgd as ss
@@ -12,6 +16,13 @@ ESCAPE = f"{OURS}, escape"
 NONE_LEAVE = f"{OURS}, escape that never happens"
 MOST_LEAVE = f"{OURS}, 99 % leave in the first tenth"
 
+# parts of the engine that can be left out, and what leaves them out
+PARTS: dict[str, dict[str, Any]] = {
+    "lowering off": {"lowering": False},
+    "packing off": {"packing": False},
+    "one step a fusion": {"steps_fused": 1, "steps_fused_many": 1},
+}
+
 # cold enough that a trajectory at the bottom stays there
 _COLD = Problem(DOUBLE_WELL.loss, DOUBLE_WELL.start, temperature=1e-5, dt=1e-3)
 _EXIT = 0.8
@@ -23,6 +34,20 @@ def simulate(problem: Problem, trajectories: int, steps: int, increments: str = 
     return Contender(
         family, lambda: ss.simulate(chain, start, steps=steps, trajectories=trajectories, seed=0), trajectories, steps
     )
+
+
+def ablated(contender: Contender) -> list[Contender]:
+    """The contender, and the same with each part of the engine left out in turn."""
+
+    def without(changes: dict[str, Any]) -> Callable[[], np.ndarray | None]:
+        def run():
+            with ss.engine.tuned(**changes):
+                return contender.run()
+
+        return run
+
+    others = [replace(contender, family=f"{OURS}, {part}", run=without(PARTS[part])) for part in PARTS]
+    return [replace(contender, family=OURS), *others]
 
 
 def escape_never(trajectories: int, steps: int) -> Contender:

@@ -21,7 +21,8 @@ import numpy as np
 
 import sde_sgd as ss
 
-from . import rivals, splitting
+from ..validation import splitting
+from . import rivals
 from ._measure import OURS, Contender, Entry, Missing, Target, Timing, label, measure
 from ._report import missing_rows, print_missing, print_target, significant
 

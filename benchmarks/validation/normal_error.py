@@ -1,6 +1,6 @@
 """The worst error of the float32 normals, over every word that can make one.
 
-    python benchmarks/normal_error.py
+    python -m benchmarks.validation normal_error
 
 `normals32(w0, w1)` is compared with float64 arithmetic on all 2³² words w0 (the radius, read off at angle 0) and on all
 2³² words w1 (the angle, at the largest radius). The 2⁶⁴ pairs follow, for the two errors add:
@@ -16,6 +16,7 @@ import datetime
 import importlib.metadata
 import json
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,6 +25,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from sde_sgd.random import group_words, normals32, seed_key
+
+from .._paths import RESULTS
 
 # float64 arrays of this size stay in the cache
 CHUNK = 2**17
@@ -158,11 +161,11 @@ def measure(words: int) -> dict:
     }
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--words", type=int, default=2**32, help="words per sweep, a power of two")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "normal-error.json")
-    arguments = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=RESULTS / "normal-error.json")
+    arguments = parser.parse_args(words)
     result = measure(arguments.words) | {
         "device": jax.devices()[0].device_kind,
         "versions": {name: importlib.metadata.version(name) for name in ("sde-sgd", "jax", "jaxlib", "numpy")},
@@ -170,7 +173,3 @@ def main() -> None:
     }
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
-
-
-if __name__ == "__main__":
-    main()

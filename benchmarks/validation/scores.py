@@ -1,24 +1,23 @@
 """What a score is worth: path-steps of splitting to 10 % precision, on problems where the way to the target bends.
 
-    python -m benchmarks.scores benchmarks/results/scores.json
+    python -m benchmarks.validation scores
 
 Every score of a problem runs with the same effort; the spread of the repetitions times the steps that they took says
 how many steps a 95 % interval of relative half-width 10 % would take. `ratio` is that of the default score over it:
 above 1 is cheaper than the default. The pilot that chooses the levels is part of the cost of a run, not of this.
 """
 
-import json
 import math
-import platform
-import sys
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 import sde_sgd as ss
+
+from ._record import arguments_of, renewed, save, told
 
 REPETITIONS, SIZE, RUNS, RTOL = 32, 256, 3, 0.1
 
@@ -103,8 +102,9 @@ def measure(case: Problem, score: Any) -> dict:
     }
 
 
-def main(path: str) -> None:
-    rows = []
+def rows() -> list[dict]:
+    """A row for each score of each problem."""
+    made = []
     for name, case in problems().items():
         found = {label: measure(case, score) for label, score in case.scores.items()}
         for label, row in found.items():
@@ -112,18 +112,14 @@ def main(path: str) -> None:
             values = {**row, "ratio": ratio}
             # what was never seen has no cost: null in the record
             finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
-            rows.append({"problem": name, "score": label, **finite})
-            print(json.dumps(rows[-1], ensure_ascii=False), flush=True)
-    record = {
-        "what": "path-steps of splitting to 10 % precision with several scores",
-        "date": time.strftime("%Y-%m-%d"),
-        "versions": {"jax": jax.__version__, "numpy": np.__version__, "python": platform.python_version()},
-        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}",
-        "rows": rows,
-    }
-    with open(path, "w") as file:
-        json.dump(record, file, indent=1, ensure_ascii=False)
+            made.append(told({"problem": name, "score": label, **finite}))
+    return made
 
 
-if __name__ == "__main__":
-    main(sys.argv[1])
+SECTIONS = {"rows": rows}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    options = arguments_of("scores", __doc__, SECTIONS, words)
+    what = "path-steps of splitting to 10 % precision with several scores"
+    save(renewed(options.out, what, SECTIONS, options.sections), options.out)

@@ -1,7 +1,7 @@
 """Dieharder on the random words that the engine consumes, and goodness of fit of the numbers made of them.
 
     apt-get install dieharder
-    python benchmarks/random_stream.py [--only d1] [--quick]
+    python -m benchmarks.validation random_stream [--only d1] [--quick]
 
 The words come from the engine's own `group_words`, compiled, and go to dieharder through a pipe. Nothing is rewound: a
 test begins where the last one stopped. The streams:
@@ -32,7 +32,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -41,6 +41,8 @@ import numpy as np
 from scipy import stats
 
 from sde_sgd.random import HashStream, group_words, normals32, seed_key, uniforms
+
+from .._paths import RESULTS
 
 SEED = 1
 TRAJECTORIES = 2**16
@@ -225,13 +227,13 @@ def versions() -> dict:
     return {"dieharder": found[1] if found else "unknown", "python": platform.python_version()} | packages
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     names = [*BATTERY, "normals", "bridge"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=names, action="append", help="this stream only; may be repeated")
     parser.add_argument("--quick", action="store_true", help="a few small tests, only to try the script")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    arguments = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args(words)
     if shutil.which("dieharder") is None:
         parser.error("dieharder is missing; on Debian: apt-get install dieharder")
     # float64 for the distribution function; the words and the normals stay 32 bits wide
@@ -286,7 +288,3 @@ def summary(results: dict) -> dict:
         "twin_rejected": "twin" in results and not results["twin"]["passed"],
         "streams": results,
     }
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Splitting against exact values: precision, coverage, cost, dimension.
 
-    python -m benchmarks.splitting benchmarks/results/splitting.json notebooks/figures/splitting_cost.png [SECTION …]
+    python -m benchmarks.validation splitting [SECTION …]
 
 `kernel`: Euler–Maruyama of dx = −x dt + dW from 0 with dt = 0.02, its passage above a level within time 6, against the
 chain's transition kernel iterated exactly. Every run asks for a relative half-width of 10 %, with a seed of its own;
@@ -9,22 +9,21 @@ seen too, against an independent quadrature of the diffusion. `dimensions`: a do
 landscape of many dimensions, which leaves the passage that of one; and a plane with two ways, against the grid solver.
 """
 
-import json
 import math
-import platform
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
 import sde_sgd as ss
 from sde_sgd.reference import ChainExit
+
+from .._paths import FIGURES
+from ._record import arguments_of, renewed, save, told
 
 DT, STEPS, RTOL = 0.02, 300, 0.1
 # passages of probability 1e-3, 1e-4, 1e-6, 1e-9, 1e-12, 1e-16, 1e-20 and 1e-25, and runs of each
@@ -155,7 +154,7 @@ def two_ways(temperature: float = 0.15, dt: float = 0.002) -> dict:
     return one("three holes, two ways", truth, found, found.mean_exit_time, time.perf_counter() - begin)
 
 
-def draw(record: dict, path: str) -> None:
+def draw(record: dict, path: Path) -> None:
     """Path-steps for a half-width of 10 % against −ln p, beside those of direct simulation."""
     log_p = -np.log([row["exact"] for row in record["kernel"]])
     steps = np.array([row["path_steps"] for row in record["kernel"]])
@@ -173,11 +172,6 @@ def draw(record: dict, path: str) -> None:
     figure.savefig(path, dpi=120)
 
 
-def told(row: dict) -> dict:
-    print(json.dumps(row, ensure_ascii=False), flush=True)
-    return row
-
-
 SECTIONS: dict[str, Callable[[], list[dict]]] = {
     "kernel": lambda: [told(on_kernel(level)) for level in LEVELS],
     "mean_times": lambda: [told(mean_time(name)) for name in MEAN_TIMES],
@@ -185,23 +179,13 @@ SECTIONS: dict[str, Callable[[], list[dict]]] = {
 }
 
 
-def main(path: str, figure: str, *sections: str) -> None:
-    """Run the sections named, or all, and put them into the record at `path`, each with its date."""
-    record = json.loads(Path(path).read_text()) if Path(path).exists() else {}
-    for name in sections or SECTIONS:
-        record[name] = SECTIONS[name]()
-        record.setdefault("dates", {})[name] = time.strftime("%Y-%m-%d")
-    fitted = [row for row in record["kernel"] if LEAST <= row["exact"] <= MOST]
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the sections named, or all, put them into the record, each with its date, and draw the figure of the cost."""
+    options = arguments_of("splitting", __doc__, SECTIONS, words)
+    record = renewed(options.out, "splitting against exact values", SECTIONS, options.sections)
+    fitted = [row for row in record.get("kernel", []) if LEAST <= row["exact"] <= MOST]
     logs = [(math.log(-math.log(row["exact"])), math.log(row["path_steps"])) for row in fitted]
-    record |= {
-        "what": "splitting against exact values",
-        "versions": {"jax": jax.__version__, "numpy": np.__version__, "python": platform.python_version()},
-        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}",
-        "cost_grows_like_log_p_to": float(np.polyfit(*zip(*logs, strict=True), 1)[0]),
-    }
-    Path(path).write_text(json.dumps(record, indent=1, ensure_ascii=False))
-    draw(record, figure)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if len(logs) > 1:
+        record["cost_grows_like_log_p_to"] = float(np.polyfit(*zip(*logs, strict=True), 1)[0])
+        draw(record, FIGURES / "splitting_cost.png")
+    save(record, options.out)

@@ -1,6 +1,6 @@
 """Where SGD ends up, and after how long: the claims measured, beside exact values.
 
-    python -m benchmarks.stationary benchmarks/results/stationary.json [SECTION …]
+    python -m benchmarks.validation stationary [SECTION …]
 
 `equal_depth`, `unequal_depth`: odds of the flat well of `TwoWells` against the sharp one over three decades of M/γ, by
 time averages where it is warm and by rates where it is cold, against quadrature of the Gibbs density over the two sides
@@ -9,13 +9,9 @@ of the saddle, in 1, 2 and 8 dimensions. `relaxation`: its time over 12 decades,
 wells in a plane, from their rates, against the grid solver. `coverage`: of the intervals that `transitions` gives.
 """
 
-import json
 import math
-import platform
-import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -28,6 +24,8 @@ from sde_sgd.reference import ChainRates
 from sde_sgd.stationary import spectral_gap, stationary_law
 from sde_sgd.statistics import Estimate
 
+from ._record import arguments_of, renewed, save, told
+
 BETA = 1.0
 # temperatures in units of the barrier: T = γβ/(2M), so M/γ = β/(2T) from 0.05 to 50
 WARM = {10.0: 150.0, 3.0: 300.0, 1.0: 1000.0, 0.4: 6000.0}
@@ -35,11 +33,6 @@ COLD = (0.1, 0.05, 0.02, 0.01)
 DIFFERENCE = 0.05
 FIVE = ([[0.0, 0.0], [1.6, 0.0], [0.0, 1.6], [-1.6, 0.0], [0.0, -1.6]], [0.9, 1.25, 1.15, 1.3, 1.2])
 FIVE_WIDTHS = [0.45, 0.5, 0.55, 0.4, 0.5]
-
-
-def told(row: dict) -> dict:
-    print(json.dumps(row, ensure_ascii=False), flush=True)
-    return row
 
 
 def wells(dim: int = 1, difference: float = 0.0) -> Any:
@@ -284,19 +277,8 @@ SECTIONS: dict[str, Callable[[], Any]] = {
 }
 
 
-def main(path: str, *sections: str) -> None:
-    """Run the sections named, or all, and put them into the record at `path`, each with its date."""
-    record = json.loads(Path(path).read_text()) if Path(path).exists() else {}
-    for name in sections or SECTIONS:
-        record[name] = SECTIONS[name]()
-        record.setdefault("dates", {})[name] = time.strftime("%Y-%m-%d")
-    record |= {
-        "what": "stationary shares, relaxation times and their intervals against exact values",
-        "versions": {"jax": jax.__version__, "numpy": np.__version__, "python": platform.python_version()},
-        "device": f"{jax.devices()[0].device_kind}, {platform.machine()}",
-    }
-    Path(path).write_text(json.dumps(record, indent=1, ensure_ascii=False))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the sections named, or all, and put them into the record, each with its date."""
+    options = arguments_of("stationary", __doc__, SECTIONS, words)
+    what = "stationary shares, relaxation times and their intervals against exact values"
+    save(renewed(options.out, what, SECTIONS, options.sections), options.out)

@@ -8,7 +8,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 
 from ._measure import OURS
 
-FIGURES = Path(__file__).parent.parent / "notebooks" / "figures"
 # distinguishable for colour-blind eyes (Okabe and Ito 2008), and by their marks
 _STYLES = (
     ("#555555", "s"),

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from . import _ours, rivals
-from ._measure import Entry, Target
+from ._measure import Contender, Entry, Target
 from ._problems import COUPLED_4, COUPLED_16, DOUBLE_WELL, MULLER_BROWN, QUADRATIC_100, Problem
 
 # a tree of Brownian increments is some hundred times slower than the rest: a sixteenth of the trajectories will do
@@ -97,6 +98,37 @@ def own_cases(trajectories: int = 65_536) -> list[Case]:
     ]
 
 
+def ablation_cases(scale: int = 1) -> list[Case]:
+    """What each part of the engine is worth: lowering, packing, several steps a fusion; `scale` as above."""
+    n = scale * 16_384
+    return [
+        _ablation("double_well", "1-D double well", partial(_ours.simulate, DOUBLE_WELL), 4 * n, 512),
+        _ablation("escape", "1-D double well, exits watched", _ours.escape_never, 4 * n, 512),
+        _ablation("muller_brown", "Müller–Brown, d = 2", partial(_ours.simulate, MULLER_BROWN), 4 * n, 128),
+        _ablation("coupled_16", "neighbour-coupled, d = 16", partial(_ours.simulate, COUPLED_16), n, 128, (128, 16)),
+    ]
+
+
+def _ablation(
+    name: str,
+    text: str,
+    make: Callable[[int, int], Contender],
+    trajectories: int,
+    steps: int,
+    quick: tuple[int, int] = (512, 64),
+) -> Case:
+    targets = tuple(Target(f"sde_sgd, {part}") for part in _ours.PARTS)
+    return Case(
+        f"ablation_{name}",
+        f"{text}, parts of the engine left out",
+        lambda n, k: _ours.ablated(make(n, k)),
+        targets,
+        trajectories,
+        steps,
+        quick,
+    )
+
+
 DOUBLE_WELL_CASE = Case(
     "double_well",
     "1-D double well, final states",
@@ -115,4 +147,4 @@ DOUBLE_WELL_CASE = Case(
     512,
 )
 
-CASES = [DOUBLE_WELL_CASE, *own_cases(), *vector_cases()]
+CASES = [DOUBLE_WELL_CASE, *own_cases(), *vector_cases(), *ablation_cases()]

@@ -1,23 +1,29 @@
-"""The command `python -m benchmarks`; what it does and how it is fair stands in the package's docstring."""
+"""The command `python -m benchmarks.speed`; what it does and how it is fair stands in the package's docstring."""
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import benchmarks
-
+from .. import speed
+from .._paths import FIGURES, RESULTS
+from . import accelerator
 from ._cases import CASES
-from ._figure import FIGURES, save, scaling_figure
+from ._figure import save, scaling_figure
 from ._precision import run_precision
-from ._report import RESULTS, conditions, device, run_case, write
+from ._report import conditions, device, run_case, write
 from ._scaling import HOST_RIVALS, run_scaling
 
 _NAMES = [case.name for case in CASES] + ["scaling", "splitting"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = _parse(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["accelerator"]:
+        accelerator.main(words[1:])
+        return
+    options = _parse(words)
     out = options.out or RESULTS
     if options.redraw:
         _draw(json.loads((out / "cpu.json").read_text()), options.out or FIGURES)
@@ -47,9 +53,9 @@ def _draw(result: dict, folder: Path) -> None:
             print(f"written: {folder.name}/throughput.png")
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        "python -m benchmarks", description=benchmarks.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m benchmarks.speed", description=speed.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", action="append", choices=_NAMES, help="one case; may be given several times")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that all of it runs")

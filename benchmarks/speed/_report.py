@@ -15,7 +15,6 @@ import numpy as np
 from ._cases import Case
 from ._measure import Missing, Target, Timing, fastest, label, measure, ratio
 
-RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("sde-sgd", "jax", "jaxlib", "numpy", "numba", "diffrax", "pytams", "cupy-cuda12x", "cupy-cuda13x")
 
 

@@ -1,9 +1,9 @@
 """The table on one accelerator, with what is measured only there, in under 8 minutes.
 
-    python -m benchmarks.accelerator               # writes benchmarks/results/accelerator.json after each case
-    python -m benchmarks.accelerator --quick       # tiny sizes on whatever JAX finds, writes nothing
+    python -m benchmarks.speed accelerator               # writes benchmarks/results/accelerator.json after each case
+    python -m benchmarks.speed accelerator --quick       # tiny sizes on whatever JAX finds, writes nothing
 
-Beside the cases of `python -m benchmarks`, with sizes that fill an accelerator:
+Beside the cases of `python -m benchmarks.speed`, with sizes that fill an accelerator:
 
 - `diffeqgpu`: dX = 1.5 X dt + 0.01 X dW, d = 3, diagonal noise, 256 steps, 8,388,608 trajectories. DiffEqGPU.jl
   publishes 716 ms for its Euler–Maruyama kernel, on an older card that its files do not name: a ratio to it holds
@@ -32,13 +32,13 @@ import numpy as np
 
 import sde_sgd as ss
 
+from .._paths import FIGURES, RESULTS
 from . import _ours, rivals
-from ._cases import Case, own_cases, vector_cases
-from ._figure import FIGURES, save, scaling_figure
+from ._cases import Case, ablation_cases, own_cases, vector_cases
+from ._figure import save, scaling_figure
 from ._measure import OURS, Contender, Entry, Target, fastest, measure
 from ._problems import DOUBLE_WELL
 from ._report import (
-    RESULTS,
     conditions,
     contender_rows,
     device,
@@ -95,7 +95,7 @@ def _table() -> list[Case]:
     # long enough that a call's fixed cost does not count
     fastest = tuple(target for target in targets if target.against.startswith(("batched", "CuPy")))
     long = Case("double_well_long", "1-D double well, a long run", _fastest_rivals, fastest, trajectories, 8_192)
-    return [double_well, long, *own_cases(trajectories), *vector_cases(scale=16)]
+    return [double_well, long, *own_cases(trajectories), *vector_cases(scale=16), *ablation_cases(scale=16)]
 
 
 def run_diffeqgpu(rounds: int, quick: bool) -> dict[str, Any]:
@@ -211,7 +211,9 @@ def _draw(case: dict[str, Any], where: dict[str, Any], folder: Path) -> None:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        "python -m benchmarks.accelerator", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m benchmarks.speed accelerator",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", action="append", help="one case; may be given several times")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, on CPU too")
@@ -220,7 +222,3 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--floor", type=float, help="normals per second that this device's integer units allow")
     parser.add_argument("--out", type=Path, help="folder for JSON and figure")
     return parser.parse_args(arguments)
-
-
-if __name__ == "__main__":
-    main()

@@ -32,6 +32,10 @@ def below(offset):
     return ss.regions.HalfSpace(np.array([1.0]), offset)
 
 
+# key of the runs that choose levels, of the seed that all calls here have
+LEVELS = tuple(int(word) for word in derived_key(seed_key(1), 1))
+
+
 class Ear:
     """What the engine was asked to run: a key, ids, the states and clocks where they began, and who asked."""
 
@@ -57,6 +61,9 @@ class Ear:
             clocks = np.asarray(given.get("clocks", np.zeros(len(ids))), np.int64)
             budgets = np.asarray(given["budgets"]) if "budgets" in given else np.ones(len(ids))
             runs = budgets > 0
+            if key == LEVELS:
+                # a pilot whose levels are dropped for those of one in finer steps may share its noise with that
+                key = (*key, states.shape[1])
             if runs.any():
                 self.runs.append((key, ids[runs], states[runs], clocks[runs]))
             return original(*args, **kwargs)
@@ -86,6 +93,10 @@ def splitting(**options):
 CALLS = {
     # calls, and how many keys of its own each needs at least
     "splitting": (lambda: splitting(trajectories=1024, repetitions=4), 2),
+    "many levels": (
+        lambda: ss.escape(BOWL, START, below(4.5), 120 * DT, seed=1, trajectories=1024, method="splitting"),
+        2,
+    ),
     "splitting to a precision": (lambda: splitting(rtol=0.5, max_trajectories=400_000), 2),
     "a choice of methods": (lambda: ss.escape(BOWL, START, below(2.6), 40 * DT, seed=1, trajectories=2048), 3),
     "direct to a precision": (

@@ -221,3 +221,25 @@ def test_repetitions_are_uncorrelated():
     between = [np.mean(one * other) * np.sqrt(one.size) for one, other in itertools.combinations(values, 2)]
     assert np.sum(np.square(between)) < 45 + 5 * np.sqrt(2 * 45)
     assert not agrees(neighbours((values + np.roll(values, 1, axis=1)) / np.sqrt(2))[0], 0.0, 1.0)
+
+
+def test_each_purpose_has_its_key(monkeypatch):
+    """A seed's own key is direct simulation's; splitting runs under keys derived from it, those that are written down.
+
+    The numbers must not change: bits depend on them.
+    """
+    key = seed_key(1)
+    derived = {tuple(int(word) for word in derived_key(key, number)): number for number in range(8)}
+    derived[tuple(int(word) for word in key)] = -1
+
+    def purposes(call):
+        with monkeypatch.context() as patch:
+            ear = Ear(patch)
+            call()
+        return {derived[heard[:2]] for heard in ear.keys}
+
+    assert purposes(CALLS["direct to a precision"][0]) == {-1}
+    assert purposes(CALLS["splitting"][0]) == {1, 2}
+    assert purposes(CALLS["a choice of methods"][0]) == {0, 1, 2}
+    assert purposes(CALLS["a mean time"][0]) == {1, 2, 3, 5}
+    assert purposes(CALLS["two sets"][0]) >= {6}

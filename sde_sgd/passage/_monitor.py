@@ -132,7 +132,7 @@ def _noise_across(shared: Any, start: Float[Array, " dim"]):
     def at(point):
         found = jax.lax.fori_loop(0, _NEWTON_STEPS, newton, point)
         height, normal = level(found)
-        noise = chain.diffusion.covariance(found, jnp.zeros((), found.dtype))
+        noise = chain.diffusion.covariance(found, chain.instant(jnp.uint32(0), found.dtype))
         square = jnp.sum(normal**2)
         known = (jnp.abs(height) <= 1e-3 * jnp.abs(region.level(start))) & (square > 0)
         across = normal @ noise @ normal / jnp.where(square > 0, square, 1)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from .._errors import concrete, fraction, positive, positive_integer
-from ..chains import AbstractChain
+from ..chains import AbstractChain, refuse_if_changing
 from ..engine import MAX_STEPS, Compiled, check_first_step, resolve_ids, seed_key, start_states, steps_until
 from ..engine import Ids as Ids
 from ..regions import AbstractRegion
@@ -26,7 +26,8 @@ class Watch(eqx.Module):
         and 1/2 for one seen between grid points.
     horizon: SDE time of the watch. open_ended: there was none but a budget of steps, and a trajectory still running
         then is undecided, not staying.
-    avoids: whether there is a set to avoid. confidence: coverage of the intervals.
+    avoids: whether there is a set to avoid. changes: whether the chain changes in time, so that no rate lasts.
+    confidence: coverage of the intervals.
     monitoring: "discrete" or "continuous".
     """
 
@@ -35,6 +36,7 @@ class Watch(eqx.Module):
     horizon: float
     open_ended: bool
     avoids: bool
+    changes: bool
     confidence: float
     monitoring: str
 
@@ -78,6 +80,7 @@ class Question(NamedTuple):
             horizon=(self.steps if steps is None else steps) * self.time_step,
             open_ended=self.open_ended,
             avoids=self.avoid is not None,
+            changes=self.chain.changes_in_time,
             confidence=self.confidence,
             monitoring=self.monitoring,
         )
@@ -133,6 +136,8 @@ def make_question(
     if avoid is not None:
         check_region("avoid", avoid, chain.dim)
     fraction("confidence", confidence)
+    if horizon is None and avoid is None:
+        refuse_if_changing(chain, "mean times")
     starts = start_states(start, chain, trajectories)
     # one start for all is a broadcast view
     starts = starts[:1] if starts.strides[0] == 0 else starts

@@ -57,7 +57,10 @@ class FirstPassage(AbstractResult):
         Without a horizon the mean itself, for a rare passage that from the settled law. With one, T: ∫₀ᵀ S dt + S(T)/λ,
         with the hazard λ of the second half taken to last from there on: right once the law has forgotten its start
         by T/2. With an `avoid` set, or too few passages to tell, the reciprocal of `exit_rate`, infinite without any.
+        Of a chain that changes in time it is not known, NaN in [0, ∞], unless all were seen to arrive.
         """
+        if self.evidence.watch.changes and self.evidence.censored:
+            return Estimate(np.nan, 0.0, np.inf, self.confidence)
         return self.evidence.mean_exit_time
 
     @property

@@ -31,6 +31,17 @@ class AbstractWrappedChain(AbstractChain):
     def landscape(self) -> AbstractLandscape | None:
         return self.chain.landscape
 
+    @property
+    def changes_in_time(self) -> bool:
+        return self.chain.changes_in_time
+
+    @property
+    def what_changes(self) -> str:
+        return self.chain.what_changes
+
+    def last_step(self, dtype: Any) -> int:
+        return self.chain.last_step(dtype)
+
 
 class AbstractAugmentedChain(AbstractWrappedChain):
     """A chain whose state is that of the one it wraps, with memory of its own behind it.

@@ -34,6 +34,9 @@ class SubsteppedEulerMaruyama(AbstractWrappedChain):
     def time_step(self) -> Any:
         return self.chain.time_step / 2**self.log2_substeps
 
+    def last_step(self, dtype: Any) -> int:
+        return self.chain.last_step(dtype) << FINEST
+
     def begin(self, theta):
         return jnp.concatenate([theta, theta])
 

@@ -8,6 +8,7 @@ from . import landscapes as landscapes
 from . import noise as noise
 from . import passage as passage
 from . import plotting as plotting
+from . import random as random
 from . import reference as reference
 from . import regions as regions
 from . import results as results
@@ -25,7 +26,6 @@ from .engine import plan as plan
 from .engine import simulate as simulate
 from .landscapes import EmpiricalRisk as EmpiricalRisk
 from .passage import FirstPassage as FirstPassage
-from .passage import SplitFirstPassage as SplitFirstPassage
 from .passage import escape as escape
 from .passage import first_passage as first_passage
 from .results import Status as Status

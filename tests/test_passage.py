@@ -8,11 +8,12 @@ import numpy as np
 import optax
 import pytest
 from scipy import stats
-from statistical import ExitOfChain, agrees
+from statistical import agrees
 
 import sde_sgd as ss
 from sde_sgd.passage import METHODS, AbstractMethod, Answer, DirectSample, Splitting, _execution
 from sde_sgd.passage.splitting._score import LevelCrossing
+from sde_sgd.reference import ChainExit
 from sde_sgd.results import Status, Verdict
 
 DT = 0.05
@@ -288,7 +289,7 @@ def test_the_bridge_is_taken_where_the_boundary_sees_noise():
 
 def test_a_rate_is_that_of_the_kernel_where_nothing_diverges():
     """The readings of the diverged change nothing without any: the plain interval holds the kernel's value."""
-    kernel = ExitOfChain(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 1.0, -6.0)
+    kernel = ChainExit(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 1.0, -6.0)
     found = ss.escape(CHAIN, START, below(1.0), trajectories=16_384, method="direct", seed=8)
     assert found.diverged == 0 and found.mean_exit_time.contains(kernel.mean_steps() * DT)
     assert found.exit_rate.value == pytest.approx(1 / found.mean_exit_time.value)

@@ -149,7 +149,8 @@ def _string_saddle(surface: Float64Landscape, first: CriticalPoint, last: Critic
             f"{found.gradient_norm:.3g} and eigenvalues {show(found.eigenvalues)}, {strayed:.3g} from the "
             f"highest of the path's images, which are {spacing:.3g} apart"
         )
-        if resting:
+        # a degenerate point stays one, however the string settles
+        if resting or (converged and found.is_degenerate and strayed <= 2 * spacing):
             break
     raise ValueError(f"there must be a saddle with exactly one negative eigenvalue {between}, but {reason}")
 

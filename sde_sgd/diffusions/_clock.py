@@ -35,7 +35,7 @@ class Iterations(eqx.Module):
 
         With JAX's 64-bit types on it has 64 bits, and so has what a schedule makes of it; else it ends at 2³¹ − 1.
         """
-        if jax.config.jax_enable_x64:
+        if _has_64_bits():
             return jnp.asarray(self.number, jnp.int64)
         return jnp.minimum(self.number, 2**31 - 1).astype(jnp.int32)
 
@@ -139,7 +139,7 @@ class WholeIterations(AbstractClock):
         return Iterations(whole * iterations + jax.lax.div(rest * iterations, steps))
 
     def last_step(self, dtype):
-        iterations = ALL_STEPS if jax.config.jax_enable_x64 else 2**31
+        iterations = ALL_STEPS if _has_64_bits() else 2**31
         return min(ALL_STEPS, iterations * self.steps // self.iterations)
 
     def fits(self, dt, base):
@@ -154,6 +154,10 @@ def whole_iterations(time: Any, learning_rate: Any) -> Int[Array, ""]:
     nearest = jnp.round(ratio)
     close = jnp.abs(ratio - nearest) <= 4 * jnp.finfo(ratio.dtype).eps * jnp.maximum(nearest, 1)
     return Iterations(jnp.where(close, nearest, jnp.floor(ratio)).astype(jnp.int32)).count
+
+
+def _has_64_bits() -> bool:
+    return jnp.result_type(int).itemsize == 8
 
 
 def _whole_numbers(dtype: Any) -> int:

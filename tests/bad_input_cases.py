@@ -63,7 +63,7 @@ BAD = {
     ),
     "a score that fails": (lambda: escape(score=lambda x: x["depth"]), "score cannot be evaluated"),
     "too few for splitting": (
-        lambda: escape(trajectories=100, repetitions=32, method="splitting"),
+        lambda: escape(trajectories=100, method=ss.passage.Splitting(repetitions=32)),
         "at least 8 for each of 32 repetitions",
     ),
     "a replay by splitting": (
@@ -142,7 +142,7 @@ BAD = {
     "temperature a word": (lambda: ss.LangevinSGD.at_temperature(L1, "hot"), "temperature must be .*, got 'hot'"),
     "a drift that is no function": (
         lambda: ss.diffusions.ItoDiffusion(3.0, lambda x, t: x, 1),
-        "drift_fn must be a function, got 3.0",
+        "drift must be a function, got 3.0",
     ),
     "temperature of anisotropic noise": (
         lambda: ss.LangevinSGD(L2, ss.noise.Diagonal(jnp.ones(2)), 0.1, 1).temperature,
@@ -155,7 +155,7 @@ BAD = {
     "dt a vector": (lambda: ss.EulerMaruyama(WARM, jnp.ones(2)), "dt must be a single number"),
     "unknown increments": (
         lambda: ss.EulerMaruyama(WARM, 0.1, "cauchy"),
-        "increments must be 'gaussian' or 'rademacher'",
+        "increments must be 'gaussian', 'rademacher' or a kind of increments of your own, got ",
     ),
     "a chain of no diffusion": (lambda: ss.EulerMaruyama(L1, 0.1), "diffusion must be a diffusion"),
     "radius zero": (lambda: ss.regions.Ball([0.0], 0.0), "radius must be a finite number above 0"),
@@ -190,6 +190,13 @@ BAD = {
     "half a trajectory": (lambda: escape(trajectories=1.5), "trajectories must be a whole number"),
     "neither how many nor which": (lambda: escape(trajectories=None), "give either trajectories"),
     "precision and a number": (lambda: escape(rtol=0.1), "give either rtol or a number of trajectories"),
+    "an option that moved": (lambda: escape(repetitions=32), r"passage\.Splitting\(repetitions=…\)"),
+    "an option misspelt": (lambda: escape(trajectores=3), "unknown option 'trajectores'; did you mean 'trajectories'"),
+    "a score given twice": (
+        lambda: escape(score="auto", method=ss.passage.Splitting(score="auto")),
+        "score must be given once",
+    ),
+    "rtol above one": (lambda: escape(rtol=10, trajectories=None), "rtol must lie strictly between 0 and 1, got 10"),
     "rtol zero": (lambda: escape(rtol=0.0, trajectories=None), "rtol must be a finite number above 0"),
     "confidence one": (lambda: escape(confidence=1.0), "confidence must lie strictly between 0 and 1"),
     "unknown monitoring": (lambda: escape(monitoring="often"), "monitoring must be 'discrete' or 'continuous'"),

@@ -4,12 +4,19 @@ import abc
 from typing import Any, Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
+from .._dependence import depends_on
 from ..landscapes import AbstractLandscape
+from ..random import AbstractIncrements, increments_of
 
-NoiseKind = Literal["gaussian", "rademacher", "words"]
+NoiseKind = Literal["gaussian", "rademacher", "words"] | AbstractIncrements
+"""The short name of a kind of increments, or such a kind itself (`sde_sgd.random.AbstractIncrements`)."""
+
+# steps are counted by unsigned 32-bit integers
+_ALL_STEPS = 2**32
 
 
 class AbstractChain(eqx.Module):
@@ -20,13 +27,15 @@ class AbstractChain(eqx.Module):
     its state as θ, for who asks about the memory too.
 
     `step` is written for one trajectory; the engine maps it over many and draws the noise: per step and trajectory
-    `noise_dim` independent standard normals ("gaussian"), signs ±1 ("rademacher") or uniform 32-bit words ("words").
+    `noise_dim` independent standard normals ("gaussian"), signs ±1 ("rademacher"), uniform 32-bit words ("words"), or
+    the draws of a person's own kind of increments.
     """
 
     dim: eqx.AbstractVar[int]
     """Components of θ."""
     noise_dim: eqx.AbstractVar[int]
     noise_kind: eqx.AbstractVar[NoiseKind]
+    """What drives a step: "gaussian", "rademacher" or "words"."""
     time_step: eqx.AbstractVar[Any]
     """SDE time of one step."""
     landscape: eqx.AbstractVar[AbstractLandscape | None]
@@ -37,6 +46,29 @@ class AbstractChain(eqx.Module):
         self, state: Float[Array, " state_dim"], noise: Array, step_index: Integer[Array, ""]
     ) -> Float[Array, " state_dim"]:
         """The state after step number `step_index` (the first is 0); noise has shape (noise_dim,)."""
+
+    @property
+    def changes_in_time(self) -> bool:
+        """Whether the law of a step depends on its number: read off the traced `step`, by its data flow.
+
+        False is certain; True may be too careful, as where a step calls the host.
+        """
+        real = jnp.zeros(0).dtype
+        state = jax.ShapeDtypeStruct((self.state_dim,), real)
+        noise = jax.ShapeDtypeStruct((self.noise_dim,), increments_of(self.noise_kind).dtype(real))
+        return depends_on(self.step, state, noise, jax.ShapeDtypeStruct((), jnp.uint32), on=2)
+
+    @property
+    def what_changes(self) -> str:
+        """In words: what of it changes in time, where something does."""
+        return "a step that depends on its number"
+
+    def last_step(self, dtype: Any) -> int:
+        """How many steps from number 0 on have a right time, or iteration, in states of `dtype`; at most 2³².
+
+        It matters only where something changes in time.
+        """
+        return _ALL_STEPS
 
     @property
     def memory(self) -> int:
@@ -55,3 +87,17 @@ class AbstractChain(eqx.Module):
     def theta(self, state: Float[Array, " state_dim"]) -> Float[Array, " dim"]:
         """θ of a state."""
         return state[: self.dim] if self.memory else state
+
+
+def refuse_late(chain: AbstractChain, steps: int, dtype: Any, name: str = "steps") -> None:
+    """Raise ValueError where a run that ends with step number `steps` asks for times that the chain does not know.
+
+    dtype: of the states. name: of the argument that the number of steps comes from.
+    """
+    last = chain.last_step(dtype)
+    if steps > last and chain.changes_in_time:
+        precise = "" if chain.last_step(jnp.float64) <= last else "; state a period (ItoDiffusion), or start in float64"
+        raise ValueError(
+            f"{name} must end by step {last} for coefficients that change in time, because {jnp.dtype(dtype).name} "
+            f"states know no later time exactly, got {steps}{precise}"
+        )

@@ -40,7 +40,10 @@ class ChainExit:
         self._leaving_first = float(norm.sf(target, mean(np.asarray(start)), deviation))
 
     def survival(self, steps: int) -> Float64[np.ndarray, " times"]:
-        """P(τ > k) for k = 0 … steps, shape (steps + 1,): still below the target after k steps."""
+        """P(τ > k) for k = 0 … steps, shape (steps + 1,): still below the target after k steps.
+
+        Raises ValueError unless steps is a whole number of at least 1.
+        """
         positive_integer("steps", steps)
         below, row = [1.0], self._first
         for _ in range(steps):
@@ -49,7 +52,10 @@ class ChainExit:
         return np.array(below)
 
     def exits(self, steps: int) -> Float64[np.ndarray, " times"]:
-        """P(τ ≤ k) for k = 0 … steps, shape (steps + 1,): the flux out summed up, so accurate however small."""
+        """P(τ ≤ k) for k = 0 … steps, shape (steps + 1,): the flux out summed up, so accurate however small.
+
+        Raises ValueError unless steps is a whole number of at least 1.
+        """
         positive_integer("steps", steps)
         flux, row = [0.0, self._leaving_first], self._first
         for _ in range(steps - 1):

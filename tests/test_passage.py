@@ -139,7 +139,7 @@ def test_the_options_are_to_be_seen():
 
 
 def not_a_number_beyond(edge):
-    broken = ss.landscapes.Landscape(lambda x: jnp.where(x[0] < edge, jnp.nan, 0.5 * x[0] ** 2), dim=1)
+    broken = ss.landscapes.Landscape(lambda x: jnp.where(x[0] < edge, jnp.nan, 0.5) * x[0] ** 2, dim=1)
     return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(broken, 0.5), DT)
 
 

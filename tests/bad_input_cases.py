@@ -155,7 +155,7 @@ BAD = {
     "dt a vector": (lambda: ss.EulerMaruyama(WARM, jnp.ones(2)), "dt must be a single number"),
     "unknown increments": (
         lambda: ss.EulerMaruyama(WARM, 0.1, "cauchy"),
-        "increments must be 'gaussian' or 'rademacher'",
+        "increments must be 'gaussian', 'rademacher' or a kind of increments of your own, got ",
     ),
     "a chain of no diffusion": (lambda: ss.EulerMaruyama(L1, 0.1), "diffusion must be a diffusion"),
     "radius zero": (lambda: ss.regions.Ball([0.0], 0.0), "radius must be a finite number above 0"),
@@ -224,11 +224,11 @@ BAD = {
         lambda: solver().mean_exit_time(ss.regions.Ball([0.0, 0.0], 1.0)),
         "region must live in dim = 1",
     ),
-    "a solver's start that is a word": (lambda: solver().mean_exit_time(LEFT, "here"), "start must be numbers"),
+    "a solver's start that is a word": (lambda: solver().mean_exit_time(LEFT, "here"), "start must be real numbers"),
     "a curvature that is a word": (lambda: ss.landscapes.TwoWells("sharp"), "sharp_curvature must be .*, got 'sharp'"),
     "a Hessian that is a word": (lambda: ss.landscapes.Quadratic("I"), "hessian must be an array of numbers"),
     "a radius of the theory": (
-        lambda: ss.theory.escape_probability(WARM, [-1.0], "small", 1.0),
+        lambda: ss.theory.outside_probability(WARM, [-1.0], "small", 1.0),
         "radius must be a finite number above 0, got 'small'",
     ),
     "more successes than trials": (lambda: ss.statistics.clopper_pearson(5, 3), "successes must lie from 0 to trials"),

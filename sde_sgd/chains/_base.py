@@ -10,8 +10,10 @@ from jaxtyping import Array, Float, Integer
 
 from .._dependence import depends_on
 from ..landscapes import AbstractLandscape
+from ..random import AbstractIncrements, increments_of
 
-NoiseKind = Literal["gaussian", "rademacher", "words"]
+NoiseKind = Literal["gaussian", "rademacher", "words"] | AbstractIncrements
+"""The short name of a kind of increments, or such a kind itself (`sde_sgd.random.AbstractIncrements`)."""
 
 # steps are counted by unsigned 32-bit integers
 _ALL_STEPS = 2**32
@@ -25,13 +27,15 @@ class AbstractChain(eqx.Module):
     its state as θ, for who asks about the memory too.
 
     `step` is written for one trajectory; the engine maps it over many and draws the noise: per step and trajectory
-    `noise_dim` independent standard normals ("gaussian"), signs ±1 ("rademacher") or uniform 32-bit words ("words").
+    `noise_dim` independent standard normals ("gaussian"), signs ±1 ("rademacher"), uniform 32-bit words ("words"), or
+    the draws of a person's own kind of increments.
     """
 
     dim: eqx.AbstractVar[int]
     """Components of θ."""
     noise_dim: eqx.AbstractVar[int]
     noise_kind: eqx.AbstractVar[NoiseKind]
+    """What drives a step: "gaussian", "rademacher" or "words"."""
     time_step: eqx.AbstractVar[Any]
     """SDE time of one step."""
     landscape: eqx.AbstractVar[AbstractLandscape | None]
@@ -51,7 +55,7 @@ class AbstractChain(eqx.Module):
         """
         real = jnp.zeros(0).dtype
         state = jax.ShapeDtypeStruct((self.state_dim,), real)
-        noise = jax.ShapeDtypeStruct((self.noise_dim,), jnp.uint32 if self.noise_kind == "words" else real)
+        noise = jax.ShapeDtypeStruct((self.noise_dim,), increments_of(self.noise_kind).dtype(real))
         return depends_on(self.step, state, noise, jax.ShapeDtypeStruct((), jnp.uint32), on=2)
 
     @property
@@ -60,7 +64,10 @@ class AbstractChain(eqx.Module):
         return "a step that depends on its number"
 
     def last_step(self, dtype: Any) -> int:
-        """How many steps from number 0 on know their time, or their iteration, in states of `dtype`; at most 2³²."""
+        """How many steps from number 0 on have a right time, or iteration, in states of `dtype`; at most 2³².
+
+        It matters only where something changes in time.
+        """
         return _ALL_STEPS
 
     @property
@@ -88,7 +95,7 @@ def refuse_late(chain: AbstractChain, steps: int, dtype: Any, name: str = "steps
     dtype: of the states. name: of the argument that the number of steps comes from.
     """
     last = chain.last_step(dtype)
-    if steps > last:
+    if steps > last and chain.changes_in_time:
         precise = "" if chain.last_step(jnp.float64) <= last else "; state a period (ItoDiffusion), or start in float64"
         raise ValueError(
             f"{name} must end by step {last} for coefficients that change in time, because {jnp.dtype(dtype).name} "

@@ -76,7 +76,7 @@ class MinibatchSGD(AbstractChain):
         return "a schedule for learning_rate"
 
     def last_step(self, dtype: Any) -> int:
-        return WholeIterations(1, 1).last_step(dtype) if self.changes_in_time else super().last_step(dtype)
+        return WholeIterations(1, 1).last_step(dtype)
 
     def step(self, state, noise, step_index):
         indices = words_to_indices(noise, self.risk.examples)

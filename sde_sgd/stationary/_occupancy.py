@@ -101,7 +101,7 @@ class _Run:
             table[number] = np.bincount(found, minlength=self.count + 3)
             return table
 
-        self.observe(looks, visit=visit, finish=lambda part, table: tables.append(table))
+        self.observe(looks, update=visit, finalize=lambda part, table: tables.append(table))
         counts = np.sum(tables, axis=0)
         return OccupancyAtTimes(
             times=np.array(looks) * self.told["time_step"],
@@ -130,7 +130,7 @@ class _Run:
             transitions[rows] = np.asarray(tally.transitions)[:used]
             distance[:, rows] = np.asarray(tally.distance)[:, :used]
 
-        self.observe(looks, visit=visit, finish=finish)
+        self.observe(looks, update=visit, finalize=finish)
         time_step = self.told["time_step"]
         return StationaryWeights(
             visits=visits,

@@ -32,7 +32,7 @@ class MomentumSGD(ss.chains.AbstractChain):
     landscape: ss.landscapes.AbstractLandscape
     rate: float = 0.05
     momentum: float = 0.8
-    noise: float = 0.05
+    noise: float = 0.035
     noise_kind: str = "gaussian"
 
     dim = noise_dim = memory = property(lambda self: self.landscape.dim)
@@ -50,7 +50,7 @@ class Underdamped(MomentumSGD):
     def step(self, state, noise, step_index):
         theta, velocity = jnp.split(state, 2)
         force = -self.landscape.gradient(theta) - self.momentum * velocity
-        velocity = velocity + self.rate * force + 6 * self.noise * jnp.sqrt(self.rate) * noise
+        velocity = velocity + self.rate * force + 10 * self.noise * jnp.sqrt(self.rate) * noise
         return jnp.concatenate([theta + self.rate * velocity, velocity])
 
 

@@ -33,7 +33,7 @@ class MomentumSGD(ss.chains.AbstractChain):
     landscape: ss.landscapes.AbstractLandscape
     rate: float = 0.05
     momentum: float = 0.8
-    noise: float = 0.05
+    noise: float = 0.035
     noise_kind: str = "gaussian"
 
     dim = noise_dim = memory = property(lambda self: self.landscape.dim)
@@ -51,7 +51,7 @@ class Underdamped(MomentumSGD):
     def step(self, state, noise, step_index):
         theta, velocity = jnp.split(state, 2)
         force = -self.landscape.gradient(theta) - self.momentum * velocity
-        velocity = velocity + self.rate * force + 6 * self.noise * jnp.sqrt(self.rate) * noise
+        velocity = velocity + self.rate * force + 10 * self.noise * jnp.sqrt(self.rate) * noise
         return jnp.concatenate([theta + self.rate * velocity, velocity])
 
 
@@ -140,7 +140,7 @@ def test_the_options_are_to_be_seen():
 
 
 def not_a_number_beyond(edge):
-    broken = ss.landscapes.Landscape(lambda x: jnp.where(x[0] < edge, jnp.nan, 0.5 * x[0] ** 2), dim=1)
+    broken = ss.landscapes.Landscape(lambda x: jnp.where(x[0] < edge, jnp.nan, 0.5) * x[0] ** 2, dim=1)
     return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(broken, 0.5), DT)
 
 

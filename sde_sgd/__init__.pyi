@@ -8,6 +8,7 @@ from . import landscapes as landscapes
 from . import noise as noise
 from . import passage as passage
 from . import plotting as plotting
+from . import random as random
 from . import reference as reference
 from . import regions as regions
 from . import results as results

@@ -26,7 +26,6 @@ from .engine import plan as plan
 from .engine import simulate as simulate
 from .landscapes import EmpiricalRisk as EmpiricalRisk
 from .passage import FirstPassage as FirstPassage
-from .passage import SplitFirstPassage as SplitFirstPassage
 from .passage import escape as escape
 from .passage import first_passage as first_passage
 from .results import Status as Status

@@ -35,6 +35,7 @@ class AbstractChain(eqx.Module):
     """Components of θ."""
     noise_dim: eqx.AbstractVar[int]
     noise_kind: eqx.AbstractVar[NoiseKind]
+    """What drives a step: "gaussian", "rademacher" or "words"."""
     time_step: eqx.AbstractVar[Any]
     """SDE time of one step."""
     landscape: eqx.AbstractVar[AbstractLandscape | None]

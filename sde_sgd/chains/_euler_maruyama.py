@@ -34,6 +34,7 @@ class EulerMaruyama(AbstractChain):
     dt: Float[Array, ""] | float
     increments: NoiseKind = eqx.field(static=True)
     clock: AbstractClock
+    """How the number of a step becomes the time that the diffusion is asked for."""
 
     def __init__(self, diffusion: AbstractDiffusion, dt: Any = None, increments: Any = "gaussian"):
         if not isinstance(diffusion, AbstractDiffusion):

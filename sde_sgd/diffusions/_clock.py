@@ -42,14 +42,17 @@ class AbstractClock(eqx.Module):
 
     @abc.abstractmethod
     def at(self, step_index: UInt32[Array, ""], dt: Array) -> Any:
-        """The time at which step number `step_index` begins, as the diffusion takes it; dt has the state's dtype."""
+        """The time at which step number `step_index` begins, as the diffusion takes it.
+
+        dt: SDE time of a step, shape (), in the states' dtype.
+        """
 
     @abc.abstractmethod
     def last_step(self, dtype: Any) -> int:
         """Number of steps from 0 on that have a right time in states of `dtype`, at most 2³²."""
 
     def fits(self, dt: Any, base: Any) -> bool:
-        """Whether it is the clock of these, up to rounding; base: the period, or the time of one iteration."""
+        """Whether it is the clock of steps of `dt`, up to rounding; base: the period, or SDE time of an iteration."""
         return True
 
 
@@ -77,7 +80,10 @@ class PeriodicTime(AbstractClock):
 
     @staticmethod
     def of(period: Any, dt: Any) -> "PeriodicTime":
-        """ValueError where the period is not a rational number of steps with small terms, or not known."""
+        """The clock for steps of `dt` and a period, both in SDE time.
+
+        Raises ValueError where the period is not a rational number of steps with small terms, or not known.
+        """
         terms = _ratio(period, dt)
         if terms is None:
             raise ValueError(
@@ -111,7 +117,10 @@ class WholeIterations(AbstractClock):
 
     @staticmethod
     def of(dt: Any, learning_rate: Any) -> "WholeIterations":
-        """ValueError where dt/γ is not a ratio of two small whole numbers, or not known; dt = None means γ itself."""
+        """The clock for steps of `dt`, in SDE time, where an iteration lasts γ; dt = None means γ itself.
+
+        Raises ValueError where dt/γ is not a ratio of two small whole numbers, or not known.
+        """
         if dt is None:
             return WholeIterations(1, 1)
         terms = _ratio(dt, learning_rate)

@@ -16,7 +16,7 @@ from .._errors import fraction, positive
 from ..chains import AbstractChain
 from ..engine import seed_key
 from ..landscapes import CriticalPoint
-from ..passage import AbstractFirstPassage, RecycledFirstPassage, SplitFirstPassage, first_passage
+from ..passage import FirstPassage, Splitting, first_passage
 from ..regions import AbstractRegion
 from ..statistics import Estimate
 from ._cores import cores_of
@@ -45,7 +45,7 @@ class _Run(NamedTuple):
     time_step: float
     options: dict[str, Any]
 
-    def passage(self, key: tuple[int, ...], start: int, target: AbstractRegion, **asked: Any) -> AbstractFirstPassage:
+    def passage(self, key: tuple[int, ...], start: int, target: AbstractRegion, **asked: Any) -> FirstPassage:
         """A first passage from a minimum, with random numbers that no other `key` has."""
         seed = int(np.random.SeedSequence([self.seed, *key]).generate_state(1, np.uint64)[0])
         point = self.network.points[start].location
@@ -67,7 +67,7 @@ class _Rate(NamedTuple):
 
     end: int
     rate: Estimate
-    found: AbstractFirstPassage
+    found: FirstPassage
 
 
 class _Exit(NamedTuple):
@@ -161,9 +161,9 @@ def _leave(run: _Run, start: int) -> _Exit:
     alone = len(ends) == 1
     found = run.passage(
         (start, start, 0), start, _union(run, {start}), score=run.progress(start, ends), method=run.method,
-        rtol=run.rtol if alone else 2 * run.rtol, max_trajectories=run.max_trajectories,
+        rtol=run.rtol if alone else min(2 * run.rtol, 0.99), max_trajectories=run.max_trajectories,
     )  # fmt: skip
-    time, settling = found.mean_exit_time, found.settling_time if isinstance(found, RecycledFirstPassage) else 0.0
+    time, settling = found.mean_exit_time, found.settling_time or 0.0
     notes = _told(run, start, "any other", found)
     if alone:
         with np.errstate(divide="ignore"):
@@ -184,7 +184,7 @@ def _leave(run: _Run, start: int) -> _Exit:
     return _Exit(rates, time, settling, notes, spent)
 
 
-def _towards(run: _Run, start: int, end: int, left: AbstractFirstPassage) -> tuple[_Rate, int]:
+def _towards(run: _Run, start: int, end: int, left: FirstPassage) -> tuple[_Rate, int]:
     """The rate to one of several neighbours, and the path-steps that it took. left: the exit to any of them."""
     asked: dict[str, Any] = {"avoid": _union(run, {start, end}), "score": run.progress(start, [end])}
     spent = 0
@@ -203,9 +203,7 @@ def _towards(run: _Run, start: int, end: int, left: AbstractFirstPassage) -> tup
     return _Rate(end, rate, found), spent + cost + dearer
 
 
-def _before_others(
-    run: _Run, start: int, end: int, horizon: float, asked: dict[str, Any]
-) -> tuple[SplitFirstPassage, int]:
+def _before_others(run: _Run, start: int, end: int, horizon: float, asked: dict[str, Any]) -> tuple[FirstPassage, int]:
     """Splitting within a horizon that is long against the passages' delay, and the path-steps of all attempts."""
     longest, spent, attempt = run.max_steps * run.time_step, 0, 1
     while True:
@@ -214,24 +212,23 @@ def _before_others(
             (start, end, attempt), start, run.cores[end], method="splitting", rtol=run.rtol / 1.25, horizon=horizon,
             max_trajectories=run.max_trajectories, **asked,
         )  # fmt: skip
-        assert isinstance(found, SplitFirstPassage)
         spent += found.path_steps
         steady = _DELAYS * found.delay <= horizon
-        if not found.weights.size or steady or 2 * horizon > longest:
+        if not found.evidence.reached_target or steady or 2 * horizon > longest:
             return found, spent
         horizon, attempt = 2 * horizon, attempt + 1
 
 
-def _settled(run: _Run, start: int, left: AbstractFirstPassage) -> tuple[float, int]:
+def _settled(run: _Run, start: int, left: FirstPassage) -> tuple[float, int]:
     """A horizon in whose second half the start is forgotten, and what it took to find."""
-    if isinstance(left, RecycledFirstPassage):
+    if left.settling_time is not None:
         return _SETTLINGS * left.settling_time, 0
     ends = run.network.neighbours[start]
     found = run.passage(
-        (start, start, 1), start, _union(run, {start}), score=run.progress(start, ends), method="splitting",
-        trajectories=1024, repetitions=4,
+        (start, start, 1), start, _union(run, {start}), score=run.progress(start, ends),
+        method=Splitting(repetitions=4), trajectories=1024,
     )  # fmt: skip
-    assert isinstance(found, RecycledFirstPassage)
+    assert found.settling_time is not None
     return _SETTLINGS * found.settling_time, found.path_steps
 
 
@@ -254,11 +251,9 @@ def _union(run: _Run, but: set[int]) -> AbstractRegion:
     )
 
 
-def _told(run: _Run, start: int, end: str, found: AbstractFirstPassage) -> list[str]:
+def _told(run: _Run, start: int, end: str, found: FirstPassage) -> list[str]:
     way = f"from {run.network.names[start]} to {end}"
     notes = [] if found.result == "complete" else [f"{way}: {found.result}"]
-    if found.diverged:
-        notes.append(f"{way}: {found.diverged} trajectories diverged")
     return notes
 
 

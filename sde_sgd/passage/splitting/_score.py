@@ -1,0 +1,119 @@
+"""How far a trajectory has come: the score (reaction coordinate), crossing a level of it, and its running maximum."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ...chains import AbstractChain
+from ...engine import AbstractMonitor, Compiled
+from ...regions import AbstractRegion
+from ...scores import GridScore, PathScore
+from .._codes import FELL_BACK, LEVEL_CROSSED
+from .._wrappers import AbstractAugmentedChain, AbstractWrappedMonitor, theta_of
+
+_NAMES = {type(None): "level", GridScore: "committor", PathScore: "path"}
+
+
+class Score(eqx.Module):
+    """A number that grows on the way to the target.
+
+    fn: a function of θ, or of θ and the time t; None for the target's own level function, negated.
+    dim: of θ; what memory a state has behind it is not seen.
+    """
+
+    target: AbstractRegion
+    fn: Callable[..., Any] | None
+    timed: bool = eqx.field(static=True)
+    dim: int = eqx.field(static=True)
+    time_step: Any
+
+    @property
+    def name(self) -> str:
+        """What it is, in a word: "level" where it is the target's level function, "given" where it is the person's."""
+        return _NAMES.get(type(self.fn), "given")
+
+    def __call__(self, state: Float[Array, " components"], steps: Any) -> Array:
+        """The score of a state that has taken so many steps."""
+        theta = theta_of(state, self.dim)
+        if self.fn is None:
+            value = -self.target.level(theta)
+        elif self.timed:
+            value = self.fn(theta, steps * jnp.asarray(self.time_step, theta.dtype))
+        else:
+            value = self.fn(theta)
+        return jnp.asarray(value, theta.dtype)
+
+
+def score_of(chain: AbstractChain, target: AbstractRegion, fn: Any) -> Score:
+    """The score that the call names; ValueError where it is no function of θ, or of θ and t, with one value."""
+    if fn is None:
+        return Score(target, None, False, chain.dim, chain.time_step)
+    if not callable(fn):
+        raise ValueError(f"score must be a function of θ, or of θ and t, or 'auto', got {fn!r}")
+    try:
+        timed = not _accepts_one(fn)
+        score = Score(target, fn, timed, chain.dim, chain.time_step)
+        theta, steps = jax.ShapeDtypeStruct((chain.dim,), jnp.zeros(0).dtype), jax.ShapeDtypeStruct((), jnp.uint32)
+        shape = jax.eval_shape(score, theta, steps).shape
+    except Exception as error:
+        raise ValueError(f"score cannot be evaluated for θ of shape ({chain.dim},): {error}") from error
+    if shape != ():
+        raise ValueError(f"score must return one number, got shape {shape}")
+    return score
+
+
+def _accepts_one(fn: Callable) -> bool:
+    try:
+        inspect.signature(fn).bind(None)
+    except TypeError:
+        return False
+    return True
+
+
+def scores(score: Score, states: Float[np.ndarray, "n dim"], clocks: Any) -> Float[np.ndarray, " n"]:
+    """The score of each state after as many steps as its clock says."""
+    return np.asarray(_SCORES.prepare(score)(states, clocks.astype(np.uint32)))
+
+
+_SCORES = Compiled(lambda score, states, clocks: jax.vmap(score)(states, clocks))
+
+
+class LevelCrossing(AbstractWrappedMonitor):
+    """The passage itself, or else the first state whose score is at least `level`, or below `floor`.
+
+    by_maximum: what is compared is the running maximum, which a `RunningMaximum` chain has last in its state.
+    """
+
+    monitor: AbstractMonitor
+    score: Score
+    level: Any
+    floor: Any
+    by_maximum: bool = eqx.field(static=True, default=False)
+
+    def code(self, before, after, step_index, uniform):
+        reached = after[-1] if self.by_maximum else self.score(after, step_index + 1)
+        ended = self.monitor.code(before, after, step_index, uniform)
+        crossed = jnp.where(reached >= self.level, LEVEL_CROSSED, jnp.where(reached < self.floor, FELL_BACK, 0))
+        return jnp.where(ended > 0, ended, crossed)
+
+
+class RunningMaximum(AbstractAugmentedChain):
+    """A chain that remembers the highest score so far."""
+
+    chain: AbstractChain
+    score: Score
+
+    def begin(self, theta):
+        state = self.chain.begin(theta)
+        return jnp.concatenate([state, self.score(state, 0)[None]])
+
+    def step(self, state, noise, step_index):
+        after = self.chain.step(self.inner(state), noise, step_index)
+        highest = jnp.maximum(state[-1], self.score(after, step_index + 1))
+        return jnp.concatenate([after, highest[None]])

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from .chains import EulerMaruyama as EulerMaruyama
     from .chains import MinibatchSGD as MinibatchSGD
     from .diffusions import LangevinSGD as LangevinSGD
+    from .engine import AbstractReduction as AbstractReduction
     from .engine import integrate as integrate
     from .engine import plan as plan
+    from .engine import reduce as reduce
     from .engine import simulate as simulate
     from .landscapes import EmpiricalRisk as EmpiricalRisk
     from .passage import FirstPassage as FirstPassage
@@ -33,8 +35,7 @@ if TYPE_CHECKING:
     from .passage import escape as escape
     from .passage import first_passage as first_passage
     from .stationary import Histogram as Histogram
-    from .stationary import OccupancyAtTimes as OccupancyAtTimes
-    from .stationary import StationaryWeights as StationaryWeights
+    from .stationary import Occupancy as Occupancy
     from .stationary import Transitions as Transitions
     from .stationary import histogram as histogram
     from .stationary import occupancy as occupancy
@@ -47,8 +48,10 @@ _HOMES = {
     "EulerMaruyama": "chains",
     "MinibatchSGD": "chains",
     "LangevinSGD": "diffusions",
+    "AbstractReduction": "engine",
     "integrate": "engine",
     "plan": "engine",
+    "reduce": "engine",
     "simulate": "engine",
     "FirstPassage": "passage",
     "SplitFirstPassage": "passage",
@@ -56,8 +59,7 @@ _HOMES = {
     "first_passage": "passage",
     "EmpiricalRisk": "landscapes",
     "Histogram": "stationary",
-    "OccupancyAtTimes": "stationary",
-    "StationaryWeights": "stationary",
+    "Occupancy": "stationary",
     "histogram": "stationary",
     "Transitions": "stationary",
     "occupancy": "stationary",

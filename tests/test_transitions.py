@@ -10,6 +10,7 @@ from scipy.stats import norm
 from statistical import ExactChain, agrees, false_pass
 
 import sde_sgd as ss
+from sde_sgd.results import Provenance, Status
 from sde_sgd.stationary import Transitions, spectral_gap, stationary_law, transition_matrix
 from sde_sgd.statistics import Estimate
 
@@ -37,10 +38,10 @@ def synthetic(value, error, level=0.95):
         exit_times=1 / value.sum(axis=1),
         settling_times=np.zeros(count),
         methods={},
-        notes=(),
+        findings=(),
+        diverged=0,
         time_step=1.0,
-        seed=0,
-        path_steps=0,
+        provenance=Provenance.of(0, "synthetic", 0, 0.0),
     )
 
 
@@ -272,14 +273,22 @@ def test_dataset(three_wells):
     data = three_wells[1].to_dataset()
     assert data["rate"].dims == ("from", "to") and data["rate"].attrs["units"] == "1 / SDE time"
     assert data["method"].sel({"from": "[1.]", "to": "[0.]"}) == "direct"
-    assert data.attrs["result"] == "complete" and data.attrs["path_steps"] > 0
+    assert data.attrs["result"] == data.attrs["status"] == "complete" and data.attrs["path_steps"] > 0
     assert float(data["relaxation_time"]) == pytest.approx(1 / float(data["spectral_gap"]))
+
+
+def test_what_is_printed(three_wells):
+    found = three_wells[1]
+    text = str(found)
+    assert f"[1.] → [0.]  {found.rates[2, 1]} per SDE time, direct" in text
+    assert str(found.relaxation_time) in text and f"share of [-1.]  {found.stationary[0]}" in text
+    assert found.provenance.seed == 2 and found.path_steps == found.provenance.path_steps
 
 
 def test_too_warm_is_told():
     """At 0.6 of the barrier an exit takes no longer than the motion inside."""
     found = measure(two_wells(0.6), rtol=0.2)
-    assert "not metastable" in found.result and "sharp" in found.result
+    assert found.status is Status.NOT_METASTABLE and "sharp" in found.result
 
 
 # -------------------------------------------------------------------------------------------------- who is beside whom
@@ -329,7 +338,8 @@ def _bad(minima=((-1.0,), (1.0,)), loss=lambda x: (x[0] ** 2 - 1) ** 2, **option
         ("neighbours must lead from every minimum", {"neighbours": []}),
         ("method must be", {"method": "fast"}),
         ("score must be", {"score": "level"}),
-        ("rtol must be", {"rtol": 0.0}),
+        ("rtol must lie strictly between 0 and 1", {"rtol": 0.0}),
+        ("rtol must lie strictly between 0 and 1", {"rtol": 1.0}),
         ("confidence must lie", {"confidence": 1.0}),
         ("not confining", {"loss": lambda x: -jnp.exp(-4 * (x[0] - 1) ** 2) - jnp.exp(-4 * (x[0] + 1) ** 2)}),
         ("must hold those between them", {"loss": lambda x: (x[0] * (x[0] ** 2 - 1)) ** 2}),

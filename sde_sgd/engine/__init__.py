@@ -14,10 +14,16 @@ from ._lanes import as_leaves as as_leaves
 from ._noise import SeedKey as SeedKey
 from ._noise import derived_key as derived_key
 from ._noise import seed_key as seed_key
+from ._observation_times import observation_steps as observation_steps
 from ._plan import Plan as Plan
 from ._plan import plan as plan
 from ._population import Ends as Ends
 from ._population import run_population as run_population
+from ._reductions import AbstractReduction as AbstractReduction
+from ._reductions import Reduced as Reduced
+from ._reductions import check_chain as check_chain
+from ._reductions import reduce as reduce
+from ._reductions import trajectories_of as trajectories_of
 from ._simulate import Part as Part
 from ._simulate import observe as observe
 from ._simulate import resolve_ids as resolve_ids

@@ -1,4 +1,4 @@
-"""Cores: a small set around each minimum, whose entrance tells that a transition is complete."""
+"""Core sets (milestones): an ellipsoid around each minimum, whose entrance tells that a transition is complete."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ class Core(AbstractRegion):
             raise ValueError(f"region must live in dim = {dim}, got a core of shape {self.center.shape}")
 
 
-def cores_of(
+def core_sets(
     minima: list[CriticalPoint], barriers: Float[np.ndarray, " K"], radius: Any, names: tuple[str, ...]
 ) -> tuple[Core, ...]:
     """A core around each minimum.

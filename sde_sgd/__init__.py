@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from . import theory as theory
     from .chains import EulerMaruyama as EulerMaruyama
     from .chains import MinibatchSGD as MinibatchSGD
+    from .diffusions import Langevin as Langevin
     from .diffusions import LangevinSGD as LangevinSGD
     from .engine import AbstractReduction as AbstractReduction
     from .engine import integrate as integrate
@@ -47,6 +48,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "EulerMaruyama": "chains",
     "MinibatchSGD": "chains",
+    "Langevin": "diffusions",
     "LangevinSGD": "diffusions",
     "AbstractReduction": "engine",
     "integrate": "engine",

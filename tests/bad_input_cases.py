@@ -142,7 +142,7 @@ BAD = {
     "temperature a word": (lambda: ss.LangevinSGD.at_temperature(L1, "hot"), "temperature must be .*, got 'hot'"),
     "a drift that is no function": (
         lambda: ss.diffusions.ItoDiffusion(3.0, lambda x, t: x, 1),
-        "drift_fn must be a function, got 3.0",
+        "drift must be a function, got 3.0",
     ),
     "temperature of anisotropic noise": (
         lambda: ss.LangevinSGD(L2, ss.noise.Diagonal(jnp.ones(2)), 0.1, 1).temperature,

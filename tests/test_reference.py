@@ -331,7 +331,7 @@ def test_refused_arguments():
         "overlap": lambda: solver.committor(left_of(0.2), right_of(0.0)),
         "positive variance": lambda: FokkerPlanck(ito(lambda x, t: x, lambda x, t: 0 * x, 1), (-1, 1, 10)),
         "finite coefficients": lambda: FokkerPlanck(ito(lambda x, t: jnp.log(x), lambda x, t: x, 1), (-1, 1, 10)),
-        "other coefficients at time": lambda: FokkerPlanck(
+        "do not change in time, got ItoDiffusion": lambda: FokkerPlanck(
             ito(lambda x, t: x * t, lambda x, t: 1 + x**2, 1), (-1, 1, 10)
         ),
         "schedule for learning_rate": lambda: FokkerPlanck(

@@ -124,7 +124,7 @@ def test_eyring_kramers_refuses():
     with pytest.raises(ValueError, match="constant noise"):
         theory.eyring_kramers(varying, [-1.0], [0.0])
     schedule = ss.LangevinSGD(quartic(), ss.noise.Isotropic(1.0), optax.constant_schedule(0.1), 10)
-    with pytest.raises(ValueError, match="constant learning_rate"):
+    with pytest.raises(ValueError, match="do not change in time, got LangevinSGD with a schedule for learning_rate"):
         theory.eyring_kramers(schedule, [-1.0], [0.0])
     with pytest.raises(ValueError, match="order 1"):
         theory.eyring_kramers(ss.LangevinSGD(quartic(), ss.noise.Isotropic(1.0), 0.1, 10, order=2), [-1.0], [0.0])

@@ -1,7 +1,9 @@
 """Discrete-time Markov chains that the engine runs."""
 
+from ..diffusions import refuse_if_changing as refuse_if_changing
 from ._base import AbstractChain as AbstractChain
 from ._base import NoiseKind as NoiseKind
+from ._base import refuse_late as refuse_late
 from ._euler_maruyama import EulerMaruyama as EulerMaruyama
 from ._minibatch_sgd import MinibatchSGD as MinibatchSGD
 from ._whole_state import WholeState as WholeState

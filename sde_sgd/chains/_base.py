@@ -4,12 +4,17 @@ import abc
 from typing import Any, Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
+from .._dependence import depends_on
 from ..landscapes import AbstractLandscape
 
 NoiseKind = Literal["gaussian", "rademacher", "words"]
+
+# steps are counted by unsigned 32-bit integers
+_ALL_STEPS = 2**32
 
 
 class AbstractChain(eqx.Module):
@@ -39,6 +44,26 @@ class AbstractChain(eqx.Module):
         """The state after step number `step_index` (the first is 0); noise has shape (noise_dim,)."""
 
     @property
+    def changes_in_time(self) -> bool:
+        """Whether the law of a step depends on its number: read off the traced `step`, by its data flow.
+
+        False is certain; True may be too careful, as where a step calls the host.
+        """
+        real = jnp.zeros(0).dtype
+        state = jax.ShapeDtypeStruct((self.state_dim,), real)
+        noise = jax.ShapeDtypeStruct((self.noise_dim,), jnp.uint32 if self.noise_kind == "words" else real)
+        return depends_on(self.step, state, noise, jax.ShapeDtypeStruct((), jnp.uint32), on=2)
+
+    @property
+    def what_changes(self) -> str:
+        """In words: what of it changes in time, where something does."""
+        return "a step that depends on its number"
+
+    def last_step(self, dtype: Any) -> int:
+        """How many steps from number 0 on know their time, or their iteration, in states of `dtype`; at most 2³²."""
+        return _ALL_STEPS
+
+    @property
     def memory(self) -> int:
         """Components of the state behind θ; none unless a chain says so."""
         return 0
@@ -55,3 +80,17 @@ class AbstractChain(eqx.Module):
     def theta(self, state: Float[Array, " state_dim"]) -> Float[Array, " dim"]:
         """θ of a state."""
         return state[: self.dim] if self.memory else state
+
+
+def refuse_late(chain: AbstractChain, steps: int, dtype: Any, name: str = "steps") -> None:
+    """Raise ValueError where a run that ends with step number `steps` asks for times that the chain does not know.
+
+    dtype: of the states. name: of the argument that the number of steps comes from.
+    """
+    last = chain.last_step(dtype)
+    if steps > last:
+        precise = "" if chain.last_step(jnp.float64) <= last else "; state a period (ItoDiffusion), or start in float64"
+        raise ValueError(
+            f"{name} must end by step {last} for coefficients that change in time, because {jnp.dtype(dtype).name} "
+            f"states know no later time exactly, got {steps}{precise}"
+        )

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent itself, on a data set."""
+"""Minibatch stochastic gradient descent itself, on a data set, drawn with replacement."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, UInt32
 
 from .._errors import concrete, is_traced, positive, positive_integer
+from ..diffusions import Iterations, WholeIterations
 from ..landscapes import EmpiricalRisk
 from ._base import AbstractChain, NoiseKind
 
@@ -19,10 +20,11 @@ class MinibatchSGD(AbstractChain):
     One step has mean x − γ∇L(x) and covariance γ²V(x)/M, V the covariance of one example's gradient
     (`sde_sgd.noise.PerExample`). It is no approximation, and its exits are by nature discrete in time.
 
-    risk: an EmpiricalRisk.
-    learning_rate: γ > 0, or an optax schedule of the iteration count with a positive value at 0. One iteration
-        lasts a time γ (a schedule's value at 0), as in LangevinSGD.
+    risk: an EmpiricalRisk, whose examples are drawn.
+    learning_rate: γ > 0, shape (), in SDE time per iteration; or an optax schedule of the iteration count with a
+        positive value at 0. One iteration lasts a time γ (a schedule's value at 0), as in LangevinSGD.
     batch_size: M, a whole number of at least 1; it is fixed when the program is compiled.
+    Raises ValueError for another landscape, a rate that is not as said, or a batch size that is no such number.
     """
 
     risk: EmpiricalRisk
@@ -65,12 +67,22 @@ class MinibatchSGD(AbstractChain):
     def time_step(self) -> Any:
         return self.learning_rate(0) if callable(self.learning_rate) else self.learning_rate
 
+    @property
+    def changes_in_time(self) -> bool:
+        return callable(self.learning_rate)
+
+    @property
+    def what_changes(self) -> str:
+        return "a schedule for learning_rate"
+
+    def last_step(self, dtype: Any) -> int:
+        return WholeIterations(1, 1).last_step(dtype) if self.changes_in_time else super().last_step(dtype)
+
     def step(self, state, noise, step_index):
         indices = words_to_indices(noise, self.risk.examples)
         rate = self.learning_rate
         if callable(rate):
-            # schedules subtract from their count, which an unsigned integer does not survive
-            rate = rate(jnp.minimum(step_index, 2**31 - 1).astype(jnp.int32))
+            rate = rate(Iterations(step_index).count)
         return state - jnp.asarray(rate, state.dtype) * self._gradient(state, indices)
 
     def _gradient(self, state, indices):

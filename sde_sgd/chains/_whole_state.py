@@ -34,5 +34,16 @@ class WholeState(AbstractChain):
     def landscape(self) -> AbstractLandscape | None:
         return None
 
+    @property
+    def changes_in_time(self) -> bool:
+        return self.chain.changes_in_time
+
+    @property
+    def what_changes(self) -> str:
+        return self.chain.what_changes
+
+    def last_step(self, dtype: Any) -> int:
+        return self.chain.last_step(dtype)
+
     def step(self, state, noise, step_index):
         return self.chain.step(state, noise, step_index)

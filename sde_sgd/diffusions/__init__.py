@@ -1,6 +1,12 @@
-"""Stochastic differential equations: drift and noise amplitude."""
+"""Stochastic differential equations: drift, noise amplitude, and what is known about them."""
 
 from ._base import AbstractDiffusion as AbstractDiffusion
+from ._base import refuse_if_changing as refuse_if_changing
+from ._clock import AbstractClock as AbstractClock
+from ._clock import Iterations as Iterations
+from ._clock import PeriodicTime as PeriodicTime
+from ._clock import RunningTime as RunningTime
+from ._clock import WholeIterations as WholeIterations
 from ._ito import ItoDiffusion as ItoDiffusion
 from ._langevin import Langevin as Langevin
 from ._sgd import LangevinSGD as LangevinSGD

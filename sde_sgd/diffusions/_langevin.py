@@ -1,5 +1,7 @@
 """The overdamped Langevin equation at a temperature."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -9,9 +11,12 @@ from ._base import AbstractDiffusion
 
 
 class Langevin(AbstractDiffusion):
-    """dX = −∇L(X) dt + √(2T) dW, whose stationary law is exp(−L/T).
+    """dX = −∇L(X) dt + √(2T) dW (Itô), whose stationary law is exp(−L/T).
 
-    temperature: T > 0, in units of the loss.
+    landscape: the loss L of θ (dim,). Where exp(−L/T) cannot be normalised there is no stationary law.
+    temperature: T > 0, shape (), in units of the loss.
+    It has no learning rate of its own, so a chain on it needs its dt.
+    Raises ValueError for what is no landscape, or a temperature that is not a finite number above 0.
     """
 
     landscape: AbstractLandscape
@@ -28,6 +33,18 @@ class Langevin(AbstractDiffusion):
     @property
     def noise_dim(self) -> int:
         return self.landscape.dim
+
+    @property
+    def changes_in_time(self) -> bool:
+        return False
+
+    @property
+    def drift_is_gradient(self) -> bool:
+        return True
+
+    @property
+    def gibbs_temperature(self) -> Any:
+        return self.temperature
 
     def drift(self, theta, time):
         return -self.landscape.gradient(theta)

@@ -1,4 +1,4 @@
-"""SGD as a Langevin diffusion."""
+"""Diffusion limit of SGD (stochastic modified equation), with learning-rate and batch-size schedules."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -10,8 +10,9 @@ from jaxtyping import Array, Float
 
 from .._errors import concrete, is_traced, positive_number
 from ..landscapes import AbstractLandscape, check_landscape
-from ..noise import AbstractNoise, Isotropic
-from ._base import AbstractDiffusion
+from ..noise import AbstractNoise
+from ._base import AbstractDiffusion, Time
+from ._clock import AbstractClock, RunningTime, WholeIterations, whole_iterations
 from ._langevin import Langevin
 
 Schedule = Callable[[Any], Any]
@@ -29,13 +30,19 @@ class LangevinSGD(AbstractDiffusion):
     γ_k, γ is the reference γ_0 (`time_unit`) and u = γ_k/γ_0 at k = t/γ_0 (Li, Tai and E 2017, arXiv 1511.06251): an
     Euler–Maruyama step of dt = γ_0 is then one SGD iteration with learning rate γ_k and Gaussian noise.
 
-    landscape: the loss.
+    landscape: the loss L of θ (dim,).
     noise: the covariance of one example's gradient; must fit the landscape.
-    learning_rate: γ > 0, or an optax schedule of the iteration count with a positive value at 0.
-    batch_size: M > 0 (any real number: only γ/M enters), or a schedule.
+    learning_rate: γ > 0, shape (), in SDE time per iteration; or an optax schedule of the iteration count with a
+        positive value at 0. Schedules are asked for whole iterations, so a chain's dt must be γ_0 times a ratio of two
+        small whole numbers.
+    batch_size: M > 0, shape () (any real number: only γ/M enters), or a schedule.
     order: 1, or 2 for the modified drift −∇(L + (γ/4)‖∇L‖²) (Li, Tai and E 2017, arXiv 1511.06251), with the γ of the
         moment where there is a schedule, which must vary slowly. Order 2 improves finite-time means; it does not
         improve the stationary variance.
+
+    Its methods take a time as a number, or as `Iterations`. Of a number t they take the iterations that are complete
+    at t, where a t meant as a multiple of γ_0 counts as one.
+    Raises ValueError for a rate, a batch size or an order that is not as said, or noise that does not fit.
     """
 
     landscape: AbstractLandscape
@@ -75,7 +82,7 @@ class LangevinSGD(AbstractDiffusion):
 
     @property
     def time_unit(self) -> Any:
-        """SDE time of one iteration: the learning rate, or its schedule's value at 0."""
+        """SDE time of one iteration, shape (): the learning rate, or its schedule's value at 0."""
         return self.learning_rate(0) if callable(self.learning_rate) else self.learning_rate
 
     @property
@@ -88,16 +95,46 @@ class LangevinSGD(AbstractDiffusion):
 
         Raises ValueError where there is none: noise that is not isotropic, schedules, order 2.
         """
-        if not isinstance(self.noise, Isotropic):
+        if self.noise.isotropic_variance is None:
             raise ValueError(
                 f"temperature is defined for Isotropic noise only, got {type(self.noise).__name__}: its stationary law "
                 "is not a Gibbs law in general"
             )
-        if callable(self.learning_rate) or callable(self.batch_size):
+        if self.changes_in_time:
             raise ValueError("temperature is defined for a constant learning_rate and batch_size, got a schedule")
         if self.order == 2:
             raise ValueError("temperature is defined for order 1, got order 2: its drift is not −∇L")
-        return self.learning_rate * self.noise.beta / (2 * self.batch_size)
+        return self.gibbs_temperature
+
+    @property
+    def gibbs_temperature(self) -> Any:
+        variance, rate, batch = self.noise.isotropic_variance, self.learning_rate, self.batch_size
+        if variance is None or callable(rate) or callable(batch) or self.order == 2:
+            return None
+        return rate * variance / (2 * batch)
+
+    @property
+    def changes_in_time(self) -> bool:
+        return bool(self._schedules)
+
+    @property
+    def what_changes(self) -> str:
+        return " and ".join(f"a schedule for {name}" for name in self._schedules)
+
+    @property
+    def drift_is_gradient(self) -> bool:
+        return self.order == 1 and not callable(self.learning_rate)
+
+    @property
+    def _schedules(self) -> list[str]:
+        return [name for name in ("learning_rate", "batch_size") if callable(getattr(self, name))]
+
+    @property
+    def base_time(self) -> Any:
+        return self.time_unit if self.changes_in_time else None
+
+    def clock(self, dt: Any) -> AbstractClock:
+        return WholeIterations.of(dt, self.time_unit) if self.changes_in_time else RunningTime()
 
     def drift(self, theta, time):
         rate, gradient = self._rate(time, theta.dtype), self.landscape.gradient(theta)
@@ -119,17 +156,21 @@ class LangevinSGD(AbstractDiffusion):
             step = step - rate**2 * dt * self._correction(theta, self.landscape.gradient(theta))
         return step
 
-    def _rate(self, time: Array | float, dtype) -> Array:
+    def _rate(self, time: Time, dtype) -> Array:
+        """u."""
         if not callable(self.learning_rate):
             return jnp.ones((), dtype)
-        return jnp.asarray(self.learning_rate(time / self.time_unit) / self.time_unit, dtype)
+        rate = self.learning_rate(whole_iterations(time, self.time_unit))
+        return jnp.asarray(rate / self.time_unit, dtype)
 
-    def _amplitude(self, time: Array | float, dtype) -> Array:
+    def _amplitude(self, time: Time, dtype) -> Array:
         return self._rate(time, dtype) * self._deviation(time, dtype)
 
-    def _deviation(self, time: Array | float, dtype) -> Array:
+    def _deviation(self, time: Time, dtype) -> Array:
         """√(γ/M)."""
-        batch = self.batch_size(time / self.time_unit) if callable(self.batch_size) else self.batch_size
+        batch = self.batch_size
+        if callable(batch):
+            batch = batch(whole_iterations(time, self.time_unit))
         return jnp.sqrt(jnp.asarray(self.time_unit / batch, dtype))
 
     def _correction(self, theta, gradient):

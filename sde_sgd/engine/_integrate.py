@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 from .._errors import is_traced, positive_integer
-from ..chains import AbstractChain
+from ..chains import AbstractChain, refuse_late
 from ._lanes import Lanes, as_leaves
 from ._noise import STEPS_PER_HASH, SeedKey, Source, seed_key
 from ._tuning import tuning
@@ -204,6 +204,7 @@ def integrate(
     known = isinstance(first_step, int | np.integer)
     if known and not 0 <= first_step <= MAX_STEPS - steps:
         raise ValueError(f"first_step must lie from 0 to 2**32 - steps, got {first_step!r}")
+    refuse_late(chain, first_step + steps if known else steps, states.dtype, "first_step + steps")
     aligned = bool(known and first_step % STEPS_PER_HASH[chain.noise_kind] == 0)
     first_step = jnp.asarray(first_step, jnp.uint32)
     return _advance(as_leaves(chain), states.T, seed_key(seed), ids, first_step, int(steps), aligned, np.uint32(0)).T

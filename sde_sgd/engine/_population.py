@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
-from ..chains import AbstractChain
+from ..chains import AbstractChain, refuse_late
 from ._blocks import pad, split_branching
 from ._devices import mesh_of, run_chunks, shard, shard_apply
 from ._integrate import MAX_STEPS, block_unit
@@ -63,6 +63,7 @@ def run_population(
     """
     if np.any(clocks.astype(np.int64) + budgets >= MAX_STEPS) or np.any(ids >= MAX_STEPS):
         raise ValueError("a trajectory's steps and the ids must stay below 2**32")
+    refuse_late(chain, int(np.max(clocks.astype(np.int64) + budgets, initial=0)), starts.dtype)
     step, code, state = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int64), np.array(starts)
     runs = np.flatnonzero(budgets > 0)
     code[runs] = _UNFINISHED

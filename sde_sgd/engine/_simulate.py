@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from .._errors import positive_integer
-from ..chains import AbstractChain
+from ..chains import AbstractChain, refuse_late
 from ._blocks import (
     Ids,
     check_first_step,
@@ -118,6 +118,7 @@ def observe(
     finish: finish(part, carry) once its trajectories are done. Parts run side by side, each in one thread.
     Which trajectories run together, and on which devices, changes nothing in their bits.
     """
+    refuse_late(chain, max(looks), starts.dtype)
     chain, mesh = as_leaves(chain), mesh_of(devices)
     chunks = split_trajectories(ids, chain, chunk, mesh)
 

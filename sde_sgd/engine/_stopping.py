@@ -9,9 +9,10 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Int32
 
-from ..chains import AbstractChain
+from ..chains import AbstractChain, refuse_late
 from ._blocks import Ids, narrowest, pad, place_ids, place_states, split_trajectories
 from ._devices import mesh_of, run_chunks, shard, shard_apply
+from ._integrate import MAX_STEPS
 from ._lanes import as_leaves
 from ._noise import SeedKey
 from ._tuning import Compiled, tuning
@@ -48,6 +49,7 @@ def run_until_stopped(
     The host steps compiled blocks and drops stopped trajectories between them, so time goes to those that still run.
     Which trajectories run together, and on which devices, changes nothing in their bits.
     """
+    refuse_late(chain, MAX_STEPS if steps is None else steps, starts.dtype)
     step, code = np.full(len(ids), -1, np.int64), np.zeros(len(ids), np.int8)
     chain, monitor, mesh = as_leaves(chain), as_leaves(monitor), mesh_of(devices)
     chunks, unit = split_trajectories(ids, chain, chunk, mesh), narrowest(chain, mesh)

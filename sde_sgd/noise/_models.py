@@ -6,7 +6,7 @@ landscape, which the diffusion passes in; a model that does not need it ignores 
 
 import abc
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -19,7 +19,17 @@ from ..landscapes import AbstractLandscape
 
 
 class AbstractNoise(eqx.Module):
-    """Noise of one example's gradient at θ: mean 0, covariance V(θ) = σ(θ)σ(θ)ᵀ."""
+    """Noise of one example's gradient at θ: mean 0, covariance V(θ) = σ(θ)σ(θ)ᵀ, in units of squared gradient."""
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether V is the same at every θ, whatever the landscape; False where that is not known."""
+        return False
+
+    @property
+    def isotropic_variance(self) -> Any:
+        """β where V = βI at every θ, shape (), in units of squared gradient; else None, also where it is not known."""
+        return None
 
     def noise_dim(self, landscape: AbstractLandscape) -> int:
         """Number of independent standard normals that σ acts on; `landscape.dim` unless a model says otherwise."""
@@ -50,15 +60,24 @@ class AbstractNoise(eqx.Module):
 
 
 class Isotropic(AbstractNoise):
-    """V = βI. The only model with a temperature: T = γβ/(2M).
+    """V = βI. With it SGD has a temperature: T = γβ/(2M).
 
-    beta: variance of each gradient component of one example, > 0.
+    beta: variance of each gradient component of one example, > 0, shape (), in units of squared gradient.
+    Raises ValueError for a beta that is not a finite number above 0.
     """
 
     beta: Float[Array, ""] | float
 
     def __check_init__(self):
         positive_number("beta", self.beta)
+
+    @property
+    def is_constant(self) -> bool:
+        return True
+
+    @property
+    def isotropic_variance(self) -> Any:
+        return self.beta
 
     def apply(self, landscape, theta, xi):
         return jnp.sqrt(jnp.asarray(self.beta, theta.dtype)) * xi
@@ -70,7 +89,8 @@ class Isotropic(AbstractNoise):
 class Diagonal(AbstractNoise):
     """V = diag(v), constant.
 
-    variances: (dim,), each ≥ 0.
+    variances: v, (dim,), each ≥ 0, in units of squared gradient.
+    Raises ValueError for another shape, or variances that are negative or not finite.
     """
 
     variances: Float[Array, " dim"] = eqx.field(converter=lambda value: real_array("variances", value))
@@ -81,6 +101,10 @@ class Diagonal(AbstractNoise):
             raise ValueError(f"variances must have shape (dim,), got shape {self.variances.shape}")
         if array is not None and not (np.all(np.isfinite(array)) and np.all(array >= 0)):
             raise ValueError(f"variances must be finite and at least 0, got {array}")
+
+    @property
+    def is_constant(self) -> bool:
+        return True
 
     def check(self, landscape):
         if self.variances.shape != (landscape.dim,):
@@ -98,13 +122,18 @@ class Diagonal(AbstractNoise):
 class ConstantCovariance(AbstractNoise):
     """V = C, constant.
 
-    matrix: (dim, dim), symmetric and positive semi-definite; a singular matrix is allowed.
+    matrix: C, (dim, dim), symmetric and positive semi-definite, in units of squared gradient; it may be singular.
+    Raises ValueError for another shape, or a matrix that is not symmetric, finite and positive semi-definite.
     """
 
     matrix: Float[Array, "dim dim"] = eqx.field(converter=lambda value: real_array("matrix", value))
 
     def __check_init__(self):
         _positive_semidefinite("matrix", self.matrix)
+
+    @property
+    def is_constant(self) -> bool:
+        return True
 
     def check(self, landscape):
         if self.matrix.shape != (landscape.dim, landscape.dim):
@@ -123,9 +152,12 @@ class ConstantCovariance(AbstractNoise):
 class HessianProportional(AbstractNoise):
     """V(θ) = scale·∇²L(θ), the covariance that a well-specified likelihood has near its minimum.
 
-    scale: factor > 0.
+    There the Fisher information is both. Far from a minimum, or where the model is wrong, it is an assumption.
+
+    scale: factor > 0, shape (), in units of the loss.
     negative: what to do with a negative curvature direction, where ∇²L is no covariance. "stop" makes σ NaN, so
         a trajectory that gets there is counted as diverged; "clip" puts no noise along it.
+    Raises ValueError for a scale that is not a finite number above 0, or another word.
     """
 
     scale: Float[Array, ""] | float = 1.0
@@ -153,8 +185,9 @@ class LossProportional(AbstractNoise):
     Mori, Ziyin, Liu and Ueda (2022, arXiv 2105.09557) derive it for the squared loss: V = 2 L(θ) H near a
     minimum. L must be at least 0 wherever a trajectory goes; below 0 σ is NaN and the trajectory counts as diverged.
 
-    scale: factor > 0.
-    shape: (dim, dim) positive semi-definite, or None for the identity.
+    scale: factor > 0, shape (); scale·S is in units of squared gradient per loss.
+    shape: S, (dim, dim), symmetric and positive semi-definite, or None for the identity.
+    Raises ValueError for a scale that is not a finite number above 0, or a matrix that is not as said.
     """
 
     scale: Float[Array, ""] | float = 1.0
@@ -183,9 +216,11 @@ class LossProportional(AbstractNoise):
 
 
 class FromFunction(AbstractNoise):
-    """A user's own σ(θ).
+    """V = σσᵀ with a person's own σ(θ).
 
-    sigma: maps θ (dim,) to a factor σ of shape (dim, m), or to a vector (dim,) that stands for a diagonal σ.
+    sigma: a JAX function of θ (dim,) that returns a factor σ of shape (dim, m), or a vector (dim,) that stands for a
+        diagonal σ, in units of the gradient.
+    Raises ValueError where it cannot be called so, or returns another shape.
     """
 
     sigma: Callable[[Float[Array, " dim"]], Array]

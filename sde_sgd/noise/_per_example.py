@@ -1,4 +1,4 @@
-"""The gradient noise that a data set really has at each point of parameter space."""
+"""Per-example gradient covariance: the noise that a data set really has at each point of parameter space."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,8 @@ class PerExample(AbstractNoise):
     """V(θ) = (1/N) Σ_n (∇ℓ_n − ∇L)(∇ℓ_n − ∇L)ᵀ, the covariance of one example's gradient, drawn with replacement.
 
     σ(θ)ξ = N^(−1/2) Σ_n (ξ_n − ξ̄) ∇ℓ_n(θ) with N standard normals ξ: a weighted sum of the examples' gradients, so
-    the gradient and its noise together cost one backward pass. The landscape must be an EmpiricalRisk.
+    the gradient and its noise together cost one backward pass. In units of squared gradient.
+    Raises ValueError unless the landscape is an EmpiricalRisk.
     """
 
     def check(self, landscape: AbstractLandscape) -> None:

@@ -56,7 +56,8 @@ class BrownianBridge(AbstractMonitor):
     def _reached(self, region, before, after, step_index, uniform):
         dt = jnp.asarray(self.chain.dt, before.dtype)
         normal = jax.grad(region.level)((before + after) / 2)
-        variance = dt * normal @ self.chain.diffusion.covariance(before, step_index * dt) @ normal
+        covariance = self.chain.diffusion.covariance(before, self.chain.instant(step_index, before.dtype))
+        variance = dt * normal @ covariance @ normal
         ends = region.level(before) * region.level(after)
         crossed = uniform < jnp.exp(-2 * ends / jnp.where(variance > 0, variance, jnp.inf))
         return region.contains(after) | (crossed & (variance > 0))

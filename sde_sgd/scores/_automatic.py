@@ -52,7 +52,7 @@ def automatic(
     point = np.asarray(start, np.float64).reshape(-1)
     try:
         if chain.dim <= 2 and isinstance(chain, EulerMaruyama):
-            return _on_a_grid(chain, point, target, avoid, horizon)
+            return None if chain.changes_in_time else _on_a_grid(chain, point, target, avoid, horizon)
         if chain.landscape is not None and chain.dim <= _MOST_COMPONENTS:
             return path(chain.landscape, point, _nearest(target, point))
     except ValueError:

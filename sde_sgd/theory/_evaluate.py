@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..diffusions import AbstractDiffusion
-from ..landscapes import AbstractLandscape
+from ..diffusions import AbstractDiffusion, refuse_if_changing
 
 # A point counts as a critical point when the quadratic model of the loss has one within this distance of it,
 # relative to 1 + ‖θ‖: far above the error of a minimiser in float32, far below the distance between minima.
@@ -34,27 +33,32 @@ class Local(NamedTuple):
 
 def check_diffusion(diffusion: Any) -> None:
     """Raise ValueError unless `diffusion` is dΘ = −∇L dt + B(Θ) dW with coefficients that do not depend on time."""
-    landscape = getattr(diffusion, "landscape", None)
-    if not isinstance(diffusion, AbstractDiffusion) or not isinstance(landscape, AbstractLandscape):
+    if not isinstance(diffusion, AbstractDiffusion) or diffusion.landscape is None:
         raise ValueError(
             f"diffusion must be a LangevinSGD or a Langevin diffusion, whose drift is −∇L, got "
             f"{type(diffusion).__name__}"
         )
-    for name in ("learning_rate", "batch_size"):
-        if callable(getattr(diffusion, name, None)):
-            raise ValueError(f"diffusion must have a constant {name}, got a schedule")
-    order = getattr(diffusion, "order", 1)
-    if order != 1:
-        raise ValueError(f"diffusion must be of order 1, whose drift is −∇L, got order {order}")
+    refuse_if_changing(diffusion, "closed forms", "simulate it with a horizon")
+    if diffusion.landscape.dim != diffusion.dim:
+        raise ValueError(
+            f"diffusion must have a loss of all that it moves, as −∇L is its drift, got {type(diffusion).__name__} of "
+            f"{diffusion.dim} components with a loss of {diffusion.landscape.dim}"
+        )
+    if not diffusion.drift_is_gradient:
+        raise ValueError(f"diffusion must have the drift −∇L (of order 1), got {type(diffusion).__name__} with another")
 
 
 def temperature(diffusion: Any) -> float:
     """The diffusion's temperature as a float. Raises ValueError where it has none."""
     check_diffusion(diffusion)
-    if not hasattr(type(diffusion), "temperature") and not hasattr(diffusion, "temperature"):
-        raise ValueError(f"diffusion must have a temperature, got {type(diffusion).__name__}, which has none")
     with jax.enable_x64(True):
-        return float(_double(diffusion).temperature)
+        heat = _double(diffusion).gibbs_temperature
+        if heat is None:
+            raise ValueError(
+                f"temperature is that of a Gibbs law exp(−L/T), which isotropic constant noise has, got "
+                f"{type(diffusion).__name__} whose stationary law is not known to be one"
+            )
+        return float(heat)
 
 
 def evaluate(diffusion: Any, theta: np.ndarray) -> Local:

@@ -179,7 +179,9 @@ def environment() -> str:
     """What the last bit may depend on: the compiler, and the widest vectors and the fused products of the processor."""
     flags = Path("/proc/cpuinfo")
     known = flags.read_text() if flags.exists() else ""
-    return f"jaxlib {jaxlib.__version__}, " + "+".join(name for name in ("avx2", "fma", "avx512f") if f" {name}" in known)
+    return f"jaxlib {jaxlib.__version__}, " + "+".join(
+        name for name in ("avx2", "fma", "avx512f") if f" {name}" in known
+    )
 
 
 if __name__ == "__main__":

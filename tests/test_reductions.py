@@ -245,3 +245,17 @@ def test_theta_of_an_underdamped_chain_has_the_law_of_gibbs():
     error = (speed.covariance.high - speed.covariance.low)[0, 0] / 2 / 1.96
     assert agrees(speed.covariance.value[0, 0], 0.5, error, bias=0.02 * 0.5)
     assert not agrees(speed.covariance.value[0, 0], 0.25, error, bias=0.02 * 0.5)
+
+
+@pytest.mark.parametrize("kind", [MomentumSGD, Underdamped])
+def test_rates_of_chains_with_memory(kind):
+    """Cores are entered by θ: the same rates on one device and on two, and both wells are left at one rate."""
+    well = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
+    chain = kind(well) if kind is Underdamped else kind(well, deviation=3.0)
+    found = [
+        ss.transitions(chain, {"left": [-1.0], "right": [1.0]}, rtol=0.2, method="direct", seed=1, **way)
+        for way in WAYS[:2]
+    ]
+    assert np.array_equal(found[0].rates.value, found[1].rates.value)
+    there, back = found[0].rates[0, 1], found[0].rates[1, 0]
+    assert there.low < back.value < there.high and back.low < there.value < back.high

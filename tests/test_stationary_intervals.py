@@ -55,7 +55,7 @@ def test_undecided_trajectories_widen_a_share_both_ways():
         assert np.isnan(nothing.value[0]) and (nothing.low[0], nothing.high[0]) == (0, 1)
 
 
-def averages(visits, diverged=None, transitions=None, distance=None, looks=None):
+def averages(visits, diverged=None, transitions=None, distance=None, looks=None, changes=None):
     visits = np.asarray(visits, np.int64)
     number = visits.shape[1]
     return TimeAverages(
@@ -67,6 +67,7 @@ def averages(visits, diverged=None, transitions=None, distance=None, looks=None)
         burn_in=1.0,
         horizon=2.0,
         every=0.1,
+        changes=changes,
     )
 
 
@@ -125,6 +126,7 @@ def test_every_reason_not_to_have_converged_has_its_edge():
 
     assert result() == "converged"
     assert result(transitions=np.full(40, 5)) == "converged"
+    assert "no stationary law, with a schedule" in result(changes="a schedule")
     assert "makes 4.9 transitions" in result(transitions=np.where(np.arange(40) < 4, 4, 5))
     jitter = np.linspace(-0.01, 0.01, 40)
     assert result(distance=[np.ones(40), 1.19 + jitter]) == "converged"

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from scipy.linalg import expm
 from scipy.stats import norm
@@ -349,6 +350,15 @@ def _bad(minima=((-1.0,), (1.0,)), loss=lambda x: (x[0] ** 2 - 1) ** 2, **option
 def test_bad_input_is_named(words, given):
     with pytest.raises(ValueError, match=words):
         _bad(**given)
+
+
+def test_chains_that_change_in_time_are_refused():
+    """A learning rate that rises after 2000 steps: rates between minima have no value then."""
+    rate = optax.piecewise_constant_schedule(0.01, {2000: 0.2})
+    landscape = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
+    chain = ss.EulerMaruyama(ss.LangevinSGD(landscape, ss.noise.Isotropic(24.0), rate, 1.0))
+    with pytest.raises(ValueError, match="rates between minima need coefficients that do not change in time, got"):
+        ss.transitions(chain, [[-1.0], [1.0]])
 
 
 def test_bad_times_and_starts_are_named():

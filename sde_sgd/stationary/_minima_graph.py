@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse.csgraph import connected_components
 
-from ..engine import check_chain
+from ..chains import AbstractChain
 from ..landscapes import AbstractLandscape, CriticalPoint, SaddleConnection, check_minima, saddle_graph
 from ._basins import names_of
 from ._unassigned_minima import at
@@ -32,9 +32,8 @@ class MinimaGraph(NamedTuple):
     slowest: Float[np.ndarray, " K"]
 
 
-def minima_graph(chain: Any, minima: Any, neighbours: Iterable[Any] | None) -> MinimaGraph:
+def minima_graph(chain: AbstractChain, minima: Any, neighbours: Iterable[Any] | None) -> MinimaGraph:
     """What the call describes; ValueError where jumps between these minima have no stationary law."""
-    check_chain(chain)
     landscape = chain.landscape
     if landscape is None:
         raise ValueError("minima need a chain with a landscape, got one without")

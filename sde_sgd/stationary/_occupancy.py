@@ -71,7 +71,7 @@ def occupancy(
         if isinstance(steps, range):
             half = np.asarray(len(steps) // 2, np.int32)
             carry, _ = runs.reduce(CountsInWindow(made, runs.origin, half), steps)
-            counted = _time_averages(carry, made.count, steps, time_step)
+            counted = _time_averages(carry, made.count, steps, chain)
         else:
             carry, _ = runs.reduce(CountsAtTimes.of(made, len(steps)), steps)
             counted = _at_times(carry, made.count, steps, time_step)
@@ -86,7 +86,8 @@ def _at_times(carry: AtTimesCarry, count: int, steps: Sequence[int], time_step: 
     return AtTimes(np.array(steps) * time_step, counts[:, : count + 1], counts[:, count + 2], len(carry.label))
 
 
-def _time_averages(carry: WindowCarry, count: int, steps: range, time_step: float) -> TimeAverages:
+def _time_averages(carry: WindowCarry, count: int, steps: range, chain: AbstractChain) -> TimeAverages:
+    time_step = float(np.asarray(chain.time_step))
     return TimeAverages(
         visits=np.moveaxis(np.asarray(carry.visits, np.int64), 1, 2),
         transitions=np.asarray(carry.transitions, np.int64),
@@ -96,6 +97,7 @@ def _time_averages(carry: WindowCarry, count: int, steps: range, time_step: floa
         burn_in=(steps[0] - steps.step) * time_step,
         horizon=steps[-1] * time_step,
         every=steps.step * time_step,
+        changes=chain.what_changes if chain.changes_in_time else None,
     )
 
 

@@ -14,8 +14,8 @@ from scipy import stats
 
 from .. import _progress, scores
 from .._errors import fraction, names_options
-from ..chains import AbstractChain
-from ..engine import seed_key
+from ..chains import AbstractChain, refuse_if_changing
+from ..engine import check_chain, seed_key
 from ..passage import AbstractFirstPassage, RecycledFirstPassage, SplitFirstPassage, first_passage
 from ..regions import AbstractRegion
 from ..results import Provenance, Status
@@ -143,7 +143,7 @@ def transitions(
     `minima` may have inner structure that settles quickly, but all minima that are slow to leave must be given: for
     those on the way between two of them that is checked.
 
-    chain: one with a landscape, whose coefficients do not depend on time.
+    chain: one with a landscape, that does not change in time.
     minima: CriticalPoints or arrays (dim,), at least two, or a mapping from names.
     rtol: relative half-width asked of each rate's interval (one found as a hazard may come out a little wider).
     neighbours: (i, j) of minima between which there are jumps, in both ways; by default those of
@@ -158,17 +158,18 @@ def transitions(
     seed, confidence, monitoring, chunk, devices: as for `first_passage`.
     progress: whether to show a line of progress; by default in a terminal and in a notebook.
 
-    Raises ValueError for points that are no minima (`check_minima`), fewer than two, neighbours that leave some
-    minimum out of reach, a minimum missed between two of them, cores that overlap, a landscape that does not rise
-    in every direction, where there is no stationary law, and as `first_passage` does.
+    Raises ValueError for a chain that changes in time, points that are no minima (`check_minima`), fewer than two,
+    neighbours that leave some minimum out of reach, a minimum missed between two of them, cores that overlap, a
+    landscape that does not rise in every direction, where there is no stationary law, and as `first_passage` does.
     """
     began = time.perf_counter()
     _check(rtol, confidence, method, score)
     seed_key(seed)
+    check_chain(chain)
+    refuse_if_changing(chain, "rates between minima", "give occupancy its times")
     with _progress.shown(progress, "transitions"):
         _progress.stage("saddles between the minima")
         graph = minima_graph(chain, minima, neighbours)
-        _refuse_if_changing(chain, "transitions")
         measured = _Measured(
             _Asked(
                 chain, graph, core_sets(graph.points, graph.barriers, radius, graph.names), float(rtol), method, score,
@@ -179,11 +180,6 @@ def transitions(
         exits = [_leave(measured, start) for start in range(len(graph.points))]
     provenance = Provenance.of(int(seed), "transitions", measured.path_steps, began, devices)
     return _gathered(measured, exits, provenance)
-
-
-def _refuse_if_changing(chain: AbstractChain, what: str) -> None:
-    if getattr(chain, "changes_in_time", False):
-        raise ValueError(f"{what} need a chain that does not change in time, got one that does; give a horizon")
 
 
 def _check(rtol: Any, confidence: Any, method: Any, score: Any) -> None:

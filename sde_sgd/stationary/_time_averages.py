@@ -26,6 +26,7 @@ class TimeAverages(eqx.Module):
     has_diverged: (n,) trajectories that are not finite at the end; they are left out of values.
     distance: (2, n) mean square distance of θ from the start in each half.
     burn_in, horizon, every: SDE times of the window and between looks.
+    changes: what of the chain changes in time, in words; None where nothing does and there may be a stationary law.
     """
 
     visits: Int[np.ndarray, "2 n basins"]
@@ -36,6 +37,7 @@ class TimeAverages(eqx.Module):
     burn_in: float
     horizon: float
     every: float
+    changes: str | None = eqx.field(static=True, default=None)
 
     @property
     def trajectories(self) -> int:
@@ -86,14 +88,17 @@ class TimeAverages(eqx.Module):
     def findings(self, names: tuple[str, ...], found: UnassignedMinima) -> list[tuple[Status, str]]:
         """What is to be said against taking the shares for those of the stationary law.
 
-        Diverged trajectories; more than 5 % of the time in none of the minima given; states still spreading (no
-        stationary law, or not yet); a share that differs between the halves by more than 5 standard errors (the start
-        is not forgotten); R-hat above 1.01; fewer than 5 transitions per trajectory.
+        Diverged trajectories; a chain that changes in time; more than 5 % of the time in none of the minima given;
+        states still spreading (no stationary law, or not yet); a share that differs between the halves by more than 5
+        standard errors (the start is not forgotten); R-hat above 1.01; fewer than 5 transitions per trajectory.
         """
         findings = []
         if self.diverged:
             words = f"{self.diverged} of {self.trajectories} trajectories diverged: the chain may not be confining"
             findings.append((Status.DIVERGED, words))
+        if self.changes is not None:
+            words = f"the chain has no stationary law, with {self.changes}: these are averages over the window"
+            findings.append((Status.NOT_CONVERGED, words))
         if self.trajectories - self.diverged < 2:
             return findings
         none = float(self._kept[:, :, -1].mean()) / self.looks

@@ -5,12 +5,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import sde_sgd as ss
+from sde_sgd.engine import block_unit, observation_steps
 from sde_sgd.results import Provenance, Status
-from sde_sgd.stationary import Histogram, Occupancy, UnassignedMinima
+from sde_sgd.stationary import Histogram, Occupancy, Transitions, UnassignedMinima
 from sde_sgd.stationary._at_times import AtTimes
 from sde_sgd.stationary._bins import GROUPS, BinnedSums, Bins, Observable, Sums
+from sde_sgd.stationary._core_sets import core_sets
 from sde_sgd.stationary._delta_method import delta_method, from_log_odds, log_odds
 from sde_sgd.stationary._intervals import time_average_interval
+from sde_sgd.stationary._rates import _hazard
 from sde_sgd.stationary._time_averages import TimeAverages
 from sde_sgd.stationary._unassigned_minima import cluster_ends
 from sde_sgd.statistics import Estimate
@@ -289,3 +293,88 @@ def test_log_odds_keep_small_shares():
     value = log_odds(shares)
     assert value[0] == pytest.approx(np.log(1e20)) and value[1] == pytest.approx(-np.log(1e20))
     np.testing.assert_allclose(from_log_odds(value), shares, rtol=1e-12)
+
+
+# ------------------------------------------------------------------------------- observation times, rates, core sets
+
+
+BOWL = ss.landscapes.Quadratic(np.array([[4.0, 0.0], [0.0, 1.0]]))
+CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(BOWL, 0.5), 0.1)
+
+
+def test_observation_steps_of_times_and_windows():
+    """Times are rounded down to steps; a window has an even number of looks, the first one spacing after burn-in."""
+    assert observation_steps(CHAIN, [0.0, 0.3, 0.39, 7.0], None, None, None) == [0, 3, 3, 70]
+    assert observation_steps(CHAIN, None, 10.0, 2.0, 0.5) == range(25, 101, 5)
+    assert observation_steps(CHAIN, None, 10.4, 2.0, 0.5) == range(25, 101, 5)
+    assert observation_steps(CHAIN, None, 10.5, 2.0, 0.5) == range(25, 101, 5)
+    assert observation_steps(CHAIN, None, 10.0, 0, 0.5) == range(5, 101, 5)
+    assert observation_steps(CHAIN, None, 10.0, None, 0.5) == range(55, 101, 5)
+    # half of 128,000 steps are burn-in; 250 of 256 are whole blocks of 8 steps at a time
+    assert block_unit(CHAIN.noise_kind) == 8
+    assert observation_steps(CHAIN, None, 12_800.0, None, None, 256) == range(64_248, 127_985, 248)
+
+
+def test_a_hazard_is_the_rate_of_passages_of_those_that_are_left():
+    """Exits at a rate of 0.5, one in a hundred of them to the target: passages per time in (4, 8), exactly."""
+    late = 0.005 * (np.exp(-2.0) - np.exp(-4.0)) / 0.5 / 4
+    mean_time = Estimate(2.0, 1.9, 2.1)
+    found = _hazard(Estimate(late, 0.9 * late, 1.1 * late), 8.0, mean_time)
+    assert float(found) == pytest.approx(0.005, rel=1e-12)
+
+    def staying(mean):
+        return mean * (np.exp(-4 / mean) - np.exp(-8 / mean)) / 4
+
+    assert found.low == pytest.approx(0.9 * late / staying(2.1)) and found.high == pytest.approx(
+        1.1 * late / staying(1.9)
+    )
+
+
+def test_core_sets_are_where_the_quadratic_part_is_a_quarter_of_the_barrier():
+    """Curvatures 4 and 1, barrier 2: half-axes √(2·0.5/4) = 1/2 and √(2·0.5/1) = 1."""
+    point = ss.landscapes.find_minima(BOWL, [[0.1, 0.1]])[0]
+    core = core_sets([point], np.array([2.0]), None, ("only",))[0]
+    for direction, edge in (([1.0, 0.0], 0.5), ([0.0, 1.0], 1.0)):
+        inside, outside = (jnp.asarray(np.array(direction) * edge * part) for part in (0.999, 1.001))
+        assert bool(core.contains(inside)) and not bool(core.contains(outside))
+    ball = core_sets([point], np.array([2.0]), 0.3, ("only",))[0]
+    assert bool(ball.contains(jnp.array([0.0, 0.299]))) and not bool(ball.contains(jnp.array([0.301, 0.0])))
+
+
+def transitions(value, **changes):
+    value = np.asarray(value, np.float64)
+    given = {
+        "names": ("left", "right"),
+        "locations": np.array([[-1.0], [1.0]]),
+        "cores": (),
+        "rates": Estimate(value, 0.9 * value, 1.1 * value),
+        "exit_times": np.array([21.0, 21.0]),
+        "settling_times": np.array([1.0, 1.0]),
+        "methods": {(0, 1): "direct", (1, 0): "direct"},
+        "findings": (),
+        "diverged": 0,
+        "time_step": 0.1,
+        "provenance": PROVENANCE,
+    }
+    return Transitions(**(given | changes))
+
+
+def test_verdicts_on_rates():
+    """Twenty settling times an exit, a rate that was seen, first passages without findings."""
+    rates = [[0.0, 1 / 21], [1 / 21, 0.0]]
+    assert transitions(rates).result == "complete"
+    close = transitions(rates, exit_times=np.array([21.0, 19.0]))
+    assert close.status is Status.NOT_METASTABLE and "the mean time to leave right is 19" in close.result
+    bound = Estimate([[0, 0], [1 / 21, 0]], [[0, 0], [0.9 / 21, 0]], [[0, 1e-6], [1.1 / 21, 0]])
+    unseen = transitions(rates, rates=bound)
+    assert unseen.status is Status.TARGET_NOT_REACHED and "from left to right no transition was seen" in unseen.result
+    said = transitions(rates, findings=((Status.DIVERGED, "from left to right: 3 trajectories diverged"),), diverged=3)
+    assert said.status is Status.DIVERGED and said.result.endswith("3 trajectories diverged")
+
+
+def test_relaxation_time_is_one_over_the_gap_with_its_ends_turned():
+    found = transitions([[0.0, 0.3], [0.1, 0.0]])
+    assert float(found.spectral_gap) == pytest.approx(0.4) and float(found.relaxation_time) == pytest.approx(2.5)
+    assert found.relaxation_time.low == pytest.approx(1 / found.spectral_gap.high)
+    assert found.relaxation_time.low < 2.5 < found.relaxation_time.high
+    assert found.stationary.value == pytest.approx([0.25, 0.75])

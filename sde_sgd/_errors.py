@@ -3,7 +3,6 @@
 import difflib
 import functools
 import inspect
-import math
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
@@ -12,8 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ._numerics import read_outside
+
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_ASKS_FOR_VALUES = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
 
 
 def positive(name: str, value: Any) -> None:
@@ -53,17 +60,28 @@ def real_array(name: str, value: Any) -> jax.Array:
 
 
 def shape_of(name: str, function: Any, *arguments: Any) -> tuple[int, ...]:
-    """Shape of what a person's `function` returns, found without running it.
+    """Shape of what a person's `function` returns, found by tracing it once, without running it.
 
-    Raises ValueError where it cannot be called so, or does not return one array of real numbers.
+    arguments: arrays or jax.ShapeDtypeStructs, such as a point of shape (dim,).
+    Raises ValueError where it cannot be called so, asks for the values of its arguments (NumPy calls, Python
+    branches), reads outside an array by an index that is known when it is traced (JAX would clamp it silently), or
+    does not return one array of real numbers.
     """
     if not callable(function):
         raise ValueError(f"{name} must be a function, got {function!r}")
-    shapes = ", ".join(str(argument.shape) for argument in arguments)
     try:
-        out = jax.eval_shape(function, *arguments)
+        program, out = jax.make_jaxpr(function, return_shape=True)(*arguments)
+    except _ASKS_FOR_VALUES as error:
+        raise ValueError(
+            f"{name} must be made of JAX operations, such as those of jax.numpy, got one that asks for the values of "
+            "its arguments: by NumPy, float() or a Python branch, for which jax.numpy and jnp.where stand in"
+        ) from error
     except Exception as error:
+        shapes = ", ".join(str(argument.shape) for argument in arguments)
         raise ValueError(f"{name} cannot be evaluated for shape {shapes}: {error}") from error
+    outside = read_outside(program)
+    if outside is not None:
+        raise ValueError(f"{name} must not read outside its arrays, got {outside}")
     if not hasattr(out, "shape") or not jnp.issubdtype(out.dtype, jnp.floating):
         raise ValueError(f"{name} must return an array of real numbers, got {out}")
     return out.shape
@@ -76,9 +94,54 @@ def positive_integer(name: str, value: Any) -> None:
 
 
 def fraction(name: str, value: Any) -> None:
-    """Raise ValueError unless 0 < value < 1."""
-    if not isinstance(value, int | float) or not math.isfinite(value) or not 0 < value < 1:
+    """Raise ValueError unless 0 < value < 1, for one number."""
+    array = concrete(value)
+    if array is None or array.shape != () or array.dtype == bool or not 0 < array < 1:
         raise ValueError(f"{name} must lie strictly between 0 and 1, got {value!r}")
+
+
+def tolerance(name: str, value: Any) -> None:
+    """Raise ValueError unless `value` is one number above 0 and below 1: what a relative tolerance can be."""
+    array = concrete(value)
+    if array is None or array.shape != () or array.dtype == bool or not 0 < array < 1:
+        raise ValueError(f"{name} must be a finite number above 0 and below 1, got {value!r}")
+
+
+def point(name: str, value: Any, dim: int) -> np.ndarray:
+    """`value`, an array of shape (dim,) or an object with such a `location`, as a new float64 array.
+
+    Raises ValueError where it is no array of real numbers, has another shape, or is not finite.
+    """
+    given = getattr(value, "location", value)
+    array = concrete(given)
+    if array is None:
+        raise ValueError(f"{name} must be real numbers of shape ({dim},), got {given!r}")
+    if array.shape != (dim,):
+        raise ValueError(f"{name} must have shape ({dim},), got shape {array.shape}")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} must be finite, got {show(array)}")
+    return np.array(array, np.float64)
+
+
+def points(name: str, value: Any, dim: int) -> np.ndarray:
+    """`value`, an array of shape (n, dim) with n ≥ 1, or (dim,) for one point, as a new float64 array (n, dim).
+
+    Raises ValueError, naming the first point at fault, as `point` does.
+    """
+    array = concrete(value)
+    if array is None:
+        raise ValueError(f"{name} must be real numbers of shape (n, {dim}) or ({dim},), got {value!r}")
+    if array.ndim not in (1, 2) or array.shape[-1] != dim or array.size == 0:
+        raise ValueError(f"{name} must be of shape (n, {dim}) or ({dim},), got shape {array.shape}")
+    array = np.array(array, np.float64).reshape(-1, dim)
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} must be finite, got {show(array[~np.isfinite(array).all(axis=1)][0])}")
+    return array
+
+
+def show(values: Any) -> str:
+    """Numbers for a message: six digits, and the middle left out of long arrays."""
+    return np.array2string(np.asarray(values), precision=6, separator=", ", threshold=8)
 
 
 def is_traced(value: Any) -> bool:

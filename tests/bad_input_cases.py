@@ -217,7 +217,7 @@ BAD = {
         lambda: solver().mean_exit_time(ss.regions.Ball([0.0, 0.0], 1.0)),
         "region must live in dim = 1",
     ),
-    "a solver's start that is a word": (lambda: solver().mean_exit_time(LEFT, "here"), "start must be numbers"),
+    "a solver's start that is a word": (lambda: solver().mean_exit_time(LEFT, "here"), "start must be real numbers"),
     "a curvature that is a word": (lambda: ss.landscapes.TwoWells("sharp"), "sharp_curvature must be .*, got 'sharp'"),
     "a Hessian that is a word": (lambda: ss.landscapes.Quadratic("I"), "hessian must be an array of numbers"),
     "a radius of the theory": (

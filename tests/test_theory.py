@@ -108,7 +108,7 @@ def test_eyring_kramers_refuses():
         theory.eyring_kramers(hot, [0.0], [0.0])
     with pytest.raises(ValueError, match=r"saddle must be a saddle .* 0 negative"):
         theory.eyring_kramers(hot, [-1.0], [1.0])
-    with pytest.raises(ValueError, match="minimum must be a finite array of shape"):
+    with pytest.raises(ValueError, match=r"minimum must have shape \(1,\)"):
         theory.eyring_kramers(hot, [-1.0, 0.0], [0.0])
     flat = ss.LangevinSGD.at_temperature(valley(0.0), 0.1)
     with pytest.raises(ValueError, match="1 zero eigenvalues"):

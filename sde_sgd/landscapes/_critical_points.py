@@ -1,6 +1,5 @@
-"""Minima and saddles of a landscape, in float64 whatever precision the simulation runs in."""
+"""Critical points of a landscape by trust-region descent and Newton's method, in float64 whatever a simulation uses."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -11,18 +10,23 @@ import numpy as np
 import scipy.optimize
 from jaxtyping import Float64
 
-from .._errors import concrete, positive_number
+from .._errors import points as points_of
+from .._errors import positive_number, show
+from .._numerics import as_float64, bound
 from ._base import AbstractLandscape, check_landscape
 
 _GRADIENT_TOLERANCE = 1e-10
-FLAT = 1e-8
+_FLAT = 1e-8
+_ROUNDING = 1e-14
 
 
 class CriticalPoint(eqx.Module):
     """A point where the gradient vanishes, and the landscape's Hessian there; NumPy float64 throughout.
 
-    location: shape (dim,). loss: L there. gradient_norm: |∇L| that is left there.
+    location: shape (dim,), in units of θ. loss: L there. gradient_norm: |∇L| that is left there.
     hessian: ∇²L, shape (dim, dim). eigenvalues: those of the Hessian, ascending, shape (dim,).
+    zero_below: size up to which an eigenvalue counts as zero: 1e-8 of the largest, or more where the Hessian changes by
+        as much as the eigenvalue within the distance up to which the location is known.
     """
 
     location: Float64[np.ndarray, " dim"]
@@ -30,15 +34,30 @@ class CriticalPoint(eqx.Module):
     gradient_norm: float
     hessian: Float64[np.ndarray, "dim dim"]
     eigenvalues: Float64[np.ndarray, " dim"]
+    zero_below: float
 
     @property
     def index(self) -> int:
         """Number of negative eigenvalues: 0 at a minimum, 1 at a saddle that a transition crosses."""
-        return int(np.sum(self.eigenvalues < 0))
+        return int(np.sum(self.eigenvalues < -self.zero_below))
+
+    @property
+    def flat_directions(self) -> int:
+        """Number of eigenvalues that count as zero."""
+        return int(np.sum(np.abs(self.eigenvalues) <= self.zero_below))
+
+    @property
+    def is_degenerate(self) -> bool:
+        """Whether an eigenvalue counts as zero, as all do at a monkey saddle.
+
+        The Hessian then does not tell what the point is, and what divides by its determinant (`gibbs_weights`,
+        `eyring_kramers`) does not hold.
+        """
+        return self.flat_directions > 0
 
     @property
     def trace(self) -> float:
-        """tr ∇²L, the sum of the eigenvalues: a sharpness."""
+        """tr ∇²L, the sum of the eigenvalues, in loss per θ²: a sharpness."""
         return float(np.sum(self.eigenvalues))
 
     @property
@@ -78,7 +97,7 @@ def find_minima(
     points = points_of("starts", starts, landscape.dim)
     found: list[CriticalPoint] = []
     with jax.enable_x64(True):
-        surface = Surface(landscape)
+        surface = Float64Landscape(landscape)
         for number, start in enumerate(points):
             found.append(descend(surface, start, f"starts[{number}] = {show(start)}"))
     kept: list[CriticalPoint] = []
@@ -88,57 +107,61 @@ def find_minima(
     return kept
 
 
-class Surface:
-    """A landscape's loss, gradient and Hessian in float64, each compiled once."""
+class Float64Landscape:
+    """A landscape's loss, gradient and Hessian in float64, each compiled once for all landscapes of its structure.
+
+    Calls belong inside `jax.enable_x64(True)`.
+    """
 
     def __init__(self, landscape: AbstractLandscape):
-        leaves, structure = jax.tree.flatten(jax.tree.map(_upcast, landscape))
-        rest = tuple(None if eqx.is_array(leaf) else leaf for leaf in leaves)
-        # the arrays are arguments, not constants: a data set would be copied into every program
-        self._arrays = [leaf for leaf in leaves if eqx.is_array(leaf)]
-        self._value, self._hessian, self._values = _programs(structure, rest)
+        landscape = as_float64(landscape)
+        self._value, self._hessian, self._values = (
+            bound(function, landscape) for function in (_loss_and_gradient, _hessian, _losses_and_gradients)
+        )
 
     def value(self, point: np.ndarray) -> tuple[float, np.ndarray]:
-        loss, gradient = self._value(self._arrays, jnp.asarray(point))
+        """L and ∇L, (dim,), at one point (dim,)."""
+        loss, gradient = self._value(jnp.asarray(point))
         return float(loss), np.asarray(gradient, np.float64)
 
     def hessian(self, point: np.ndarray) -> np.ndarray:
-        matrix = np.asarray(self._hessian(self._arrays, jnp.asarray(point)), np.float64)
+        """∇²L, (dim, dim), at one point (dim,), symmetric to the last bit."""
+        matrix = np.asarray(self._hessian(jnp.asarray(point)), np.float64)
         return (matrix + matrix.T) / 2
 
     def values(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        losses, gradients = self._values(self._arrays, jnp.asarray(points))
+        """L, (n,), and ∇L, (n, dim), at points (n, dim)."""
+        losses, gradients = self._values(jnp.asarray(points))
         return np.asarray(losses, np.float64), np.asarray(gradients, np.float64)
 
     def critical(self, point: np.ndarray) -> CriticalPoint:
+        """What there is at a point (dim,), critical or not."""
         loss, gradient = self.value(point)
         hessian = self.hessian(point)
+        eigenvalues = np.linalg.eigvalsh(hessian)
         return CriticalPoint(
             location=np.array(point, np.float64),
             loss=loss,
             gradient_norm=float(np.linalg.norm(gradient)),
             hessian=hessian,
-            eigenvalues=np.linalg.eigvalsh(hessian),
+            eigenvalues=eigenvalues,
+            zero_below=_FLAT * float(np.abs(eigenvalues).max()),
         )
 
 
-@functools.lru_cache(maxsize=64)
-def _programs(structure: Any, rest: tuple[Any, ...]) -> tuple[Callable, Callable, Callable]:
-    """Loss with gradient, Hessian, and the first for many points: one program for all landscapes of one structure.
-
-    rest: leaves that are no arrays, None in place of those that are.
-    """
-
-    def landscape(arrays):
-        left = iter(arrays)
-        return jax.tree.unflatten(structure, [next(left) if leaf is None else leaf for leaf in rest])
-
-    gradient = jax.value_and_grad(lambda arrays, point: landscape(arrays).loss(point), argnums=1)
-    hessian = jax.jit(lambda arrays, point: landscape(arrays).hessian(point))
-    return jax.jit(gradient), hessian, jax.jit(jax.vmap(gradient, (None, 0)))
+def _loss_and_gradient(landscape: AbstractLandscape, point: Any) -> Any:
+    return jax.value_and_grad(landscape.loss)(point)
 
 
-def descend(surface: Surface, start: np.ndarray, name: str) -> CriticalPoint:
+def _losses_and_gradients(landscape: AbstractLandscape, points: Any) -> Any:
+    return jax.vmap(jax.value_and_grad(landscape.loss))(points)
+
+
+def _hessian(landscape: AbstractLandscape, point: Any) -> Any:
+    return landscape.hessian(point)
+
+
+def descend(surface: Float64Landscape, start: np.ndarray, name: str) -> CriticalPoint:
     """The minimum below `start`; `name` opens every error."""
 
     def unfit(what: str) -> NoReturn:
@@ -185,19 +208,21 @@ def descend(surface: Surface, start: np.ndarray, name: str) -> CriticalPoint:
     where = f"found the point {show(found.location)} with loss {found.loss:.8g}"
     # a start far up a steep wall must not make an ordinary minimum look flat, hence at most 1
     unit = max(abs(found.eigenvalues).max(), min(1.0, np.linalg.norm(first_hessian, 2)))
-    if found.eigenvalues[0] < -FLAT * unit:
+    if found.eigenvalues[0] < -max(_FLAT * unit, found.zero_below):
         unfit(f"{where} and index {found.index}, eigenvalues {show(found.eigenvalues)}")
-    if found.eigenvalues[0] <= FLAT * unit:
+    if found.eigenvalues[0] <= _FLAT * unit or found.is_degenerate:
         unfit(f"{where} and a flat direction, eigenvalues {show(found.eigenvalues)}")
     if not converged:
         unfit(f"{where} and gradient norm {found.gradient_norm:.3g}, where Newton's method gets no further")
     return found
 
 
-def newton(surface: Surface, point: np.ndarray) -> tuple[CriticalPoint, bool]:
-    """Newton's method to the critical point near `point` and whether the gradient norm meets the tolerance."""
+def newton(surface: Float64Landscape, point: np.ndarray) -> tuple[CriticalPoint, bool]:
+    """Newton's method to the critical point near `point`, and whether |∇L| ≤ 1e-10·max(1, ‖∇²L‖) there."""
     best = surface.critical(point)
     for _ in range(60):
+        if best.gradient_norm == 0:
+            break
         eigenvalues, vectors = np.linalg.eigh(best.hessian)
         # along flat directions the gradient is rounding error, and dividing by their eigenvalue a long jump
         usable = np.abs(eigenvalues) > 1e-12 * np.abs(eigenvalues).max()
@@ -209,11 +234,33 @@ def newton(surface: Surface, point: np.ndarray) -> tuple[CriticalPoint, bool]:
         if not gradient_norm <= best.gradient_norm / 2 or not np.all(np.isfinite(surface.hessian(following))):
             break
         best = surface.critical(following)
-    tolerance = _GRADIENT_TOLERANCE * max(1.0, np.abs(best.eigenvalues).max())
-    return best, bool(best.gradient_norm <= tolerance)
+    tolerance = _GRADIENT_TOLERANCE * max(1.0, float(np.abs(best.eigenvalues).max()))
+    return _with_flat_directions(surface, best), best.gradient_norm <= tolerance
 
 
-def _finite_hessian(surface: Surface, point: np.ndarray, unfit: Callable[[str], NoReturn]) -> np.ndarray:
+def _with_flat_directions(surface: Float64Landscape, point: CriticalPoint) -> CriticalPoint:
+    """The point with `zero_below` raised to the eigenvalues that say nothing about the loss around it.
+
+    The location along an eigenvector is known to the gradient that is left, or its rounding, over the eigenvalue. At a
+    monkey saddle, or the minimum of x⁴, the curvature changes by as much as itself within that distance.
+    """
+    eigenvalues, vectors = np.linalg.eigh(point.hessian)
+    zero_below = point.zero_below
+    left = max(point.gradient_norm, _ROUNDING * max(1.0, float(np.abs(eigenvalues).max())))
+    for place in np.argsort(np.abs(eigenvalues)):
+        value, direction = eigenvalues[place], vectors[:, place]
+        if abs(value) <= zero_below:
+            continue
+        known_to = min(left / abs(value), 1e-3 * max(1.0, float(np.linalg.norm(point.location))))
+        near = [surface.hessian(point.location + sign * known_to * direction) for sign in (-1, 1)]
+        if not any(abs(direction @ hessian @ direction - value) > abs(value) / 2 for hessian in near):
+            break
+        zero_below = abs(float(value))
+    # what counts as zero is well above the rounding of one way to find eigenvalues against another
+    return eqx.tree_at(lambda tree: tree.zero_below, point, zero_below * (1 + 1e-6))
+
+
+def _finite_hessian(surface: Float64Landscape, point: np.ndarray, unfit: Callable[[str], NoReturn]) -> np.ndarray:
     hessian = surface.hessian(point)
     if not np.all(np.isfinite(hessian)):
         unfit(f"the Hessian is not finite at {show(point)}")
@@ -233,30 +280,6 @@ def _remember(function: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], A
     return remembering
 
 
-def _upcast(leaf: Any) -> Any:
-    if isinstance(leaf, jax.Array | np.ndarray | np.floating) and jnp.issubdtype(leaf.dtype, jnp.floating):
-        return jnp.asarray(np.asarray(leaf, np.float64))
-    return leaf
-
-
-def points_of(name: str, value: Any, dim: int) -> np.ndarray:
-    array = concrete(value)
-    if array is None or array.ndim not in (1, 2) or array.shape[-1] != dim or array.size == 0:
-        shape = None if array is None else array.shape
-        raise ValueError(
-            f"{name} must be numbers of shape (n, {dim}) or ({dim},), got "
-            f"{'shape ' + str(shape) if shape is not None else repr(value)}"
-        )
-    array = np.array(array, np.float64).reshape(-1, dim)
-    if not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} must be finite, got {show(array[~np.isfinite(array).all(axis=1)][0])}")
-    return array
-
-
 def same(first: CriticalPoint, second: CriticalPoint, merge: float) -> bool:
     distance = np.linalg.norm(first.location - second.location)
     return bool(distance < merge * max(1.0, float(np.linalg.norm(first.location))))
-
-
-def show(values: np.ndarray) -> str:
-    return np.array2string(np.asarray(values), precision=6, separator=", ", threshold=8)

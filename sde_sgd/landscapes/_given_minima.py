@@ -6,8 +6,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._errors import point as point_of
+from .._errors import show
 from ._base import AbstractLandscape, check_landscape
-from ._critical_points import CriticalPoint, Surface, descend, show
+from ._critical_points import CriticalPoint, Float64Landscape, descend
 
 # minima that are nearer than this, relative to 1 or to their distance from 0, are one
 _SAME = 1e-5
@@ -26,7 +28,7 @@ def check_minima(name: str, landscape: AbstractLandscape, given: Any) -> list[Cr
     found: list[CriticalPoint] = []
     names: list[str] = []
     with jax.enable_x64(True):
-        surface = Surface(landscape)
+        surface = Float64Landscape(landscape)
         for key, point in pairs:
             names.append(f"{name}[{key!r}]")
             found.append(_checked(surface, names[-1], point, landscape.dim))
@@ -42,14 +44,8 @@ def check_minima(name: str, landscape: AbstractLandscape, given: Any) -> list[Cr
     return found
 
 
-def _checked(surface: Surface, name: str, given: Any, dim: int) -> CriticalPoint:
-    location = given.location if isinstance(given, CriticalPoint) else given
-    try:
-        point = np.asarray(location, np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a CriticalPoint or an array of shape ({dim},), got {given!r}") from None
-    if point.shape != (dim,) or not np.all(np.isfinite(point)):
-        raise ValueError(f"{name} must be finite and of shape ({dim},), got {show(point)}")
+def _checked(surface: Float64Landscape, name: str, given: Any, dim: int) -> CriticalPoint:
+    point = point_of(name, given, dim)
     hessian = surface.hessian(point)
     if np.all(np.isfinite(hessian)):
         eigenvalues = np.linalg.eigvalsh(hessian)

@@ -1,4 +1,4 @@
-"""Which minima are neighbours, and the saddle between each two of them."""
+"""The saddle graph: which minima are neighbours, and the index-1 saddle and barrier between each two of them."""
 
 import itertools
 from collections.abc import Iterable
@@ -8,8 +8,9 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from .._errors import show
 from ._base import AbstractLandscape
-from ._critical_points import CriticalPoint, Surface, descend, same, show
+from ._critical_points import CriticalPoint, Float64Landscape, descend, same
 from ._given_minima import check_minima
 from ._string import find_saddle, minimum_energy_path
 
@@ -20,7 +21,7 @@ _SAME = 1e-4
 class SaddleConnection(eqx.Module):
     """The way between two neighbouring minima.
 
-    first, second: their numbers, the smaller one first. saddle: the highest point of the way.
+    first, second: their numbers, the smaller one first. saddle: the highest point of the way, of index 1.
     barrier_from_first, barrier_from_second: the barrier from each of them, L(saddle) − L(minimum), above 0.
     """
 
@@ -34,17 +35,20 @@ class SaddleConnection(eqx.Module):
 def saddle_graph(
     landscape: AbstractLandscape, minima: Any, *, pairs: Iterable[Any] | None = None
 ) -> list[SaddleConnection]:
-    """The passes between neighbouring minima, in the order of their numbers.
+    """The saddles between neighbouring minima, in the order of their numbers.
 
     minima: CriticalPoints or arrays of shape (dim,), at least two, or a mapping from names to them.
     pairs: (i, j) of minima that are known to be neighbours; None tries all, and leaves out those whose minimum-energy
         path goes through a third one. One path is tried for a pair, that of `find_saddle`, near the straight line;
         other ways between the two are not found.
 
-    The saddles are as precise as those of `find_saddle`. The work is that of a string for each pair.
+    Returns one SaddleConnection for each pair; losses and barriers are in units of L, locations in those of θ. The
+    saddles are as precise as those of `find_saddle`. The work is that of a string for each pair.
 
     Raises ValueError as `check_minima` does, for pairs that are not two different numbers of minima, where a path goes
-    through a minimum that is not in the list, and where `find_saddle` finds none.
+    through a minimum that is not in the list, and where `find_saddle` finds none, as at a degenerate point (a monkey
+    saddle, where three minima meet in one).
+    Source: the string method, as for `find_saddle`.
     """
     points = check_minima("minima", landscape, minima)
     if len(points) < 2:
@@ -78,7 +82,7 @@ def _neighbours(landscape: AbstractLandscape, points: list[CriticalPoint], first
     """Whether the path between the two dips into no other minimum on its way."""
     path = minimum_energy_path(landscape, points[first], points[second])
     with jax.enable_x64(True):
-        surface = Surface(landscape)
+        surface = Float64Landscape(landscape)
         losses = surface.values(path)[0]
         dips = 1 + np.flatnonzero((losses[1:-1] < losses[:-2]) & (losses[1:-1] < losses[2:]))
         for dip in dips:

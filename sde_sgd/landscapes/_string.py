@@ -1,4 +1,4 @@
-"""Paths of least energy between minima, and the saddles on them, in float64 whatever precision is used elsewhere."""
+"""Minimum-energy paths by the string method, and the saddles on them, in float64 whatever a simulation uses."""
 
 import itertools
 from collections.abc import Iterator
@@ -8,9 +8,10 @@ import jax
 import numpy as np
 from jaxtyping import Float64
 
-from .._errors import positive_integer
+from .._errors import point as point_of
+from .._errors import positive_integer, show
 from ._base import AbstractLandscape, check_landscape
-from ._critical_points import FLAT, CriticalPoint, Surface, descend, newton, points_of, same, show
+from ._critical_points import CriticalPoint, Float64Landscape, descend, newton, same
 
 _IMAGES = 33
 _STRING_BLOCKS = 400
@@ -31,7 +32,8 @@ def find_saddle(landscape: AbstractLandscape, minimum_a: Any, minimum_b: Any) ->
 
     Raises ValueError if an argument is not a minimum or of the wrong shape, if both are the same minimum, if
     the loss is not finite along the way, or if what was found is not a saddle with exactly one negative
-    eigenvalue on that path; the message gives its location, index and gradient norm.
+    eigenvalue and no zero one on that path: a point of another index, or a degenerate one such as a monkey saddle;
+    the message gives its location, loss, index and gradient norm.
 
     Source: E, Ren and Vanden-Eijnden, J. Chem. Phys. 126, 164103 (2007).
     """
@@ -70,23 +72,20 @@ def minimum_energy_path(
     return _evenly(np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])]), images)
 
 
-def _resting(surface: Surface, first: CriticalPoint, last: CriticalPoint, images: int) -> np.ndarray:
+def _resting(surface: Float64Landscape, first: CriticalPoint, last: CriticalPoint, images: int) -> np.ndarray:
     for path, moved, spacing in _strings(surface, first, last, images):
         if moved < 0.01 * spacing:
             return path
     raise ValueError(f"the path {_between(first, last)} must come to rest, but never did")
 
 
-def _minima(landscape: AbstractLandscape, named: dict[str, Any]) -> tuple[Surface, list[CriticalPoint]]:
+def _minima(landscape: AbstractLandscape, named: dict[str, Any]) -> tuple[Float64Landscape, list[CriticalPoint]]:
     """The landscape in float64, and the minima that are meant; each name opens that one's errors."""
     check_landscape(landscape)
-    surface = Surface(landscape)
+    surface = Float64Landscape(landscape)
     found: list[CriticalPoint] = []
     for name, given in named.items():
-        start = given.location if isinstance(given, CriticalPoint) else given
-        if np.shape(start) != (landscape.dim,):
-            raise ValueError(f"{name} must have shape ({landscape.dim},), got shape {np.shape(start)}")
-        start = points_of(name, start, landscape.dim)[0]
+        start = point_of(name, given, landscape.dim)
         found.append(descend(surface, start, f"{name} = {show(start)}"))
     for (name, first), (other, last) in itertools.pairwise(zip(named, found, strict=True)):
         if same(first, last, 1e-5):
@@ -99,7 +98,7 @@ def _between(first: CriticalPoint, last: CriticalPoint) -> str:
 
 
 def _strings(
-    surface: Surface, first: CriticalPoint, last: CriticalPoint, images: int
+    surface: Float64Landscape, first: CriticalPoint, last: CriticalPoint, images: int
 ) -> Iterator[tuple[np.ndarray, float, float]]:
     """The string as it relaxes, how far its images moved last, and their spacing before."""
     fraction = np.linspace(0.0, 1.0, images)[:, None]
@@ -127,7 +126,7 @@ def _strings(
         yield path, moved, spacing
 
 
-def _string_saddle(surface: Surface, first: CriticalPoint, last: CriticalPoint) -> CriticalPoint:
+def _string_saddle(surface: Float64Landscape, first: CriticalPoint, last: CriticalPoint) -> CriticalPoint:
     between = _between(first, last)
     reason = "the string never came to rest"
     for block, (path, moved, spacing) in enumerate(_strings(surface, first, last, _IMAGES)):
@@ -140,12 +139,13 @@ def _string_saddle(surface: Surface, first: CriticalPoint, last: CriticalPoint) 
         peak = path[1 + int(np.argmax(losses[1:-1]))]
         found, converged = _climb(surface, peak, spacing)
         strayed = float(np.linalg.norm(found.location - peak))
-        is_saddle = found.index == 1 and abs(found.eigenvalues).min() > FLAT * abs(found.eigenvalues).max()
+        is_saddle = found.index == 1 and not found.is_degenerate
         above = found.loss > max(first.loss, last.loss)
         if converged and is_saddle and above and strayed <= 2 * spacing:
             return found
+        zeros = f" and {found.flat_directions} zero eigenvalues (a degenerate point)" if found.is_degenerate else ""
         reason = (
-            f"found index {found.index} at {show(found.location)} with loss {found.loss:.8g}, gradient norm "
+            f"found index {found.index}{zeros} at {show(found.location)} with loss {found.loss:.8g}, gradient norm "
             f"{found.gradient_norm:.3g} and eigenvalues {show(found.eigenvalues)}, {strayed:.3g} from the "
             f"highest of the path's images, which are {spacing:.3g} apart"
         )
@@ -154,7 +154,7 @@ def _string_saddle(surface: Surface, first: CriticalPoint, last: CriticalPoint) 
     raise ValueError(f"there must be a saddle with exactly one negative eigenvalue {between}, but {reason}")
 
 
-def _relax(surface: Surface, path: np.ndarray, step: float, cap: float) -> np.ndarray:
+def _relax(surface: Float64Landscape, path: np.ndarray, step: float, cap: float) -> np.ndarray:
     """Steps of the simplified string method: move every inner image downhill, then space all evenly."""
     path = path.copy()
     for number in range(_STRING_STEPS):
@@ -173,7 +173,7 @@ def _evenly(path: np.ndarray, images: int) -> np.ndarray:
     return np.stack([np.interp(even, arc / arc[-1], column) for column in path.T], axis=1)
 
 
-def _climb(surface: Surface, point: np.ndarray, spacing: float) -> tuple[CriticalPoint, bool]:
+def _climb(surface: Float64Landscape, point: np.ndarray, spacing: float) -> tuple[CriticalPoint, bool]:
     """Uphill along the lowest eigenvector and downhill along the others, then Newton's method."""
     for _ in range(100):
         _, gradient = surface.value(point)

@@ -7,35 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._numerics import bound
+
 _BLOCK = 4096
 
 
-def upcast(tree: Any) -> Any:
-    """`tree` with every floating leaf (Python floats too) as a float64 NumPy array.
-
-    Python floats become arrays, so that one compiled program serves every value of a parameter.
-    """
-
-    def convert(leaf):
-        if isinstance(leaf, float):
-            return np.asarray(leaf, np.float64)
-        if eqx.is_array_like(leaf) and hasattr(leaf, "dtype"):
-            if jnp.issubdtype(leaf.dtype, jnp.floating):
-                return np.asarray(leaf).astype(np.float64)
-            if jnp.issubdtype(leaf.dtype, jnp.integer) or leaf.dtype == bool:
-                return np.asarray(leaf)
-        return leaf
-
-    return jax.tree.map(convert, tree)
-
-
 def coefficients(diffusion: Any, points: np.ndarray, time: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Drift (n, dim) and covariance (n, dim, dim) at `points` (n, dim) of an upcast diffusion."""
+    """Drift (n, dim) and covariance (n, dim, dim) at `points` (n, dim) of a diffusion in float64."""
     return _padded(_coefficients, diffusion, points, time)
 
 
 def levels(region: Any, points: np.ndarray) -> np.ndarray:
-    """φ at `points` (n, dim) of an upcast region, shape (n,); inside is φ < 0. Raises ValueError on NaN."""
+    """φ at `points` (n, dim) of a region in float64, shape (n,); inside is φ < 0. Raises ValueError on NaN."""
     values = _padded(_levels, region, points)
     if np.any(np.isnan(values)):
         bad = points[np.argmax(np.isnan(values))].tolist()
@@ -56,21 +39,18 @@ def _padded(function, tree, points, *rest):
     padding = -count % (_BLOCK if count > 256 else 256)
     points = np.concatenate([points, np.repeat(points[:1], padding, axis=0)])
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
-        out = function(tree, jnp.asarray(points), *(jnp.asarray(value, jnp.float64) for value in rest))
+        out = bound(function, tree)(jnp.asarray(points), *(jnp.asarray(value, jnp.float64) for value in rest))
         return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64)[:count], out)
 
 
-@eqx.filter_jit
 def _coefficients(diffusion, points, time):
     return jax.vmap(lambda theta: (diffusion.drift(theta, time), diffusion.covariance(theta, time)))(points)
 
 
-@eqx.filter_jit
 def _levels(region, points):
     return jax.vmap(lambda theta: jnp.asarray(region.level(theta)))(points)
 
 
-@eqx.filter_jit
 def _bisect(region, pairs):
     def one(pair):
         def halve(_, bounds):

@@ -7,10 +7,11 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from .._errors import number
+from .._numerics import as_float64
 from ..diffusions import AbstractDiffusion, refuse_if_changing
 from ..regions import AbstractRegion
-from . import _line, _plane, _steps
-from ._evaluate import Between, Complement, coefficients, crossings, levels, upcast
+from . import _one_dimensional, _propagator, _two_dimensional
+from ._evaluate import Between, Complement, coefficients, crossings, levels
 from ._grid import Grid, GridFunction
 
 # points on each axis that tell which part of a cell lies in a region, in one dimension and in two
@@ -47,7 +48,7 @@ class FokkerPlanck(eqx.Module):
             raise ValueError(f"grid must have {self.diffusion.dim} axes, the diffusion's, got {self.grid.dim}")
         refuse_if_changing(self.diffusion, "grid solvers", "simulate it with a horizon")
         centers = np.stack(np.meshgrid(*self.grid.centers, indexing="ij"), axis=-1).reshape(-1, self.grid.dim)
-        drift, a = coefficients(self._upcast(), centers)
+        drift, a = coefficients(self._double(), centers)
         if not (np.all(np.isfinite(drift)) and np.all(np.isfinite(a))):
             bad = centers[np.argmax(~np.all(np.isfinite(np.concatenate([drift, a.reshape(len(a), -1)], 1)), axis=1))]
             raise ValueError(
@@ -62,9 +63,9 @@ class FokkerPlanck(eqx.Module):
         """p∞ as probability per volume, averaged over each cell: float64 array of the grid's shape."""
         if self.grid.dim == 1:
             ends = np.linspace(self.grid.low[0], self.grid.high[0], self.grid.cells[0] + 1)
-            probability = _line.stationary(self._on_line, ends)
+            probability = _one_dimensional.stationary(self._on_line, ends)
         else:
-            probability = _plane.stationary(self._edges(), int(np.prod(self.grid.cells)))
+            probability = _two_dimensional.stationary(self._edges(), int(np.prod(self.grid.cells)))
         return probability.reshape(self.grid.cells) / np.prod(self.grid.spacing)
 
     def stationary_probability(self, region: Any) -> float:
@@ -126,45 +127,47 @@ class FokkerPlanck(eqx.Module):
         self._check_start(region, "region", point)
         if self.grid.dim == 1:
             nodes, inside = self._nodes(region, "region", point)
-            up, down = _line.rates(self._on_line, self.grid.low[0], self.grid.high[0], nodes)
-            return _line.exit_probability(up, down, inside, int(np.argmin(np.abs(nodes - point[0]))), times)
+            up, down = _one_dimensional.rates(self._on_line, self.grid.low[0], self.grid.high[0], nodes)
+            return _one_dimensional.exit_probability(up, down, inside, int(np.argmin(np.abs(nodes - point[0]))), times)
         problem = self._exit(region, "region")
         weights = _weights(self.grid, problem.inside, point[None])[0]
-        return np.clip(1 - _steps.survival(problem.generator, weights[problem.inside], times), 0, 1)
+        return np.clip(1 - _propagator.survival(problem.generator, weights[problem.inside], times), 0, 1)
 
     def spectral_gap(self) -> float:
         """Slowest rate at which the law approaches p∞: smallest real part of a nonzero eigenvalue of −Q, per time."""
         if self.grid.dim == 1:
-            return _line.spectral_gap(*_line.rates(self._on_line, *self._ends(), self.grid.centers[0]))
-        return _plane.spectral_gap(self._edges(), int(np.prod(self.grid.cells)))
+            return _one_dimensional.spectral_gap(
+                *_one_dimensional.rates(self._on_line, *self._ends(), self.grid.centers[0])
+            )
+        return _two_dimensional.spectral_gap(self._edges(), int(np.prod(self.grid.cells)))
 
     def generator(self) -> Any:
         """Q on the grid's cells, a SciPy sparse matrix: rates of at least 0 off the diagonal, rows that sum to 0."""
         count = int(np.prod(self.grid.cells))
         if self.grid.dim == 2:
             return self._edges().generator(count)
-        up, down = _line.rates(self._on_line, *self._ends(), self.grid.centers[0])
+        up, down = _one_dimensional.rates(self._on_line, *self._ends(), self.grid.centers[0])
         cell = np.arange(count - 1)
-        edges = _plane.Edges(
+        edges = _two_dimensional.Edges(
             np.concatenate([cell, cell + 1]),
             np.concatenate([cell + 1, cell]),
             np.concatenate([up[:-1], down[1:]]),
         )
         return edges.generator(count)
 
-    def _upcast(self):
+    def _double(self):
         diffusion = self.diffusion
         batch_size = getattr(diffusion, "batch_size", None)
         if isinstance(batch_size, int):
             # a Python integer would be compiled in, and each batch size of a sweep would compile again
             diffusion = eqx.tree_at(lambda tree: tree.batch_size, diffusion, np.asarray(float(batch_size)))
-        return upcast(diffusion)
+        return as_float64(diffusion)
 
     def _region(self, name, value):
         if not isinstance(value, AbstractRegion):
             raise ValueError(f"{name} must be a region, such as Ball(center, radius), got {value!r}")
         value.check(self.grid.dim)
-        return upcast(value)
+        return as_float64(value)
 
     def _ends(self):
         return self.grid.low[0], self.grid.high[0]
@@ -173,16 +176,16 @@ class FokkerPlanck(eqx.Module):
         return np.stack(np.meshgrid(*self.grid.centers, indexing="ij"), axis=-1).reshape(-1, self.grid.dim)
 
     def _on_line(self, x):
-        drift, a = coefficients(self._upcast(), x[:, None])
+        drift, a = coefficients(self._double(), x[:, None])
         if not np.all(a > 0):
             raise ValueError(f"diffusion must have a positive variance on the grid, got none near {x[np.argmin(a)]}")
         return drift[:, 0], a[:, 0, 0] / 2
 
     def _edges(self):
-        return _plane.jumps(self._upcast(), self.grid)
+        return _two_dimensional.jumps(self._double(), self.grid)
 
     def _exit(self, region, name):
-        problem = _plane.Exit(self._upcast(), self.grid, self._edges(), region)
+        problem = _two_dimensional.KilledChain(self._double(), self.grid, self._edges(), region)
         if not np.any(problem.inside):
             raise ValueError(f"{name} must hold at least one cell centre of the grid, got none")
         if len(problem.kill_at) == 0:
@@ -208,7 +211,7 @@ class FokkerPlanck(eqx.Module):
         second = np.where(inside[change], probes[change + 1], probes[change])
         ends = first + crossings(region, first[:, None], second[:, None]) * (second - first)
         special = ends if point is None else np.concatenate([ends, point])
-        nodes = _line.place_nodes(centers, self.grid.spacing[0], special)
+        nodes = _one_dimensional.place_nodes(centers, self.grid.spacing[0], special)
         flags = levels(region, nodes[:, None]) < 0
         flags[np.isin(nodes, ends)] = False
         return nodes, flags
@@ -227,9 +230,9 @@ class FokkerPlanck(eqx.Module):
 
         if self.grid.dim == 1:
             nodes, inside = self._nodes(region, name, point)
-            up, down = _line.rates(self._on_line, *self._ends(), nodes)
+            up, down = _one_dimensional.rates(self._on_line, *self._ends(), nodes)
             outer = np.where(inside, 0.0, boundary(nodes[:, None]))
-            values = _line.solve(up, down, inside, np.full(len(nodes), source), outer, killing)
+            values = _one_dimensional.solve(up, down, inside, np.full(len(nodes), source), outer, killing)
             if point is not None:
                 return float(values[np.argmin(np.abs(nodes - point[0]))])
             interpolate = _on_nodes(nodes, values, inside)
@@ -248,7 +251,7 @@ class FokkerPlanck(eqx.Module):
 def _on_nodes(nodes, values, inside):
     """Cubic within each piece of the region, ends included; constant beyond the outermost nodes."""
     pieces = []
-    for first, last in _line.segments(inside):
+    for first, last in _one_dimensional.segments(inside):
         a, b = max(first - 1, 0), min(last + 1, len(nodes) - 1)
         spline = CubicSpline(nodes[a : b + 1], values[a : b + 1]) if b - a >= 3 else None
         pieces.append((nodes[a], nodes[b], spline))

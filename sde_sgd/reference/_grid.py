@@ -7,6 +7,7 @@ import equinox as eqx
 import numpy as np
 
 from .._errors import concrete, positive_integer
+from .._errors import point as point_of
 
 
 class Grid(eqx.Module):
@@ -71,13 +72,8 @@ class Grid(eqx.Module):
     def start(self, start: Any) -> np.ndarray:
         """`start` as a float64 array (dim,). Raises ValueError where it does not lie in the box."""
         known = concrete(start)
-        if known is None:
-            raise ValueError(f"start must be numbers of shape ({self.dim},), got {start!r}")
-        point = known.astype(np.float64)
-        if point.ndim == 0 and self.dim == 1:
-            point = point[None]
-        if point.shape != (self.dim,):
-            raise ValueError(f"start must have shape ({self.dim},), got shape {point.shape}")
+        alone = known is not None and known.ndim == 0 and self.dim == 1
+        point = point_of("start", known.reshape(1) if alone else start, self.dim)
         if not np.all((point >= self.low) & (point <= self.high)):
             raise ValueError(f"start must lie in the grid, from {self.low} to {self.high}, got {point.tolist()}")
         return point

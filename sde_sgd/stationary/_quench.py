@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32
 
 from ..landscapes import AbstractLandscape, CriticalPoint
-from ..landscapes._critical_points import Surface
+from ..landscapes._critical_points import Float64Landscape
 
 _MOST_STEPS = 2_000
 # of a trap's radius, allowed as error of a step: only points about so close to a basin's edge can be misread
@@ -128,7 +128,7 @@ def _trap(landscape: AbstractLandscape, minimum: CriticalPoint, reach: float) ->
     radii = reach * np.geomspace(1e-3, 1.0, _RADII)
     points = minimum.location + radii[:, None, None] * rays
     with jax.enable_x64(True):
-        slopes = Surface(landscape).values(points.reshape(-1, dim))[1].reshape(points.shape)
+        slopes = Float64Landscape(landscape).values(points.reshape(-1, dim))[1].reshape(points.shape)
     outward = np.all(np.sum(slopes * rays, axis=-1) > 0, axis=1)
     good = int(np.argmin(outward)) if not outward.all() else len(radii)
     # a minimum with a narrower trap than the smallest is still one; its neighbourhood is

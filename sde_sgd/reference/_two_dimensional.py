@@ -94,7 +94,7 @@ def check(a: np.ndarray, grid: Grid, where: str) -> None:
         )
 
 
-class Exit:
+class KilledChain:
     """The chain killed where it leaves a region, with the region's boundary where it really is.
 
     A cell beside the boundary uses the true distances to it along every direction (Shortley and Weller 1938), with

@@ -14,8 +14,8 @@ from scipy import linalg
 from statistical import LawOfChain, agrees, binomial_error, false_pass
 
 import sde_sgd as ss
+from sde_sgd import _numerics
 from sde_sgd.engine import _reductions
-from sde_sgd.landscapes import _critical_points
 from sde_sgd.stationary import _basins
 
 WELLS = ss.landscapes.TwoWells(sharp_curvature=16.0, flat_curvature=4.0)
@@ -285,7 +285,7 @@ def test_a_sweep_is_one_program():
         minima = [np.asarray(wells.sharp_minimum), np.asarray(wells.flat_minimum)]
         ss.occupancy(chain, minima[0], minima=minima, times=[horizon], trajectories=64)
         ss.occupancy(chain, minima[0], minima=minima, basins="nearest", horizon=horizon, trajectories=64)
-        counts.append([len(_reductions.UPDATE._programs), _critical_points._programs.cache_info().misses])
+        counts.append([len(_reductions.UPDATE._programs), _numerics._program.cache_info().misses])
     assert counts == counts[:1] * 3
 
 
@@ -358,8 +358,8 @@ def test_one_result_for_both_ways_prints_its_answer():
         _ = at.r_hat
     with pytest.raises(AttributeError, match="counts belongs to occupancy at given times, times=; this one is over"):
         _ = run.counts
-    with pytest.raises(ValueError, match="unknown option 'trajectorys'; did you mean 'trajectories'"):
-        ss.occupancy(wells_chain(), [SHARP], regions=regions, times=[0.1], trajectorys=8)
+    with pytest.raises(ValueError, match="unknown option 'chunks'; did you mean 'chunk'"):
+        ss.occupancy(wells_chain(), [SHARP], regions=regions, times=[0.1], chunks=8)
 
 
 def test_datasets_carry_units():

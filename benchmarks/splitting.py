@@ -24,7 +24,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import sde_sgd as ss
-from tests.statistical import ExitOfChain
+from sde_sgd.reference import ChainExit
 
 DT, STEPS, RTOL = 0.02, 300, 0.1
 # passages of probability 1e-3, 1e-4, 1e-6, 1e-9, 1e-12, 1e-16, 1e-20 and 1e-25, and runs of each
@@ -50,7 +50,7 @@ def below(level: float) -> Any:
 
 
 def exact(level: float) -> float:
-    chain = ExitOfChain(lambda x: x * (1 - DT), math.sqrt(DT), 0.0, level, -6.0, nodes=500)
+    chain = ChainExit(lambda x: x * (1 - DT), math.sqrt(DT), 0.0, level, -6.0, nodes=500)
     return float(chain.exits(STEPS)[-1])
 
 
@@ -128,7 +128,7 @@ def in_dimension(dim: int, temperature: float = 0.05, dt: float = 0.01, steps: i
 
     landscape = ss.landscapes.Landscape(loss, dim)
     chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, temperature), dt)
-    kernel = ExitOfChain(lambda x: x - dt * 4 * x * (x**2 - 1), math.sqrt(2 * temperature * dt), -1.0, 0.5, -2.2)
+    kernel = ChainExit(lambda x: x - dt * 4 * x * (x**2 - 1), math.sqrt(2 * temperature * dt), -1.0, 0.5, -2.2)
     truth = float(kernel.exits(steps)[-1])
 
     def call(seed):

@@ -24,9 +24,9 @@ import numpy as np
 from scipy.integrate import simpson
 
 import sde_sgd as ss
+from sde_sgd.reference import ChainRates
 from sde_sgd.stationary import spectral_gap, stationary_law
 from sde_sgd.statistics import Estimate
-from tests.statistical import ExactChain
 
 BETA = 1.0
 # temperatures in units of the barrier: T = γβ/(2M), so M/γ = β/(2T) from 0.05 to 50
@@ -251,7 +251,7 @@ def coverage(temperature: float, method: str, rtol: float, runs: int = 200) -> d
     for seed in range(runs):
         found = ss.transitions(chain, minima(landscape), rtol=rtol, seed=seed, method=method)
         if truths is None:
-            exact = ExactChain(chain, found.cores)
+            exact = ChainRates(chain.diffusion, chain.dt, found.cores)
             rates = np.stack([exact.rates(start)[0] for start in range(2)])
             truths = stationary_law(rates)[1], spectral_gap(rates)
         share = found.stationary

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ._numerics import read_outside
+from ._numerics import read_outside, steps_until
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -105,6 +105,23 @@ def tolerance(name: str, value: Any) -> None:
     array = concrete(value)
     if array is None or array.shape != () or array.dtype == bool or not 0 < array < 1:
         raise ValueError(f"{name} must be a finite number above 0 and below 1, got {value!r}")
+
+
+def whole_steps(name: str, time: Any, time_step: float, most: int) -> int:
+    """Whole steps of `time_step` in the SDE time `time`, as `steps_until` counts them.
+
+    Raises ValueError unless it is one finite number above 0, and of at least one and at most `most` steps.
+    """
+    array = concrete(time)
+    if array is None or array.dtype == bool or array.shape != () or not np.isfinite(array) or array <= 0:
+        raise ValueError(f"{name} must be a positive number of SDE time, got {time!r}")
+    steps = steps_until(float(array), time_step)
+    if steps < 1:
+        raise ValueError(f"{name} must be at least one step dt = {time_step:.6g}, got {time!r}")
+    if steps > most:
+        limit = f"2**{most.bit_length() - 1}" if most & (most - 1) == 0 else f"{most}"
+        raise ValueError(f"{name} must be at most {limit} steps of dt = {time_step:.6g}, got {steps} steps")
+    return steps
 
 
 def point(name: str, value: Any, dim: int) -> np.ndarray:

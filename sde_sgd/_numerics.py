@@ -1,4 +1,4 @@
-"""The numerical ground floor: up-casting to float64, arrays as arguments of compiled programs, times in steps, jaxprs."""
+"""The numerical ground floor: up-casting to float64, arrays as arguments of programs, times in steps, jaxprs."""
 
 import functools
 import math
@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 _MOST_PROGRAMS = 256
 # index arrays of more entries are not looked at
@@ -62,27 +63,6 @@ def steps_until(time: float, time_step: float) -> int:
     return math.floor(time / time_step * (1 + 1e-6))
 
 
-def whole_steps(name: str, time: Any, time_step: float, most: int) -> int:
-    """Whole steps of `time_step` in the SDE time `time`, at least one.
-
-    Raises ValueError unless it is one finite number above 0, and of at least one and at most `most` steps.
-    """
-    known = isinstance(time, int | float | np.generic | np.ndarray | jax.Array) and not isinstance(time, bool)
-    array = np.asarray(time) if known and not isinstance(time, jax.core.Tracer) else np.asarray(np.nan)
-    if array.dtype.kind not in "iuf" or array.shape != () or not np.isfinite(array) or array <= 0:
-        raise ValueError(f"{name} must be a positive number of SDE time, got {time!r}")
-    steps = steps_until(float(array), time_step)
-    if steps < 1:
-        raise ValueError(f"{name} must be at least one step dt = {time_step:.6g}, got {time!r}")
-    if steps > most:
-        raise ValueError(f"{name} must be at most {_power(most)} steps of dt = {time_step:.6g}, got {steps} steps")
-    return steps
-
-
-def _power(number: int) -> str:
-    return f"2**{number.bit_length() - 1}" if number & (number - 1) == 0 else f"{number}"
-
-
 def read_outside(program: Any) -> str | None:
     """How a traced program (of `jax.make_jaxpr`) reads outside an array, in words; None where it does not.
 
@@ -109,7 +89,7 @@ def _read_outside(jaxpr: Any, known: dict[Any, np.ndarray], consts: Any, given: 
             known[variable] = np.asarray(array)
 
     for variable, array in (*zip(jaxpr.constvars, consts, strict=True), *zip(jaxpr.invars, given, strict=True)):
-        learn(variable, None if isinstance(array, jax.core.Tracer) else array)
+        learn(variable, None if isinstance(array, Tracer) else array)
     for equation in jaxpr.eqns:
         inputs = [value(atom) for atom in equation.invars]
         outside = _reads(equation, inputs)

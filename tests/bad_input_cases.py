@@ -221,7 +221,7 @@ BAD = {
     "a curvature that is a word": (lambda: ss.landscapes.TwoWells("sharp"), "sharp_curvature must be .*, got 'sharp'"),
     "a Hessian that is a word": (lambda: ss.landscapes.Quadratic("I"), "hessian must be an array of numbers"),
     "a radius of the theory": (
-        lambda: ss.theory.escape_probability(WARM, [-1.0], "small", 1.0),
+        lambda: ss.theory.outside_probability(WARM, [-1.0], "small", 1.0),
         "radius must be a finite number above 0, got 'small'",
     ),
     "more successes than trials": (lambda: ss.statistics.clopper_pearson(5, 3), "successes must lie from 0 to trials"),

@@ -4,11 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from statistical import ExitOfChain
 
 import sde_sgd as ss
 from sde_sgd.passage import _call
-from sde_sgd.reference import FokkerPlanck
+from sde_sgd.reference import ChainExit, FokkerPlanck
 from sde_sgd.scores import GridScore, PathScore, automatic
 
 WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
@@ -106,9 +105,7 @@ def test_the_mean_time_by_two_ways():
 def test_a_probability_by_the_chosen_score():
     """Across a barrier of 12 T, against the chain's kernel, in an interval of 15 % and of a level of 1 − 1e-4."""
     temperature, steps, dt = 0.08, 100, 0.05
-    kernel = ExitOfChain(
-        lambda x: x - dt * 4 * x * (x**2 - 1), np.sqrt(2 * temperature * dt), -1.0, 0.5, -2.2, nodes=600
-    )
+    kernel = ChainExit(lambda x: x - dt * 4 * x * (x**2 - 1), np.sqrt(2 * temperature * dt), -1.0, 0.5, -2.2, nodes=600)
     truth = kernel.exits(steps)[-1]
     found = ss.escape(
         chain_on(WELL, temperature, dt), np.array([-1.0], np.float32), ss.regions.HalfSpace([1.0], 0.5), steps * dt,

@@ -74,11 +74,11 @@ def test_covariances_refuse():
 # Outside the ball at time t
 
 
-def test_escape_probability_of_a_quadratic():
+def test_outside_probability_of_a_quadratic():
     hessian, noise = np.diag([1.0, 4.0]), np.array([[1.0, 0.5], [0.5, 2.0]])
     diffusion = sgd(quadratic(hessian), noise * 100)
     times = np.array([0.0, 0.05, 0.5, 20.0])
-    value = theory.escape_probability(diffusion, Point([0.0, 0.0]), 1.0, times)
+    value = theory.outside_probability(diffusion, Point([0.0, 0.0]), 1.0, times)
     assert value.shape == (4,) and value[0] == 0
     for t, p in zip(times[1:], value[1:], strict=True):
         rates = np.add.outer(np.diag(hessian), np.diag(hessian))
@@ -90,21 +90,21 @@ def test_escape_probability_of_a_quadratic():
         exact = np.mean(np.exp(-form / 2) / form) / np.sqrt(np.linalg.det(sigma))
         assert p == pytest.approx(exact, rel=1e-5)
     # broken twin: noise 5 % off
-    twin = theory.escape_probability(sgd(quadratic(hessian), noise * 105), [0.0, 0.0], 1.0, times)
+    twin = theory.outside_probability(sgd(quadratic(hessian), noise * 105), [0.0, 0.0], 1.0, times)
     assert np.all(np.abs(twin[1:] / value[1:] - 1) > 0.01)
-    assert isinstance(float(theory.escape_probability(diffusion, [0.0, 0.0], 1.0, 2.0)), float)
+    assert isinstance(float(theory.outside_probability(diffusion, [0.0, 0.0], 1.0, 2.0)), float)
 
 
-def test_escape_probability_without_curvature_and_with_singular_noise():
+def test_outside_probability_without_curvature_and_with_singular_noise():
     """L = x⁴: at 0 the linearised diffusion is Brownian; along the silent direction nothing moves."""
     landscape = ss.landscapes.Landscape(lambda x: jnp.sum(x**4), dim=2)
     diffusion = sgd(landscape, np.diag([100.0, 0.0]))
-    value = theory.escape_probability(diffusion, [0.0, 0.0], 2.0, [1.0, 4.0])
+    value = theory.outside_probability(diffusion, [0.0, 0.0], 2.0, [1.0, 4.0])
     np.testing.assert_allclose(value, stats.chi2.sf([4.0, 1.0], 1), rtol=1e-6)
     with pytest.raises(ValueError, match="critical point"):
-        theory.escape_probability(diffusion, [1.0, 0.0], 2.0, [1.0])
+        theory.outside_probability(diffusion, [1.0, 0.0], 2.0, [1.0])
     with pytest.raises(ValueError, match="radius"):
-        theory.escape_probability(diffusion, [0.0, 0.0], -1.0, [1.0])
+        theory.outside_probability(diffusion, [0.0, 0.0], -1.0, [1.0])
 
 
 # First exit of the linearised diffusion

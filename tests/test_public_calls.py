@@ -96,7 +96,7 @@ def test_theory(chain):
     saddle = ss.landscapes.find_saddle(LANDSCAPE, *minima)
     assert ss.theory.eyring_kramers(diffusion, minima[0], saddle) == pytest.approx(60.6433, rel=1e-5)
     np.testing.assert_allclose(ss.theory.gibbs_weights(diffusion, minima), 0.5)
-    probability = ss.theory.escape_probability(diffusion, minima[0], 0.3, np.array([0.1, 1.0]))
+    probability = ss.theory.outside_probability(diffusion, minima[0], 0.3, np.array([0.1, 1.0]))
     assert probability.shape == (2,) and probability[0] < probability[1]
 
 

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import pbdv
-from statistical import ExitOfChain, agrees
+from statistical import agrees
 
 import sde_sgd as ss
+from sde_sgd.reference import ChainExit
 
 WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 # the same along x₀, whatever x₁ does
@@ -145,7 +146,7 @@ def test_splitting_with_the_committor():
 
     Twin: the same table upside down, a score that falls on the way, must not agree.
     """
-    truth = ExitOfChain(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 4.0, -6.0).exits(STEPS)[-1]
+    truth = ChainExit(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 4.0, -6.0).exits(STEPS)[-1]
     score = ss.scores.committor(langevin(BOWL, 0.5), ~below(4.0), (-5, 4.5, 80), horizon=DT * STEPS)
     values = repetition_values(score)
     error = values.std(ddof=1) / np.sqrt(len(values))
@@ -157,7 +158,7 @@ def test_splitting_with_the_committor():
 def test_splitting_with_the_path():
     """Across a barrier of 12 T, against the chain's kernel: 4 standard errors, false-fail rate 1e-4, to 10 %."""
     temperature, steps, dt = 0.08, 100, 0.05
-    truth = ExitOfChain(
+    truth = ChainExit(
         lambda x: x - dt * 4 * x * (x**2 - 1), np.sqrt(2 * temperature * dt), -1.0, 0.5, -2.2, nodes=600
     ).exits(steps)[-1]
     values = repetition_values(

@@ -57,14 +57,14 @@ def test_escape_from_an_anisotropic_quadratic_is_a_weighted_chi_square_tail(step
 
 
 def test_linearised_theory_is_the_limit_of_small_steps():
-    """The same event against `theory.escape_probability`, with 20 steps per iteration. False-fail rate 6.3e-5.
+    """The same event against `theory.outside_probability`, with 20 steps per iteration. False-fail rate 6.3e-5.
 
     The bias bound is 1.5 times the change that the chain's exact covariance makes, and must be small.
     Twin (false-pass rate below 1e-4): noise 5 % off.
     """
     n, dt, steps = 100_000, RATE / 20, 200
     chain = quadratic_chain(COVARIANCE, dt)
-    theory = float(ss.theory.escape_probability(chain.diffusion, np.zeros(3), RADIUS, steps * dt))
+    theory = float(ss.theory.outside_probability(chain.diffusion, np.zeros(3), RADIUS, steps * dt))
     bias = 1.5 * abs(outside(covariance_of_chain(COVARIANCE, dt, steps)) - theory)
     error = binomial_error(theory, n)
     assert bias < 3 * error

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, UInt32
 
 from .._errors import positive_integer
+from .._numerics import steps_until as steps_until
 from ..chains import AbstractChain
 from ._devices import count_from, repeat, shard, workers
 from ._integrate import MAX_STEPS
@@ -102,11 +103,6 @@ def check_steps(name: str, steps) -> int:
     if steps > MAX_STEPS:
         raise ValueError(f"{name} must be at most 2**32, got {steps}")
     return int(steps)
-
-
-def steps_until(time: float, time_step: float) -> int:
-    """Whole steps that fit into `time`; a time meant as a whole number of steps is one in floating point too."""
-    return math.floor(time / time_step * (1 + 1e-6))
 
 
 def start_states(start, chain: AbstractChain, trajectories: int) -> Float[np.ndarray, "n state_dim"]:

@@ -5,6 +5,8 @@ from ._base import Landscape as Landscape
 from ._base import check_landscape as check_landscape
 from ._critical_points import CriticalPoint as CriticalPoint
 from ._critical_points import find_minima as find_minima
+from ._curvature import sharpness as sharpness
+from ._curvature import trace as trace
 from ._empirical_risk import EmpiricalRisk as EmpiricalRisk
 from ._given_minima import check_minima as check_minima
 from ._saddle_graph import SaddleConnection as SaddleConnection

@@ -1,5 +1,8 @@
-"""Numerically exact answers in one and two dimensions, to hold simulations and theory against."""
+"""Numerically exact answers: Fokker–Planck and backward Kolmogorov on a grid, exact kernels of chains on the line."""
 
+from ._exact_chains import ChainExit as ChainExit
+from ._exact_chains import ChainLaw as ChainLaw
+from ._exact_chains import ChainRates as ChainRates
 from ._fokker_planck import FokkerPlanck as FokkerPlanck
 from ._grid import Grid as Grid
 from ._grid import GridFunction as GridFunction

@@ -72,8 +72,9 @@ class Grid(eqx.Module):
     def start(self, start: Any) -> np.ndarray:
         """`start` as a float64 array (dim,). Raises ValueError where it does not lie in the box."""
         known = concrete(start)
-        alone = known is not None and known.ndim == 0 and self.dim == 1
-        point = point_of("start", known.reshape(1) if alone else start, self.dim)
+        if known is not None and known.ndim == 0 and self.dim == 1:
+            start = known.reshape(1)
+        point = point_of("start", start, self.dim)
         if not np.all((point >= self.low) & (point <= self.high)):
             raise ValueError(f"start must lie in the grid, from {self.low} to {self.high}, got {point.tolist()}")
         return point

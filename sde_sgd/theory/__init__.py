@@ -4,7 +4,7 @@ from ._gibbs import gibbs_weights as gibbs_weights
 from ._kramers import eyring_kramers as eyring_kramers
 from ._kramers import spectral_gap as spectral_gap
 from ._linearised import covariance_at as covariance_at
-from ._linearised import escape_probability as escape_probability
+from ._linearised import outside_probability as outside_probability
 from ._linearised import stationary_covariance as stationary_covariance
 from ._ornstein_uhlenbeck import exit_probability as exit_probability
 from ._poincare import poincare_bound as poincare_bound

@@ -12,7 +12,7 @@ from ._weighted_chi2 import weighted_chi2_tail
 _SYMMETRIC = 1e-5
 
 
-def escape_probability(diffusion: Any, minimum: Any, radius: Any, times: Any) -> np.ndarray:
+def outside_probability(diffusion: Any, minimum: Any, radius: Any, times: Any) -> np.ndarray:
     """P(‖Θ_t − θ*‖ ≥ radius): the linearised diffusion from θ* is OUTSIDE the ball at time t.
 
     This is not the probability to have left the ball by time t, which is larger: a trajectory that left and came

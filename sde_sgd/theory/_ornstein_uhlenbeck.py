@@ -17,7 +17,7 @@ def exit_probability(
     """P(the linearised diffusion from θ* HAS LEFT the interval by time t): a first-passage probability.
 
     A trajectory that left and came back counts as having left; for being outside at time t see
-    `escape_probability`. With Y = direction·(Θ − θ*), dY = −hY dt + √c dW from 0, h = the curvature along
+    `outside_probability`. With Y = direction·(Θ − θ*), dY = −hY dt + √c dW from 0, h = the curvature along
     the direction and c = the noise along it, the event is that Y has reached −distances[0] or distances[1] by t,
     watched at all times (as `monitoring="continuous"` does). Exact for a quadratic loss with constant noise. It leaves
     out that the force falls to zero at a barrier: with the boundary at a saddle it does not replace `eyring_kramers`.

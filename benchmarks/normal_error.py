@@ -23,8 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sde_sgd.engine._noise import group_words, seed_key
-from sde_sgd.engine._normals import normals32
+from sde_sgd.random import group_words, normals32, seed_key
 
 # float64 arrays of this size stay in the cache
 CHUNK = 2**17

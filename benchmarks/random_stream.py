@@ -40,8 +40,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from sde_sgd.engine._noise import BRIDGE, group_words, seed_key
-from sde_sgd.engine._normals import normals32, uniforms
+from sde_sgd.random import HashStream, group_words, normals32, seed_key, uniforms
 
 SEED = 1
 TRAJECTORIES = 2**16
@@ -182,7 +181,8 @@ def normal_block(group):
 def bridge_block(group):
     """The same bins for the uniforms of 2²² trajectories at the two steps of this group."""
     ids = jnp.arange(BLOCK // 2, dtype=jnp.uint32)
-    drawn = jnp.stack([uniforms(word[0], jnp.float32) for word in group_words(seed_key(SEED), ids, group, 1, BRIDGE)])
+    words = group_words(seed_key(SEED), ids, group, 1, HashStream.BRIDGE)
+    drawn = jnp.stack([uniforms(word[0], jnp.float32) for word in words])
     return (drawn * BINS).astype(jnp.int32), jnp.zeros(len(LEVELS), jnp.int64)
 
 

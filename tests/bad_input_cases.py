@@ -155,7 +155,7 @@ BAD = {
     "dt a vector": (lambda: ss.EulerMaruyama(WARM, jnp.ones(2)), "dt must be a single number"),
     "unknown increments": (
         lambda: ss.EulerMaruyama(WARM, 0.1, "cauchy"),
-        "increments must be 'gaussian' or 'rademacher'",
+        "increments must be 'gaussian', 'rademacher' or a kind of increments of your own, got ",
     ),
     "a chain of no diffusion": (lambda: ss.EulerMaruyama(L1, 0.1), "diffusion must be a diffusion"),
     "radius zero": (lambda: ss.regions.Ball([0.0], 0.0), "radius must be a finite number above 0"),

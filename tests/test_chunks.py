@@ -18,16 +18,15 @@ def test_every_chunk_is_run_once_and_the_settings_of_the_caller_hold():
             seen.append((number, jax.numpy.zeros(0).dtype))
 
     with jax.enable_x64(True):
-        run_chunks(work, 40, ALONE)
+        run_chunks(work, 40, workers(ALONE))
     assert sorted(number for number, _ in seen) == list(range(40))
     assert {str(dtype) for _, dtype in seen} == {"float64"}
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("where", ["caller", "worker"])
-def test_a_failure_ends_the_others(error, where, monkeypatch):
+def test_a_failure_ends_the_others(error, where):
     """The others wait for `halted`, as a run does between blocks: without it this would hang."""
-    monkeypatch.setattr("sde_sgd.engine._devices.workers", lambda mesh: 2)
     caller, both = threading.get_ident(), threading.Barrier(2, timeout=30)
     ended = []
 
@@ -39,7 +38,7 @@ def test_a_failure_ends_the_others(error, where, monkeypatch):
         ended.append(number)
 
     with pytest.raises(error):
-        run_chunks(work, 40, ALONE)
+        run_chunks(work, 40, 2)
     assert len(ended) == 1
 
 

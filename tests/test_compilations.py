@@ -1,12 +1,15 @@
 """One program for a whole sweep: how often a person's loss is traced, and what is compiled."""
 
+import gc
+import weakref
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import sde_sgd as ss
-from sde_sgd.engine import _simulate, _stopping
+from sde_sgd.engine import Compiled, _simulate, _stopping
 
 
 class Counted:
@@ -31,14 +34,14 @@ SWEEP = [(0.3, 0.01, 0.0), (0.4, 0.01, 0.0), (0.4, 0.02, 0.1), (0.5, 0.005, -0.1
 def test_a_sweep_of_simulations_is_one_program(dim):
     loss = Counted()
     landscape = ss.landscapes.Landscape(loss, dim)
-    programs = len(_simulate._BLOCK._programs)
+    programs = len(_simulate._BLOCK)
     counts, states = [], []
     for seed, (temperature, dt, shift) in enumerate(SWEEP):
         start = np.full(dim, -1 + shift, np.float32)
         states.append(ss.simulate(chain_on(landscape, temperature, dt), start, 64, trajectories=70, seed=seed))
         counts.append(loss.traces)
     assert counts[0] > 0 and counts == counts[:1] * len(SWEEP)
-    assert len(_simulate._BLOCK._programs) == programs + 1
+    assert len(_simulate._BLOCK) == programs + 1
     assert all(not np.array_equal(states[0], other) for other in states[1:])
     # any number of whole blocks, any number of trajectories that fills as many lanes
     ss.simulate(chain_on(landscape, 0.3, 0.01), np.zeros(dim, np.float32), 192, trajectories=100)
@@ -49,7 +52,7 @@ def test_a_sweep_of_simulations_is_one_program(dim):
 def test_a_sweep_of_escapes_is_one_program(dim, monitoring):
     loss = Counted()
     landscape = ss.landscapes.Landscape(loss, dim)
-    programs = len(_stopping._BLOCK._programs)
+    programs = len(_stopping._BLOCK)
     counts, exits = [], []
     for seed, (temperature, dt, offset) in enumerate(SWEEP):
         region = ss.regions.HalfSpace(np.eye(dim)[0], offset)
@@ -60,7 +63,7 @@ def test_a_sweep_of_escapes_is_one_program(dim, monitoring):
         counts.append(loss.traces)
         exits.append(passage.steps)
     assert counts[0] > 0 and counts == counts[:1] * len(SWEEP)
-    assert len(_stopping._BLOCK._programs) == programs + 1
+    assert len(_stopping._BLOCK) == programs + 1
     assert all(not np.array_equal(exits[0], other) for other in exits[1:])
 
 
@@ -77,3 +80,39 @@ def test_integrate_traces_once_for_a_sweep():
     with jax.enable_x64(True):
         ss.integrate(chain_on(landscape, 0.3, 0.01), jnp.ones((8, 2), jnp.float64), 0, 4, 0, ids)
     assert loss.traces > counts[0]
+
+
+def test_a_thousand_new_functions_do_not_grow_the_store():
+    """The programs used last are kept, those used longest ago are forgotten."""
+    compiled = Compiled(lambda shared, x: shared[0](x), most=5)
+    functions = [lambda x, k=k: x + k for k in range(1_000)]
+    for fn in functions:
+        compiled.prepare((fn,))
+        # the first is used all the time
+        assert compiled.prepare((functions[0],))(np.float32(1)) == 1
+    assert len(compiled) == 5
+    assert compiled.prepare((functions[999],))(np.float32(1)) == 1_000
+    first = compiled.prepare((functions[0],)).func
+    assert compiled.prepare((functions[0],)).func is first
+    for fn in functions[500:510]:
+        compiled.prepare((fn,))
+    assert compiled.prepare((functions[0],)).func is not first
+
+
+def test_a_forgotten_program_lets_go_of_its_function():
+    compiled = Compiled(lambda shared, x: shared[0](x), most=2)
+
+    class Function:
+        def __init__(self, k):
+            self.k = k
+
+        def __call__(self, x):
+            return x + self.k
+
+    functions = [Function(k) for k in range(6)]
+    seen = [weakref.ref(fn) for fn in functions]
+    for k, fn in enumerate(functions):
+        assert compiled.prepare((fn,))(np.float32(1)) == 1 + k
+    del functions, fn
+    gc.collect()
+    assert [ref() is not None for ref in seen] == [False] * 4 + [True] * 2

@@ -9,7 +9,8 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 import sde_sgd as ss
-from sde_sgd.engine import _stopping, _tuning
+from sde_sgd import _progress
+from sde_sgd.engine import ACCELERATOR, CPU, _stopping
 
 
 def double_well(x):
@@ -211,15 +212,35 @@ def test_order_two_drift_is_the_modified_gradient():
     np.testing.assert_allclose(step, 0.1 * diffusion.drift(theta, 0.0), rtol=2e-5)
 
 
-def test_block_lengths_cover_any_horizon():
+@pytest.mark.parametrize("tuning", [CPU, ACCELERATOR], ids=["cpu", "accelerator"])
+def test_block_lengths_cover_any_horizon(tuning):
     for steps in (1, 64, 65, 1000, 5000):
         first = 0
         while first < steps:
-            length = _stopping.block_length(first, steps, 1024)
-            unit = _stopping._COMPILED_BLOCK if _tuning.tuning().static_trips else 64
+            length = _stopping.block_length(first, steps, 1024, tuning)
+            unit = tuning.static_block if tuning.static_trips else 64
             assert length % unit == 0 and length - (steps - first) < unit
             first += length
 
 
 def test_final_classes_are_modules():
     assert all(isinstance(case, eqx.Module) for case in CASES.values())
+
+
+def test_progress_counts_path_steps(monkeypatch):
+    """What the line is told between blocks adds up to what was simulated."""
+    told = []
+
+    class Line:
+        def advance(self, path_steps):
+            told.append(path_steps)
+
+    monkeypatch.setattr(_progress, "_current", Line())
+    chain = CASES["gaussian-1"]
+    ss.simulate(chain, [-1.0], steps=9_000, trajectories=100, chunk=64)
+    # 4,096 steps a block, and the units that fit into what is left
+    assert sum(told) == 9_000 * 100 and len(told) > 2 * 2
+    told.clear()
+    left = ss.regions.HalfSpace([1.0], 0.0)
+    passage = ss.escape(chain, [-1.0], left, horizon=5.0, trajectories=100, method="direct")
+    assert sum(told) == passage.path_steps

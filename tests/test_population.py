@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import sde_sgd as ss
-from sde_sgd.engine import AbstractMonitor, Ends, _population, run_population, run_until_stopped, seed_key
+from sde_sgd.engine import AbstractMonitor, Ends, run_population, run_until_stopped, seed_key, tuned
 
 LANDSCAPE = ss.landscapes.Landscape(lambda x: 0.5 * jnp.sum(x**2), dim=1)
 CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(LANDSCAPE, 0.5), 0.1)
@@ -71,12 +71,12 @@ def test_the_bits_do_not_depend_on_chunks_and_devices(options):
         assert np.array_equal(getattr(whole, name), getattr(other, name))
 
 
-def test_a_call_that_ends_early_is_gone_on_with(monkeypatch):
+def test_a_call_that_ends_early_is_gone_on_with():
     """Calls are kept short so that a person can interrupt them; what they leave unfinished takes the same steps."""
     starts, budgets = np.full((700, 1), -1.0, np.float32), np.random.default_rng(0).integers(0, 400, 700)
     whole = population(two_wells(1), Above(0.3), starts, budgets)
-    monkeypatch.setattr(_population, "_CALL_WORK", 1)
-    parts = population(two_wells(1), Above(0.3), starts, budgets)
+    with tuned(queue_work=1):
+        parts = population(two_wells(1), Above(0.3), starts, budgets)
     for name in Ends._fields:
         assert np.array_equal(getattr(parts, name), getattr(whole, name))
 

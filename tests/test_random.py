@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sde_sgd.engine._noise import BRIDGE, Source, group_words, seed_key
-from sde_sgd.engine._normals import normals32, normals64
-from sde_sgd.engine._threefry import threefry2x32
+from sde_sgd.random import HashStream, Source, group_words, normals32, normals64, seed_key, threefry2x32
 
 # each p-value below must exceed this: the chance of a false failure per p-value, were the seed fresh. Every twin is
 # rejected at the same level, with a chance of a false pass below 1e-9
@@ -99,7 +97,7 @@ def test_streams_seeds_and_components_differ():
     a = np.asarray(group_words(seed_key(1), IDS, 5, 3)[0])
     assert not np.any(a == np.asarray(group_words(seed_key(2), IDS, 5, 3)[0]))
     assert not np.any(a == np.asarray(group_words(seed_key(1 + 2**32), IDS, 5, 3)[0]))
-    assert not np.any(a == np.asarray(group_words(seed_key(1), IDS, 5, 3, BRIDGE)[0]))
+    assert not np.any(a == np.asarray(group_words(seed_key(1), IDS, 5, 3, HashStream.BRIDGE)[0]))
     assert len(np.unique(a)) > a.size - 5
 
 
@@ -162,7 +160,7 @@ def test_the_two_normals_of_a_hash_are_independent():
 
 def test_normals_in_double_precision(double_precision):
     """Kolmogorov–Smirnov on 2.1e6 normals. Twin: noise 3 % off."""
-    words = group_words(seed_key(5), WIDE, 0, 1), group_words(seed_key(5), WIDE, 0, 1, 1)
+    words = group_words(seed_key(5), WIDE, 0, 1), group_words(seed_key(5), WIDE, 0, 1, HashStream.LOW_BITS)
     cosine, sine = normals64(*words)
     assert cosine.dtype == jnp.float64
     normals = np.concatenate([cosine[0], sine[0]])

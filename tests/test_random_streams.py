@@ -6,6 +6,7 @@ passes is below 1e-9.
 """
 
 import hashlib
+import itertools
 import json
 from pathlib import Path
 
@@ -15,8 +16,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sde_sgd.engine._noise import BRIDGE, DYNAMICS, LOW_BITS, group_words, seed_key
-from sde_sgd.engine._normals import normals32
+from sde_sgd.random import HashStream, group_words, normals32, seed_key
 
 FALSE_FAIL = 1e-5
 HASHES = 2**14
@@ -26,7 +26,7 @@ RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 _hash = jax.jit(group_words, static_argnames=("components", "stream"))
 
 
-def _bits(ids=IDS, seed=0, group=0, component=0, stream=DYNAMICS):
+def _bits(ids=IDS, seed=0, group=0, component=0, stream=HashStream.DYNAMICS):
     """All 64 bits of each hash as ±1: (hashes, 64)."""
     words = _hash(seed_key(seed), jnp.asarray(ids), jnp.uint32(group), 4, stream)
     bits = np.unpackbits(np.stack([word[component] for word in words], axis=-1).view(np.uint8), axis=-1)
@@ -61,7 +61,7 @@ def _relations(kind):
         return ((base, _bits(group=1 << k)) for k in range(32))
     if kind == "component":
         return ((_bits(component=k), _bits(component=m)) for k in range(4) for m in range(k))
-    pairs = ((DYNAMICS, LOW_BITS), (DYNAMICS, BRIDGE), (LOW_BITS, BRIDGE))
+    pairs = itertools.combinations(HashStream, 2)
     return ((_bits(stream=a), _bits(stream=b)) for a, b in pairs)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import sde_sgd as ss
-from sde_sgd.engine import _population, _simulate, _stopping, _tuning
+from sde_sgd.engine import ACCELERATOR, CPU, Tuning, tuned, tuning_of
+from sde_sgd.engine._compiled import known_options
 
 
 def coupled(x):
@@ -26,50 +27,32 @@ CHAINS = {
 }
 
 
-def _forget_programs():
-    jax.clear_caches()
-    for compiled in (_simulate._BLOCK, _stopping._BLOCK, _population._WORK_OFF):
-        compiled._programs.clear()
-
-
-@pytest.fixture
-def as_on_an_accelerator(monkeypatch):
-    """Hand over to the accelerators' row of the table."""
-
-    def switch():
-        # fewer steps an iteration and in a queue: they take a CPU long
-        row = _tuning._ACCELERATOR._replace(steps_fused=4, queue_lanes=512, branching_lanes=2_048)
-        monkeypatch.setitem(_tuning._TABLE, "cpu", row)
-        # blocks of several calls in these short runs too
-        monkeypatch.setattr(_stopping, "_COMPILED_BLOCK", 64)
-        _forget_programs()
-
-    yield switch
-    monkeypatch.undo()
-    _forget_programs()
+# fewer steps an iteration and in a queue: they take a CPU long; and blocks of several calls in these short runs too
+AS_ON_AN_ACCELERATOR = ACCELERATOR.but(steps_fused=4, queue_width=512, queued_trajectories=2_048, static_block=64)
 
 
 @pytest.mark.parametrize("name", CHAINS)
-def test_an_accelerator_has_the_same_numbers(name, as_on_an_accelerator):
+def test_an_accelerator_has_the_same_numbers(name):
     chain = CHAINS[name]
     start = -np.ones(chain.dim, np.float32)
     normal = np.eye(chain.dim)[0]
-    options = {"start": start, "region": ss.regions.HalfSpace(normal, 0.0), "horizon": 1.5, "trajectories": 128}
+    asked = {"start": start, "region": ss.regions.HalfSpace(normal, 0.0), "horizon": 1.5, "trajectories": 128}
     watches = ("discrete",) if chain.increments == "rademacher" else ("discrete", "continuous")
 
     def everything():
         final = ss.simulate(chain, start, steps=150, trajectories=128, seed=3)
-        return final, [ss.escape(chain, seed=3, monitoring=watch, **options) for watch in watches]
+        return final, [ss.escape(chain, seed=3, monitoring=watch, **asked) for watch in watches]
 
     final, passages = everything()
-    as_on_an_accelerator()
-    fused, fused_passages = everything()
+    with tuned(AS_ON_AN_ACCELERATOR):
+        fused, fused_passages = everything()
     np.testing.assert_allclose(final, fused, rtol=2e-5, atol=2e-5)
     # ids and starts that are made on the devices, part by part
     rows = np.tile(start, (300, 1))
-    parts, sent = (ss.simulate(chain, each, 150, 300, seed=3, chunk=128) for each in (start, rows))
+    options = {"seed": 3, "tuning": AS_ON_AN_ACCELERATOR}
+    parts, sent = (ss.simulate(chain, each, 150, 300, chunk=128, **options) for each in (start, rows))
     assert np.array_equal(parts[:128], fused) and np.array_equal(parts, sent)
-    replayed = ss.simulate(chain, start, 150, trajectory_ids=np.arange(300), seed=3)
+    replayed = ss.simulate(chain, start, 150, trajectory_ids=np.arange(300), **options)
     assert np.array_equal(parts, replayed)
     for passage, other in zip(passages, fused_passages, strict=True):
         # a state that rounds otherwise may cross a step earlier or later; hardly any does
@@ -78,7 +61,7 @@ def test_an_accelerator_has_the_same_numbers(name, as_on_an_accelerator):
 
 
 @pytest.mark.parametrize("name", ["one component", "batched"])
-def test_a_queue_on_an_accelerator_has_the_same_numbers(name, as_on_an_accelerator):
+def test_a_queue_on_an_accelerator_has_the_same_numbers(name):
     """Splitting's trajectories, which start with clocks and budgets of their own."""
     chain = CHAINS[name]
     start = -np.ones(chain.dim, np.float32)
@@ -88,23 +71,67 @@ def test_a_queue_on_an_accelerator_has_the_same_numbers(name, as_on_an_accelerat
         return ss.escape(chain, start, region, 1.5, trajectories=512, repetitions=8, seed=3, method="splitting")
 
     here = found()
-    as_on_an_accelerator()
-    there = found()
+    with tuned(AS_ON_AN_ACCELERATOR):
+        there = found()
     np.testing.assert_allclose(here.levels, there.levels, rtol=1e-4)
     np.testing.assert_allclose(here.probability.value, there.probability.value, rtol=0.05)
 
 
-def test_an_option_that_the_compiler_does_not_know_is_left_out(monkeypatch):
-    row = _tuning._TABLE["cpu"]
+ABLATIONS = {
+    "lowering off": {"lowering": False},
+    "packing off": {"packing": False},
+    "one step a fusion": {"steps_fused": 1, "steps_fused_many": 1},
+}
+
+
+@pytest.mark.parametrize("ablation", ABLATIONS)
+@pytest.mark.parametrize("name", ["one component", "signs"])
+def test_what_is_switched_off_costs_speed_only(name, ablation):
+    chain = CHAINS[name]
+    start = -np.ones(chain.dim, np.float32)
+    region = ss.regions.HalfSpace(np.eye(chain.dim)[0], 0.0)
+
+    def found():
+        passage = ss.escape(chain, start, region, 1.0, trajectories=128, seed=3, method="direct")
+        return ss.simulate(chain, start, 130, 64, seed=3), passage.steps
+
+    whole, steps = found()
+    with tuned(**ABLATIONS[ablation]):
+        plan = ss.plan(chain, start, 64, 64)
+        without, other = found()
+    assert plan.lowering.startswith("batched" if ablation == "lowering off" else "component-wise")
+    np.testing.assert_allclose(whole, without, rtol=2e-5, atol=2e-5)
+    assert np.mean(steps != other) <= 0.02
+
+
+def test_the_tuning_is_that_of_the_devices_of_the_run():
+    assert tuning_of(jax.devices("cpu")) == CPU
+
+    class Chip:
+        platform = "tpu"
+
+    assert tuning_of([Chip()]) == ACCELERATOR
+    with tuned(lowering=False):
+        assert tuning_of([Chip()]) == ACCELERATOR.but(lowering=False)
+        with tuned(CPU):
+            assert tuning_of([Chip()]) == CPU
+    assert tuning_of([Chip()]) == ACCELERATOR
+
+
+def test_a_tuning_is_a_value():
+    assert hash(CPU) == hash(CPU.but()) and CPU.but() == CPU
+    assert CPU.but(options={}) != CPU and len({CPU, CPU.but(), CPU.but(steps_fused=2)}) == 2
+    assert Tuning() == Tuning()
+
+
+def test_an_option_that_the_compiler_does_not_know_is_left_out():
     unknown = {"xla_no_such_option": 1}
-    monkeypatch.setitem(_tuning._TABLE, "cpu", row._replace(options=row.options | unknown, loop_options=unknown))
-    assert _tuning._known_options(False) == _tuning._known_options(True) == row.options
+    row = CPU.but(options=dict(CPU.options) | unknown, loop_options=unknown)
+    assert known_options(row, False) == known_options(row, True) == CPU.options
 
 
-@pytest.mark.parametrize("ends_itself", [False, True])
-def test_the_compiler_knows_our_options(ends_itself, monkeypatch):
+@pytest.mark.parametrize("data_dependent_loop", [False, True])
+def test_the_compiler_knows_our_options(data_dependent_loop):
     """Those of accelerators too: any backend reads them all."""
-    assert _tuning._known_options(ends_itself) == _tuning.tuning().options
-    row = _tuning._ACCELERATOR
-    monkeypatch.setitem(_tuning._TABLE, "cpu", row)
-    assert _tuning._known_options(ends_itself) == (row.loop_options if ends_itself else {})
+    assert known_options(CPU, data_dependent_loop) == CPU.options
+    assert known_options(ACCELERATOR, data_dependent_loop) == (ACCELERATOR.loop_options if data_dependent_loop else {})

@@ -10,8 +10,10 @@ from jaxtyping import Array, Float, Integer
 
 from .._dependence import depends_on
 from ..landscapes import AbstractLandscape
+from ..random import AbstractIncrements, increments_of
 
-NoiseKind = Literal["gaussian", "rademacher", "words"]
+NoiseKind = Literal["gaussian", "rademacher", "words"] | AbstractIncrements
+"""The short name of a kind of increments, or such a kind itself (`sde_sgd.random.AbstractIncrements`)."""
 
 # steps are counted by unsigned 32-bit integers
 _ALL_STEPS = 2**32
@@ -25,7 +27,8 @@ class AbstractChain(eqx.Module):
     its state as θ, for who asks about the memory too.
 
     `step` is written for one trajectory; the engine maps it over many and draws the noise: per step and trajectory
-    `noise_dim` independent standard normals ("gaussian"), signs ±1 ("rademacher") or uniform 32-bit words ("words").
+    `noise_dim` independent standard normals ("gaussian"), signs ±1 ("rademacher"), uniform 32-bit words ("words"), or
+    the draws of a person's own kind of increments.
     """
 
     dim: eqx.AbstractVar[int]
@@ -51,7 +54,7 @@ class AbstractChain(eqx.Module):
         """
         real = jnp.zeros(0).dtype
         state = jax.ShapeDtypeStruct((self.state_dim,), real)
-        noise = jax.ShapeDtypeStruct((self.noise_dim,), jnp.uint32 if self.noise_kind == "words" else real)
+        noise = jax.ShapeDtypeStruct((self.noise_dim,), increments_of(self.noise_kind).dtype(real))
         return depends_on(self.step, state, noise, jax.ShapeDtypeStruct((), jnp.uint32), on=2)
 
     @property

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from .._errors import positive
 from ..diffusions import AbstractClock, AbstractDiffusion
 from ..landscapes import AbstractLandscape
+from ..random import AbstractIncrements, short_name
 from ._base import AbstractChain, NoiseKind
 
 
@@ -23,9 +24,10 @@ class EulerMaruyama(AbstractChain):
         Gaussian noise. Where the diffusion has schedules, dt is γ, or γ times a ratio of two small whole numbers:
         step k then takes the rates of iteration ⌊k·dt/γ⌋, by integer arithmetic.
     increments: "gaussian", or "rademacher" for ξ = ±1: weak order 1 as well and cheaper, but bounded, so the
-        probability of a rare exit is that of the walk and not that of the diffusion.
+        probability of a rare exit is that of the walk and not that of the diffusion. Or a kind of increments of your
+        own (`sde_sgd.random.AbstractIncrements`), with mean 0 and variance 1.
     Raises ValueError for what is no diffusion, a dt that is not one number above 0, is missing or does not suit the
-    diffusion's schedules or period, or another word for increments.
+    diffusion's schedules or period, or what is no kind of increments.
     """
 
     diffusion: AbstractDiffusion
@@ -33,7 +35,7 @@ class EulerMaruyama(AbstractChain):
     increments: NoiseKind = eqx.field(static=True)
     clock: AbstractClock
 
-    def __init__(self, diffusion: AbstractDiffusion, dt: Any = None, increments: str = "gaussian"):
+    def __init__(self, diffusion: AbstractDiffusion, dt: Any = None, increments: Any = "gaussian"):
         if not isinstance(diffusion, AbstractDiffusion):
             raise ValueError(f"diffusion must be a diffusion, such as LangevinSGD(...), got {diffusion!r}")
         step = diffusion.default_dt if dt is None else dt
@@ -44,8 +46,11 @@ class EulerMaruyama(AbstractChain):
         positive("dt", step)
         if jnp.ndim(step) != 0:
             raise ValueError(f"dt must be a single number, got shape {jnp.shape(step)}")
-        if increments not in ("gaussian", "rademacher"):
-            raise ValueError(f"increments must be 'gaussian' or 'rademacher', got {increments!r}")
+        increments = short_name(increments)
+        if increments not in ("gaussian", "rademacher") and not isinstance(increments, AbstractIncrements):
+            raise ValueError(
+                f"increments must be 'gaussian', 'rademacher' or a kind of increments of your own, got {increments!r}"
+            )
         self.diffusion = diffusion
         self.dt = step
         self.increments = increments

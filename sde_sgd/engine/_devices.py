@@ -1,4 +1,4 @@
-"""Trajectories spread over devices and cores: the trajectory axis is cut, all else is on every device."""
+"""Sharding over devices and worker threads over cores: the trajectory axis is cut, all else is on every device."""
 
 import functools
 import os
@@ -34,12 +34,12 @@ def shard(mesh: Mesh, array: Any) -> jax.Array:
     return jax.device_put(array, _cut_last(mesh, np.ndim(array)))
 
 
-def repeat(mesh: Mesh, column: np.ndarray, width: int) -> jax.Array:
+def shard_broadcast(mesh: Mesh, column: np.ndarray, width: int) -> jax.Array:
     """(dim, width) on the devices, each column the one that is given: only that is sent."""
     return _made_there(mesh, _repeated, 2, width)(column)
 
 
-def count_from(mesh: Mesh, first: int, last: int, width: int) -> jax.Array:
+def shard_arange(mesh: Mesh, first: int, last: int, width: int) -> jax.Array:
     """first, first + 1, … last, last, … as (width,) unsigned words, made on the devices."""
     return _made_there(mesh, _counted, 1, width)(np.uint32(first), np.uint32(last))
 
@@ -95,8 +95,11 @@ def workers(mesh: Mesh) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_chunks(work: Callable[[int, threading.Event], None], chunks: int, mesh: Mesh) -> None:
-    """work(number, halted) for every chunk; it should end early once `halted` is set, by Ctrl-C or a failure."""
+def run_chunks(work: Callable[[int, threading.Event], None], chunks: int, at_once: int) -> None:
+    """work(number, halted) for every chunk from a queue, by so many threads (see `workers`).
+
+    It should end early once `halted` is set, by Ctrl-C or a failure.
+    """
     halted = threading.Event()
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(chunks):
@@ -112,7 +115,7 @@ def run_chunks(work: Callable[[int, threading.Event], None], chunks: int, mesh: 
             halted.set()
             raise
 
-    helpers = min(workers(mesh), chunks) - 1
+    helpers = min(at_once, chunks) - 1
     if helpers == 0:
         drain()
         return

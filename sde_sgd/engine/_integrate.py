@@ -1,4 +1,4 @@
-"""Many steps of a chain for many trajectories: pure functions, noise made where it is used."""
+"""The loop over steps (scan): pure functions of many trajectories, noise hashed where it is used, steps fused."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,9 +11,9 @@ from jaxtyping import Array, Float, UInt32
 
 from .._errors import is_traced, positive_integer
 from ..chains import AbstractChain, refuse_late
-from ._lanes import Lanes, as_leaves
-from ._noise import STEPS_PER_HASH, SeedKey, Source, seed_key
-from ._tuning import tuning
+from ..random import SeedKey, Source, increments_of, seed_key
+from ._batched_step import BatchedStep, as_leaves
+from ._tuning import Tuning, tuning_of
 
 MAX_STEPS = 2**32
 """Steps are counted by unsigned 32-bit integers."""
@@ -35,7 +35,7 @@ Packing = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 def scan_steps(
     body: Body,
     carry: Any,
-    lanes: Lanes,
+    batched: BatchedStep,
     source: Source,
     ids: UInt32[Array, " n"],
     first_step,
@@ -53,42 +53,47 @@ def scan_steps(
     packing: how the carry crosses from one fused iteration to the next, for fused and aligned steps.
     """
     first_step = jnp.asarray(first_step, jnp.uint32)
-    period = STEPS_PER_HASH[source.kind]
+    period = source.period
     known = isinstance(steps, int)
     whole = steps // period if aligned else 0
     if aligned:
-        if tuning().fuses_many or lanes.single:
-            carry = _fused(body, carry, lanes, source, ids, first_step // period, whole, packing)
+        if batched.tuning.multi_output_fusion or batched.single:
+            carry = _fused(body, carry, batched, source, ids, first_step // period, whole, packing)
         else:
-            carry = _stored(body, carry, lanes, source, ids, first_step // period, whole)
+            carry = _stored(body, carry, batched, source, ids, first_step // period, whole)
     rest = steps - whole * period if known else 0
 
     def single(carry, index):
         pairs = (
-            source.inline(ids, index // period) if lanes.componentwise else source.inline_block(ids, index // period)
+            source.inline(ids, index // period) if batched.componentwise else source.inline_block(ids, index // period)
         )
         place = Step(index, index // period, index % period)
-        return body(carry, place, _step_noise(lanes, source, pairs, place.offset))
+        return body(carry, place, _step_noise(batched, source, pairs, place.offset))
 
     return _loop(single, carry, first_step + jnp.uint32(whole * period) if known else first_step, rest)
 
 
-def block_unit(kind) -> int:
-    """Steps of which a block of a traced length holds a multiple."""
-    return max(STEPS_PER_HASH[kind], tuning().steps_fused)
+def steps_per_hash(chain: AbstractChain) -> int:
+    """Steps of a chain that one hash serves."""
+    return increments_of(chain.noise_kind).steps_per_hash
 
 
-def _fused(body, carry, lanes, source, ids, first_group, groups, packing):
+def block_unit(kind, tuning: Tuning | None = None) -> int:
+    """Steps of which a block of a traced length holds a multiple, for that kind of increments."""
+    return max(increments_of(kind).steps_per_hash, (tuning or tuning_of()).steps_fused)
+
+
+def _fused(body, carry, batched, source, ids, first_group, groups, packing):
     """Several steps an iteration in one fusion, each hash where it is used."""
-    period = STEPS_PER_HASH[source.kind]
-    width = tuning().steps_fused if lanes.single else tuning().steps_fused_many
-    draw = source.inline if lanes.componentwise else source.inline_block
+    period, tuning = source.period, batched.tuning
+    width = tuning.steps_fused if batched.single else tuning.steps_fused_many
+    draw = source.inline if batched.componentwise else source.inline_block
     open_, close = packing or (lambda carry: carry, lambda carry: carry)
 
     def unrolled(carry, group, offset, count, pairs):
         for step in range(count):
             place = Step(group * period + offset + jnp.uint32(step), group, offset + step)
-            carry = body(carry, place, _step_noise(lanes, source, pairs, place.offset))
+            carry = body(carry, place, _step_noise(batched, source, pairs, place.offset))
         return carry
 
     def few_groups(number_of_groups):
@@ -119,17 +124,19 @@ def _fused(body, carry, lanes, source, ids, first_group, groups, packing):
     return carry
 
 
-def _stored(body, carry, lanes, source, ids, first_group, groups):
+def _stored(body, carry, batched, source, ids, first_group, groups):
     """One step an iteration, its components in fusions of their own, the noise of a group in memory."""
-    period = STEPS_PER_HASH[source.kind]
+    period = source.period
 
     def one(carry, group):
-        first, second = source.stored(ids, group)
+        first, second = source.stored(ids, group, batched.tuning.packing)
         rows = range(source.components)
-        pairs = [(first[row], second[row]) for row in rows] if lanes.componentwise else (first, second)
+        pairs = [(first[row], second[row]) for row in rows] if batched.componentwise else (first, second)
 
         def step(carry, offset):
-            return body(carry, Step(group * period + offset, group, offset), _step_noise(lanes, source, pairs, offset))
+            return body(
+                carry, Step(group * period + offset, group, offset), _step_noise(batched, source, pairs, offset)
+            )
 
         # a loop's boundary is the one that a compiler does not fuse across
         return _loop(step, carry, jnp.uint32(0), period)
@@ -137,8 +144,8 @@ def _stored(body, carry, lanes, source, ids, first_group, groups):
     return _loop(one, carry, first_group, groups)
 
 
-def _step_noise(lanes: Lanes, source: Source, pairs: Any, offset) -> Any:
-    return [source.step(pair, offset) for pair in pairs] if lanes.componentwise else source.step(pairs, offset)
+def _step_noise(batched: BatchedStep, source: Source, pairs: Any, offset) -> Any:
+    return [source.step(pair, offset) for pair in pairs] if batched.componentwise else source.step(pairs, offset)
 
 
 def _loop(body: Callable, carry: Any, first, count: Any) -> Any:
@@ -160,15 +167,17 @@ def advance(
     steps: Any,
     aligned: bool,
     guard,
+    tuning: Tuning,
 ) -> Float[Array, "dim n"]:
     """States after `steps` steps, the trajectory axis last, where it vectorises."""
-    lanes = Lanes(chain, states.dtype, guard)
+    batched = BatchedStep(chain, states.dtype, tuning, guard)
     source = Source.of(chain.noise_kind, key, chain.noise_dim, states.dtype)
 
-    def body(lane, step, noise):
-        return lanes.step(lane, noise, step.index)
+    def body(batch, step, noise):
+        return batched.step(batch, noise, step.index)
 
-    return lanes.leave(scan_steps(body, lanes.enter(states), lanes, source, ids, first_step, steps, aligned=aligned))
+    begin = batched.enter(states)
+    return batched.leave(scan_steps(body, begin, batched, source, ids, first_step, steps, aligned=aligned))
 
 
 def integrate(
@@ -186,7 +195,7 @@ def integrate(
         made from θ by `chain.begin`; their dtype is that of the arithmetic.
     first_step: number of the first step; a Python integer (fastest when even) or a traced integer.
     steps: how many steps, fixed when the program is compiled.
-    seed: 0 … 2⁶⁴ − 1, or a traced 32-bit integer.
+    seed: 0 … 2⁶⁴ − 1, or a JAX key of two words; also a traced integer or key.
     trajectory_ids: (n,) whole numbers below 2³²; they choose the noise. Splitting `steps` over several calls, or the
         trajectories over several devices, gives the same states.
     Raises ValueError on a wrong shape, or where the last step number would pass 2³².
@@ -205,9 +214,11 @@ def integrate(
     if known and not 0 <= first_step <= MAX_STEPS - steps:
         raise ValueError(f"first_step must lie from 0 to 2**32 - steps, got {first_step!r}")
     refuse_late(chain, first_step + steps if known else steps, states.dtype, "first_step + steps")
-    aligned = bool(known and first_step % STEPS_PER_HASH[chain.noise_kind] == 0)
-    first_step = jnp.asarray(first_step, jnp.uint32)
-    return _advance(as_leaves(chain), states.T, seed_key(seed), ids, first_step, int(steps), aligned, np.uint32(0)).T
+    aligned = bool(known and first_step % steps_per_hash(chain) == 0)
+    first_step, key = jnp.asarray(first_step, jnp.uint32), seed_key(seed)
+    tuning = tuning_of(None if is_traced(states) else sorted(states.devices(), key=lambda device: device.id))
+    chain, guard = as_leaves(chain), np.uint32(0)
+    return _advance(chain, states.T, key, ids, first_step, int(steps), aligned, guard, tuning).T
 
 
 # numbers become arguments and not constants, as everywhere in the engine: the compiler then rounds alike

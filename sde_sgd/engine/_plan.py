@@ -6,11 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._errors import names_options
 from ..chains import AbstractChain
-from ._blocks import check_first_step, check_steps, split_trajectories, start_states
+from ..results import describe
+from ._batched_step import BatchedStep, as_leaves
+from ._blocks import check_steps, split_trajectories
 from ._devices import mesh_of, workers
-from ._lanes import Lanes, as_leaves
 from ._simulate import block_memory, resolve_ids, simulate
+from ._start import check_first_step, start_states
+from ._tuning import Tuning, tuning_of
 
 # a probe that takes less says little
 _PROBE_SECONDS = 0.1
@@ -52,6 +56,7 @@ class Plan(NamedTuple):
         )
 
 
+@names_options
 def plan(
     chain: AbstractChain,
     start: Any,
@@ -60,10 +65,12 @@ def plan(
     *,
     chunk: int | None = None,
     devices: Sequence[Any] | None = None,
+    tuning: Tuning | None = None,
 ) -> Plan:
     """Devices, chunks, memory and expected time of `simulate` with these arguments; a first passage costs about as much
     per step that is really taken.
 
+    tuning: as in `simulate`.
     It compiles the program and runs a probe of about 0.1 s, from which the time is extrapolated.
     Raises ValueError as `simulate` does.
     """
@@ -72,13 +79,16 @@ def plan(
     starts = start_states(start, chain, len(ids))
     check_first_step(chain, starts)
     mesh = mesh_of(devices)
-    chunks = split_trajectories(ids, chain, chunk, mesh)
+    tuning = tuning or tuning_of(mesh)
+    chunks = split_trajectories(ids, chain, chunk, mesh, tuning)
     at_once = workers(mesh)
     probed = min(len(ids), chunks.size * at_once)
 
     def run(steps: int) -> float:
         begin = time.perf_counter()
-        simulate(chain, starts[:probed], steps, probed, chunk=chunks.size, devices=devices)
+        simulate(
+            chain, starts[:probed], steps, probed, chunk=chunks.size, devices=devices, progress=False, tuning=tuning
+        )
         return time.perf_counter() - begin
 
     length = min(steps, _FIRST_PROBE)
@@ -88,23 +98,18 @@ def plan(
         length = min(steps, _LONGEST_PROBE, 4 * length)
         taken = run(length)
     return Plan(
-        devices=_describe(list(mesh.devices.flat)),
-        lowering=Lanes(as_leaves(chain), starts.dtype).lowering,
+        devices=describe(list(mesh.devices.flat)),
+        lowering=BatchedStep(as_leaves(chain), starts.dtype, tuning).lowering,
         trajectories=len(ids),
         steps=steps,
         chunk=chunks.size,
         chunks=len(chunks.ids),
         at_once=at_once,
-        memory=min(at_once, len(chunks.ids)) * block_memory(chain, chunks.size, starts.dtype, mesh),
+        memory=min(at_once, len(chunks.ids)) * block_memory(chain, chunks.size, starts.dtype, mesh, tuning),
         result=len(ids) * chain.dim * np.dtype(starts.dtype).itemsize,
         compile_seconds=compiling,
         seconds=taken * len(ids) * steps / (probed * length),
     )
-
-
-def _describe(devices: Sequence[Any]) -> str:
-    kinds = [device.device_kind for device in devices]
-    return ", ".join(f"{kinds.count(kind)} × {kind}" for kind in dict.fromkeys(kinds))
 
 
 def _bytes(number: int) -> str:

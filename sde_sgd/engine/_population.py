@@ -1,7 +1,7 @@
-"""Trajectories with a past: each with a clock and a budget of its own, its state kept where it stops.
+"""Many short runs through a queue: each trajectory with a clock and a budget of its own, its state kept at the stop.
 
-They are many and mostly short, so they queue for the lanes of one compiled loop: a lane whose trajectory has stopped
-takes the next one, and the host is asked only when the queue is empty.
+They queue for the columns of one compiled loop: a column whose trajectory has stopped takes the next one, and the host
+is asked only when the queue is empty.
 """
 
 import math
@@ -14,21 +14,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
+from .. import _progress
 from ..chains import AbstractChain, refuse_late
+from ..random import SeedKey
+from ._batched_step import as_leaves
 from ._blocks import pad, split_branching
-from ._devices import mesh_of, run_chunks, shard, shard_apply
+from ._compiled import Compiled
+from ._devices import mesh_of, run_chunks, shard, shard_apply, workers
 from ._integrate import MAX_STEPS, block_unit
-from ._lanes import as_leaves
-from ._noise import SeedKey
-from ._tuning import Compiled, tuning
-from ._watch import CODES, RUNNING, AbstractMonitor, watched
+from ._stop_codes import CODES
+from ._tuning import Tuning, tuning_of
+from ._watch import RUNNING, AbstractMonitor, watched
 
 # many stop within a few steps
 _BLOCK_STEPS = 16
-# a lane waits for the next trajectory until so large a part of all lanes does
+# a column waits for the next trajectory until so large a part of all columns does
 _PART = 4
-# a call ends after about so many steps times components, so that Ctrl-C is heard
-_CALL_WORK = 2**27
 _UNFINISHED = CODES
 
 
@@ -51,6 +52,7 @@ def run_population(
     key: SeedKey,
     chunk: int | None = None,
     devices: Any = None,
+    tuning: Tuning | None = None,
 ) -> Ends:
     """Run each trajectory until its monitor stops it or its budget is spent, and say where it is then.
 
@@ -58,6 +60,7 @@ def run_population(
         ids for every run.
     clocks: steps that each had taken before; the chain and the monitor see a step's number from the beginning.
     budgets: steps that each may still take, below 2³²; with 0 it stays where it is.
+    tuning: by default that of the devices.
     Which trajectories run together, and on which devices, changes nothing in their bits.
     Raises ValueError where a step's number would pass 2³².
     """
@@ -68,10 +71,11 @@ def run_population(
     runs = np.flatnonzero(budgets > 0)
     code[runs] = _UNFINISHED
     chain, monitor, mesh = as_leaves(chain), as_leaves(monitor), mesh_of(devices)
-    queues = split_branching(runs, chain, chunk, mesh)
-    block = math.lcm(_BLOCK_STEPS, block_unit(chain.noise_kind))
-    run = _WORK_OFF.prepare((chain, monitor, key, block if tuning().static_trips else None, mesh))
-    turns = np.int32(max(1, _CALL_WORK // (block * chain.state_dim * tuning().queue_lanes)))
+    tuning = tuning or tuning_of(mesh)
+    queues = split_branching(runs, chain, chunk, mesh, tuning)
+    block = math.lcm(_BLOCK_STEPS, block_unit(chain.noise_kind, tuning))
+    run = _WORK_OFF.prepare((chain, monitor, key, block if tuning.static_trips else None, mesh, tuning))
+    turns = np.int32(max(1, tuning.queue_work // (block * chain.state_dim * tuning.queue_width)))
 
     def work(number: int, halted: Event) -> None:
         rows = np.asarray(queues.ids[number])
@@ -81,10 +85,11 @@ def run_population(
             queue = (shard(mesh, each) for each in (waits, state[filled].T, counts))
             found = run(turns, np.int32(block), np.uint32(0), *queue)
             states, (steps, codes) = (np.asarray(each)[:, waits] for each in found)
+            _progress.advance(int(np.sum(steps - step[rows])))
             state[rows], step[rows], code[rows] = states.T, steps, codes
             rows = rows[codes == _UNFINISHED]
 
-    run_chunks(work, len(queues.ids), mesh)
+    run_chunks(work, len(queues.ids), workers(mesh))
     return Ends(step, code, state, int(np.sum(block * -(-step // block))))
 
 
@@ -112,28 +117,28 @@ class _Queue(NamedTuple):
     def load(self, places: Int32[Array, " width"]) -> "_Queue":
         return jax.tree.map(lambda each: each[..., places], self)
 
-    def store(self, lanes: "_Queue", places: Int32[Array, " width"]) -> "_Queue":
+    def store(self, columns: "_Queue", places: Int32[Array, " width"]) -> "_Queue":
         return self._replace(
-            states=self.states.at[:, places].set(lanes.states),
-            steps=self.steps.at[places].set(lanes.steps),
-            codes=self.codes.at[places].set(lanes.codes),
+            states=self.states.at[:, places].set(columns.states),
+            steps=self.steps.at[places].set(columns.steps),
+            codes=self.codes.at[places].set(columns.codes),
         )
 
 
-class _Lanes(NamedTuple):
+class _Columns(NamedTuple):
     """What runs side by side.
 
     places: where each stands in the queue. following: the place of the next one to begin. turns: blocks that are left.
     """
 
-    lanes: _Queue
+    running: _Queue
     places: Int32[Array, " width"]
     following: Int32[Array, ""]
     turns: Int32[Array, ""]
 
     def more(self, fewest: Any) -> Bool[Array, ""]:
-        """Whether more than so many lanes run, and may."""
-        return (jnp.sum(self.lanes.going, dtype=jnp.int32) > fewest) & (self.turns > 0)
+        """Whether more than so many columns run, and may."""
+        return (jnp.sum(self.running.going, dtype=jnp.int32) > fewest) & (self.turns > 0)
 
 
 def _work_off(shared, turns, count, guard, waits, states, counts):
@@ -141,57 +146,61 @@ def _work_off(shared, turns, count, guard, waits, states, counts):
 
     At most `turns` blocks of as many steps as is compiled in, or else of `count`; then some are left unfinished.
     """
-    chain, monitor, key, length, mesh = shared
+    chain, monitor, key, length, mesh, tuning = shared
 
     def run(shared, waits, states, counts):
         chain, monitor, key, turns, count, guard = shared
         steps = count if length is None else length
 
-        def turn(now: _Lanes) -> _Lanes:
-            lanes = _block(chain, monitor, key, guard, steps, now.lanes)
-            return now._replace(lanes=lanes, turns=now.turns - 1)
+        def turn(now: _Columns) -> _Columns:
+            running = _block(chain, monitor, key, guard, steps, tuning, now.running)
+            return now._replace(running=running, turns=now.turns - 1)
 
         codes = jnp.where(waits, _UNFINISHED, 0).astype(jnp.int32)
-        done = _through_lanes(_Queue(states, *counts, codes), jnp.sum(waits, dtype=jnp.int32), turns, turn)
+        width = min(tuning.queue_width, states.shape[1])
+        done = _through_columns(_Queue(states, *counts, codes), jnp.sum(waits, dtype=jnp.int32), turns, turn, width)
         return done.states, jnp.stack([done.steps, done.codes.astype(jnp.uint32)])
 
     return shard_apply(mesh, run, (chain, monitor, key, turns, count, guard), waits, states, counts)
 
 
-_WORK_OFF = Compiled(_work_off, ends_itself=True)
+_WORK_OFF = Compiled(_work_off, data_dependent_loop=True)
 
 
-def _through_lanes(queue: _Queue, waiting: Array, turns: Array, turn: Callable[[_Lanes], _Lanes]) -> _Queue:
-    """The first `waiting` of the queue."""
-    width = min(tuning().queue_lanes, queue.ids.shape[0])
+def _through_columns(
+    queue: _Queue, waiting: Array, turns: Array, turn: Callable[[_Columns], _Columns], width: int
+) -> _Queue:
+    """The first `waiting` of the queue, `width` of them side by side."""
 
-    def exchange(carry: tuple[_Queue, _Lanes]) -> tuple[_Queue, _Lanes]:
+    def exchange(carry: tuple[_Queue, _Columns]) -> tuple[_Queue, _Columns]:
         queue, now = carry
-        queue, idle = queue.store(now.lanes, now.places), ~now.lanes.going
+        queue, idle = queue.store(now.running, now.places), ~now.running.going
         following = now.following + jnp.cumsum(idle, dtype=jnp.int32) - 1
         places = jnp.where(idle & (following < waiting), following, now.places)
         begun = now.following + jnp.sum(idle, dtype=jnp.int32)
-        now = _Lanes(queue.load(places), places, begun, now.turns)
+        now = _Columns(queue.load(places), places, begun, now.turns)
         fewest = jnp.where(begun < waiting, width - width // _PART, 0)
         return queue, jax.lax.while_loop(lambda now: now.more(fewest), turn, now)
 
-    def goes_on(carry: tuple[_Queue, _Lanes]) -> Array:
+    def goes_on(carry: tuple[_Queue, _Columns]) -> Array:
         now = carry[1]
         return now.more(0) | ((now.following < waiting) & (now.turns > 0))
 
     places = jnp.arange(width, dtype=jnp.int32)
-    begin = _Lanes(queue.load(places), places, jnp.int32(width), turns)
+    begin = _Columns(queue.load(places), places, jnp.int32(width), turns)
     queue, now = jax.lax.while_loop(goes_on, exchange, (queue, begin))
-    return queue.store(now.lanes, now.places)
+    return queue.store(now.running, now.places)
 
 
-def _block(chain: AbstractChain, monitor: AbstractMonitor, key: SeedKey, guard, steps, lanes: _Queue) -> _Queue:
-    going = lanes.going
+def _block(
+    chain: AbstractChain, monitor: AbstractMonitor, key: SeedKey, guard, steps, tuning, running: _Queue
+) -> _Queue:
+    going = running.going
     # the noise counts each trajectory's own steps
-    shared = chain, monitor, key, lanes.steps, lanes.steps, guard
-    past = lanes.ids, lanes.clocks, lanes.budgets
-    states, marks = watched(shared, jnp.where(going, RUNNING, 0), steps, lanes.states, *past)
+    shared = chain, monitor, key, running.steps, running.steps, guard
+    past = running.ids, running.clocks, running.budgets
+    states, marks = watched(shared, jnp.where(going, RUNNING, 0), steps, running.states, tuning, *past)
     stopped = going & (marks < RUNNING)
     taken = jnp.where(stopped, marks // CODES, jnp.where(going, steps, 0)).astype(jnp.uint32)
-    codes = jnp.where(stopped, marks % CODES, lanes.codes)
-    return lanes._replace(states=states, steps=lanes.steps + taken, codes=codes)
+    codes = jnp.where(stopped, marks % CODES, running.codes)
+    return running._replace(states=states, steps=running.steps + taken, codes=codes)

@@ -15,14 +15,15 @@ from jaxtyping import Array, Bool, Float, Int32
 from .. import _progress
 from .._errors import names_options
 from ..chains import AbstractChain
+from ..random import seed_key, seed_number
 from ..results import AbstractResult, Provenance, Status, Verdict
-from ._blocks import LANES, Ids, check_first_step, start_states
+from ._batched_step import as_leaves
+from ._blocks import LANES, Ids
+from ._compiled import Compiled
 from ._devices import shard, shard_apply
-from ._lanes import as_leaves
-from ._noise import seed_key
 from ._observation_times import observation_steps
 from ._simulate import Part, observe, resolve_ids
-from ._tuning import Compiled
+from ._start import check_first_step, start_states
 
 # integer totals are moved to 64 bits on the host before one could pass 2³¹
 _FULL = 2**30
@@ -130,7 +131,7 @@ class Trajectories(NamedTuple):
 
     def provenance(self, method: str, steps: Sequence[int], began: float) -> Provenance:
         """How a result came about. began: `time.perf_counter()` at the beginning."""
-        return Provenance.of(int(self.seed), method, len(self.ids) * steps[-1], began, self.devices)
+        return Provenance.of(self.seed, method, len(self.ids) * steps[-1], began, self.devices)
 
 
 def trajectories_of(
@@ -144,10 +145,9 @@ def trajectories_of(
 ) -> Trajectories:
     """The trajectories that a call describes; ValueError where it does not describe any."""
     ids = resolve_ids(trajectories, trajectory_ids)
-    starts = start_states(start, chain, len(ids))
+    number, starts = seed_number(seed), start_states(start, chain, len(ids))
     check_first_step(chain, starts)
-    seed_key(seed)
-    return Trajectories(chain, starts, ids, seed, chunk, devices)
+    return Trajectories(chain, starts, ids, number, chunk, devices)
 
 
 def check_chain(chain: Any) -> None:
@@ -167,7 +167,7 @@ def reduce(
     burn_in: Any = None,
     every: Any = None,
     trajectories: int | None = None,
-    seed: int = 0,
+    seed: Any = 0,
     trajectory_ids: Any = None,
     chunk: int | None = None,
     devices: Sequence[Any] | None = None,

@@ -1,6 +1,6 @@
-"""States of many trajectories, at the end or along the way."""
+"""Simulation: states of many trajectories at the end or along the way, and streaming reductions over them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -10,40 +10,44 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from .._errors import positive_integer
+from .. import _progress
+from .._errors import names_options, positive_integer
 from ..chains import AbstractChain, refuse_late
+from ..random import SeedKey, seed_key
+from ._batched_step import as_leaves
 from ._blocks import (
     Ids,
-    check_first_step,
     check_steps,
     place_ids,
     place_states,
     split_trajectories,
-    start_states,
 )
-from ._devices import mesh_of, run_chunks, shard, shard_apply
-from ._integrate import advance, as_ids, block_unit
-from ._lanes import as_leaves
-from ._noise import STEPS_PER_HASH, SeedKey, seed_key
-from ._tuning import Compiled, tuning
+from ._compiled import Compiled
+from ._devices import mesh_of, run_chunks, shard, shard_apply, workers
+from ._integrate import advance, as_ids, block_unit, steps_per_hash
+from ._start import check_first_step, start_states
+from ._tuning import Tuning, tuning_of
 
 # a block ends often enough that a run can be interrupted
 _BLOCK_STEPS = 4_096
-# looks between which the host waits for the devices, so that what it has asked for does not pile up
+# observations between which the host waits for the devices, so that what it has asked for does not pile up
 _RUN_AHEAD = 64
 
 
+@names_options
 def simulate(
     chain: AbstractChain,
     start: Any,
     steps: int,
     trajectories: int | None = None,
-    seed: int = 0,
+    seed: Any = 0,
     *,
     save_every: int | None = None,
     trajectory_ids: Any = None,
     chunk: int | None = None,
     devices: Sequence[Any] | None = None,
+    progress: bool | None = None,
+    tuning: Tuning | None = None,
 ) -> Float[np.ndarray, "..."]:
     """Final states of many trajectories, or their paths.
 
@@ -51,12 +55,14 @@ def simulate(
     start: θ of shape (dim,) for all, or (trajectories, dim); or whole states of a chain with memory.
     steps: number of chain steps, at most 2³².
     trajectories: how many; their ids are 0, 1, 2, …
-    seed: 0 … 2⁶⁴ − 1. Trajectory i is the same bits whatever the chunk, the devices, the number of trajectories or
-        `save_every`.
+    seed: 0 … 2⁶⁴ − 1, or a JAX key of two words. Trajectory i is the same bits whatever the chunk, the devices, the
+        number of trajectories or `save_every`.
     save_every: keep the state after each so many steps; it must divide `steps`.
     trajectory_ids: run just these ids (in place of `trajectories`); [17] replays trajectory 17 alone.
     chunk: most trajectories in one compiled call; by default what is fast and fits memory (`plan` says).
     devices: those to run on, by default all local ones.
+    progress: a line with the path-steps done; None shows it in a terminal and in a notebook.
+    tuning: how the work is laid out, by default as measured on such devices (`engine.tuning_of`).
     Returns θ, (trajectories, dim), or (steps // save_every + 1, trajectories, dim) with the start first. A trajectory
     that diverges holds NaN or infinity from there on.
     Raises ValueError on a wrong shape, a start with a loss or gradient that is not finite, or an impossible count.
@@ -67,21 +73,24 @@ def simulate(
         positive_integer("save_every", save_every)
         if steps % save_every:
             raise ValueError(f"save_every must divide steps = {steps}, got {save_every}")
-    starts = start_states(start, chain, len(ids))
+    key, starts = seed_key(seed), start_states(start, chain, len(ids))
     check_first_step(chain, starts)
-    looks = [steps] if save_every is None else range(0, steps + 1, save_every)
-    out = np.empty((len(looks), len(ids), chain.dim), starts.dtype)
+    mesh = mesh_of(devices)
+    tuning = tuning or tuning_of(mesh)
+    at = [steps] if save_every is None else range(0, steps + 1, save_every)
+    out = np.empty((len(at), len(ids), chain.dim), starts.dtype)
 
     def keep(part: Part, number: int, states: Any, carry: Any) -> None:
-        out[number, part.rows] = _as_rows(states[: chain.dim] if chain.memory else states)[: part.used]
+        out[number, part.rows] = _as_rows(states[: chain.dim] if chain.memory else states, tuning)[: part.used]
 
-    observe(chain, starts, ids, looks, seed_key(seed), keep, chunk=chunk, devices=devices)
+    with _progress.shown(progress, "simulate"):
+        observe(chain, starts, ids, at, key, keep, chunk=chunk, devices=devices, tuning=tuning)
     return out[0] if save_every is None else out
 
 
-def _as_rows(states: Float[Array, "dim lanes"]) -> Float[np.ndarray, "lanes dim"]:
+def _as_rows(states: Float[Array, "dim width"], tuning: Tuning) -> Float[np.ndarray, "width dim"]:
     """The states on the host; devices with a memory of their own turn them faster than it does."""
-    turns = tuning().sends and states.shape[0] > 1
+    turns = tuning.has_own_memory and states.shape[0] > 1
     return np.asarray(_TURNED(states)) if turns else np.asarray(states).T
 
 
@@ -91,7 +100,7 @@ _TURNED = jax.jit(jnp.transpose)
 class Part(NamedTuple):
     """Trajectories that run side by side: their rows among all, and how many there are.
 
-    Their states fill the first `used` of all lanes; the others are copies of the last.
+    Their states fill the first `used` of all columns; the others are copies of the last.
     """
 
     rows: slice
@@ -103,42 +112,47 @@ def observe(
     chain: AbstractChain,
     starts: Float[np.ndarray, "n dim"],
     ids: Ids,
-    looks: Sequence[int],
+    observation_steps: Sequence[int],
     key: SeedKey,
-    visit: Callable[[Part, int, Any, Any], Any],
-    finish: Callable[[Part, Any], None] | None = None,
+    update: Callable[[Part, int, Any, Any], Any],
+    finalize: Callable[[Part, Any], None] | None = None,
     chunk: int | None = None,
     devices: Any = None,
+    tuning: Tuning | None = None,
 ) -> None:
-    """Run trajectories and look at their states along the way; nothing else is kept.
+    """Run trajectories and reduce their states along the way; nothing else is kept.
 
-    looks: step numbers that never fall, 0 for the start.
-    visit: carry = visit(part, number, states, carry) at each of them; `states` lie on the devices, (dim, lanes), and so
-        should the carry, which is None at first: then the host runs ahead and the devices never wait.
-    finish: finish(part, carry) once its trajectories are done. Parts run side by side, each in one thread.
+    observation_steps: step numbers that never fall, 0 for the start.
+    update: carry = update(part, number, states, carry) at each of them; `states` lie on the devices, (dim, width), and
+        so should the carry, which is None at first: then the host runs ahead and the devices never wait.
+    finalize: finalize(part, carry) once its trajectories are done. Parts run side by side, each in one thread.
+    tuning: by default that of the devices.
     Which trajectories run together, and on which devices, changes nothing in their bits.
     """
-    refuse_late(chain, max(looks), starts.dtype)
+    refuse_late(chain, max(observation_steps), starts.dtype)
     chain, mesh = as_leaves(chain), mesh_of(devices)
-    chunks = split_trajectories(ids, chain, chunk, mesh)
+    tuning = tuning or tuning_of(mesh)
+    chunks = split_trajectories(ids, chain, chunk, mesh, tuning)
 
     def work(number: int, halted: Event) -> None:
         numbers = chunks.ids[number]
         part = Part(slice(number * chunks.size, number * chunks.size + len(numbers)), len(numbers), mesh)
-        states = place_states(mesh, starts[part.rows], chunks.size)
-        words = place_ids(mesh, numbers, chunks.size)
+        states = place_states(mesh, starts[part.rows], chunks.size, tuning)
+        words = place_ids(mesh, numbers, chunks.size, tuning)
         now, carry = 0, None
-        for index, look in enumerate(looks):
-            states = _advance(chain, key, words, states, now, look - now, mesh, halted)
-            if halted.is_set():
-                return
-            carry, now = visit(part, index, states, carry), look
+        for index, until in enumerate(observation_steps):
+            for first, length in _blocks_of(now, until, chain, tuning):
+                if halted.is_set():
+                    return
+                states = _advance(chain, key, words, states, first, length, mesh, tuning)
+                _progress.advance(length * part.used)
+            carry, now = update(part, index, states, carry), until
             if index % _RUN_AHEAD == _RUN_AHEAD - 1:
                 states.block_until_ready()
-        if finish is not None:
-            finish(part, carry)
+        if finalize is not None:
+            finalize(part, carry)
 
-    run_chunks(work, len(chunks.ids), mesh)
+    run_chunks(work, len(chunks.ids), workers(mesh))
 
 
 def resolve_ids(trajectories, trajectory_ids) -> Ids:
@@ -156,26 +170,31 @@ def resolve_ids(trajectories, trajectory_ids) -> Ids:
     return range(trajectories)
 
 
-def _advance(chain, key, ids, states, first, steps, mesh, halted: Event):
-    """Step from the host in compiled blocks, so that a run can be interrupted."""
-    unit, aligned = block_unit(chain.noise_kind), first % STEPS_PER_HASH[chain.noise_kind] == 0
-    while steps > 0 and not halted.is_set():
-        now = min(_BLOCK_STEPS, steps)
-        # one program for all whole blocks, where the device does not mind
-        traced = aligned and now >= unit and not tuning().static_trips
-        now -= now % unit if aligned and now >= unit else 0
-        run = _BLOCK.prepare((chain, key, None if traced else now, aligned, mesh))
-        states = run(ids, states, np.uint32(first), np.int32(now), np.uint32(0))
-        first, steps = first + now, steps - now
-    return states
+def _blocks_of(first: int, last: int, chain: AbstractChain, tuning: Tuning) -> Iterator[tuple[int, int]]:
+    """The compiled blocks from one step to another, as (first step, steps): a run can be interrupted between them."""
+    unit = block_unit(chain.noise_kind, tuning)
+    while first < last:
+        length = min(_BLOCK_STEPS, last - first)
+        # whole units where the noise allows it, and then what is left
+        length -= length % unit if length >= unit and first % steps_per_hash(chain) == 0 else 0
+        yield first, length
+        first += length
+
+
+def _advance(chain, key, ids, states, first, length, mesh, tuning):
+    """One block. All those of whole units share a program, where the device does not mind."""
+    aligned = first % steps_per_hash(chain) == 0
+    traced = aligned and length % block_unit(chain.noise_kind, tuning) == 0 and not tuning.static_trips
+    run = _BLOCK.prepare((chain, key, None if traced else length, aligned, mesh, tuning))
+    return run(ids, states, np.uint32(first), np.int32(length), np.uint32(0))
 
 
 def _block(shared, ids, states: Float[Array, "dim n"], first, count, guard):
-    chain, key, steps, aligned, mesh = shared
+    chain, key, steps, aligned, mesh, tuning = shared
 
     def run(shared, states, ids):
         chain, key, first, count, guard = shared
-        return advance(chain, states, key, ids, first, count if steps is None else steps, aligned, guard)
+        return advance(chain, states, key, ids, first, count if steps is None else steps, aligned, guard, tuning)
 
     return shard_apply(mesh, run, (chain, key, first, count, guard), states, ids)
 
@@ -183,10 +202,10 @@ def _block(shared, ids, states: Float[Array, "dim n"], first, count, guard):
 _BLOCK = Compiled(_block)
 
 
-def block_memory(chain: AbstractChain, chunk: int, dtype: Any, mesh: Mesh) -> int:
+def block_memory(chain: AbstractChain, chunk: int, dtype: Any, mesh: Mesh, tuning: Tuning) -> int:
     """Bytes on the devices while a chunk runs: its arguments, its results and what lies between."""
-    unit = block_unit(chain.noise_kind)
+    unit = block_unit(chain.noise_kind, tuning)
     states, ids = shard(mesh, np.zeros((chain.state_dim, chunk), dtype)), shard(mesh, np.zeros(chunk, np.uint32))
-    steps = unit if tuning().static_trips else None
-    shared = (as_leaves(chain), seed_key(0), steps, True, mesh)
+    steps = unit if tuning.static_trips else None
+    shared = (as_leaves(chain), seed_key(0), steps, True, mesh, tuning)
     return _BLOCK.memory(shared, ids, states, np.uint32(0), np.int32(unit), np.uint32(0))

@@ -1,4 +1,4 @@
-"""A block of steps under a monitor: the marks that say which trajectory stopped, where and why."""
+"""A block of steps under a monitor (early stopping): step and stop code in one integer mark for each trajectory."""
 
 import abc
 import functools
@@ -10,13 +10,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32
 
+from ..random import HashStream, SeedKey, Source, bridge_uniforms, stream_keys
+from ._batched_step import BatchedStep
 from ._integrate import Step, scan_steps
-from ._lanes import Lanes
-from ._noise import BRIDGE, SeedKey, Source, bridge_uniforms, stream_keys
+from ._stop_codes import CODES, StopCode
+from ._tuning import Tuning
 
-DIVERGED = 1
-"""Code of a trajectory whose state stopped being finite; a monitor's own codes are 2 … 7."""
-CODES = 8
 RUNNING = 2**21
 """The mark of a trajectory that runs, above all others and within the payload of a NaN."""
 
@@ -37,11 +36,17 @@ class AbstractMonitor(eqx.Module):
         step_index: Array,
         uniform: Float[Array, " uniforms"],
     ) -> Int32[Array, ""]:
-        """0 to go on, 2 … 7 to stop after this step."""
+        """0 to go on, a `StopCode` from TARGET on (2 … 7) to stop after this step."""
 
 
 def watched(
-    shared: Any, stop: Int32[Array, " n"], steps: Any, states: Float[Array, "dim n"], ids: Any, *past: Any
+    shared: Any,
+    stop: Int32[Array, " n"],
+    steps: Any,
+    states: Float[Array, "dim n"],
+    tuning: Tuning,
+    ids: Any,
+    *past: Any,
 ) -> tuple[Float[Array, "dim n"], Int32[Array, " n"]]:
     """States and marks after a block of `steps` steps.
 
@@ -51,15 +56,15 @@ def watched(
     past: nothing, or clocks and budgets; the states of those that have stopped then stay.
     """
     chain, monitor, key, since, first, guard = shared
-    lanes = Lanes(chain, states.dtype, guard)
+    batched = BatchedStep(chain, states.dtype, tuning, guard)
     source = Source.of(chain.noise_kind, key, chain.noise_dim, states.dtype)
-    watch = Watch(monitor, key, ids, since, first, *past)
-    if lanes.single and states.dtype in (jnp.float32, jnp.float64):
-        return _in_one_array(lanes, source, watch, states, stop, steps, freezes=bool(past))
-    return _beside(lanes, source, watch, states, stop, steps, freezes=bool(past))
+    monitored = MonitoredStep(monitor, key, ids, since, first, *past)
+    packs = tuning.packing and batched.single and states.dtype in (jnp.float32, jnp.float64)
+    run = _in_one_array if packs else _in_two_arrays
+    return run(batched, source, monitored, states, stop, steps, freezes=bool(past))
 
 
-class Watch:
+class MonitoredStep:
     """A monitor with the random numbers of its own.
 
     since: number of the step from which marks count. first: number of the block's first step.
@@ -70,70 +75,78 @@ class Watch:
     def __init__(self, monitor: AbstractMonitor, key: SeedKey, ids, since, first, clock=None, budget=None):
         self.monitor, self.ids, self.since, self.first = monitor, ids, since, first
         self.clock, self.budget = clock, budget
-        self._keys = stream_keys(key, monitor.uniforms, BRIDGE) if monitor.uniforms else None
+        self._keys = stream_keys(key, monitor.uniforms, HashStream.BRIDGE) if monitor.uniforms else None
 
     def now(self, index):
         """The number of a step as the chain knows it."""
         return index if self.clock is None else self.clock + index
 
-    def mark(self, lanes: Lanes, before, after, step: Step) -> Int32[Array, " n"]:
-        """What a step did: (steps counted)·8 + code, or RUNNING."""
+    def stop_code(self, batched: BatchedStep, before, after, step: Step) -> Int32[Array, " n"]:
+        """What a step did, as a mark: (steps counted)·8 + code, or RUNNING.
+
+        step: with the pair of steps that share two uniforms for its group.
+        """
         uniform = []
         if self._keys is not None:
-            uniform = bridge_uniforms(self._keys, self.ids, step.group, step.offset, lanes.dtype)
-        code = lanes.code(self.monitor.code, before, after, self.now(step.index), uniform)
-        if lanes.componentwise:
+            uniform = bridge_uniforms(self._keys, self.ids, step.group, step.offset, batched.dtype)
+        code = batched.code(self.monitor.code, before, after, self.now(step.index), uniform)
+        if batched.componentwise:
             finite = functools.reduce(operator.and_, map(jnp.isfinite, after))
         else:
             finite = jnp.all(jnp.isfinite(after), axis=0)
         base = ((step.index - self.since).astype(jnp.int32) + 1) * CODES
         going = RUNNING if self.budget is None else jnp.where(step.index + 1 < self.budget, RUNNING, base)
         mark = jnp.where(code > 0, base + code.astype(jnp.int32), going)
-        return jnp.where(finite, mark, base + DIVERGED)
+        return jnp.where(finite, mark, base + int(StopCode.DIVERGED))
 
 
-def _beside(lanes: Lanes, source: Source, watch: Watch, states, stop, steps, freezes: bool):
+def _in_two_arrays(batched: BatchedStep, source: Source, monitored: MonitoredStep, states, stop, steps, freezes: bool):
     """The marks in an array beside the states; each step is looked at before the next one.
 
     So the look reads what was carried, and the compiler does not compute the step a second time for it.
     freezes: a trajectory that has stopped keeps its state.
     """
 
-    def look(previous, lane, stop, index):
-        mark = watch.mark(lanes, previous, lane, Step(index, index // 2, index % 2))
+    def look(previous, batch, stop, index):
+        mark = monitored.stop_code(batched, previous, batch, Step(index, index // 2, index % 2))
         # before the block's first step there is nothing to look at; later marks are larger
-        return jnp.where(index + 1 == watch.first, stop, jnp.minimum(stop, mark))
+        return jnp.where(index + 1 == monitored.first, stop, jnp.minimum(stop, mark))
 
     def body(carry, step, noise):
-        lane, previous, stop = carry
-        stop = look(lane if previous is None else previous, lane, stop, step.index - 1)
-        after = lanes.step(lane, noise, watch.now(step.index))
+        batch, previous, stop = carry
+        stop = look(batch if previous is None else previous, batch, stop, step.index - 1)
+        after = batched.step(batch, noise, monitored.now(step.index))
         if freezes:
-            after = jax.tree.map(lambda old, new: jnp.where(stop < RUNNING, old, new), lane, after)
-        return after, (None if previous is None else lane), stop
+            after = jax.tree.map(lambda old, new: jnp.where(stop < RUNNING, old, new), batch, after)
+        return after, (None if previous is None else batch), stop
 
-    lane = lanes.enter(states)
-    carry = (lane, lane if watch.monitor.looks_back else None, stop)
-    lane, previous, stop = scan_steps(body, carry, lanes, source, watch.ids, watch.first, steps, aligned=True)
-    last = watch.first + jnp.asarray(steps).astype(jnp.uint32) - 1
-    return lanes.leave(lane), look(lane if previous is None else previous, lane, stop, last)
+    batch = batched.enter(states)
+    carry = (batch, batch if monitored.monitor.looks_back else None, stop)
+    batch, previous, stop = scan_steps(
+        body, carry, batched, source, monitored.ids, monitored.first, steps, aligned=True
+    )
+    last = monitored.first + jnp.asarray(steps).astype(jnp.uint32) - 1
+    return batched.leave(batch), look(batch if previous is None else previous, batch, stop, last)
 
 
-def _in_one_array(lanes: Lanes, source: Source, watch: Watch, states, stop, steps, freezes: bool):
-    """One component: between iterations the state and its mark are one array.
+def _in_one_array(batched: BatchedStep, source: Source, monitored: MonitoredStep, states, stop, steps, freezes: bool):
+    """One component: between iterations the state and its mark are packed into one array.
 
     A second array would be a second output of the loop's one fusion, and a CPU computes a fusion once for each.
     """
-    open_, close = packing = _PAIR if freezes else _in_a_nan(lanes.dtype)
+    open_, close = packing = _PAIR if freezes else _in_a_nan(batched.dtype)
 
     def body(carry, step, noise):
         state, stop = carry
-        (after,) = lanes.step([state], noise, watch.now(step.index))
-        mark = jnp.minimum(stop, watch.mark(lanes, [state], [after], step))
+        (after,) = batched.step([state], noise, monitored.now(step.index))
+        pairs = step if source.period == 2 else Step(step.index, step.index // 2, step.index % 2)
+        mark = jnp.minimum(stop, monitored.stop_code(batched, [state], [after], pairs))
         return jnp.where(stop < RUNNING, state, after) if freezes else after, mark
 
     packed = close((states[0], stop))
-    packed = scan_steps(body, packed, lanes, source, watch.ids, watch.first, steps, aligned=True, packing=packing)
+    packed = scan_steps(
+        body, packed, batched, source, monitored.ids, monitored.first, steps, aligned=True, packing=packing
+    )
     state, stop = open_(packed)
     return state[None], stop
 

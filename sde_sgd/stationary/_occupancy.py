@@ -32,7 +32,7 @@ def occupancy(
     burn_in: Any = None,
     every: Any = None,
     trajectories: int | None = None,
-    seed: int = 0,
+    seed: Any = 0,
     confidence: float = 0.95,
     trajectory_ids: Any = None,
     chunk: int | None = None,

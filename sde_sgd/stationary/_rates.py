@@ -15,7 +15,7 @@ from scipy import stats
 from .. import _progress, scores
 from .._errors import fraction, names_options
 from ..chains import AbstractChain, refuse_if_changing
-from ..engine import check_chain, seed_key
+from ..engine import check_chain, seed_number
 from ..passage import AbstractFirstPassage, RecycledFirstPassage, SplitFirstPassage, first_passage
 from ..regions import AbstractRegion
 from ..results import Provenance, Status
@@ -118,7 +118,7 @@ def transitions(
     minima: Any,
     *,
     rtol: float = 0.1,
-    seed: int = 0,
+    seed: Any = 0,
     confidence: float = 0.95,
     neighbours: Iterable[Any] | None = None,
     radius: float | None = None,
@@ -164,7 +164,7 @@ def transitions(
     """
     began = time.perf_counter()
     _check(rtol, confidence, method, score)
-    seed_key(seed)
+    number = seed_number(seed)
     check_chain(chain)
     refuse_if_changing(chain, "rates between minima", "give occupancy its times")
     with _progress.shown(progress, "transitions"):
@@ -173,12 +173,12 @@ def transitions(
         measured = _Measured(
             _Asked(
                 chain, graph, core_sets(graph.points, graph.barriers, radius, graph.names), float(rtol), method, score,
-                int(seed), max_trajectories, max_steps,
+                number, max_trajectories, max_steps,
                 {"confidence": confidence, "monitoring": monitoring, "chunk": chunk, "devices": devices},
             )
         )  # fmt: skip
         exits = [_leave(measured, start) for start in range(len(graph.points))]
-    provenance = Provenance.of(int(seed), "transitions", measured.path_steps, began, devices)
+    provenance = Provenance.of(number, "transitions", measured.path_steps, began, devices)
     return _gathered(measured, exits, provenance)
 
 

@@ -1,5 +1,5 @@
 """A chain's step read component by component, for a compiler to fuse."""
 
-from ._cells import Cells as Cells
+from ._components import ComponentArray as ComponentArray
 from ._program import Program as Program
 from ._rules import Unlowerable as Unlowerable

@@ -15,7 +15,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
-from ._cells import GUARD, Cell, Cells, aligned, array_of, cells_of, is_constant, is_small_constant, plain
+from ._components import (
+    EXACT_SINE,
+    GUARD,
+    Component,
+    ComponentArray,
+    aligned,
+    array_of,
+    component_array,
+    is_constant,
+    is_small_constant,
+    plain,
+)
+from ._derivatives import with_rule
 from ._rules import ELEMENTWISE, MOVEMENTS, RULES, Unlowerable, elementwise
 
 _CALLS = frozenset(["jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"])
@@ -48,28 +60,33 @@ class Program:
             env.update(zip(equation.outvars, _bind(equation, values), strict=True))
         return [array_of(_read(env, v)) for v in self._jaxpr.outvars]
 
-    def components(self, *arguments: Any, guard: Any = None) -> list[list[Cell]]:
+    def components(self, *arguments: Any, guard: Any = None, exact_sine: bool = False) -> list[list[Component]]:
         """Outputs as lists of components. Each argument is a list of per-trajectory arrays (n,), or one scalar.
 
         guard: a uint32 scalar that is 0 when the program runs and that the compiler does not know; with it, the same
             numbers come out of every loop that this is compiled into, to the last bit.
+        exact_sine: whether float32 sine and cosine are left to the compiler, which on a CPU is several times slower.
         Raises Unlowerable where a primitive has no reading by components.
         """
-        token = GUARD.set(guard)
+        tokens = GUARD.set(guard), EXACT_SINE.set(exact_sine)
         try:
             return self._components(arguments)
         finally:
-            GUARD.reset(token)
+            GUARD.reset(tokens[0])
+            EXACT_SINE.reset(tokens[1])
 
-    def _components(self, arguments: Sequence[Any]) -> list[list[Cell]]:
+    def _components(self, arguments: Sequence[Any]) -> list[list[Component]]:
         env = dict(self._env)
         for variable, argument in zip(self._jaxpr.invars, arguments, strict=True):
-            env[variable] = Cells(argument, (len(argument),)) if isinstance(argument, list) else argument
+            env[variable] = ComponentArray(argument, (len(argument),)) if isinstance(argument, list) else argument
         for equation in self._rest:
             env.update(
                 zip(equation.outvars, _evaluate(equation, [_read(env, v) for v in equation.invars]), strict=True)
             )
-        return [[plain(cell) for cell in cells_of(_read(env, v)).entries.reshape(-1)] for v in self._jaxpr.outvars]
+        return [
+            [plain(component) for component in component_array(_read(env, v)).entries.reshape(-1)]
+            for v in self._jaxpr.outvars
+        ]
 
 
 def _live(jaxpr) -> list[Any]:
@@ -97,7 +114,7 @@ def _evaluate(equation, values: list[Any]) -> list[Any]:
     if name in _CALLS:
         return _inline(equation, values)
     movement = name in MOVEMENTS and all(is_small_constant(value) for value in values)
-    if not movement and not any(isinstance(value, Cells) for value in values):
+    if not movement and not any(isinstance(value, ComponentArray) for value in values):
         return _bind(equation, values)
     if all(is_constant(value) for value in values) and not movement:
         return _bind(equation, [array_of(value) for value in values])
@@ -140,20 +157,18 @@ def _custom_jvp(equation, values: list[Any]) -> list[Any]:
         raise Unlowerable("a derivative rule for whole numbers")
 
     def flatten(parts):
-        return [cell for part in parts for cell in cells_of(part).entries.reshape(-1)]
+        return [component for part in parts for component in component_array(part).entries.reshape(-1)]
 
-    def regroup(cells, shapes):
+    def regroup(components, shapes):
         ends = np.cumsum([int(np.prod(shape, initial=1)) for shape in shapes])
         return [
-            Cells(cells[end - int(np.prod(shape, initial=1)) : end], shape)
+            ComponentArray(components[end - int(np.prod(shape, initial=1)) : end], shape)
             for shape, end in zip(shapes, ends, strict=True)
         ]
 
-    @jax.custom_jvp
-    def function(*cells):
-        return aligned(flatten(_inline(equation, regroup(cells, shapes))))
+    def function(*components):
+        return aligned(flatten(_inline(equation, regroup(components, shapes))))
 
-    @function.defjvp
     def rule(primals, tangents):
         def both(*arguments):
             half = len(arguments) // 2
@@ -165,4 +180,4 @@ def _custom_jvp(equation, values: list[Any]) -> list[Any]:
         half = len(out) // 2
         return aligned(flatten(out[:half])), aligned(flatten(out[half:]))
 
-    return regroup(function(*aligned(flatten(values))), [v.aval.shape for v in equation.outvars])
+    return regroup(with_rule(function, rule, aligned(flatten(values))), [v.aval.shape for v in equation.outvars])

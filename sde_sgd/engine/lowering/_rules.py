@@ -1,4 +1,4 @@
-"""How each primitive of a jaxpr acts on cells."""
+"""Lowering rules: how each primitive of a jaxpr acts on arrays of components."""
 
 import functools
 import operator
@@ -9,15 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._tuning import tuning
-from ._cells import (
-    Cell,
-    Cells,
-    Scaled,
+from ._components import (
+    EXACT_SINE,
+    Component,
+    ComponentArray,
+    ScaledComponent,
     add,
     aligned,
     array_of,
-    cells_of,
+    component_array,
     divide,
     is_constant,
     is_zero,
@@ -35,40 +35,40 @@ class Unlowerable(Exception):
     """Why a function cannot be read component by component, in words."""
 
 
-def elementwise(equation, values: list[Any]) -> Cells:
-    """An elementwise primitive over cells."""
-    grids = np.broadcast_arrays(*(cells_of(value).entries for value in values))
+def elementwise(equation, values: list[Any]) -> ComponentArray:
+    """An elementwise primitive over components."""
+    grids = np.broadcast_arrays(*(component_array(value).entries for value in values))
     shape, name = grids[0].shape, equation.primitive.name
     exact = next((kind for kind in (np.float32, np.float64) if equation.outvars[0].aval.dtype == kind), None)
 
-    def one(*parts: Cell) -> Cell:
+    def one(*parts: Component) -> Component:
         if exact and name in _ARITHMETIC:
             return _ARITHMETIC[name](*parts)
         if exact and name in ("integer_pow", "square"):
-            cell, factor, _ = parts_of(parts[0])
-            power = equation.primitive.bind(*aligned([cell]), **equation.params)
+            component, factor, _ = parts_of(parts[0])
+            power = equation.primitive.bind(*aligned([component]), **equation.params)
             return scaled(power, factor ** equation.params.get("y", 2), True)
-        if name in _FASTER and exact is np.float32 and np.ndim(parts_of(parts[0]).cell) and not tuning().fuses_many:
+        if name in _FASTER and exact is np.float32 and np.ndim(parts_of(parts[0]).component) and not EXACT_SINE.get():
             return _FASTER[name](plain(parts[0]))
         return equation.primitive.bind(*aligned(parts), **equation.params)
 
-    return Cells([one(*(grid[index] for grid in grids)) for index in np.ndindex(shape)], shape)
+    return ComponentArray([one(*(grid[index] for grid in grids)) for index in np.ndindex(shape)], shape)
 
 
-def _total(cells: Sequence[Cell], combine: Callable) -> Cell:
-    return functools.reduce(combine, cells)
+def _total(components: Sequence[Component], combine: Callable) -> Component:
+    return functools.reduce(combine, components)
 
 
 def _reduce(combine: Callable):
     def rule(equation, values):
-        entries = cells_of(values[0]).entries
+        entries = component_array(values[0]).entries
         axes = equation.params["axes"]
         kept = [axis for axis in range(entries.ndim) if axis not in axes]
         rows = entries.transpose(*kept, *axes).reshape(*(entries.shape[axis] for axis in kept), -1)
         if rows.shape[-1] == 0:
             raise Unlowerable("a reduction of nothing")
         shape = rows.shape[:-1]
-        return [Cells([_total(list(rows[index]), combine) for index in np.ndindex(shape)], shape)]
+        return [ComponentArray([_total(list(rows[index]), combine) for index in np.ndindex(shape)], shape)]
 
     return rule
 
@@ -76,16 +76,16 @@ def _reduce(combine: Callable):
 def _dot_general(equation, values):
     (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
     dtype = equation.outvars[0].aval.dtype
-    left, left_shape = _rows(cells_of(values[0]).entries, left_batch, left_sum)
-    right, right_shape = _rows(cells_of(values[1]).entries, right_batch, right_sum)
-    cells = [
+    left, left_shape = _rows(component_array(values[0]).entries, left_batch, left_sum)
+    right, right_shape = _rows(component_array(values[1]).entries, right_batch, right_sum)
+    components = [
         _total([_product(x, y, dtype) for x, y in zip(row, other, strict=True)], add)
         for rows, others in zip(left, right, strict=True)
         for row in rows
         for other in others
     ]
-    batch = tuple(cells_of(values[0]).entries.shape[axis] for axis in left_batch)
-    return [Cells(cells, (*batch, *left_shape, *right_shape))]
+    batch = tuple(component_array(values[0]).entries.shape[axis] for axis in left_batch)
+    return [ComponentArray(components, (*batch, *left_shape, *right_shape))]
 
 
 def _rows(entries: np.ndarray, batch, summed) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -95,17 +95,17 @@ def _rows(entries: np.ndarray, batch, summed) -> tuple[np.ndarray, tuple[int, ..
     return entries.transpose(*batch, *free, *summed).reshape(sizes), tuple(entries.shape[axis] for axis in free)
 
 
-def _product(x: Cell, y: Cell, dtype) -> Cell:
+def _product(x: Component, y: Component, dtype) -> Component:
     if is_zero(x) or is_zero(y):
         return dtype.type(0)
-    return multiply(*(part if isinstance(part, Scaled) else part.astype(dtype) for part in (x, y)))
+    return multiply(*(part if isinstance(part, ScaledComponent) else part.astype(dtype) for part in (x, y)))
 
 
 def _move(indices: Callable):
     """A primitive that only moves entries: apply it to their numbers."""
 
     def rule(equation, values):
-        arrays = [cells_of(value).entries for value in values]
+        arrays = [component_array(value).entries for value in values]
         ends = np.cumsum([array.size for array in arrays])
         numbers = [
             np.arange(end - array.size, end).reshape(array.shape) for array, end in zip(arrays, ends, strict=True)
@@ -166,7 +166,7 @@ def _known(equation, values: list[Any], what: str) -> list[np.ndarray]:
 def _index(equation, values):
     """gather and dynamic_slice at known places: apply the primitive to the entries' numbers."""
     places = _known(equation, values[1:], "a place")
-    entries = cells_of(values[0]).entries
+    entries = component_array(values[0]).entries
     with jax.ensure_compile_time_eval():
         numbers = jnp.arange(entries.size, dtype=jnp.int32).reshape(entries.shape)
         moved = np.asarray(equation.primitive.bind(numbers, *map(jnp.asarray, places), **equation.params))
@@ -175,14 +175,14 @@ def _index(equation, values):
     return [_take(entries.reshape(-1), moved)]
 
 
-def _take(pool: np.ndarray, numbers: np.ndarray) -> Cells:
-    return Cells([pool[number] for number in numbers.reshape(-1)], numbers.shape)
+def _take(pool: np.ndarray, numbers: np.ndarray) -> ComponentArray:
+    return ComponentArray([pool[number] for number in numbers.reshape(-1)], numbers.shape)
 
 
 def _scatter_add(equation, values):
     """Scattered additions at known places: a sum of updates for each entry."""
     places = _known(equation, values[1:2], "a place")[0]
-    entries, updates = cells_of(values[0]).entries, cells_of(values[2]).entries.reshape(-1)
+    entries, updates = component_array(values[0]).entries, component_array(values[2]).entries.reshape(-1)
     dtype = equation.outvars[0].aval.dtype
     with jax.ensure_compile_time_eval():
         units = jnp.eye(updates.size, dtype=dtype).reshape(-1, *np.shape(raw(values[2])))
@@ -191,11 +191,11 @@ def _scatter_add(equation, values):
         landed = np.asarray(
             jax.vmap(lambda unit: equation.primitive.bind(nothing, place, unit, **equation.params))(units)
         )
-    cells = [
+    components = [
         _total([entries[index], *updates[np.flatnonzero(landed[(slice(None), *index)])]], add)
         for index in np.ndindex(entries.shape)
     ]
-    return [Cells(cells, entries.shape)]
+    return [ComponentArray(components, entries.shape)]
 
 
 _FASTER: dict[str, Callable] = {"sin": sin32, "cos": cos32}
@@ -246,5 +246,5 @@ RULES: dict[str, Callable] = {name: _move(indices) for name, indices in MOVEMENT
     "gather": _index,
     "dynamic_slice": _index,
     "scatter-add": _scatter_add,
-    "optimization_barrier": lambda equation, values: [cells_of(value) for value in values],
+    "optimization_barrier": lambda equation, values: [component_array(value) for value in values],
 }

@@ -9,10 +9,10 @@ from jaxtyping import Array, UInt32
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
-Words = UInt32[Array, "..."]
+Word = UInt32[Array, "..."]
 
 
-def threefry2x32(key: tuple[Words, Words], counter: tuple[Words, Words]) -> tuple[Words, Words]:
+def threefry2x32(key: tuple[Word, Word], counter: tuple[Word, Word]) -> tuple[Word, Word]:
     """Two uniform 32-bit words for a 64-bit key and a 64-bit counter; the four inputs broadcast."""
     k0, k1 = key
     schedule = (k0, k1, k0 ^ k1 ^ jnp.uint32(_PARITY))

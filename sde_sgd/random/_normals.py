@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._threefry import Words
+from ._threefry import Word
 
 # minimax fits, highest power first; the errors are those of the polynomials in exact arithmetic
 # (−2 ln(1+f) + 2f − f²)/f³ on √½ − 1 ≤ f ≤ √2 − 1: error of the logarithm 1.3e-7
@@ -14,7 +14,7 @@ _SIN = (2.60006259e-6, -1.98066189e-4, 8.33301734e-3, -1.66666571e-1)
 _COS = (2.33793892e-5, -1.38652316e-3, 4.16654401e-2)
 
 
-def normals32(w0: Words, w1: Words) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+def normals32(w0: Word, w1: Word) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     """Two independent float32 normals; the radius uses all 32 bits of w0, so they reach 6.76 standard deviations.
 
     Against float64, over all 2³² words w0 and all 2³² words w1 (`benchmarks/normal_error.py`), a normal is off by at
@@ -36,7 +36,7 @@ def normals32(w0: Words, w1: Words) -> tuple[Float[Array, "..."], Float[Array, "
     return radius * cosine, radius * sine
 
 
-def normals64(words: tuple[Words, Words], more: tuple[Words, Words]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+def normals64(words: tuple[Word, Word], more: tuple[Word, Word]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     """Two independent float64 normals from 53-bit uniforms; they reach 8.57 standard deviations."""
     uniform = _uniform53(words[0], more[0]) + 2.0**-54
     radius = jnp.sqrt(-2.0 * jnp.log(uniform))
@@ -44,14 +44,14 @@ def normals64(words: tuple[Words, Words], more: tuple[Words, Words]) -> tuple[Fl
     return radius * jnp.cos(angle), radius * jnp.sin(angle)
 
 
-def uniforms(word: Words, dtype) -> Float[Array, "..."]:
+def uniforms(word: Word, dtype) -> Float[Array, "..."]:
     """Uniform in (0, 1) with 23 bits (32 in float64): never 0, never 1."""
     if dtype == jnp.float64:
         return (word.astype(jnp.float64) + 0.5) * 2.0**-32
     return ((word >> 9).astype(jnp.int32).astype(jnp.float32) + 0.5) * jnp.float32(2.0**-23)
 
 
-def _uniform53(high: Words, low: Words) -> Float[Array, "..."]:
+def _uniform53(high: Word, low: Word) -> Float[Array, "..."]:
     return high.astype(jnp.float64) * 2.0**-32 + (low >> 11).astype(jnp.float64) * 2.0**-53
 
 

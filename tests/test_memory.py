@@ -1,0 +1,145 @@
+"""Chains with memory: the state is (θ, memory), one vector, and all that holds of bits holds of it."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import sde_sgd as ss
+from sde_sgd.chains import AbstractChain, WholeState
+
+STEPS, TRAJECTORIES = 128, 200
+
+
+class Momentum(AbstractChain):
+    """v' = μv − γ∇L(θ) + s ξ, θ' = θ + v'."""
+
+    landscape: ss.landscapes.Landscape
+    rate: float = 0.05
+    momentum: float = 0.8
+    scale: float = 0.1
+    noise_kind: str = eqx.field(static=True, default="gaussian")
+    time_step: float = 0.05
+
+    @property
+    def dim(self):
+        return self.landscape.dim
+
+    @property
+    def noise_dim(self):
+        return self.landscape.dim
+
+    @property
+    def memory(self):
+        return self.landscape.dim
+
+    def step(self, state, noise, step_index):
+        theta, velocity = state[: self.dim], state[self.dim :]
+        velocity = self.momentum * velocity - self.rate * self.landscape.gradient(theta) + self.scale * noise
+        return jnp.concatenate([theta + velocity, velocity])
+
+
+class Peak(AbstractChain):
+    """A diffusion's chain in one dimension that remembers how high it came: memory that begins at θ, not at 0."""
+
+    inner: ss.EulerMaruyama
+    memory = 1
+
+    @property
+    def dim(self):
+        return self.inner.dim
+
+    @property
+    def noise_dim(self):
+        return self.inner.noise_dim
+
+    @property
+    def noise_kind(self):
+        return self.inner.noise_kind
+
+    @property
+    def time_step(self):
+        return self.inner.time_step
+
+    @property
+    def landscape(self):
+        return self.inner.landscape
+
+    def begin(self, theta):
+        return jnp.concatenate([theta, theta])
+
+    def step(self, state, noise, step_index):
+        theta = self.inner.step(state[:1], noise, step_index)
+        return jnp.concatenate([theta, jnp.maximum(state[1:], theta)])
+
+
+def well(dim):
+    return ss.landscapes.Landscape(lambda x: jnp.sum((x**2 - 1) ** 2), dim)
+
+
+INNER = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(well(1), 0.5), 0.01)
+CHAINS = {
+    "momentum in one": Momentum(well(1)),
+    "momentum in three": Momentum(well(3)),
+    "momentum, batched": Momentum(ss.landscapes.Landscape(lambda x: jnp.sum((jnp.cumsum(x) ** 2 - 1) ** 2), 2)),
+    "signs": Momentum(well(2), noise_kind="rademacher"),
+    "peak": Peak(INNER),
+}
+
+
+def run(chain, **options):
+    start = -np.ones(chain.dim, np.float32)
+    options = {"trajectories": TRAJECTORIES, "seed": 5} | options
+    states = ss.simulate(WholeState(chain), chain.begin(jnp.asarray(start)), STEPS, **options)
+    region = ss.regions.HalfSpace(np.eye(chain.dim)[0], 0.0)
+    passage = ss.escape(chain, start, region, STEPS * float(chain.time_step), method="direct", **options)
+    return [states, ss.simulate(chain, start, STEPS, **options), passage.steps, passage.outcome]
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_bits_do_not_depend_on_devices_chunks_or_replay(name):
+    chain, ids = CHAINS[name], [199, 3, 64]
+    whole = run(chain, devices=jax.devices()[:1])
+    others = [run(chain, devices=jax.devices()), run(chain, chunk=64, devices=jax.devices()[:1])]
+    alone = run(chain, trajectories=None, trajectory_ids=ids)
+    for number, array in enumerate(whole):
+        assert all(np.array_equal(array, other[number]) for other in others)
+        assert np.array_equal(array[ids], alone[number])
+    states, theta, _, outcome = whole
+    assert np.array_equal(states[:, : chain.dim], theta)
+    assert 5 < np.sum(outcome == 2) < TRAJECTORIES
+    assert len(np.unique(states[:, -1])) > (2 if name == "signs" else 100)
+
+
+@pytest.mark.parametrize("name", ["momentum in one", "momentum in three"])
+def test_momentum_is_the_recursion(name):
+    """Against the recursion written out in float64 with the noise of a chain that only adds it up."""
+    chain = CHAINS[name]
+    dim = chain.dim
+    noise = ss.EulerMaruyama(ss.diffusions.ItoDiffusion(lambda x, t: 0 * x, lambda x, t: 1 + 0 * x, dim), 1.0)
+    xi = np.diff(np.float64(ss.simulate(noise, np.zeros(dim, np.float32), 40, 64, seed=5, save_every=1)), axis=0)
+    theta, velocity = -np.ones((64, dim)), np.zeros((64, dim))
+    for draw in xi:
+        velocity = 0.8 * velocity - 0.05 * 4 * theta * (theta**2 - 1) + 0.1 * draw
+        theta = theta + velocity
+    states = ss.simulate(WholeState(chain), np.repeat([-1.0, 0.0], dim).astype(np.float32), 40, 64, seed=5)
+    np.testing.assert_allclose(states, np.concatenate([theta, velocity], axis=1), atol=3e-5)
+
+
+def test_a_memory_that_begins_at_theta():
+    """The peak is that of the path, and θ has the bits of the chain without memory."""
+    states = ss.simulate(WholeState(Peak(INNER)), np.array([-1.0, -1.0], np.float32), STEPS, 64, seed=5)
+    path = ss.simulate(INNER, np.array([-1.0], np.float32), STEPS, 64, seed=5, save_every=1)[:, :, 0]
+    np.testing.assert_allclose(states[:, 0], path[-1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(states[:, 1], path.max(0), rtol=1e-5, atol=1e-6)
+    assert np.any(states[:, 1] > states[:, 0] + 0.05)
+
+
+def test_splitting_sees_theta_of_a_chain_with_memory():
+    """The same small probability directly and by splitting, each with its 95 % interval: they overlap."""
+    chain = CHAINS["momentum in one"]
+    asked = {"start": np.array([-1.0]), "region": ss.regions.HalfSpace([1.0], 0.0), "horizon": 5.0}
+    direct = ss.escape(chain, trajectories=8_192, seed=1, method="direct", **asked).probability
+    split = ss.escape(chain, trajectories=2_048, repetitions=8, seed=2, method="splitting", **asked).probability
+    assert direct.low < split.high and split.low < direct.high

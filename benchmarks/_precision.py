@@ -76,8 +76,8 @@ def ours(level: float, rtol: float) -> Contender:
 
     def run():
         found = splitting.run(level, next(seeds), rtol)
-        assert isinstance(found, ss.SplitFirstPassage)
-        return np.bincount(found.owner, found.weights, found.repetitions)
+        assert isinstance(found.evidence, ss.passage.SplittingSample)
+        return np.bincount(found.repetition, found.weights, found.repetitions)
 
     return Contender(OURS, run, 1, splitting.STEPS)
 

@@ -82,10 +82,10 @@ def measure(case: Problem, score: Any) -> dict:
         begin = time.perf_counter()
         fp = ss.first_passage(
             chain, case.start, case.target, horizon=case.horizon, trajectories=REPETITIONS * SIZE,
-            repetitions=REPETITIONS, score=score, method="splitting", seed=seed,
+            method=ss.passage.Splitting(score, REPETITIONS), seed=seed,
         )  # fmt: skip
         seconds.append(time.perf_counter() - begin)
-        values.append(fp.passed[:, -1])
+        values.append(fp.level_probability[:, -1])
         steps.append(fp.path_steps)
         levels.append(len(fp.levels))
     found = np.concatenate(values)

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from .engine import simulate as simulate
     from .landscapes import EmpiricalRisk as EmpiricalRisk
     from .passage import FirstPassage as FirstPassage
-    from .passage import SplitFirstPassage as SplitFirstPassage
     from .passage import escape as escape
     from .passage import first_passage as first_passage
     from .stationary import Histogram as Histogram
@@ -56,7 +55,6 @@ _HOMES = {
     "reduce": "engine",
     "simulate": "engine",
     "FirstPassage": "passage",
-    "SplitFirstPassage": "passage",
     "escape": "passage",
     "first_passage": "passage",
     "EmpiricalRisk": "landscapes",

@@ -63,7 +63,7 @@ BAD = {
     ),
     "a score that fails": (lambda: escape(score=lambda x: x["depth"]), "score cannot be evaluated"),
     "too few for splitting": (
-        lambda: escape(trajectories=100, repetitions=32, method="splitting"),
+        lambda: escape(trajectories=100, method=ss.passage.Splitting(repetitions=32)),
         "at least 8 for each of 32 repetitions",
     ),
     "a replay by splitting": (
@@ -190,6 +190,13 @@ BAD = {
     "half a trajectory": (lambda: escape(trajectories=1.5), "trajectories must be a whole number"),
     "neither how many nor which": (lambda: escape(trajectories=None), "give either trajectories"),
     "precision and a number": (lambda: escape(rtol=0.1), "give either rtol or a number of trajectories"),
+    "an option that moved": (lambda: escape(repetitions=32), r"passage\.Splitting\(repetitions=…\)"),
+    "an option misspelt": (lambda: escape(trajectores=3), "unknown option 'trajectores'; did you mean 'trajectories'"),
+    "a score given twice": (
+        lambda: escape(score="auto", method=ss.passage.Splitting(score="auto")),
+        "score must be given once",
+    ),
+    "rtol above one": (lambda: escape(rtol=10, trajectories=None), "rtol must lie strictly between 0 and 1, got 10"),
     "rtol zero": (lambda: escape(rtol=0.0, trajectories=None), "rtol must be a finite number above 0"),
     "confidence one": (lambda: escape(confidence=1.0), "confidence must lie strictly between 0 and 1"),
     "unknown monitoring": (lambda: escape(monitoring="often"), "monitoring must be 'discrete' or 'continuous'"),

@@ -6,7 +6,7 @@ import optax
 import pytest
 
 import sde_sgd as ss
-from sde_sgd.passage import _call
+from sde_sgd.passage.splitting import _method
 from sde_sgd.reference import ChainExit, FokkerPlanck
 from sde_sgd.scores import GridScore, PathScore, automatic
 
@@ -120,7 +120,7 @@ def test_direct_simulation_asks_for_none(monkeypatch):
     def asked(*args, **options):
         raise AssertionError("a score was chosen")
 
-    monkeypatch.setattr(_call, "automatic", asked)
+    monkeypatch.setattr(_method, "automatic", asked)
     region = ss.regions.HalfSpace([1.0], 0.5)
     with pytest.raises(AssertionError, match="a score was chosen"):
         ss.passage.branches(chain_on(WELL, 0.5), [-1.0], ~region, horizon=4.0, score="auto")

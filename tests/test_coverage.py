@@ -41,7 +41,7 @@ def truth():
 def groups(fp, edges):
     """The FirstPassage of each slice between neighbouring edges."""
     for low, high in itertools.pairwise(edges):
-        yield eqx.tree_at(lambda f: (f.steps, f.outcome), fp, (fp.steps[low:high], fp.outcome[low:high]))
+        yield eqx.tree_at(lambda f: (f.steps, f.outcome), fp.evidence, (fp.steps[low:high], fp.outcome[low:high]))
 
 
 def coverage(estimates, exact):
@@ -140,14 +140,14 @@ def test_coverage_of_inverse_binomial_sampling():
     edges = np.concatenate([[0], ends])
     assert np.array_equal(precise.steps, fp.steps[: edges[1]])
     assert np.array_equal(precise.outcome, fp.outcome[: edges[1]])
-    stopped = eqx.tree_at(lambda f: f.stopped_at, fp, needed, is_leaf=lambda leaf: leaf is None)
+    stopped = eqx.tree_at(lambda f: f.evidence.stopped_at, fp, needed, is_leaf=lambda leaf: leaf is None)
     estimates = [group.probability for group in groups(stopped, edges)]
     assert len(estimates) > GROUPS
     assert_covers(estimates, exact, too_narrow)
     # Haldane's value is unbiased; reached/trajectories is too large by (1 − p)/few, relatively: seen with few passages
     few = 12
     edges = np.concatenate([[0], np.flatnonzero(np.isfinite(fp.exit_times))[few - 1 :: few] + 1])
-    stopped = eqx.tree_at(lambda f: f.stopped_at, fp, few, is_leaf=lambda leaf: leaf is None)
+    stopped = eqx.tree_at(lambda f: f.evidence.stopped_at, fp, few, is_leaf=lambda leaf: leaf is None)
     values = np.array([group.probability.value for group in groups(stopped, edges)])
     error = values.std() / np.sqrt(len(values))
     assert agrees(values.mean(), exact, error)

@@ -5,10 +5,11 @@ import numpy as np
 from statistical import ExitOfChain, agrees
 
 import sde_sgd as ss
-from sde_sgd.passage import RecycledFirstPassage
-from sde_sgd.passage._call import pose
-from sde_sgd.passage._excursions import Excursions
-from sde_sgd.passage._settle import settle
+from sde_sgd.passage import Splitting, SteadyStateSample
+from sde_sgd.passage._question import execution_of, make_question
+from sde_sgd.passage.splitting._equilibration import equilibrate
+from sde_sgd.passage.splitting._excursions import Excursions
+from sde_sgd.results import Status
 
 DT = 0.05
 ORNSTEIN_UHLENBECK = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
@@ -26,7 +27,7 @@ def test_the_mean_time_of_a_chain():
     Twin: what whole trajectories give within a horizon, where the path's own duration passes for waiting.
     """
     fp = ss.escape(CHAIN, START, below(3.5), rtol=0.05, seed=9, method="splitting")
-    assert isinstance(fp, RecycledFirstPassage) and fp.result == "complete"
+    assert isinstance(fp.evidence, SteadyStateSample) and fp.result == "complete"
     truth = DT * ExitOfChain(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 3.5, -6.0).mean_steps()
     found = fp.mean_exit_time
     error = (found.high - found.low) / (2 * 1.97)
@@ -56,8 +57,9 @@ def test_excursions_begin_at_one_rate():
 
     Twin: one that began just before the window counted too, which made mean times 1 % too short.
     """
-    problem = pose(CHAIN, START, ~below(3.5), None, None, 1, seed=18)
-    excursions = Excursions(problem, settle(problem))
+    question = make_question(CHAIN, START, ~below(3.5))
+    run, score = execution_of(question, 18, None, None, None), Splitting().score_for(question)
+    excursions = Excursions(run, score, equilibrate(run, score))
 
     def begun(window):
         excursions.window = window
@@ -85,7 +87,7 @@ def test_rest_on_the_way():
         return x - dt * (np.pi * np.sin(2 * np.pi * x) + np.minimum(x + 1, 0) * 4)
 
     truth = dt * ExitOfChain(mean_step, np.sqrt(2 * temperature * dt), -1.0, end, -2.5).mean_steps()
-    options = {"trajectories": 16_384, "repetitions": 32, "seed": 15, "method": "splitting"}
+    options = {"trajectories": 16_384, "seed": 15, "method": Splitting(repetitions=32)}
     fp = ss.escape(chain, np.array([-1.0], np.float32), below(end), **options)
     found = fp.mean_exit_time
     error = (found.high - found.low) / 4
@@ -93,7 +95,7 @@ def test_rest_on_the_way():
     assert agrees(found.value, truth, error), (found.value / truth, error / truth)
     cut = ss.escape(chain, np.array([-1.0], np.float32), below(end), max_steps=500, **options)
     assert cut.result.startswith("undecided") and cut.mean_exit_time.value > 2 * truth > 2 * cut.mean_exit_time.low
-    assert not agrees(cut.excursions.exposure.mean() / fp.excursions.passed[:, -1].mean(), truth, error)
+    assert not agrees(cut.excursions.exposure.mean() / fp.excursions.level_probability[:, -1].mean(), truth, error)
 
 
 def test_a_mean_time_is_simulated_where_that_is_cheap():
@@ -111,9 +113,10 @@ def test_trajectories_that_diverge_are_told():
     """
     broken = ss.landscapes.Landscape(lambda x: jnp.where(x[0] < -2.5, jnp.nan, 0.5) * x[0] ** 2, dim=1)
     chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(broken, 0.5), DT)
-    fp = ss.escape(chain, START, below(2.6), trajectories=16_384, repetitions=32, seed=20, method="splitting")
+    fp = ss.escape(chain, START, below(2.6), trajectories=16_384, seed=20, method=Splitting(repetitions=32))
     either = ExitOfChain(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 2.6, -2.5).mean_steps() * DT
-    assert fp.diverged > 0
+    assert fp.diverged > 0 and fp.status == Status.DIVERGED and str(fp.diverged) in fp.result
+    assert fp.probability.low < 1 and fp.mean_exit_time.high > 100 * fp.mean_exit_time.value
     assert fp.exit_rate.value < 0.8 / either < fp.exit_rate.high
     assert fp.mean_exit_time.low < either
 

@@ -138,7 +138,7 @@ def repetition_values(score, landscape=BOWL, temperature=0.5, start=0.0, region=
         chain, np.full(1, start, np.float32), below(4.0) if region is None else region, horizon,
         trajectories=16_384, score=score, method="splitting", **options,
     )  # fmt: skip
-    return fp.passed[:, -1]
+    return fp.level_probability[:, -1]
 
 
 def test_splitting_with_the_committor():

@@ -10,8 +10,11 @@ import pytest
 from statistical import ExitOfChain, agrees
 
 import sde_sgd as ss
-from sde_sgd.passage import FirstPassage, SplitFirstPassage, _call, _direct, _levels, _split, _splitting
-from sde_sgd.passage._monitor import TARGET
+from sde_sgd.passage import DirectSample, Splitting, SplittingSample, _automatic, _pilots
+from sde_sgd.passage._codes import PILOT, TARGET
+from sde_sgd.passage._question import execution_of, make_question
+from sde_sgd.passage.splitting import _levels, _repetitions, _run
+from sde_sgd.results import Status, Verdict
 
 DT, FINE = 0.05, 0.02
 ORNSTEIN_UHLENBECK = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
@@ -33,19 +36,25 @@ def escape(level, steps=120, **options):
 
 
 def repetition_values(fp):
-    return fp.passed[:, -1]
+    return fp.level_probability[:, -1]
+
+
+def asked(level, horizon):
+    """The question, its execution and its score."""
+    question = make_question(CHAIN, START, ~below(level), None, horizon)
+    return question, execution_of(question, 0, None, None, None), Splitting().score_for(question)
 
 
 def group(fp, first, number):
     """The result of `number` of the repetitions alone."""
     kept = slice(first, first + number)
-    mine = (fp.owner >= first) & (fp.owner < first + number)
+    mine = (fp.repetition >= first) & (fp.repetition < first + number)
+    names = ("level_probability", "diverging", "unfinished", "exposure")
     return eqx.tree_at(
-        lambda f: (f.steps, f.weights, f.owner, f.passed, f.undecided, f.exposure),
-        fp,
-        (fp.steps[mine], fp.weights[mine], fp.owner[mine] - first, fp.passed[kept], fp.undecided[kept],
-         fp.exposure[kept]),
-    )  # fmt: skip
+        lambda f: (f.steps, f.weights, f.repetition, *(getattr(f, name) for name in names)),
+        fp.evidence,
+        (fp.steps[mine], fp.weights[mine], fp.repetition[mine] - first, *(getattr(fp, name)[kept] for name in names)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +66,7 @@ def test_the_probability_is_that_of_the_kernel(level, dt, size):
     """Within 4 standard errors of the repetitions' mean (false-fail rate 1e-4 each), to some per cent."""
     chain, steps = (CHAIN, 120) if dt == DT else (FINE_CHAIN, 300)
     fp = ss.escape(chain, START, below(level), steps * dt, trajectories=32 * size, method="splitting", seed=1)
-    assert isinstance(fp, SplitFirstPassage) and fp.method == "splitting" and fp.result == "complete"
+    assert isinstance(fp.evidence, SplittingSample) and fp.method == "splitting" and fp.result == "complete"
     values, truth = repetition_values(fp), exact(level, steps, dt)[-1]
     error = values.std(ddof=1) / np.sqrt(len(values))
     assert error < 0.15 * truth
@@ -68,14 +77,14 @@ def test_the_probability_is_that_of_the_kernel(level, dt, size):
 
 def test_repetitions_of_a_heavy_law_are_told():
     """Of 32 with an exponential law hardly any are called uneven; with the spread of 2.4 that a bad score had, most."""
-    problem = _call.pose(CHAIN, START, ~below(4.0), None, 1.0, 1)
+    question, _, _ = asked(4.0, 1.0)
     randomness, none = np.random.default_rng(0), np.zeros(0)
 
     def told(values):
         empty = np.zeros(len(values))
         steps = none.astype(np.int64)
-        tally = _splitting.Tally(steps, none, steps, values[:, None], empty, empty, empty, 0, 1)
-        return _split._told(problem, "complete", tally).startswith("uneven")
+        tally = _repetitions.Tally(steps, none, steps, values[:, None], empty, empty, empty, 0)
+        return _run._verdict(question, Verdict(), tally).status == Status.UNEVEN
 
     light = [told(randomness.exponential(size=32)) for _ in range(500)]
     heavy = [told(randomness.lognormal(0, np.sqrt(np.log(1 + 2.4**2)), size=32)) for _ in range(500)]
@@ -95,10 +104,10 @@ def test_repetitions_of_a_heavy_law_are_told():
 def test_steps_are_divided_only_while_that_helps(pilots, last, monkeypatch):
     """Overshoot and cost of each pilot; a score that leads up a slope has no end to its levels."""
     made = iter([_levels.Levels(np.zeros(0), [], overshoot, cost) for overshoot, cost in pilots])
-    monkeypatch.setattr(_split, "choose_levels", lambda *_: next(made))
-    problem = _call.pose(CHAIN, START, ~below(4.0), None, 1.0, 1)
-    run, cost = _split._between_levels(problem, 64, np.random.default_rng(0))
-    assert run.problem.parts == 2**last and cost == sum(cost for _, cost in pilots[: last + 1])
+    monkeypatch.setattr(_run, "choose_levels", lambda *_: next(made))
+    _, run, score = asked(4.0, 1.0)
+    repeat = _run._between_levels(run, score, 64, np.random.default_rng(0))
+    assert repeat.run.substeps == 2**last and repeat.levels.path_steps == pilots[last][1]
 
 
 def test_a_coarse_chain(monkeypatch):
@@ -119,7 +128,7 @@ def test_a_coarse_chain(monkeypatch):
     assert set(fp.steps) <= set(range(1, steps + 1)) and float(fp.exposure.mean()) == pytest.approx(steps * dt, 1e-3)
     found = fp.reached([12 * dt])
     assert agrees(found.value, truth[12], (found.high - found.low) / 4)
-    monkeypatch.setattr(_split, "_OVERSHOOT", np.inf)
+    monkeypatch.setattr(_run, "_OVERSHOOT", np.inf)
     undivided = repetition_values(run())
     assert undivided.std(ddof=1) > 2 * values.std(ddof=1)
 
@@ -129,7 +138,7 @@ def test_small_populations_are_unbiased():
 
     Twin: the mean of those that did not die out.
     """
-    fp = escape(3.5, trajectories=16_000 * 8, repetitions=16_000, method="splitting", seed=2)
+    fp = escape(3.5, trajectories=16_000 * 8, method=Splitting(repetitions=16_000), seed=2)
     values, truth = repetition_values(fp), exact(3.5, 120)[-1]
     error = values.std(ddof=1) / np.sqrt(len(values))
     assert abs(values.mean() - truth) <= 3 * error < 0.15 * truth
@@ -143,22 +152,22 @@ def test_thinning_changes_no_expectation(monkeypatch):
 
     Twin: the others not weighted up for them.
     """
-    monkeypatch.setattr(_splitting, "_RETREAT", 1)
+    monkeypatch.setattr(_repetitions, "_RETREAT", 1)
     truth = exact(3.5, 120)[-1]
 
     def run():
-        values = repetition_values(escape(3.5, trajectories=131_072, repetitions=256, method="splitting", seed=17))
+        values = repetition_values(escape(3.5, trajectories=131_072, method=Splitting(repetitions=256), seed=17))
         return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
 
     value, error = run()
     assert agrees(value, truth, error) and error < 0.05 * truth, (value / truth, error / truth)
-    advance = _splitting._advance
+    advance = _repetitions._advance
 
-    def unweighted(problem, past, weights, *options):
-        ends, after = advance(problem, past, weights, *options)
+    def unweighted(run, score, past, weights, *options):
+        ends, after = advance(run, score, past, weights, *options)
         return ends, np.minimum(after, weights)
 
-    monkeypatch.setattr(_splitting, "_advance", unweighted)
+    monkeypatch.setattr(_repetitions, "_advance", unweighted)
     value, error = run()
     assert not agrees(value, truth, error), (value / truth, error / truth)
 
@@ -166,7 +175,7 @@ def test_thinning_changes_no_expectation(monkeypatch):
 @functools.cache
 def many():
     """Hundreds of runs of 32 repetitions, side by side."""
-    return escape(3.5, trajectories=200 * 32 * 128, repetitions=200 * 32, method="splitting", seed=3)
+    return escape(3.5, trajectories=200 * 32 * 128, method=Splitting(repetitions=200 * 32), seed=3)
 
 
 def test_coverage():
@@ -213,24 +222,24 @@ def test_a_precision_is_met_at_a_small_part_of_the_direct_cost():
 
 def test_what_tells_how_many_is_not_in_the_answer(monkeypatch):
     """The repetitions that say how many more it takes are dropped: kept, low ones would stop sampling too soon."""
-    seen, run = [], _splitting.Repetitions.__call__
+    seen, run = [], _repetitions.Repetitions.__call__
 
     def spy(self, *options):
         seen.append(run(self, *options))
         return seen[-1]
 
-    monkeypatch.setattr(_splitting.Repetitions, "__call__", spy)
+    monkeypatch.setattr(_repetitions.Repetitions, "__call__", spy)
     fp = escape(3.5, rtol=0.1, seed=16)
-    assert len(seen) >= 2 and len(seen[0].passed) == 32
-    assert np.array_equal(fp.passed, np.concatenate([tally.passed for tally in seen[1:]]))
-    assert fp.path_steps > sum(tally.path_steps for tally in seen)
+    assert len(seen) >= 2 and len(seen[0].level_probability) == 32
+    kept = np.concatenate([tally.level_probability for tally in seen[1:]])
+    assert np.array_equal(fp.level_probability, kept)
 
 
 def test_auto_is_direct_where_passages_are_frequent():
     """The same trajectories, bit for bit, as with method="direct"; the pilot is in the cost."""
     for options in ({"trajectories": 4096}, {"rtol": 0.2}):
         auto, direct = (escape(1.0, method=method, **options) for method in ("auto", "direct"))
-        assert isinstance(auto, FirstPassage)
+        assert isinstance(auto.evidence, DirectSample)
         assert np.array_equal(auto.steps, direct.steps) and np.array_equal(auto.outcome, direct.outcome)
         assert auto.method == "direct" and auto.path_steps > direct.path_steps
     assert escape(4.0, trajectories=4096).method == "splitting"
@@ -241,12 +250,12 @@ def test_the_choice_does_not_look_at_the_run_itself(monkeypatch):
     """The pilot's trajectories are not those of the answer: else high answers are kept and low ones replaced."""
     seen = []
 
-    def spy(problem, trajectories):
-        stops = problem.derived(0).run(np.arange(512))
+    def spy(question, run, trajectories):
+        stops = run.derived(PILOT).run(np.arange(512))
         seen.append((stops.step, stops.code))
-        return _direct.tells_rare(problem, trajectories)
+        return _pilots.is_rare(question, run, trajectories)
 
-    monkeypatch.setattr(_call, "tells_rare", spy)
+    monkeypatch.setattr(_automatic, "is_rare", spy)
     fp = escape(1.0, trajectories=4096)
     (steps, codes), own = seen[0], fp.steps[:512]
     both = (codes == TARGET) & (fp.outcome[:512] == TARGET)
@@ -352,7 +361,7 @@ def test_devices_and_chunks_change_no_bit():
         escape(4.0, trajectories=4_096, method="splitting", **options)
         for options in ({}, {"devices": jax.devices()[:1], "chunk": 1024})
     )
-    for name in ("steps", "weights", "owner", "passed"):
+    for name in ("steps", "weights", "repetition", "level_probability"):
         assert np.array_equal(getattr(one, name), getattr(other, name))
 
 
@@ -361,13 +370,13 @@ def test_a_target_out_of_reach_has_an_upper_bound_and_advice():
     fp = escape(500.0, 4, trajectories=4_096)
     assert fp.method == "splitting" and fp.result.startswith("target not reached") and "score" in fp.result
     assert fp.probability.value == 0 and 0 < fp.probability.high < 1e-2
-    assert np.isfinite(fp.mean_exit_time.low) and "passed" in fp.to_dataset()
+    assert np.isfinite(fp.mean_exit_time.low) and "level_probability" in fp.to_dataset()
 
 
 def test_the_bound_of_a_score_that_leads_away():
     """Its levels are less and less likely, and the target is none of them: the bound is what direct runs would tell."""
     fp = escape(2.2, 8, trajectories=2_048, score=lambda x: -x[0], method="splitting", seed=5)
-    assert fp.result.startswith("target not reached") and fp.passed[:, -2].mean() < exact(2.2, 8)[-1]
+    assert fp.result.startswith("target not reached") and fp.level_probability[:, -2].mean() < exact(2.2, 8)[-1]
     assert exact(2.2, 8)[-1] < fp.probability.high == pytest.approx(1 - 0.025 ** (1 / 2_048))
 
 
@@ -375,7 +384,7 @@ def test_repetitions_that_hold_nearly_all_are_told():
     """A score that leads nowhere: few repetitions see the target, if any: the result says so; a good one does not."""
 
     def run(score, level):
-        return escape(level, 40, trajectories=1_024, repetitions=32, score=score, method="splitting", seed=14).result
+        return escape(level, 40, trajectories=1_024, score=score, method=Splitting(repetitions=32), seed=14).result
 
     assert run(lambda x: -abs(x[0] - 1), 2.6).startswith("uneven")
     assert run(lambda x: -abs(x[0] - 1), 5.0).startswith("target not reached")
@@ -385,6 +394,6 @@ def test_repetitions_that_hold_nearly_all_are_told():
 def test_a_study_finds_what_it_wants_in_it():
     """The names that both kinds of result have."""
     fp = escape(4.0, trajectories=2_048)
-    assert isinstance(fp, SplitFirstPassage)
+    assert isinstance(fp.evidence, SplittingSample)
     assert fp.censored == fp.trajectories == 2_048 and fp.diverged == 0
     assert fp.survival(np.array([0.0, 6.0])).value.shape == (2,)

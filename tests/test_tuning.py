@@ -68,7 +68,9 @@ def test_a_queue_on_an_accelerator_has_the_same_numbers(name):
     region = ss.regions.HalfSpace(np.eye(chain.dim)[0], 0.2)
 
     def found():
-        return ss.escape(chain, start, region, 1.5, trajectories=512, repetitions=8, seed=3, method="splitting")
+        return ss.escape(
+            chain, start, region, 1.5, trajectories=512, seed=3, method=ss.passage.Splitting(repetitions=8)
+        )
 
     here = found()
     with tuned(AS_ON_AN_ACCELERATOR):

@@ -1,12 +1,27 @@
-"""First passages: direct Monte Carlo, splitting for rare ones, exit monitoring."""
+"""First passages: direct Monte Carlo, multilevel splitting for rare ones, monitoring on the grid or between its points.
 
-from ._branches import Branch as Branch
-from ._branches import Branches as Branches
-from ._branches import branches as branches
+`escape` and `first_passage` ask; a method answers: `Direct`, `Splitting`, `Automatic`, or your own `AbstractMethod`
+with a name in `METHODS`. All answer with a `FirstPassage`, whose `evidence` is what the method saw.
+"""
+
+from ._automatic import Automatic as Automatic
 from ._call import escape as escape
 from ._call import first_passage as first_passage
-from ._recycled import RecycledFirstPassage as RecycledFirstPassage
-from ._result import OUTCOMES as OUTCOMES
-from ._result import AbstractFirstPassage as AbstractFirstPassage
+from ._direct import Direct as Direct
+from ._direct_sample import OUTCOMES as OUTCOMES
+from ._direct_sample import DirectSample as DirectSample
+from ._evidence import AbstractEvidence as AbstractEvidence
+from ._execution import Execution as Execution
+from ._method import METHODS as METHODS
+from ._method import AbstractMethod as AbstractMethod
+from ._method import Answer as Answer
+from ._question import Effort as Effort
+from ._question import Question as Question
+from ._question import Watch as Watch
 from ._result import FirstPassage as FirstPassage
-from ._split_result import SplitFirstPassage as SplitFirstPassage
+from .splitting import Branch as Branch
+from .splitting import Branches as Branches
+from .splitting import Splitting as Splitting
+from .splitting import SplittingSample as SplittingSample
+from .splitting import SteadyStateSample as SteadyStateSample
+from .splitting import branches as branches

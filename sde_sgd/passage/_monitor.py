@@ -1,31 +1,42 @@
-"""Watching a chain reach a set: on its own grid, or between the grid points too."""
+"""Watching a chain reach a set: on its own grid, or between the grid points too (Brownian bridge)."""
+
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
 
 from ..chains import AbstractChain, EulerMaruyama
-from ..engine import AbstractMonitor
+from ..engine import AbstractMonitor, Compiled, as_leaves
 from ..regions import AbstractRegion
+from ._codes import AVOID, IN_BOTH_SETS, TARGET
+from ._wrappers import theta_of
 
-TARGET, AVOID, BOTH = 2, 3, 6
-"""Codes of a passage; the last is that of a state in two sets that should not overlap."""
+# points near the start that are followed to the boundary, to see whether it feels noise there
+_SAMPLED, _NEWTON_STEPS = 64, 24
 
 
 class Discrete(AbstractMonitor):
-    """The chain's own passage: a set is reached when a state lies in it."""
+    """The chain's own passage: a set is reached when θ lies in it.
 
+    dim: components of θ.
+    """
+
+    dim: int = eqx.field(static=True)
     target: AbstractRegion
     avoid: AbstractRegion | None
     uniforms: int = eqx.field(static=True, default=0)
     looks_back: bool = eqx.field(static=True, default=False)
 
     def code(self, before, after, step_index, uniform):
-        target = self.target.contains(after)
+        theta = theta_of(after, self.dim)
+        target = self.target.contains(theta)
         if self.avoid is None:
             return _first(target, False)
-        avoid = self.avoid.contains(after)
-        return jnp.where(target & avoid, BOTH, _first(target, avoid))
+        avoid = self.avoid.contains(theta)
+        return jnp.where(target & avoid, IN_BOTH_SETS, _first(target, avoid))
 
 
 class BrownianBridge(AbstractMonitor):
@@ -46,12 +57,13 @@ class BrownianBridge(AbstractMonitor):
         return 1 if self.avoid is None else 2
 
     def code(self, before, after, step_index, uniform):
+        before, after = (theta_of(state, self.chain.dim) for state in (before, after))
         target = self._reached(self.target, before, after, step_index, uniform[0])
         if self.avoid is None:
             return _first(target, False)
         avoid = self._reached(self.avoid, before, after, step_index, uniform[1])
         inside = self.target.contains(after) & self.avoid.contains(after)
-        return jnp.where(inside, BOTH, _first(target, avoid))
+        return jnp.where(inside, IN_BOTH_SETS, _first(target, avoid))
 
     def _reached(self, region, before, after, step_index, uniform):
         dt = jnp.asarray(self.chain.dt, before.dtype)
@@ -64,11 +76,15 @@ class BrownianBridge(AbstractMonitor):
 
 
 def monitor_for(
-    chain: AbstractChain, target: AbstractRegion, avoid: AbstractRegion | None, monitoring: str
+    chain: AbstractChain,
+    target: AbstractRegion,
+    avoid: AbstractRegion | None,
+    monitoring: str,
+    starts: Float[np.ndarray, "m dim"],
 ) -> AbstractMonitor:
     """The monitor that `monitoring` names; ValueError where it does not fit the chain."""
     if monitoring == "discrete":
-        return Discrete(target, avoid)
+        return Discrete(chain.dim, target, avoid)
     if monitoring != "continuous":
         raise ValueError(f"monitoring must be 'discrete' or 'continuous', got {monitoring!r}")
     if not isinstance(chain, EulerMaruyama) or chain.increments != "gaussian":
@@ -76,7 +92,56 @@ def monitor_for(
             "monitoring='continuous' needs an EulerMaruyama chain with gaussian increments, whose path between "
             f"steps is a Brownian bridge, got {type(chain).__name__} with {chain.noise_kind} noise; use 'discrete'"
         )
+    for region in (target, avoid):
+        if region is not None:
+            _check_noise_across(chain, region, starts[0])
     return BrownianBridge(chain, target, avoid)
+
+
+def _check_noise_across(chain: EulerMaruyama, region: AbstractRegion, start: Float[np.ndarray, " dim"]) -> None:
+    """ValueError where the noise at a near point of the boundary lies along it.
+
+    Then a path crosses it without a Brownian part, as a position driven by a velocity does, and the bridge would see no
+    more than the ends of a step.
+    """
+    points, across, all_noise = map(np.asarray, _NOISE_ACROSS.prepare(as_leaves((chain, region)))(start))
+    blind = np.flatnonzero(across <= 1e-6 * all_noise)
+    if blind.size:
+        raise ValueError(
+            "monitoring='continuous' needs noise across the boundary, whose path between steps is a Brownian bridge, "
+            f"got none along its normal at θ = {points[blind[0]]}; use 'discrete'"
+        )
+
+
+def _noise_across(shared: Any, start: Float[Array, " dim"]):
+    """Points of the boundary, nᵀan/|n|² there, and the trace of a; NaN where no boundary was found."""
+    chain, region = shared
+    level = jax.value_and_grad(region.level)
+
+    def newton(_, x):
+        height, normal = level(x)
+        square = jnp.sum(normal**2)
+        return x - jnp.where(square > 0, height / jnp.where(square > 0, square, 1), 0) * normal
+
+    directions = jax.random.normal(jax.random.key(0), (_SAMPLED, start.shape[0]), start.dtype)
+    far = jnp.linalg.norm(jax.lax.fori_loop(0, _NEWTON_STEPS, newton, start + 1e-3 * directions[0]) - start)
+    # from close to the start to as far away as the normal leads from there
+    scale = jnp.where(jnp.isfinite(far), far, 1.0) * jnp.logspace(-3, 0, _SAMPLED).astype(start.dtype)
+    points = start + directions * (scale / jnp.sqrt(start.shape[0]))[:, None]
+
+    def at(point):
+        found = jax.lax.fori_loop(0, _NEWTON_STEPS, newton, point)
+        height, normal = level(found)
+        noise = chain.diffusion.covariance(found, chain.instant(jnp.uint32(0), found.dtype))
+        square = jnp.sum(normal**2)
+        known = (jnp.abs(height) <= 1e-3 * jnp.abs(region.level(start))) & (square > 0)
+        across = normal @ noise @ normal / jnp.where(square > 0, square, 1)
+        return found, jnp.where(known, across, jnp.nan), jnp.trace(noise)
+
+    return jax.vmap(at)(points)
+
+
+_NOISE_ACROSS = Compiled(_noise_across)
 
 
 def _first(target, avoid):

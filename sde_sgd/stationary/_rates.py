@@ -16,7 +16,7 @@ from .. import _progress, scores
 from .._errors import fraction, names_options
 from ..chains import AbstractChain, refuse_if_changing
 from ..engine import check_chain, seed_number
-from ..passage import AbstractFirstPassage, RecycledFirstPassage, SplitFirstPassage, first_passage
+from ..passage import FirstPassage, Splitting, first_passage
 from ..regions import AbstractRegion
 from ..results import Provenance, Status
 from ..statistics import Estimate
@@ -29,6 +29,8 @@ from ._transitions import Transitions
 _DIRECT = 16
 # the horizon of a passage with others to avoid, in times to settle at first, and in delays of the passages at least
 _SETTLINGS, _DELAYS = 8, 6
+# relative half-width below which a passage must be found
+_LOOSEST = 0.99
 
 
 class _Asked(NamedTuple):
@@ -54,7 +56,7 @@ class _Measured:
         self.findings: list[tuple[Status, str]] = []
         self.path_steps = self.diverged = 0
 
-    def passage(self, key: tuple[int, ...], start: int, target: AbstractRegion, **asked: Any) -> AbstractFirstPassage:
+    def passage(self, key: tuple[int, ...], start: int, target: AbstractRegion, **asked: Any) -> FirstPassage:
         """A first passage from a minimum, with random numbers that no other `key` has."""
         own = self.asked
         seed = int(np.random.SeedSequence([own.seed, *key]).generate_state(1, np.uint64)[0])
@@ -77,14 +79,11 @@ class _Measured:
         cores = [core for number, core in enumerate(self.asked.cores) if number not in but]
         return functools.reduce(lambda one, other: one | other, cores)
 
-    def say(self, start: int, end: str, found: AbstractFirstPassage) -> None:
+    def say(self, start: int, end: str, found: FirstPassage) -> None:
         """Keep what a first passage has to say."""
         way = f"from {self.asked.graph.names[start]} to {end}"
-        if found.result != "complete":
-            self.findings.append((Status.INCOMPLETE, f"{way}: {found.result}"))
-        if found.diverged:
-            self.diverged += found.diverged
-            self.findings.append((Status.DIVERGED, f"{way}: {found.diverged} trajectories diverged"))
+        self.findings += [(status, f"{way}: {reason}") for status, reason in found.verdict.findings]
+        self.diverged += found.diverged
 
 
 class _Rate(NamedTuple):
@@ -198,9 +197,9 @@ def _leave(measured: _Measured, start: int) -> _Exit:
     _progress.stage(f"from {names[start]}")
     found = measured.passage(
         (start, start, 0), start, measured.cores_but({start}), score=measured.score(start, ends), method=asked.method,
-        rtol=asked.rtol if alone else 2 * asked.rtol, max_trajectories=asked.max_trajectories,
+        rtol=asked.rtol if alone else min(2 * asked.rtol, _LOOSEST), max_trajectories=asked.max_trajectories,
     )  # fmt: skip
-    leaving, settling = found.mean_exit_time, found.settling_time if isinstance(found, RecycledFirstPassage) else 0.0
+    leaving, settling = found.mean_exit_time, found.settling_time or 0.0
     measured.say(start, "any other", found)
     if alone:
         with np.errstate(divide="ignore"):
@@ -217,7 +216,7 @@ def _leave(measured: _Measured, start: int) -> _Exit:
     return _Exit(rates, leaving, settling)
 
 
-def _towards(measured: _Measured, start: int, end: int, left: AbstractFirstPassage) -> _Rate:
+def _towards(measured: _Measured, start: int, end: int, left: FirstPassage) -> _Rate:
     """The rate to one of several neighbours. left: the exit to any of them."""
     asked, names = measured.asked, measured.asked.graph.names
     _progress.stage(f"from {names[start]} to {names[end]}")
@@ -236,7 +235,7 @@ def _towards(measured: _Measured, start: int, end: int, left: AbstractFirstPassa
     return _Rate(end, _hazard(found.late_rate, found.horizon, left.mean_exit_time), found.method)
 
 
-def _before_others(measured: _Measured, start: int, end: int, horizon: float, way: dict[str, Any]) -> SplitFirstPassage:
+def _before_others(measured: _Measured, start: int, end: int, horizon: float, way: dict[str, Any]) -> FirstPassage:
     """Splitting within a horizon that is long against the passages' delay."""
     asked = measured.asked
     longest, attempt = asked.max_steps * float(np.asarray(asked.chain.time_step)), 1
@@ -246,23 +245,22 @@ def _before_others(measured: _Measured, start: int, end: int, horizon: float, wa
             (start, end, attempt), start, asked.cores[end], method="splitting", rtol=asked.rtol / 1.25,
             horizon=horizon, max_trajectories=asked.max_trajectories, **way,
         )  # fmt: skip
-        assert isinstance(found, SplitFirstPassage)
         steady = _DELAYS * found.delay <= horizon
-        if not found.weights.size or steady or 2 * horizon > longest:
+        if not found.evidence.reached_target or steady or 2 * horizon > longest:
             return found
         horizon, attempt = 2 * horizon, attempt + 1
 
 
-def _settled(measured: _Measured, start: int, left: AbstractFirstPassage) -> float:
+def _settled(measured: _Measured, start: int, left: FirstPassage) -> float:
     """A horizon in whose second half the start is forgotten."""
-    if isinstance(left, RecycledFirstPassage):
+    if left.settling_time is not None:
         return _SETTLINGS * left.settling_time
     ends = measured.asked.graph.neighbours[start]
     found = measured.passage(
-        (start, start, 1), start, measured.cores_but({start}), score=measured.score(start, ends), method="splitting",
-        trajectories=1024, repetitions=4,
+        (start, start, 1), start, measured.cores_but({start}), score=measured.score(start, ends),
+        method=Splitting(repetitions=4), trajectories=1024,
     )  # fmt: skip
-    assert isinstance(found, RecycledFirstPassage)
+    assert found.settling_time is not None
     return _SETTLINGS * found.settling_time
 
 

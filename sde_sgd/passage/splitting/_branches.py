@@ -1,17 +1,18 @@
-"""The paths of splitting themselves, to look at."""
+"""The paths of splitting themselves, to look at (the genealogy of one repetition)."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from ..chains import AbstractChain
-from ..regions import AbstractRegion
-from ._call import Monitoring, pose, with_score
-from ._monitor import TARGET
-from ._problem import Problem
-from ._split import prepare
-from ._splitting import Stage
+from ...chains import AbstractChain
+from ...regions import AbstractRegion
+from .._codes import TARGET
+from .._execution import Execution
+from .._question import Monitoring, execution_of, make_question
+from ._method import Splitting, check_score
+from ._repetitions import Stage
+from ._run import prepare
 
 
 class Branch(NamedTuple):
@@ -54,43 +55,43 @@ def branches(
     for statistics.
     Raises ValueError as `first_passage` does.
     """
-    problem = pose(
-        chain, start, target, avoid, horizon, 1, seed=seed, monitoring=monitoring, max_steps=max_steps, score=score
-    )
-    run = prepare(with_score(problem, score, target, avoid, horizon), trajectories).run
+    question = make_question(chain, start, target, avoid, horizon, monitoring=monitoring, max_steps=max_steps)
+    check_score(question, score)
+    run = execution_of(question, seed, None, None, None)
+    repeat = prepare(question, run, Splitting(score).score_for(question), trajectories).repetitions
     history: list[Stage] = []
-    run(1, history)
-    found = [
-        Branch(times, states[:, : chain.dim], number, good)
+    repeat(1, history)
+    pieces = [
+        Branch(times, states, number, good)
         for number, (stage, lucky) in enumerate(zip(history, _lineage(history), strict=True))
-        for times, states, good in _replay(run.problem, stage, lucky)
+        for times, states, good in _replay(repeat.run, stage, lucky)
     ]
-    return Branches(run.levels.scores, found)
+    return Branches(repeat.levels.scores, pieces)
 
 
 def _lineage(history: list[Stage]) -> list[np.ndarray]:
-    """Of each stage: which lanes arrived, or some of their descendants did."""
-    found = []
+    """Of each stage: which trajectories arrived, or some of their descendants did."""
+    arrived = []
     later = np.zeros(0, bool)
     for stage in reversed(history):
         lucky = stage.code == TARGET
         lucky[stage.parents[later[: len(stage.parents)]]] = True
-        found.append(lucky)
+        arrived.append(lucky)
         later = lucky
-    return found[::-1]
+    return arrived[::-1]
 
 
-def _replay(problem: Problem, stage: Stage, lucky: np.ndarray):
-    """Of each lane that moved: its times, its states and whether it was lucky.
+def _replay(run: Execution, stage: Stage, lucky: np.ndarray):
+    """Of each trajectory that moved: its times, its θ along the way and whether it was lucky.
 
     Noise counts from a path's first step, so each state is that of a run from there which stops sooner.
     """
-    lanes = np.flatnonzero(stage.steps)
-    rows = np.repeat(lanes, stage.steps[lanes])
-    ends = np.cumsum(stage.steps[lanes])
-    budgets = np.arange(len(rows)) - np.repeat(ends - stage.steps[lanes], stage.steps[lanes]) + 1
-    run = problem.go_on(problem.monitor, stage.states[rows], stage.ids[rows], stage.clocks[rows], budgets)
-    for lane, last in zip(lanes, ends, strict=True):
-        count = stage.steps[lane]
-        states = np.concatenate([stage.states[lane][None], run.state[last - count : last]])
-        yield (stage.clocks[lane] + np.arange(count + 1)) * problem.time_step, states, bool(lucky[lane])
+    moved = np.flatnonzero(stage.steps)
+    rows = np.repeat(moved, stage.steps[moved])
+    ends = np.cumsum(stage.steps[moved])
+    budgets = np.arange(len(rows)) - np.repeat(ends - stage.steps[moved], stage.steps[moved]) + 1
+    along = run.go_on(run.monitor, stage.states[rows], stage.ids[rows], stage.clocks[rows], budgets)
+    for number, last in zip(moved, ends, strict=True):
+        count = stage.steps[number]
+        states = run.theta(np.concatenate([stage.states[number][None], along.state[last - count : last]]))
+        yield (stage.clocks[number] + np.arange(count + 1)) * run.time_step, states, bool(lucky[number])

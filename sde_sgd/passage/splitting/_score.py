@@ -1,4 +1,4 @@
-"""How far a trajectory has come: a score, watching it pass a level, and the peak that it reaches."""
+"""How far a trajectory has come: the score (reaction coordinate), crossing a level of it, and its running maximum."""
 
 import inspect
 from collections.abc import Callable
@@ -10,14 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..chains import AbstractChain
-from ..engine import AbstractMonitor, Compiled
-from ..regions import AbstractRegion
-from ..scores import GridScore, PathScore
-from ._around import AbstractBeside, AbstractCarrying
+from ...chains import AbstractChain
+from ...engine import AbstractMonitor, Compiled
+from ...regions import AbstractRegion
+from ...scores import GridScore, PathScore
+from .._codes import FELL_BACK, LEVEL_CROSSED
+from .._wrappers import AbstractAugmentedChain, AbstractWrappedMonitor, theta_of
 
-PASSED, RETREATED = 4, 5
-"""Codes of a trajectory whose score has reached the next level, or has fallen below the floor."""
 _NAMES = {type(None): "level", GridScore: "committor", PathScore: "path"}
 
 
@@ -25,7 +24,7 @@ class Score(eqx.Module):
     """A number that grows on the way to the target.
 
     fn: a function of θ, or of θ and the time t; None for the target's own level function, negated.
-    dim: of θ; a state may carry more behind it.
+    dim: of θ; what memory a state has behind it is not seen.
     """
 
     target: AbstractRegion
@@ -41,7 +40,7 @@ class Score(eqx.Module):
 
     def __call__(self, state: Float[Array, " components"], steps: Any) -> Array:
         """The score of a state that has taken so many steps."""
-        theta = state[: self.dim]
+        theta = theta_of(state, self.dim)
         if self.fn is None:
             value = -self.target.level(theta)
         elif self.timed:
@@ -85,35 +84,36 @@ def scores(score: Score, states: Float[np.ndarray, "n dim"], clocks: Any) -> Flo
 _SCORES = Compiled(lambda score, states, clocks: jax.vmap(score)(states, clocks))
 
 
-class Passing(AbstractBeside):
+class LevelCrossing(AbstractWrappedMonitor):
     """The passage itself, or else the first state whose score is at least `level`, or below `floor`.
 
-    peaked: the state carries its peak behind it (`WithPeak`), which is then what is compared.
+    by_maximum: what is compared is the running maximum, which a `RunningMaximum` chain has last in its state.
     """
 
     monitor: AbstractMonitor
     score: Score
     level: Any
     floor: Any
-    peaked: bool = eqx.field(static=True, default=False)
+    by_maximum: bool = eqx.field(static=True, default=False)
 
     def code(self, before, after, step_index, uniform):
-        if self.peaked:
-            before, after, reached = before[:-1], after[:-1], after[-1]
-        else:
-            reached = self.score(after, step_index + 1)
+        reached = after[-1] if self.by_maximum else self.score(after, step_index + 1)
         ended = self.monitor.code(before, after, step_index, uniform)
-        moved = jnp.where(reached >= self.level, PASSED, jnp.where(reached < self.floor, RETREATED, 0))
-        return jnp.where(ended > 0, ended, moved)
+        crossed = jnp.where(reached >= self.level, LEVEL_CROSSED, jnp.where(reached < self.floor, FELL_BACK, 0))
+        return jnp.where(ended > 0, ended, crossed)
 
 
-class WithPeak(AbstractCarrying):
-    """A chain whose state carries, as one more component, the highest score so far."""
+class RunningMaximum(AbstractAugmentedChain):
+    """A chain that remembers the highest score so far."""
 
     chain: AbstractChain
     score: Score
 
+    def begin(self, theta):
+        state = self.chain.begin(theta)
+        return jnp.concatenate([state, self.score(state, 0)[None]])
+
     def step(self, state, noise, step_index):
-        after = self.chain.step(state[:-1], noise, step_index)
-        peak = jnp.maximum(state[-1], self.score(after, step_index + 1))
-        return jnp.concatenate([after, peak[None]])
+        after = self.chain.step(self.inner(state), noise, step_index)
+        highest = jnp.maximum(state[-1], self.score(after, step_index + 1))
+        return jnp.concatenate([after, highest[None]])

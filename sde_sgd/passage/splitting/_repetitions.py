@@ -1,4 +1,4 @@
-"""First passages that are rare: multilevel splitting with a fixed effort at each level."""
+"""Multilevel splitting with a fixed effort at each level, in independent repetitions (systematic resampling)."""
 
 import math
 from typing import Any, NamedTuple
@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..engine import DIVERGED, Ends
+from ...engine import DIVERGED, Ends
+from .._codes import FELL_BACK, LEVEL_CROSSED, REPETITIONS, RUNNING, TARGET
+from .._execution import Execution
 from ._excursions import Excursions
 from ._levels import Levels
-from ._monitor import TARGET
-from ._problem import Problem
-from ._score import PASSED, RETREATED, Passing, scores
+from ._score import LevelCrossing, Score, scores
+from ._substeps import begun
 
 # the spread of one repetition, relative to its mean, that its size aims at: then the mean of many is nearly normal
 _SPREAD = 0.3
@@ -22,22 +23,21 @@ _RETREAT, _KEPT = 6, 0.1
 class Tally(NamedTuple):
     """What R repetitions saw; each row by itself is an unbiased estimate.
 
-    steps, weights, owner: (k,) of each passage, its step, its share in the probability and its repetition.
-    passed: (R, m + 1) probability to come past each level, or to reach the target earlier; the last is that of the
-        target.
-    diverged, undecided: (R,) probability of a state that is not finite, and of one still running without a horizon.
-    exposure: (R,) mean steps until the end. lost: how many trajectories diverged.
+    steps, weights, repetition: (k,) of each passage, its step, its share in the probability and whose it is.
+    level_probability: (R, m + 1) probability to come past each level, or to reach the target earlier; the last is that
+        of the target.
+    diverging, unfinished: (R,) probability of a state that is not finite, and of one still running without a horizon.
+    exposure: (R,) mean steps until the end. n_diverged: how many trajectories did.
     """
 
     steps: Int[np.ndarray, " k"]
     weights: Float[np.ndarray, " k"]
-    owner: Int[np.ndarray, " k"]
-    passed: Float[np.ndarray, "R stages"]
-    diverged: Float[np.ndarray, " R"]
-    undecided: Float[np.ndarray, " R"]
+    repetition: Int[np.ndarray, " k"]
+    level_probability: Float[np.ndarray, "R stages"]
+    diverging: Float[np.ndarray, " R"]
+    unfinished: Float[np.ndarray, " R"]
     exposure: Float[np.ndarray, " R"]
-    lost: int
-    path_steps: int
+    n_diverged: int
 
 
 def population_size(levels: Levels) -> int:
@@ -47,13 +47,13 @@ def population_size(levels: Levels) -> int:
 
 
 class Stage(NamedTuple):
-    """What the trajectories of one stage did, lane by lane.
+    """What the trajectories of one stage did, one by one.
 
     states, ids, clocks: where, with which noise and after how many steps each began. steps: taken from there.
-    code: of the end. parents: for each lane of the next stage the lane that it goes on from; empty for the last.
+    code: of the end. parents: for each one of the next stage that which it goes on from; empty for the last.
     """
 
-    states: Float[np.ndarray, "n dim"]
+    states: Float[np.ndarray, "n state_dim"]
     ids: Int[np.ndarray, " n"]
     clocks: Int[np.ndarray, " n"]
     steps: Int[np.ndarray, " n"]
@@ -65,66 +65,73 @@ class Repetitions:
     """Runs independent repetitions of `size` trajectories each; every call runs new ones.
 
     stages: how often each trajectory starts, once for each level and once for the target. excursions: where they
-    start, in place of the problem's own start, each then with its share of an excursion per trajectory watched.
+    start, in place of the run's own start, each then with its share of an excursion per trajectory watched.
+    starts: how many trajectories one repetition starts, over all its stages.
     """
 
     def __init__(
         self,
-        problem: Problem,
+        run: Execution,
+        score: Score,
         levels: Levels,
         size: int,
         randomness: np.random.Generator,
         excursions: Excursions | None = None,
     ):
-        self.problem, self.levels, self.size = problem, levels, size
+        self.run, self.score = run.derived(REPETITIONS), score
+        self.levels, self.size = levels, size
         self.stages = len(levels.scores) + 1
+        self.starts = size * (self.stages + (excursions is not None))
         self._randomness, self._next_id, self._excursions = randomness, 0, excursions
 
     def __call__(self, repetitions: int, history: list[Stage] | None = None) -> Tally:
         """history: takes what happened, stage by stage; then nothing is thinned."""
         first, self._next_id = self._next_id, self._next_id + 2 * repetitions * self.size * self.stages
-        lanes = repetitions * self.size
+        number = repetitions * self.size
+        self.run.ledger.start(number * self.stages)
         if self._excursions is None:
-            starts, weights = self.problem.states(lanes), np.full(lanes, 1 / self.size)
-            return self._run(starts, weights, first, history)
-        begun = self._excursions(lanes)
-        starts, weights = self.problem.states(lanes), np.zeros(lanes)
-        if len(begun.states):
-            chosen, weights = _share(begun.owner, repetitions, self.size, self._randomness)
-            starts = self.problem.joined(begun.states[chosen])
-        tally = self._run(starts, weights, first, history)
+            starts, weights = self.run.states(number), np.full(number, 1 / self.size)
+            return self._tally(starts, weights, first, history)
+        seen = self._excursions(number)
+        starts, weights = self.run.states(number), np.zeros(number)
+        if len(seen.states):
+            chosen, weights = _share(seen.trajectory, repetitions, self.size, self._randomness)
+            starts = begun(seen.states[chosen]) if self.run.substeps > 1 else seen.states[chosen]
+        tally = self._tally(starts, weights, first, history)
         waited, diverged = (
-            each.reshape(repetitions, self.size).mean(axis=1) for each in (begun.waited, begun.diverged)
+            values.reshape(repetitions, self.size).mean(axis=1) for values in (seen.waited, seen.diverged)
         )
         return tally._replace(
-            exposure=tally.exposure + waited * self.problem.parts,
-            diverged=tally.diverged + diverged,
-            lost=tally.lost + int(begun.diverged.sum()),
-            path_steps=tally.path_steps + begun.path_steps,
+            exposure=tally.exposure + waited * self.run.substeps,
+            diverging=tally.diverging + diverged,
+            n_diverged=tally.n_diverged + int(seen.diverged.sum()),
         )
 
-    def _run(self, starts, weights, first_id: int, history: list[Stage] | None) -> Tally:
-        return _repeat(self.problem, self.levels, starts, weights, self.size, first_id, self._randomness, history)
+    def _tally(self, starts, weights, first_id: int, history: list[Stage] | None) -> Tally:
+        return _repeat(
+            self.run, self.score, self.levels, starts, weights, self.size, first_id, self._randomness, history
+        )
 
 
 def _share(
-    owner: Int[np.ndarray, " m"], repetitions: int, size: int, randomness: np.random.Generator
+    trajectory: Int[np.ndarray, " m"], repetitions: int, size: int, randomness: np.random.Generator
 ) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """For each lane an excursion of its own repetition, each as often as any other, and the lane's weight.
+    """For each trajectory an excursion of its own repetition, each as often as any other, and its weight.
 
-    owner: lanes whose excursions they are.
+    trajectory: numbers of those whose excursions they are.
     """
-    order, counts = np.argsort(owner, kind="stable"), np.bincount(owner // size, minlength=repetitions)
+    order, counts = np.argsort(trajectory, kind="stable"), np.bincount(trajectory // size, minlength=repetitions)
     places = (np.arange(size) + randomness.random((repetitions, 1))) / size
     chosen = (np.cumsum(counts) - counts)[:, None] + (places * counts[:, None]).astype(np.int64)
     # a repetition without any takes another's, with a weight of 0
-    return order[np.minimum(chosen, len(owner) - 1)].reshape(-1), np.repeat(counts / size**2, size)
+    return order[np.minimum(chosen, len(trajectory) - 1)].reshape(-1), np.repeat(counts / size**2, size)
 
 
 def _repeat(
-    problem: Problem,
+    run: Execution,
+    score: Score,
     levels: Levels,
-    states: Float[np.ndarray, "n dim"],
+    states: Float[np.ndarray, "n state_dim"],
     weights: Float[np.ndarray, " n"],
     size: int,
     first_id: int,
@@ -138,50 +145,51 @@ def _repeat(
     levels and chances are, as long as they were fixed before. A trajectory beyond the next level already enters it at
     once. One that reaches the target is put aside with its weight. A repetition without entrances stays empty.
     """
-    lanes, repetitions = len(weights), len(weights) // size
-    owner = np.arange(lanes) // size
-    clocks = np.zeros(lanes, np.int64)
-    reached, passed = [], []
-    diverged, undecided, exposure = (np.zeros(repetitions) for _ in range(3))
-    lost = cost = 0
+    number, repetitions = len(weights), len(weights) // size
+    repetition = np.arange(number) // size
+    clocks = np.zeros(number, np.int64)
+    reached, level_probability = [], []
+    diverging, unfinished, exposure = (np.zeros(repetitions) for _ in range(3))
+    n_diverged = 0
 
     def total(chosen, values=None):
         values = weights if values is None else weights * values
-        return np.bincount(owner[chosen], values[chosen], repetitions)
+        return np.bincount(repetition[chosen], values[chosen], repetitions)
 
     for stage, level in enumerate([*levels.scores, np.inf]):
-        ahead = scores(problem.score, states, clocks) >= level
+        ahead = scores(score, states, clocks) >= level
         floor = levels.scores[stage - _RETREAT] if stage >= _RETREAT and history is None else -np.inf
-        ids = first_id + 2 * stage * lanes + np.arange(lanes)
-        past = (states, ids, clocks, np.where(ahead | (weights == 0), 0, problem.steps - clocks))
-        ends, weights = _advance(problem, past, weights, (level, floor), randomness)
-        states, clocks, cost = ends.state, clocks + ends.step, cost + ends.path_steps
-        onward = (ahead | (ends.code == PASSED)) & (weights > 0)
+        ids = first_id + 2 * stage * number + np.arange(number)
+        past = (states, ids, clocks, np.where(ahead | (weights == 0), 0, run.steps - clocks))
+        ends, weights = _advance(run, score, past, weights, (level, floor), randomness)
+        states, clocks = ends.state, clocks + ends.step
+        onward = (ahead | (ends.code == LEVEL_CROSSED)) & (weights > 0)
         there = ends.code == TARGET
-        reached.append((clocks[there], weights[there], owner[there]))
+        reached.append((clocks[there], weights[there], repetition[there]))
         exposure += total(~onward, clocks)
-        diverged += total(ends.code == DIVERGED)
-        lost += int(np.sum(ends.code == DIVERGED))
-        if problem.open_ended:
-            undecided += total((ends.code == 0) & ~onward)
+        diverging += total(ends.code == DIVERGED)
+        n_diverged += int(np.sum(ends.code == DIVERGED))
+        if run.open_ended:
+            unfinished += total((ends.code == RUNNING) & ~onward)
         earlier = sum(np.bincount(mine, weight, repetitions) for _, weight, mine in reached)
-        passed.append(earlier + total(onward))
+        level_probability.append(earlier + total(onward))
         parents = np.zeros(0, np.int64)
         if stage < len(levels.scores):
-            worth = np.where(onward, levels.worths[stage](clocks), 0.0)
-            parents = _resample((weights * worth).reshape(repetitions, size), randomness)
+            chance = np.where(onward, levels.chances[stage](clocks), 0.0)
+            parents = _resample((weights * chance).reshape(repetitions, size), randomness)
             # the mass is shared among the copies, and each takes back the chance by which it was chosen
-            share = np.bincount(owner, weights * worth, repetitions) / size
-            weights = np.divide(share[owner], worth[parents], out=np.zeros(lanes), where=worth[parents] > 0)
+            share = np.bincount(repetition, weights * chance, repetitions) / size
+            weights = np.divide(share[repetition], chance[parents], out=np.zeros(number), where=chance[parents] > 0)
             states, clocks = states[parents], clocks[parents]
         if history is not None:
             history.append(Stage(*past[:3], ends.step, ends.code, parents))
     steps, shares, owners = (np.concatenate(part) for part in zip(*reached, strict=True))
-    return Tally(steps, shares, owners, np.stack(passed, axis=1), diverged, undecided, exposure, lost, cost)
+    past_levels = np.stack(level_probability, axis=1)
+    return Tally(steps, shares, owners, past_levels, diverging, unfinished, exposure, n_diverged)
 
 
 def _advance(
-    problem: Problem, past: tuple, weights, bounds: tuple[float, float], randomness
+    run: Execution, score: Score, past: tuple, weights, bounds: tuple[float, float], randomness
 ) -> tuple[Ends, np.ndarray]:
     """Run to the upper bound, the target or the end, and the weights then.
 
@@ -190,18 +198,17 @@ def _advance(
     """
     states, ids, clocks, budgets = past
 
-    def run(bounds, *past) -> Ends:
+    def between(bounds, *past) -> Ends:
         level, floor = np.asarray(bounds, states.dtype)
-        monitor = Passing(problem.monitor, problem.score, level, floor)
-        return problem.go_on(monitor, *past)
+        return run.go_on(LevelCrossing(run.monitor, score, level, floor), *past)
 
-    ends = run(bounds, *past)
-    fallen = ends.code == RETREATED
+    ends = between(bounds, *past)
+    fallen = ends.code == FELL_BACK
     kept = fallen & (randomness.random(len(ids)) < _KEPT)
     weights = np.where(fallen, np.where(kept, weights / _KEPT, 0.0), weights)
     if not kept.any():
         return ends, weights
-    later = run(
+    later = between(
         (bounds[0], -np.inf), ends.state, ids + len(ids), clocks + ends.step, np.where(kept, budgets - ends.step, 0)
     )
     code = np.where(kept, later.code, ends.code)
@@ -224,8 +231,8 @@ def _resample(mass: Float[np.ndarray, "R size"], randomness: np.random.Generator
 
 def merge(tallies: list[Tally]) -> Tally:
     """Several batches of repetitions as one."""
-    counts = np.cumsum([0, *(len(tally.diverged) for tally in tallies)])
-    moved = [tally._replace(owner=tally.owner + first) for tally, first in zip(tallies, counts, strict=False)]
+    counts = np.cumsum([0, *(len(tally.exposure) for tally in tallies)])
+    moved = [tally._replace(repetition=tally.repetition + first) for tally, first in zip(tallies, counts, strict=False)]
 
     def joined(name: str) -> Any:
         parts = [getattr(tally, name) for tally in moved]

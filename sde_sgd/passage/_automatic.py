@@ -1,0 +1,51 @@
+"""The choice between direct simulation and splitting, by small pilots with random numbers of their own."""
+
+from typing import Any
+
+from ..results import Status, Verdict
+from ._direct import Direct, found
+from ._execution import Execution
+from ._method import AbstractMethod, Answer
+from ._pilots import is_rare, rarely_ends
+from ._question import Effort, Question
+from .splitting import Splitting
+
+
+class Automatic(AbstractMethod):
+    """Splitting where passages are rare, else direct simulation.
+
+    Rare is fewer than one trajectory in 200 and fewer than 20 in all, or a mean time that would take more than some 10⁹
+    path-steps. A pilot with random numbers of its own tells, so that the choice biases neither answer. Below 1024
+    trajectories there is no choice and no pilot. Where a pilot's trajectories diverge nothing rare is looked for: what
+    diverges leaves more open than a rare passage could add.
+
+    score: of splitting, where that is chosen; see `Splitting`.
+    """
+
+    score: Any = None
+
+    def with_score(self, score: Any) -> "Automatic":
+        Splitting(self.score).with_score(score)
+        return Automatic(score)
+
+    def answer(self, question: Question, run: Execution, effort: Effort) -> Answer:
+        if effort.replays:
+            return Direct().answer(question, run, effort)
+        if effort.rtol is not None and question.open_ended and question.avoid is not None:
+            lingering = rarely_ends(question, run)
+            if lingering is not None:
+                return lingering
+        pilot = is_rare(question, run, effort.trajectories)
+        if not pilot.rare:
+            return Direct().answer(question, run, effort)
+        if not pilot.diverged:
+            return Splitting(self.score).split(question, run, effort)
+        if not question.mean_time:
+            return Direct().answer(question, run, effort)
+        assert pilot.stops is not None
+        reason = (
+            f"of {len(pilot.stops.code)} trajectories {pilot.diverged} stopped being finite within the {pilot.steps} "
+            "steps of a pilot, and so a rare passage was not looked for: what is told is what the pilot saw"
+        )
+        answer = found(question, pilot.stops, Verdict(), steps=pilot.steps)
+        return answer._replace(verdict=Verdict(((Status.UNDECIDED, reason),)))

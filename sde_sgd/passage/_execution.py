@@ -1,0 +1,118 @@
+"""How a first passage is run: chain, monitor, substeps, random stream, devices, and the ledger of what was spent."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ..chains import AbstractChain
+from ..engine import AbstractMonitor, Ends, Ids, SeedKey, Stops, derived_key, run_population, run_until_stopped
+from ._codes import IN_BOTH_SETS
+
+_UNLIMITED = 2**63
+
+
+class BudgetSpent(Exception):
+    """What is wanted next would take more trajectories than `max_trajectories` leaves."""
+
+
+class Ledger:
+    """What a call has spent.
+
+    trajectories: how many it has started, pilots included. One that goes on, or that is run again with the same noise,
+        is not started anew. path_steps: chain steps over all of them.
+    limit: most trajectories, or None.
+    """
+
+    def __init__(self, limit: int | None = None):
+        self.limit, self.trajectories, self.path_steps = limit, 0, 0
+
+    @property
+    def left(self) -> int:
+        """Trajectories that may still start."""
+        return (_UNLIMITED if self.limit is None else self.limit) - self.trajectories
+
+    @contextlib.contextmanager
+    def half(self) -> Iterator[None]:
+        """Within it no more than half of what is left may start, so that as many are left for what follows."""
+        limit = self.limit
+        if limit is not None:
+            self.limit = self.trajectories + (limit - self.trajectories) // 2
+        try:
+            yield
+        finally:
+            self.limit = limit
+
+    def start(self, trajectories: int) -> None:
+        """Count trajectories that are about to start; BudgetSpent where so many may not."""
+        if trajectories > self.left:
+            raise BudgetSpent
+        self.trajectories += trajectories
+
+
+class Execution(NamedTuple):
+    """A question as it is run.
+
+    chain, monitor: the question's own, or those around them that a method needs.
+    starts: (m, state_dim) states, one for each trajectory in turn, from the first again after the last; of fewer
+        trajectories, some from all along.
+    steps: the horizon, or the budget of a trajectory where there is none (`open_ended`).
+    time_step: SDE time of one step of `chain`. substeps: how many make one of the question's.
+    key: of the random numbers. seed: of the key, as the person gave it.
+    chunk, devices: as the engine takes them. ledger: shared by all executions of a call.
+    """
+
+    chain: AbstractChain
+    monitor: AbstractMonitor
+    starts: Float[np.ndarray, "m state_dim"]
+    steps: int
+    open_ended: bool
+    time_step: float
+    key: SeedKey
+    seed: int
+    chunk: int | None
+    devices: Any
+    ledger: Ledger
+    substeps: int = 1
+
+    def derived(self, purpose: int) -> "Execution":
+        """The same with random numbers that serve this purpose alone."""
+        return self._replace(key=derived_key(self.key, purpose))
+
+    def states(self, trajectories: int) -> Float[np.ndarray, "n state_dim"]:
+        """The start of each of so many trajectories."""
+        if len(self.starts) == 1:
+            return np.broadcast_to(self.starts, (trajectories, self.starts.shape[1]))
+        given = len(self.starts)
+        return self.starts[np.arange(trajectories) * max(given // trajectories, 1) % given]
+
+    def theta(self, states: Float[np.ndarray, "n state_dim"]) -> Float[np.ndarray, "n dim"]:
+        """θ of many states."""
+        return states[:, : self.chain.dim]
+
+    def run(self, ids: Ids) -> Stops:
+        """New trajectories from the start until their passage or the last step."""
+        self.ledger.start(len(ids))
+        starts = self.states(len(ids))
+        stops = run_until_stopped(self.chain, self.monitor, starts, ids, self.steps, self.key, self.chunk, self.devices)
+        self.ledger.path_steps += stops.path_steps
+        _check_apart(stops.code)
+        return stops
+
+    def go_on(self, monitor: AbstractMonitor, states, ids, clocks, budgets) -> Ends:
+        """Trajectories with a past, under a monitor that watches for the passage among other things.
+
+        Whoever starts new ones by it says so to the ledger.
+        """
+        arrays = (states, ids, clocks, budgets)
+        ends = run_population(self.chain, monitor, *arrays, self.key, self.chunk, self.devices)
+        self.ledger.path_steps += ends.path_steps
+        _check_apart(ends.code)
+        return ends
+
+
+def _check_apart(codes: np.ndarray) -> None:
+    if np.any(codes == IN_BOTH_SETS):
+        raise ValueError("target and avoid must not overlap, got a trajectory that came to lie in both")

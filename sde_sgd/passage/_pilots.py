@@ -1,0 +1,83 @@
+"""Small runs before the answer, with random numbers of their own, that tell what kind of passage it is."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..engine import DIVERGED, Stops
+from ..results import Status, Verdict
+from ._codes import LINGERERS, PILOT, TARGET
+from ._direct import BATCH, found
+from ._execution import Execution
+from ._method import Answer
+from ._question import Question
+
+# with fewer passages than one in so many, and than so many in all, splitting is the cheaper way to a precision
+_RARE, _FEW = 1 / 200, 20
+# trajectories of the pilot that tells whether any comes to an end
+_LINGERING = 256
+# path-steps of a second or a few: a mean time that takes more is left to splitting
+AFFORDABLE = 2**30
+
+
+class Pilot(NamedTuple):
+    """What a pilot tells: whether direct simulation would see too few passages, and how many of its own diverged.
+
+    steps: for how long it was watched. stops: what it saw, or None where there was none.
+    """
+
+    rare: bool
+    diverged: int
+    steps: int
+    stops: Stops | None
+
+
+def is_rare(question: Question, run: Execution, trajectories: int | None) -> Pilot:
+    """Whether direct simulation would see too few passages.
+
+    trajectories: how many it would have, or None for as many as a precision takes.
+    The pilot is an eighth of them, with random numbers of its own: decided by the run itself, the answer would be kept
+    where it came out high, and replaced where it came out low. With a budget it takes at most half of that.
+    """
+    no_pilot = Pilot(False, 0, 0, None)
+    if trajectories is not None and trajectories < BATCH:
+        return no_pilot
+    watched = run.derived(PILOT)
+    if question.mean_time:
+        # in a sixteenth of the time that is affordable a sixteenth of the trajectories would arrive
+        watched = watched._replace(steps=min(run.steps, AFFORDABLE // 16 // (trajectories or BATCH) + 1))
+        size = BATCH // 2
+    else:
+        size = BATCH if trajectories is None else min(trajectories // 8, 16 * BATCH)
+    if run.ledger.left < 2 * size:
+        return no_pilot
+    stops = watched.run(range(size))
+    reached, diverged = (int(np.sum(stops.code == code)) for code in (TARGET, DIVERGED))
+    if question.mean_time:
+        return Pilot(reached < size // 16, diverged, watched.steps, stops)
+    share = float(np.mean(stops.code == TARGET))
+    rare = share < _RARE and (trajectories is None or share * trajectories < _FEW)
+    return Pilot(rare, diverged, watched.steps, stops)
+
+
+def rarely_ends(question: Question, run: Execution) -> Answer | None:
+    """What a pilot saw, where without a horizon hardly any of its trajectories comes to an end.
+
+    By an eighth of the budget of steps fewer than one in sixteen then has reached either set, so that most would be
+    cut off by the budget: from a start that both sets are far from, nothing that follows trajectories to their end
+    answers.
+    """
+    if run.ledger.left < 2 * _LINGERING:
+        return None
+    watched = run.derived(LINGERERS)._replace(steps=max(run.steps // 8, 1))
+    stops = watched.run(range(_LINGERING))
+    ended = int(np.count_nonzero(stops.code))
+    if ended >= _LINGERING // 16:
+        return None
+    reason = (
+        f"of {_LINGERING} trajectories {ended} had reached target or avoid after {watched.steps} steps, an "
+        "eighth of max_steps, so both are rare from this start; give more max_steps, or a horizon of some times what "
+        "it takes to settle, and compare the probabilities of the two, or measure their rates with transitions"
+    )
+    answer = found(question, stops, Verdict(), steps=watched.steps)
+    return answer._replace(verdict=Verdict(((Status.UNDECIDED, reason),)))

@@ -1,0 +1,155 @@
+"""Excursions from where a trajectory usually is: how often they begin, and in what states (for the Hill relation)."""
+
+from typing import Any, ClassVar, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ...chains import AbstractChain
+from ...engine import DIVERGED, AbstractMonitor
+from .._codes import AVOID, EXCURSIONS, LEVEL_CROSSED, RUNNING
+from .._execution import Execution
+from .._wrappers import AbstractAugmentedChain, AbstractWrappedMonitor
+from ._equilibration import Equilibration
+from ._score import Score
+
+# quantiles of the settled scores, of home and of where an excursion begins
+_HOME, _EXCURSION = 0.5, 0.8
+# of the way from home to the highest of those scores: the least between home and that beginning
+_RISE = 0.05
+# steps of the pilot that tells how often excursions begin, in times to settle; single precision counts the longest
+_WINDOW = 2
+_SHORTEST, _LONGEST, _SELDOM = 64, 2**23, 1 / 16
+# phases of a trajectory between home and its next excursion
+_AWAY, _WAITING, _BEGINS = 0, 1, 2
+
+
+class HomeWatch(AbstractAugmentedChain):
+    """A chain that remembers where it is between home and its next excursion.
+
+    Memory: the phase, and the steps waited since it came home, which an excursion that begins keeps for one step.
+    """
+
+    own: ClassVar[int] = 2
+    chain: AbstractChain
+    score: Score
+    home_level: Any
+    excursion_level: Any
+
+    def begin(self, theta):
+        return jnp.concatenate([self.chain.begin(theta), jnp.asarray([_WAITING, 0], theta.dtype)])
+
+    def step(self, state, noise, step_index):
+        after, phase, waited = self.chain.step(self.inner(state), noise, step_index), state[-2], state[-1]
+        score = self.score(after, step_index + 1)
+        if_waiting = jnp.where(score >= self.excursion_level, _BEGINS, _WAITING)
+        if_away = jnp.where(score <= self.home_level, _WAITING, _AWAY)
+        waiting = phase == _WAITING
+        memory = (jnp.where(waiting, if_waiting, if_away), jnp.where(waiting, waited + 1, 0))
+        return jnp.concatenate([after, *(part[None].astype(state.dtype) for part in memory)])
+
+
+class _Begins(AbstractWrappedMonitor):
+    """The passage itself, or the beginning of an excursion where that is asked for."""
+
+    monitor: AbstractMonitor
+    stops: Any
+
+    def code(self, before, after, step_index, uniform):
+        ended = self.monitor.code(before, after, step_index, uniform)
+        return jnp.where((ended == 0) & (after[-2] == _BEGINS) & self.stops, LEVEL_CROSSED, ended)
+
+
+class _BackHome(AbstractWrappedMonitor):
+    """The passage itself, or the return that ends an excursion without it."""
+
+    monitor: AbstractMonitor
+    score: Score
+    home_level: Any
+
+    def code(self, before, after, step_index, uniform):
+        ended = self.monitor.code(before, after, step_index, uniform)
+        return jnp.where((ended == 0) & (self.score(after, step_index + 1) <= self.home_level), AVOID, ended)
+
+
+class ExcursionStarts(NamedTuple):
+    """Excursions that began while trajectories were watched.
+
+    states: (m, state_dim) at their beginning. trajectory: (m,) whose they are. waited: (n,) steps of each between
+    excursions. diverged: (n,) whether its state stopped being finite.
+    """
+
+    states: Float[np.ndarray, "m state_dim"]
+    trajectory: Int[np.ndarray, " m"]
+    waited: Int[np.ndarray, " n"]
+    diverged: Bool[np.ndarray, " n"]
+
+
+class Excursions:
+    """The excursions of a chain that has settled, before a rare passage.
+
+    Home is where the score is at most its median; an excursion begins where a trajectory that has been at home since
+    its last one comes to the score's 80 % quantile, and ends at home or in the target. So E τ is the mean time of an
+    excursion and of the wait for it, over the probability that it ends in the target.
+    """
+
+    def __init__(self, run: Execution, score: Score, equilibration: Equilibration):
+        self._run, self._score, self._equilibration, self._next_id = run, score, equilibration, 0
+        settled = equilibration.scores.astype(run.starts.dtype)
+        if not settled.size:
+            # none is left to tell where home is: all have ended
+            settled = np.zeros(1, run.starts.dtype)
+        self.home_level, beyond = (np.quantile(settled, share, method="lower") for share in (_HOME, _EXCURSION))
+        # a score may be flat, but for its rounding, where trajectories usually are
+        rise = (settled.max() - self.home_level) * settled.dtype.type(_RISE)
+        self.excursion_level = max(beyond, self.home_level + rise)
+        self.window = max(_SHORTEST, _WINDOW * equilibration.steps)
+
+    def pilot(self, size: int) -> ExcursionStarts:
+        """Excursions of `size` trajectories; from then on a trajectory is watched until it begins about one."""
+        seen = self(size)
+        often = max(len(seen.states) / size, _SELDOM)
+        self.window = int(np.clip(round(self.window / often), _SHORTEST, _LONGEST))
+        return seen
+
+    def __call__(self, trajectories: int) -> ExcursionStarts:
+        """Those of so many trajectories, new ones in every call, in the window after they have settled."""
+        chain = HomeWatch(self._run.chain, self._score, self.home_level, self.excursion_level)
+        run = self._run.derived(EXCURSIONS)._replace(chain=chain)
+        run.ledger.start(trajectories)
+        starts = self._run.states(trajectories)
+        memory = np.tile(np.asarray([_WAITING, 0], starts.dtype), (trajectories, 1))
+        clocks = np.zeros(trajectories, np.int64)
+        settled = 2 * self._equilibration.steps
+        watching = _Begins(run.monitor, np.False_)
+        states = np.concatenate([starts, memory], axis=1)
+        ends = run.go_on(watching, states, self._ids(trajectories), clocks, clocks + settled)
+        states, clocks = ends.state, clocks + ends.step
+        # only what is waited from now on counts, and no excursion that began before
+        states[:, -2] = np.where(states[:, -2] == _WAITING, _WAITING, _AWAY)
+        states[:, -1] = 0
+        left, diverged = np.where(ends.code == RUNNING, self.window, 0), ends.code == DIVERGED
+        waited, found, owner = np.zeros(trajectories, np.int64), [starts[:0]], [np.zeros(0, np.int64)]
+        while np.any(left > 0):
+            ends = run.go_on(_Begins(run.monitor, np.True_), states, self._ids(trajectories), clocks, left)
+            states, clocks = ends.state, clocks + ends.step
+            began = (ends.code == LEVEL_CROSSED) & (left > 0)
+            diverged |= ends.code == DIVERGED
+            rows = np.flatnonzero(began)
+            found.append(chain.inner(states[rows]))
+            owner.append(rows)
+            waited[rows] += states[rows, -1].astype(np.int64)
+            states[rows, -2:] = _AWAY, 0
+            left = np.where(began, left - ends.step, 0)
+        waited += np.where(states[:, -2] == _WAITING, states[:, -1], 0).astype(np.int64)
+        return ExcursionStarts(np.concatenate(found), np.concatenate(owner), waited, diverged)
+
+    def passage_from_excursion(self, starts: Float[np.ndarray, "m state_dim"]) -> Execution:
+        """What becomes of an excursion that began in one of these states: the passage, or the way home."""
+        monitor = _BackHome(self._run.monitor, self._score, self.home_level)
+        return self._run._replace(monitor=monitor, starts=starts)
+
+    def _ids(self, trajectories: int) -> Int[np.ndarray, " n"]:
+        first, self._next_id = self._next_id, self._next_id + trajectories
+        return first + np.arange(trajectories)

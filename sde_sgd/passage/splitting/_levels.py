@@ -1,0 +1,158 @@
+"""Levels of splitting, chosen by a pilot (adaptive quantiles), and the chance of success from each (isotonic fit)."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.optimize import isotonic_regression
+
+from ...engine import DIVERGED, Ends
+from .._codes import AVOID, LEVEL_CROSSED, TARGET
+from .._execution import Execution
+from ._score import LevelCrossing, RunningMaximum, Score, scores
+
+# near the optimum both where failures cost the most and where every trajectory costs the same
+_SHARE = 0.4
+# with 40 % from one to the next, for probabilities down to some 1e-120
+_MOST_LEVELS = 300
+# a late entrance is never given less than this of the best one's chance
+_LEAST_CHANCE = 0.02
+_GROUPS = 16
+# once what is left of the probability is so small a part of what has diverged, no further level is worth its cost
+_DWARFED = 1e-3
+
+
+class SuccessProbability(NamedTuple):
+    """Chance of success from the entrance into a level, against the steps taken until then: linear between knots."""
+
+    clocks: Float[np.ndarray, " k"]
+    chances: Float[np.ndarray, " k"]
+
+    def __call__(self, clocks: Int[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        return np.interp(clocks, self.clocks, self.chances)
+
+
+class Levels(NamedTuple):
+    """Levels between the start and the target.
+
+    scores: (m,) rising. chances: of success, one function for each level.
+    overshoot: how far a step that enters a level comes beyond it, typically, in levels; infinite where the steps are so
+        coarse that no more than a few go on.
+    """
+
+    scores: Float[np.ndarray, " m"]
+    chances: list[SuccessProbability]
+    overshoot: float
+    path_steps: int
+
+
+class _Stage(NamedTuple):
+    """Entrances of a stage's trajectories, which of them went on to where, and which reached the target."""
+
+    score: float
+    clocks: np.ndarray
+    passed: np.ndarray
+    entered: np.ndarray
+    reached: np.ndarray
+
+
+def choose_levels(run: Execution, score: Score, size: int, randomness: np.random.Generator) -> Levels:
+    """Levels such that about 40 % of those that stand at one reach the next.
+
+    Each is that quantile of the highest scores of `size` trajectories from the last one. Only states that came so high
+    are run again, with the same noise, to see them enter the new level. The levels are random, but independent of all
+    that is run afterwards: for that they are fixed.
+    """
+    states, clocks = run.states(size), np.zeros(size, np.int64)
+    highest = scores(score, states, clocks)
+    found: list[float] = []
+    stages: list[_Stage] = []
+    last, spent = float(highest.min()), run.ledger.path_steps
+    alive, diverged = 1.0, 0.0
+    while True:
+        run.ledger.start(size)
+        ids = np.arange(size) + len(found) * size
+        ends, peaks = _run(run, score, states, highest, clocks, ids, run.steps - clocks, np.inf)
+        _check_scores(run, score, ends, clocks)
+        reached = ends.code == TARGET
+        usable = np.where(reached, np.inf, peaks)[~_peaked_at_the_end(run, score, ends, peaks, highest, clocks)]
+        level = float(np.sort(usable)[-math.ceil(_SHARE * len(usable))]) if len(usable) else -np.inf
+        diverged += alive * float(np.mean(ends.code == DIVERGED))
+        no_higher = np.isinf(level) or level <= last or len(found) == _MOST_LEVELS
+        if no_higher or alive < _DWARFED * diverged:
+            stages.append(_Stage(highest.mean(), clocks, np.zeros(size, bool), clocks, reached))
+            stalled = level <= last and not reached.any()
+            overshoot = np.inf if stalled else _overshoot(found, stages)
+            return Levels(np.array(found), _success_probabilities(stages), overshoot, run.ledger.path_steps - spent)
+        ahead = highest >= level
+        onward = (peaks >= level) | reached
+        budgets = np.where(onward & ~ahead, run.steps - clocks, 0)
+        again, _ = _run(run, score, states, highest, clocks, ids, budgets, level)
+        passed = ahead | (again.code == LEVEL_CROSSED)
+        alive *= float(passed.mean())
+        stages.append(_Stage(highest.mean(), clocks, passed, clocks + again.step, again.code == TARGET))
+        found.append(level)
+        chosen = _spread(np.flatnonzero(passed), size, randomness)
+        states, clocks = again.state[chosen], (clocks + again.step)[chosen]
+        highest, last = scores(score, states, clocks), level
+
+
+def _peaked_at_the_end(run: Execution, score: Score, ends: Ends, peaks, highest, clocks) -> Bool[np.ndarray, " n"]:
+    """Which trajectories had their peak in the state that ended them without success, from which nothing goes on."""
+    last = scores(score, ends.state, clocks + ends.step)
+    # but for rounding
+    in_avoid = (ends.code == AVOID) & (peaks > highest) & (peaks - last <= 1e-3 * (peaks - highest))
+    return in_avoid | (ends.code == DIVERGED)
+
+
+def _check_scores(run: Execution, score: Score, ends: Ends, clocks) -> None:
+    """A trajectory whose state is finite and whose peak is not met a score that is none."""
+    bad = np.flatnonzero((ends.code == DIVERGED) & np.all(np.isfinite(ends.state), axis=1))
+    if bad.size:
+        state = ends.state[bad[:1]]
+        value = scores(score, state, (clocks + ends.step)[bad[:1]])[0]
+        raise ValueError(f"score must be finite wherever trajectories come, got {value} at θ = {run.theta(state)[0]}")
+
+
+def _run(run: Execution, score: Score, states, highest, clocks, ids, budgets, level: float):
+    """Where trajectories end under `level`, in states of the run's own chain, and their highest scores."""
+    level, floor = np.asarray([level, -np.inf], states.dtype)
+    monitor = LevelCrossing(run.monitor, score, level, floor, by_maximum=True)
+    joined = np.concatenate([states, highest[:, None].astype(states.dtype)], axis=1)
+    chain = RunningMaximum(run.chain, score)
+    ends = run._replace(chain=chain).go_on(monitor, joined, ids, clocks, budgets)
+    return ends._replace(state=chain.inner(ends.state)), np.nan_to_num(ends.state[:, -1], nan=-np.inf)
+
+
+def _spread(rows: np.ndarray, size: int, randomness: np.random.Generator) -> np.ndarray:
+    """`size` rows, each as often as any other to within one."""
+    return rows[((np.arange(size) + randomness.random()) * len(rows) / size).astype(np.int64)]
+
+
+def _overshoot(found: list[float], stages: list[_Stage]) -> float:
+    if len(found) < 2:
+        return 0.0
+    beyond = np.array([stage.score for stage in stages[1:]]) - found
+    return float(np.quantile(beyond[:-1] / np.diff(found), 0.75))
+
+
+def _success_probabilities(stages: list[_Stage]) -> list[SuccessProbability]:
+    """Backwards from the target: the chance from a level is the mean of the chances from the next one's entrances."""
+    chances: list[SuccessProbability] = []
+    for stage in reversed(stages[1:]):
+        onward = chances[-1](stage.entered) if chances else np.zeros(len(stage.clocks))
+        chances.append(
+            _success_probability(stage.clocks, np.where(stage.reached, 1.0, np.where(stage.passed, onward, 0.0)))
+        )
+    return chances[::-1]
+
+
+def _success_probability(clocks: np.ndarray, chances: np.ndarray) -> SuccessProbability:
+    """A falling line through the means of equally large groups of neighbouring clocks."""
+    order = np.argsort(clocks, kind="stable")
+    groups = [
+        np.array([values[rows].mean() for rows in np.array_split(order, _GROUPS)]) for values in (clocks, chances)
+    ]
+    at, fitted = groups[0], isotonic_regression(groups[1], increasing=False).x
+    return SuccessProbability(at, np.maximum(fitted, _LEAST_CHANCE * fitted[0]) if fitted[0] > 0 else np.ones(len(at)))

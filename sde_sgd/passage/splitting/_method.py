@@ -1,0 +1,99 @@
+"""Splitting as a method: its options, and what is said where its budget is too small."""
+
+from typing import Any
+
+import equinox as eqx
+
+from ..._errors import positive_integer
+from ...results import Status, Verdict
+from ...scores import automatic
+from .._direct import found
+from .._execution import BudgetSpent, Execution
+from .._method import AbstractMethod, Answer
+from .._pilots import AFFORDABLE, rarely_ends
+from .._question import Effort, Question
+from ._run import split, split_until
+from ._score import Score, score_of
+
+
+class Splitting(AbstractMethod):
+    """Multilevel splitting with a fixed effort at each level: for passages however rare.
+
+    Trajectories that have come past a level of the score go on from there in many copies, with the weight shared among
+    them. `trajectories=` start in all, in independent repetitions; with `rtol=` there are as many repetitions as it
+    takes. Where steps are coarse it takes them in substeps. With neither horizon nor `avoid` it answers for the mean
+    time, by the rate at which excursions from where settled trajectories usually are reach the target; `rtol` is then
+    that of the rate, and `max_steps` the budget of an excursion. With `avoid` and no horizon trajectories are followed
+    to their end; where a pilot sees that both sets are rare from the start, the result says so, "undecided", at once.
+
+    score: a number that grows on the way to the target: a function of θ, or of θ and t; by default the target's level
+        function, negated; "auto" for `scores.automatic`. Any score gives the right answer on average, a good one gives
+        it soon, and a way along which it does not grow may go unseen.
+    repetitions: how many share `trajectories`, 32 by default; with `rtol=` there are as many as it takes.
+
+    Source: Cérou, Del Moral, Furon and Guyader, Statistics and Computing 22, 795 (2012), for the levels as quantiles;
+    unbiased, because they are fixed by a run of their own.
+    """
+
+    score: Any = None
+    repetitions: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        if self.repetitions is not None:
+            positive_integer("repetitions", self.repetitions)
+
+    def with_score(self, score: Any) -> "Splitting":
+        if self.score is not None:
+            raise ValueError("score must be given once, to the call or to its method, got it twice")
+        return Splitting(score, self.repetitions)
+
+    def answer(self, question: Question, run: Execution, effort: Effort) -> Answer:
+        if effort.replays:
+            raise ValueError(
+                "method='splitting' has no single trajectories to replay, got trajectory_ids; use 'direct'"
+            )
+        if question.open_ended and question.avoid is not None:
+            lingering = rarely_ends(question, run)
+            if lingering is not None:
+                return lingering
+        return self.split(question, run, effort)
+
+    def split(self, question: Question, run: Execution, effort: Effort) -> Answer:
+        """The answer by splitting, whatever pilots may say of it."""
+        score = self.score_for(question)
+        if effort.rtol is None:
+            return split(question, run, score, len(effort.ids), self.repetitions)
+        try:
+            return split_until(question, run, score, effort.rtol)
+        except BudgetSpent:
+            return _too_few(question, run)
+
+    def score_for(self, question: Question) -> Score:
+        """The score as a function of the states of a question's chain."""
+        fn, theta = self.score, question.starts[0, : question.chain.dim]
+        if is_auto(fn):
+            fn = automatic(question.chain, theta, question.target, avoid=question.avoid, horizon=question.horizon)
+        return score_of(question.chain, question.target, fn)
+
+
+def check_score(question: Question, score: Any) -> None:
+    """ValueError where it is no score of this question."""
+    if not is_auto(score):
+        score_of(question.chain, question.target, score)
+
+
+def is_auto(score: Any) -> bool:
+    """Whether the score is to be chosen by `scores.automatic`."""
+    return isinstance(score, str) and score == "auto"
+
+
+def _too_few(question: Question, run: Execution) -> Answer:
+    """What direct simulation of the trajectories that are left sees."""
+    left = int(run.ledger.left)
+    steps = min(run.steps, AFFORDABLE // max(left, 1) + 1) if question.open_ended else run.steps
+    stops = run._replace(steps=steps).run(range(left))
+    reason = (
+        f"max_trajectories = {run.ledger.limit} does not suffice for splitting, which had taken "
+        f"{run.ledger.trajectories - left} to choose its levels; the other {left} were simulated directly"
+    )
+    return found(question, stops, Verdict(((Status.BUDGET_SPENT, reason),)), steps=steps)

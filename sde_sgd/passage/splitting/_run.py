@@ -1,0 +1,231 @@
+"""A whole run of splitting: levels, repetitions until they are enough, and what to say about it."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..._errors import positive_integer
+from ..._progress import stage
+from ...results import Status, Verdict
+from .._codes import LEVELS
+from .._execution import BudgetSpent, Execution
+from .._method import Answer
+from .._question import Question
+from ._equilibration import Equilibration, equilibrate
+from ._excursions import Excursions
+from ._levels import Levels, choose_levels
+from ._repetitions import Repetitions, Tally, merge, population_size
+from ._sample import SplittingSample
+from ._score import Score, scores
+from ._steady_state import SteadyStateSample
+from ._substeps import can_have_substeps, with_substeps
+
+_SMALLEST = 8
+_PILOT_SIZE = 2_048
+_REPETITIONS = 32
+# repetitions of a batch; with `rtol=` the first two batches only tell how many more it takes
+_BATCH, _SIZING = 16, 2
+# so many times the repetitions that their spread asks for: it is known to some 20 %
+_MARGIN = 1.25
+# where steps enter a level further beyond it, in levels, they are taken in substeps
+_OVERSHOOT = 0.6
+# share of the probability in a sixteenth of the repetitions; with a spread of 1, as of an exponential law, 32 of them
+# have 0.22 on average, and more than this once in a hundred times
+_UNEVEN = 1 / 3
+# what still runs when the budget is spent, over what has reached the target
+_UNDECIDED = 0.01
+
+
+class Plan(NamedTuple):
+    """What runs repetitions of a passage, and what is to be said about them beforehand.
+
+    equilibration: for a mean time, whose repetitions are those of excursions.
+    """
+
+    question: Question
+    repetitions: Repetitions
+    verdict: Verdict
+    equilibration: Equilibration | None
+
+
+def split(question: Question, run: Execution, score: Score, trajectories: int, repetitions: int | None) -> Answer:
+    """So many trajectories in all, in independent repetitions."""
+    if repetitions is None:
+        repetitions = max(2, min(_REPETITIONS, trajectories // 64))
+    positive_integer("repetitions", repetitions)
+    if trajectories < _SMALLEST * repetitions:
+        raise ValueError(
+            f"trajectories must be at least {_SMALLEST} for each of {repetitions} repetitions of splitting, "
+            f"got {trajectories}"
+        )
+    plan = prepare(question, run, score, trajectories // repetitions)
+    stage("repetitions")
+    return _answer(plan, plan.repetitions(repetitions))
+
+
+def split_until(question: Question, run: Execution, score: Score, rtol: float) -> Answer:
+    """Repetitions until the interval is narrow enough, or as many trajectories were started as may be.
+
+    How many it takes is told by repetitions that are then dropped. Kept, they would bias the answer: those that came
+    out low also show a small spread, and would be thought enough. BudgetSpent where not even a batch of those that are
+    kept can be run.
+    """
+    ledger = run.ledger
+    with ledger.half():
+        plan = prepare(question, run, score, None)
+    repeat = plan.repetitions
+    batch = _BATCH * repeat.starts
+    if ledger.left < (_SIZING + 1) * batch:
+        raise BudgetSpent
+    stage("sizing")
+    sizing = repeat(_SIZING * _BATCH)
+    needed = _needed(_answer(plan, sizing), rtol)
+    batches = min(int(ledger.left // batch), math.ceil(_MARGIN * (needed or len(sizing.exposure)) / _BATCH))
+    stage("repetitions")
+    tally = repeat(batches * _BATCH)
+    while True:
+        answer = _answer(plan, tally)
+        needed = _needed(answer, rtol)
+        # where nothing was seen, more of the same will not help
+        if needed is None or needed <= len(tally.exposure):
+            return answer
+        if ledger.left < batch:
+            reason = (
+                f"max_trajectories = {ledger.limit} reached before rtol = {rtol}, with {len(tally.exposure)} "
+                "repetitions"
+            )
+            return _answer(plan._replace(verdict=Verdict(((Status.BUDGET_SPENT, reason),))), tally)
+        tally = merge([tally, repeat(_BATCH)])
+
+
+def _needed(answer: Answer, rtol: float) -> int | None:
+    """How many repetitions like these make the interval that narrow; None where the target was never reached."""
+    evidence = answer.evidence
+    if isinstance(evidence, SteadyStateSample):
+        asked, repetitions = evidence.exit_rate, evidence.repetitions
+    else:
+        assert isinstance(evidence, SplittingSample)
+        asked, repetitions = evidence.probability, evidence.repetitions
+    if asked.value == 0:
+        return None
+    width = float(asked.relative_half_width)
+    return math.ceil(repetitions * (width / rtol) ** 2) if math.isfinite(width) else 2 * repetitions
+
+
+def prepare(question: Question, run: Execution, score: Score, size: int | None) -> Plan:
+    """The levels of a passage, or for a mean time those of the excursions that end in it.
+
+    size: trajectories of a repetition; None for as many as the levels ask for.
+    """
+    randomness = np.random.default_rng([run.seed & 0xFFFFFFFF, run.seed >> 32])
+    if not question.mean_time:
+        return Plan(question, _between_levels(run, score, size, randomness), Verdict(), None)
+    stage("equilibration")
+    equilibration = equilibrate(run, score)
+    excursions = Excursions(run, score, equilibration)
+    seen = excursions.pilot(_PILOT_SIZE)
+    passage = excursions.passage_from_excursion(seen.states if len(seen.states) else run.starts)
+    repetitions = _between_levels(passage, score, size, randomness, excursions)
+    reason = f"the law still changed after {equilibration.steps} steps"
+    verdict = Verdict() if equilibration.settled else Verdict(((Status.NOT_SETTLED, reason),))
+    return Plan(question, repetitions, verdict, equilibration)
+
+
+def _between_levels(
+    run: Execution,
+    score: Score,
+    size: int | None,
+    randomness: np.random.Generator,
+    excursions: Excursions | None = None,
+) -> Repetitions:
+    """What runs repetitions, of `size` trajectories or as many as its levels ask for.
+
+    Where steps are coarse, each is taken in so many substeps that entrances fall close to their level: what comes of
+    trajectories that enter far apart differs too much for their mean to be known.
+    """
+    stage("levels")
+    fine, fine_score, log2_substeps, pilots = run, score, 0, []
+    while True:
+        levels = choose_levels(fine.derived(LEVELS), fine_score, _PILOT_SIZE, randomness)
+        pilots.append(levels)
+        enough = levels.overshoot < _OVERSHOOT or _leads_astray(pilots)
+        if enough or not can_have_substeps(run, log2_substeps + 1):
+            return Repetitions(fine, fine_score, levels, size or population_size(levels), randomness, excursions)
+        log2_substeps += 1
+        fine, fine_score = with_substeps(run, score, log2_substeps)
+
+
+def _leads_astray(pilots: list[Levels]) -> bool:
+    """Whether substeps lead further up a score that does not end in the target, instead of nearer to its levels.
+
+    Then the overshoot rises, or the last pilot costs more than twice what so many substeps of the first one's steps
+    would.
+    """
+    dearest = 2 ** len(pilots) * pilots[0].path_steps
+    return pilots[-1].overshoot > min(pilot.overshoot for pilot in pilots) or pilots[-1].path_steps > dearest
+
+
+def _answer(plan: Plan, tally: Tally) -> Answer:
+    question, repeat = plan.question, plan.repetitions
+    if tally.weights.size:
+        verdict = _verdict(question, plan.verdict, tally)
+    else:
+        verdict = Verdict(((Status.TARGET_NOT_REACHED, _why_not_reached(question, repeat, tally)),))
+    sample = SplittingSample(
+        watch=question.watch(),
+        steps=tally.steps // repeat.run.substeps,
+        weights=tally.weights,
+        repetition=tally.repetition,
+        levels=repeat.levels.scores,
+        level_probability=tally.level_probability,
+        diverging=tally.diverging,
+        unfinished=tally.unfinished,
+        exposure=tally.exposure * repeat.run.time_step,
+        n_diverged=tally.n_diverged,
+        trajectories_per_repetition=repeat.size,
+        score=repeat.score.name,
+        path_steps=repeat.run.ledger.path_steps,
+    )
+    if plan.equilibration is None:
+        return Answer("splitting", sample, verdict)
+    settled_by = plan.equilibration.steps * question.time_step
+    return Answer("splitting", SteadyStateSample(question.watch(), sample, settled_by), verdict)
+
+
+def _verdict(question: Question, verdict: Verdict, tally: Tally) -> Verdict:
+    """The verdict, with a warning where the answer may be far off.
+
+    That is where few repetitions hold most of the probability, as more may be where none has been, or where the budget
+    cut off much.
+    """
+    values = np.sort(tally.level_probability[:, -1])[::-1]
+    cut = tally.unfinished.sum() / values.sum()
+    if not verdict.findings and cut > _UNDECIDED:
+        verdict = verdict.also(
+            Status.UNDECIDED,
+            f"after max_steps = {question.steps} {cut:.2g} times as much of the probability still ran as had "
+            "reached the target, and the interval leaves it open; give more max_steps",
+        )
+    few = math.ceil(len(values) / 16)
+    share = values[:few].sum() / values.sum()
+    if len(values) < 16 or share < _UNEVEN:
+        return verdict
+    return verdict.also(
+        Status.UNEVEN,
+        f"{few} of {len(values)} repetitions hold {share:.0%} of the probability, which may be far too low; "
+        "give more trajectories, or a score= that follows the way to the target, such as scores.path",
+    )
+
+
+def _why_not_reached(question: Question, repeat: Repetitions, tally: Tally) -> str:
+    """Why no trajectory reached the target, as far as can be told, and what to try."""
+    alive = int(np.sum(np.any(tally.level_probability > 0, axis=0)))
+    start = float(scores(repeat.score, repeat.run.starts[:1], np.zeros(1, np.int64))[0])
+    place = f"{repeat.levels.scores[alive - 1]:.6g}" if alive else f"{start:.6g}, that of the start"
+    limit = "max_steps" if question.open_ended else "the horizon"
+    return (
+        f"no trajectory came past score {place}; the probability has an upper bound only. Either "
+        f"the target cannot be reached, or not within {limit} of {question.steps} steps, or the score does not grow "
+        "along the way there: give a longer horizon, more trajectories, or a score= that does"
+    )

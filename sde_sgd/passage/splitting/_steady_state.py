@@ -1,0 +1,113 @@
+"""A mean passage time by the rate at which excursions from the settled law succeed (the Hill relation)."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from ...statistics import Estimate
+from .._evidence import AbstractEvidence, reciprocal
+from .._question import Watch
+from ._sample import SplittingSample
+
+
+class SteadyStateSample(AbstractEvidence):
+    """A rare first passage without a horizon: its rate, once trajectories have settled, and E τ = 1/rate.
+
+    Settled trajectories make excursions from home until one ends in the target; E τ is the mean time from one to the
+    next over the probability of that end (the Hill relation: Hill, Free Energy Transduction in Biology, 1977; Bhatt,
+    Zhang and Zuckerman, J. Chem. Phys. 133, 014110, 2010). However long a path rests on the way, it is followed to its
+    end, and its time is counted.
+
+    Valid where the passage is rare: E τ is that from the settled law, and what the start makes of it, of the order of
+    `settling_time`, is left out. A way to the target along which the score does not grow may be missed unseen.
+
+    excursions: by splitting; its probabilities are per trajectory and `exposure`, the time that one waited for its
+        excursions and spent on them.
+    settled_by: SDE time after which the law is seen to have forgotten the start.
+    """
+
+    found_by: ClassVar[str] = "splitting of a mean time (method='splitting' without horizon)"
+    watch: Watch
+    excursions: SplittingSample
+    settled_by: float
+
+    @property
+    def trajectories(self) -> int:
+        return self.excursions.trajectories
+
+    @property
+    def diverged(self) -> int:
+        return self.excursions.diverged
+
+    @property
+    def reached_target(self) -> bool:
+        return self.excursions.reached_target
+
+    @property
+    def repetitions(self) -> int:
+        """How many independent repetitions there were."""
+        return self.excursions.repetitions
+
+    @property
+    def score(self) -> str:
+        """What the levels are of; see SplittingSample."""
+        return self.excursions.score
+
+    @property
+    def levels(self) -> Float[np.ndarray, " m"]:
+        """Scores of the levels between the beginning of an excursion and the target."""
+        return self.excursions.levels
+
+    @property
+    def speed_up(self) -> float:
+        """Chain steps that direct simulation would need for the same precision, over those that were run."""
+        return self.excursions.speed_up
+
+    @property
+    def settling_time(self) -> float:
+        return self.settled_by
+
+    @property
+    def censored(self) -> int:
+        """0: without a horizon nothing is cut off."""
+        return 0
+
+    @property
+    def probability(self) -> Estimate:
+        """1, without a horizon and a set to avoid, as long as the target can be reached: 0 to 1 where it was not.
+
+        Those that diverge may never reach it: the lower bound is then the chance to arrive before that.
+        """
+        known = float(self.reached_target)
+        low = known
+        if known and self.diverged:
+            seen = self.excursions
+            columns = np.stack([seen.level_probability[:, -1], seen.diverging], axis=1)
+            low = float(seen._ratio(columns, lambda mean: mean[..., 0] / (mean[..., 0] + mean[..., 1])).low)
+        return Estimate(known, low, 1.0, self.watch.confidence)
+
+    def survival(self, times: Any) -> Estimate:
+        """exp(−rate·t) at SDE times of at least 0; valid where they are long against `settling_time`."""
+        times = np.asarray(times, np.float64)
+        if not np.all(times >= 0):
+            raise ValueError(f"times must be at least 0, got {times}")
+        rate = self.exit_rate
+        alive = (np.exp(-bound * times) for bound in (rate.value, rate.high, rate.low))
+        return Estimate(*alive, self.watch.confidence)
+
+    @property
+    def exit_rate(self) -> Estimate:
+        """Passages per unit of SDE time."""
+        return self.excursions.exit_rate
+
+    @property
+    def mean_exit_time(self) -> Estimate:
+        """1/`exit_rate`; infinite where the target was never reached, with a lower bound."""
+        return reciprocal(self.exit_rate)
+
+    def details(self):
+        return self.excursions.details()
+
+    def attributes(self):
+        return self.excursions.attributes()

@@ -1,29 +1,8 @@
-"""How fast the engine is, beside every rival that a knowing user would try.
+"""Two things that are measured, one command each.
 
-    pip install '.[bench]'
-    python -m benchmarks                       # everything: the table, the scaling curve, JSON and figure (13 minutes)
-    python -m benchmarks --only double_well    # one case, printed only
-    python -m benchmarks --quick               # tiny sizes: does everything run?
-    python -m benchmarks.accelerator           # the same on one accelerator, with what is measured only there
+    python -m benchmarks.speed                 # how fast the engine is, beside every rival that a user would try
+    python -m benchmarks.speed accelerator     # the same on one GPU or TPU
+    python -m benchmarks.validation            # what is compared with exact values; with a NAME: run it
 
-A benchmark is fair when these hold, and each is arranged here for every contender alike:
-
-- one process, one machine, the contenders interleaved: every round runs each of them once, in rotating order, and a
-  ratio is the median over rounds of ratios within a round, so that a machine that slows down slows both sides;
-- the clock stops when the result lies on the host as a NumPy array, and starts after compilation: each contender has
-  run once, untimed, before the first round;
-- a pause separates two runs, so that threads still spinning after one do not run into the next;
-- the same arithmetic: float32, Euler–Maruyama, the same steps and trajectories (a rival too slow for that gets fewer
-  trajectories or steps, never so few that its start-up counts, and the result says so);
-- nothing is known when compiling but shapes: keys are arguments;
-- all cores for all, threads as each library sets them itself;
-- rivals in their best dress: every key type and flag that could help is a variant, and the fastest variant of a
-  family is the one that counts; `python -m benchmarks` prints them all;
-- the same law: after the same steps, final states must have the mean and mean square of ours within their sampling
-  error, else the rival is not timed but named as wrong;
-- what is not installed or fails is named as missing, with the reason, never left out in silence;
-- where the answer is an estimate, time counts at equal precision (`benchmarks/_precision.py`);
-- our own calls are the public ones, with all their checks of the input.
-
-Targets are those that the project set itself; a missed one is printed as missed.
+Results land in `benchmarks/results/`, with device, versions and date.
 """

@@ -1,8 +1,11 @@
 """Where SGD ends up, and after how long: densities, the network of minima, P(flat at t), relaxation times.
 
 Draws `density.png`, `network.png`, `flat_at_t.png` and `relaxation.png` into the current folder; takes some ten minutes
-on two cores. β = 1 throughout, so that T = γ/(2M).
+on two cores. β = 1 throughout, so that T = γ/(2M). With `--quick` it runs with two wells, short horizons, few
+batch sizes and wide intervals.
 """
+
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +15,13 @@ from matplotlib.colors import LogNorm
 
 import sde_sgd as ss
 
-CENTERS = [[0.0, 0.0], [1.6, 0.0], [0.0, 1.6], [-1.6, 0.0], [0.0, -1.6]]
-FIVE = ss.landscapes.GaussianWells(CENTERS, [0.9, 1.25, 1.15, 1.3, 1.2], [0.45, 0.5, 0.55, 0.4, 0.5], 0.3)
+QUICK = "--quick" in sys.argv
+PRECISION = 0.5 if QUICK else 0.1
+# a network of two wells has two rates to measure, that of five has eight
+NUMBER = 2 if QUICK else 5
+CENTERS = [[0.0, 0.0], [1.6, 0.0], [0.0, 1.6], [-1.6, 0.0], [0.0, -1.6]][:NUMBER]
+DEPTHS, WIDTHS = [0.9, 1.25, 1.15, 1.3, 1.2][:NUMBER], [0.45, 0.5, 0.55, 0.4, 0.5][:NUMBER]
+FIVE = ss.landscapes.GaussianWells(CENTERS, DEPTHS, WIDTHS, 0.3)
 WELLS = ss.landscapes.TwoWells(sharp_curvature=16.0, flat_curvature=4.0, barrier=1.0)
 BLUE, RED = "#1f5fa8", "#c1440e"
 
@@ -27,7 +35,13 @@ def density() -> None:
     """Five wells: time average of 1,024 trajectories, the grid solver's density, and their difference."""
     sgd, half, number = chain(FIVE, 3.0), 2.4, 80
     found = ss.histogram(
-        sgd, [0.0, 0.0], bins=[(-half, half, number)] * 2, horizon=1_000.0, burn_in=100.0, trajectories=1_024, seed=1
+        sgd,
+        [0.0, 0.0],
+        bins=[(-half, half, number)] * 2,
+        horizon=20.0 if QUICK else 1_000.0,
+        burn_in=2.0 if QUICK else 100.0,
+        trajectories=1_024,
+        seed=1,
     )
     solver = ss.reference.FokkerPlanck(sgd.diffusion, [(-2 * half, 2 * half, 4 * number)] * 2)
     exact = solver.stationary()[number:-number, number:-number].reshape(number, 2, number, 2).mean(axis=(1, 3))
@@ -53,7 +67,7 @@ def density() -> None:
 def network() -> None:
     """Five minima over the contours; on the arrows the rates of the jumps, the discs as large as the shares."""
     minima = ss.landscapes.find_minima(FIVE, CENTERS)
-    found = ss.transitions(chain(FIVE, 6.25), minima, rtol=0.1, seed=3)
+    found = ss.transitions(chain(FIVE, 6.25), minima, rtol=PRECISION, seed=3)
     figure, axis = plt.subplots(figsize=(7.2, 6.6), layout="constrained")
     x, y = np.meshgrid(np.linspace(-2.3, 2.3, 200), np.linspace(-2.3, 2.3, 200))
     loss = jax.vmap(FIVE.loss)(jnp.asarray(np.stack([x.ravel(), y.ravel()], axis=1)))
@@ -90,10 +104,10 @@ def flat_at_t() -> None:
     """P(in the flat well at t), started in the sharp one, for several batch sizes."""
     minima = {"sharp": WELLS.sharp_minimum, "flat": WELLS.flat_minimum}
     figure, axis = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
-    ratios = (1.25, 1.67, 2.5, 5.0, 10.0)
+    ratios = (1.25, 5.0) if QUICK else (1.25, 1.67, 2.5, 5.0, 10.0)
     for color, ratio in zip(plt.get_cmap("viridis")(np.linspace(0, 0.9, len(ratios))), ratios, strict=True):
         if ratio < 5:
-            times = np.geomspace(0.3, 3_000 if ratio == 2.5 else 300, 20)
+            times = np.geomspace(0.3, 10 if QUICK else 3_000 if ratio == 2.5 else 300, 20)
             found = ss.occupancy(
                 chain(WELLS, ratio), WELLS.sharp_minimum, minima=minima, basins="nearest", times=times,
                 trajectories=4_096, seed=4,
@@ -101,7 +115,7 @@ def flat_at_t() -> None:
             estimate, label = found.probability, f"M/γ = {ratio:g}, simulated"
             times = found.times
         else:
-            jumps = ss.transitions(chain(WELLS, ratio), minima, rtol=0.1, seed=4)
+            jumps = ss.transitions(chain(WELLS, ratio), minima, rtol=PRECISION, seed=4)
             times = np.geomspace(1e-2, 10, 60) * float(jumps.relaxation_time.value)
             estimate, label = jumps.occupancy(times), f"M/γ = {ratio:g}, from rates"
         flat = [each[:, 1] for each in (estimate.value, estimate.low, estimate.high)]
@@ -120,9 +134,9 @@ def relaxation() -> None:
     """Relaxation time against M/γ: from rates, exactly solved, Eyring–Kramers."""
     minima = {"sharp": WELLS.sharp_minimum, "flat": WELLS.flat_minimum}
     rows = []
-    for ratio in (4.0, 7.0, 10.0, 13.0, 16.0, 19.0):
+    for ratio in (4.0, 7.0) if QUICK else (4.0, 7.0, 10.0, 13.0, 16.0, 19.0):
         sgd = chain(WELLS, ratio)
-        found = ss.transitions(sgd, minima, rtol=0.1, seed=5)
+        found = ss.transitions(sgd, minima, rtol=PRECISION, seed=5)
         exact = 1 / ss.reference.FokkerPlanck(sgd.diffusion, (-3.0, 4.0, 2_000)).spectral_gap()
         kramers = 1 / ss.theory.spectral_gap(sgd.diffusion, WELLS.sharp_minimum, WELLS.saddle, WELLS.flat_minimum)
         slow = found.relaxation_time

@@ -3,13 +3,14 @@
 import abc
 import enum
 import html
-import importlib.metadata
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
+
+from . import __version__
 
 __all__ = ["AbstractResult", "Provenance", "Status", "Verdict"]
 
@@ -84,7 +85,7 @@ class Provenance(eqx.Module):
     @classmethod
     def of(cls, seed: int, method: str, path_steps: int, began: float, devices: Sequence[Any] | None = None):
         """began: `time.perf_counter()` at the beginning. devices: as a call takes them, None for all local ones."""
-        versions = (("sde_sgd", importlib.metadata.version("sde-sgd")), ("jax", jax.__version__))
+        versions = (("sde_sgd", __version__), ("jax", jax.__version__))
         return cls(seed, method, path_steps, describe(devices), time.perf_counter() - began, versions)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Estimates and their intervals, thin on top of scipy."""
+"""Estimates with confidence intervals: binomial (Clopper–Pearson), inverse binomial, Poisson (Garwood); on scipy."""
 
 import html
 import math
@@ -13,7 +13,14 @@ from scipy import stats
 
 from ._errors import fraction
 
-__all__ = ["Estimate", "add_estimate", "chi_square_rate", "clopper_pearson", "proportion_with_undecided"]
+__all__ = [
+    "Estimate",
+    "add_estimate",
+    "chi_square_rate",
+    "clopper_pearson",
+    "inverse_binomial",
+    "proportion_with_undecided",
+]
 
 # entries of an array of estimates that are printed
 _SHOWN = 12
@@ -26,25 +33,33 @@ def _float64(value: Any) -> np.ndarray:
 
 
 class Estimate(eqx.Module):
-    """A value with its confidence interval; all three have one shape.
+    """A value with its confidence interval, each a float64 array of one common shape; () for a single estimate.
 
+    value, low, high: in the units of what is estimated, low ≤ high; the value may be NaN where nothing was seen.
     confidence: coverage that the interval is made for, such as 0.95.
+
+    It prints itself, and serves as a number: `float(e)` and `format(e, ".3g")`; of an array of estimates `e[3]`,
+    `e[1:4]`, `len(e)` and iteration along the first axis give estimates again.
     """
 
     value: Float[np.ndarray, "..."] = eqx.field(converter=_float64)
+    """The estimate itself."""
     low: Float[np.ndarray, "..."] = eqx.field(converter=_float64)
+    """Lower end of the interval."""
     high: Float[np.ndarray, "..."] = eqx.field(converter=_float64)
+    """Upper end of the interval; infinite where nothing bounds it."""
     confidence: float = eqx.field(static=True, default=0.95)
+    """Coverage that the interval is made for."""
 
     @property
     def relative_half_width(self) -> np.ndarray:
-        """(high − low)/(2 value); infinite where the value is 0."""
+        """(high − low)/(2 |value|), of the shape of `value`; infinite where the value is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
             width = (self.high - self.low) / (2 * np.abs(self.value))
         return np.where(self.value == 0, np.inf, width)
 
     def contains(self, truth: Any) -> np.ndarray:
-        """Whether the interval holds `truth`, elementwise."""
+        """Whether the interval holds `truth`, its ends included: a boolean array, `truth` broadcast to the shape."""
         return np.asarray((self.low <= truth) & (truth <= self.high))
 
     def __float__(self) -> float:
@@ -59,7 +74,7 @@ class Estimate(eqx.Module):
         return len(self.value)
 
     def __getitem__(self, index: Any) -> "Estimate":
-        """Some of an array of estimates, chosen as entries of an array are."""
+        """Some of an array of estimates, chosen as entries of a NumPy array are."""
         return Estimate(self.value[index], self.low[index], self.high[index], self.confidence)
 
     def __iter__(self) -> Iterator["Estimate"]:
@@ -89,36 +104,50 @@ class Estimate(eqx.Module):
 
 
 def in_one_format(value: float, low: float, high: float) -> tuple[str, str, str]:
-    """A value and its bounds written alike, with two digits of the interval's half-width, at most six in all."""
+    """A value and its bounds written alike, with two digits of the interval's half-width, at most six in all.
+
+    Without a finite half-width they have four digits. An exact 0 is "0". Numbers too small or too large for that
+    many plain digits are written with an exponent, all three.
+    """
     finite = [abs(each) for each in (value, low, high) if math.isfinite(each) and each]
-    largest = max(finite, default=0.0)
-    if not largest:
-        spec = "g"
-    else:
-        width = (high - low) / 2
-        known = math.isfinite(width) and width > 0
-        top = math.floor(math.log10(largest))
-        digits = min(max(top - math.floor(math.log10(width)) + 2, 2), 6) if known else 4
-        scale = abs(value) if math.isfinite(value) and value else largest
-        plain = math.floor(math.log10(scale)) >= -4 and top < 6
-        spec = f".{max(digits - 1 - top, 0)}f" if plain else f".{digits - 1}e"
-    low_text, high_text = ("0" if end == 0 else format(end, spec) for end in (low, high))
-    return "0" if value == 0 else format(value, spec), low_text, high_text
+    if not finite:
+        return format(value, "g"), format(low, "g"), format(high, "g")
+    top, half_width = _exponent(max(finite)), (high - low) / 2
+    digits = 4
+    if math.isfinite(half_width) and half_width > 0:
+        digits = min(max(top - _exponent(half_width) + 2, 2), 6)
+    decimals = max(digits - 1 - top, 0)
+    # the value itself must not be rounded away beside a bound that is much larger
+    first = _exponent(abs(value)) if math.isfinite(value) and value else top
+    plain = top < 6 and first >= -4 and first >= -decimals
+    spec = f".{decimals}f" if plain else f".{digits - 1}e"
+    value_text, low_text, high_text = ("0" if each == 0 else format(each, spec) for each in (value, low, high))
+    return value_text, low_text, high_text
+
+
+def _exponent(size: float) -> int:
+    """Decimal exponent of the first digit of a positive number."""
+    return math.floor(math.log10(size))
 
 
 def add_estimate(
     data: xr.Dataset, name: str, dims: tuple[str, ...], estimate: Estimate, units: str, long_name: str
 ) -> None:
-    """Add an estimate's value and bounds to a dataset, as `name`, `name`_low and `name`_high, with `units`."""
+    """Add an estimate to a dataset, as the variables `name`, `name`_low and `name`_high.
+
+    dims: names of the estimate's axes. units, long_name: attributes of all three; the bounds say so in the latter.
+    """
     for (suffix, words), part in zip(BOUNDS.items(), (estimate.value, estimate.low, estimate.high), strict=True):
         data[name + suffix] = (dims, part, {"units": units, "long_name": long_name + words})
 
 
 def clopper_pearson(successes: Any, trials: Any, confidence: float = 0.95) -> Estimate:
-    """Exact interval for a binomial proportion (Clopper and Pearson 1934).
+    """Exact interval for a binomial proportion (Clopper and Pearson, Biometrika 26, 404, 1934).
 
-    successes, trials: counts, broadcast together. Coverage is at least `confidence` for every proportion.
-    No trials give the value NaN and the interval [0, 1]. Raises ValueError for impossible counts or confidence.
+    successes, trials: counts, broadcast together; the estimate has their shape and no unit.
+    confidence: least coverage, for every proportion; between 0 and 1.
+    No trials give the value NaN and the interval [0, 1].
+    Raises ValueError for impossible counts or confidence.
     """
     fraction("confidence", confidence)
     successes, trials = np.broadcast_arrays(_float64(successes), _float64(trials))
@@ -126,29 +155,61 @@ def clopper_pearson(successes: Any, trials: Any, confidence: float = 0.95) -> Es
         raise ValueError(f"successes must lie from 0 to trials, got {successes} of {trials}")
     failures = trials - successes
     tail = (1 - confidence) / 2
-    low = np.where(successes > 0, stats.beta.ppf(tail, np.maximum(successes, 1), failures + 1), 0.0)
-    high = np.where(failures > 0, stats.beta.isf(tail, successes + 1, np.maximum(failures, 1)), 1.0)
+    # a beta law with a parameter of 0 is a point, of which scipy knows no quantile
+    low = np.where(successes > 0, stats.beta.ppf(tail, successes, failures + 1), 0.0)
+    high = np.where(failures > 0, stats.beta.isf(tail, successes + 1, failures), 1.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         value = successes / trials
     return Estimate(value, low, high, confidence)
 
 
 def proportion_with_undecided(successes: Any, undecided: Any, trials: Any, confidence: float = 0.95) -> Estimate:
-    """Proportion where some trials are undecided: left out of the value, read both ways in the exact interval."""
-    value = clopper_pearson(successes, _float64(trials) - undecided, confidence).value
+    """Proportion where it is not known of some trials whether they succeeded.
+
+    successes, undecided, trials: counts, broadcast together, successes + undecided ≤ trials.
+    The value leaves the undecided out. The exact interval (`clopper_pearson`) reads them both ways, as failures in its
+    lower end and as successes in its upper end, so that it holds whatever became of them.
+    Raises ValueError for impossible counts or confidence.
+    """
+    successes, undecided = _float64(successes), _float64(undecided)
+    value = clopper_pearson(successes, trials - undecided, confidence).value
     low = clopper_pearson(successes, trials, confidence).low
-    return Estimate(value, low, clopper_pearson(_float64(successes) + undecided, trials, confidence).high, confidence)
+    return Estimate(value, low, clopper_pearson(successes + undecided, trials, confidence).high, confidence)
+
+
+def inverse_binomial(successes: int, undecided: int, trials: int, confidence: float = 0.95) -> Estimate:
+    """Proportion where sampling went on until a fixed number of successes (Haldane, Biometrika 33, 222, 1945).
+
+    successes: that number, at least 1; the last of the `trials` was one of them.
+    undecided: trials of which it is not known whether they succeeded; left out of the value, which is unbiased without
+        them, (successes − 1)/(trials − 1), and read both ways in the exact interval.
+    Raises ValueError for impossible counts or confidence.
+    """
+    fraction("confidence", confidence)
+    if not 1 <= successes <= trials - undecided or undecided < 0:
+        raise ValueError(
+            f"successes must lie from 1 to the decided trials, got {successes} of {trials} with {undecided} undecided"
+        )
+    tail, failures = (1 - confidence) / 2, trials - successes - undecided
+    low = stats.beta.ppf(tail, successes, trials - successes + 1)
+    high = stats.beta.isf(tail, successes + undecided, failures) if failures else 1.0
+    return Estimate((successes - 1) / max(successes + failures - 1, 1), low, high, confidence)
 
 
 def chi_square_rate(events: int, exposure: float, confidence: float = 0.95, *, fixed_events: bool = False) -> Estimate:
-    """Rate of a Poisson process: `events` seen in a total time `exposure` (Garwood 1936).
+    """Rate of a Poisson process, per unit of `exposure` (Garwood, Biometrika 28, 437, 1936).
 
-    fixed_events: the watch ended at the last event, not at a fixed time; then 2·rate·exposure is exactly
-        chi-square with 2·events degrees of freedom.
+    events: how many were seen. exposure: total time watched; 0 gives the value NaN and the interval [0, ∞].
+    fixed_events: the watch ended at the last event, not at a fixed time; then 2·rate·exposure is exactly chi-square
+        with 2·events degrees of freedom. Otherwise coverage is at least `confidence`.
+    Raises ValueError for a negative count or exposure, or an impossible confidence.
     """
-    tail = (1 - confidence) / 2
-    if exposure <= 0:
+    fraction("confidence", confidence)
+    if events < 0 or not exposure >= 0:
+        raise ValueError(f"events and exposure must be at least 0, got {events} in {exposure}")
+    if exposure == 0:
         return Estimate(np.nan, 0.0, np.inf, confidence)
+    tail = (1 - confidence) / 2
     low = stats.chi2.ppf(tail, 2 * events) / (2 * exposure) if events else 0.0
     high = stats.chi2.isf(tail, 2 * events + (0 if fixed_events and events else 2)) / (2 * exposure)
     return Estimate(events / exposure, low, high, confidence)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,13 +10,15 @@ import pytest
 from scipy.stats import binom
 
 import sde_sgd as ss
-from benchmarks import __main__ as command
-from benchmarks import _ours, _precision, accelerator, rivals, splitting
-from benchmarks._cases import CASES, Case
-from benchmarks._measure import OURS, Contender, Missing, Target, Timing, disagreement, measure, ratio
-from benchmarks._problems import COUPLED_4, DOUBLE_WELL
-from benchmarks._report import run_case
-from benchmarks.rivals import _compiled, _splitting
+from benchmarks.speed import __main__ as command
+from benchmarks.speed import _measure, _ours, _precision, accelerator, rivals
+from benchmarks.speed._cases import CASES, Case
+from benchmarks.speed._measure import OURS, Contender, Missing, Target, Timing, disagreement, measure, ratio
+from benchmarks.speed._problems import COUPLED_4, DOUBLE_WELL
+from benchmarks.speed._report import run_case
+from benchmarks.speed.rivals import _compiled, _splitting
+from benchmarks.validation import __main__ as validation
+from benchmarks.validation import _record, splitting
 
 TRAJECTORIES, STEPS = 1_000, 16
 
@@ -101,9 +104,42 @@ def fake(family, cost, log, result=None):
 def test_rounds_are_interleaved_and_rotate():
     log = []
     timings, missing = measure([fake(name, 1, log) for name in "abc"] + [Missing("d", "not installed")], rounds=3)
-    assert "".join(log) == "abc" + "abc" + "bca" + "cab"
+    assert "".join(log) == "abc" + "aabbcc" + "bbccaa" + "ccaabb"
     assert [len(timing.seconds) for timing in timings] == [3, 3, 3]
     assert missing == [Missing("d", "not installed")]
+
+
+def test_a_timed_run_follows_an_untimed_one_at_once():
+    events = []
+    seconds = _measure.seconds_of(lambda: events.append(time.perf_counter()))
+    untimed, timed = events
+    # no pause lies between the two, and the clock saw the second alone
+    assert timed - untimed < _measure._PAUSE and seconds < _measure._PAUSE
+
+
+def test_validation_lists_its_names_and_refuses_others(capsys):
+    validation.main([])
+    listed = capsys.readouterr().out
+    for name in validation.NAMES:
+        assert f"  {name} " in listed
+        with pytest.raises(SystemExit):
+            validation.main([name, "--help"])
+        assert f"benchmarks.validation {name}" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="'speed'"):
+        validation.main(["speed"])
+
+
+def test_a_record_keeps_the_sections_that_are_not_made_anew(tmp_path, capsys):
+    path, calls = tmp_path / "record.json", iter(range(9))
+    sections = {"one": lambda: next(calls), "two": lambda: next(calls)}
+    _record.save(_record.renewed(path, "numbers", sections, []), path)
+    _record.save(_record.renewed(path, "numbers", sections, ["two"]), path)
+    record = json.loads(path.read_text())
+    assert (record["one"], record["two"]) == (0, 2) and set(record["dates"]) == {"one", "two"}
+    assert {"what", "versions", "device"} <= set(record)
+    with pytest.raises(SystemExit):
+        _record.arguments_of("splitting", None, sections, ["three"])
+    assert "no section three; there are one, two" in capsys.readouterr().err
 
 
 def test_ratio_is_within_rounds_and_against_the_fastest_variant():
@@ -165,7 +201,7 @@ def test_our_own_failure_is_never_hidden():
 )
 def test_rival_that_is_not_installed_is_named(library, make, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
-    monkeypatch.delitem(sys.modules, f"benchmarks.rivals._{library}", raising=False)
+    monkeypatch.delitem(sys.modules, f"benchmarks.speed.rivals._{library}", raising=False)
     (entry,) = make(64, 16)
     assert isinstance(entry, Missing) and library in entry.reason
 

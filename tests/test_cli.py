@@ -1,13 +1,16 @@
 """The shell command: what it prints, and that a mistake is one line and exit status 2."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 from typer.testing import CliRunner
 
-from sde_sgd.cli import app
-from sde_sgd.study._spec import read_source
+import sde_sgd
+from sde_sgd.cli import ALL_DIVERGED, app
+from sde_sgd.study import parse
+from sde_sgd.study._file import read_source
 
 STUDY = """
 kind = "escape"
@@ -178,7 +181,11 @@ def test_run_status_plot_resume(tmp_path):
     out = tmp_path / "out"
     first = call("run", tmp_path / "study.toml", "--out", out)
     assert first.exit_code == 0, (first.output, first.exception)
-    assert "device" in first.stdout and "P simulated" in first.stdout and "dataset.zarr" in first.stdout
+    assert (
+        "device" in first.stdout
+        and "P simulated: probability to leave" in first.stdout
+        and "dataset.zarr" in first.stdout
+    )
     assert "1 of 1 cells finished; complete" in call("status", out).stdout
     (out / "survival.png").unlink()
     assert call("plot", out).exit_code == 0 and (out / "survival.png").stat().st_size > 5000
@@ -196,6 +203,43 @@ def test_own_loss_from_a_file_beside_the_study(tmp_path):
     result = call("run", tmp_path / "study.toml", "--out", tmp_path / "out")
     assert result.exit_code == 0, (result.output, result.exception)
     assert "gives no [reference] grid" in result.stdout
+
+
+def test_every_trajectory_of_a_cell_diverges(tmp_path):
+    """The study is kept, the cell is named, and a script sees it by the exit status."""
+    loss = "def loss(x):\n    return jnp.sqrt(1e-6 - (x[0] + 1) ** 2)\n"
+    (tmp_path / "narrow.py").write_text(f"import jax.numpy as jnp\n\n\n{loss}")
+    text = STUDY.replace('kind = "TwoWells"', 'function = "narrow:loss"\ndim = 1')
+    (tmp_path / "study.toml").write_text(text.replace('"sharp_minimum"', "[-1.0]").replace('"saddle"', "[0.0]"))
+    result = call("run", tmp_path / "study.toml", "--out", tmp_path / "out")
+    assert result.exit_code == ALL_DIVERGED == 3
+    assert "every trajectory diverged: start sharp, learning_rate = 0.04, batch_size = 8" in result.stdout
+    assert result.stderr.splitlines()[-1] == "error: every trajectory of a cell diverged; the table names them"
+    assert call("resume", tmp_path / "out").exit_code == 3
+
+
+def test_a_packaged_study_can_be_copied(tmp_path):
+    """What `show` prints is the study, to the letter."""
+    text = call("show", "escape").stdout
+    assert text == read_source("escape")[0]
+    assert parse(text, "mine") == parse(read_source("escape")[0], "mine")
+    assert_one_line(call("show", "escap"), "'escap'", "did you mean 'escape'")
+
+
+def test_version_and_short_help():
+    assert call("--version").stdout.strip() == f"sde-sgd {sde_sgd.__version__}"
+    assert call("-h").stdout == call("--help").stdout and "resume" in call("-h").stdout
+    assert "Exit status" in call("run", "-h").stdout
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_terminal_without_greek_letters(encoding):
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "sde_sgd.cli", "show", "digits"]
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=60)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.decode(encoding)
+    assert "learning rate gamma, batch size M" in text and "theta*" in text and "?" not in text
 
 
 def test_list_names_the_packaged_studies():

@@ -2,6 +2,7 @@
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +19,8 @@ from sde_sgd.landscapes import (
     StyblinskiTang,
     ThreeHole,
     TwoWells,
+    _critical_points,
+    _string,
     find_minima,
     find_saddle,
 )
@@ -240,3 +243,115 @@ def test_minima_are_found_from_states_of_sgd():
         np.testing.assert_allclose(one.location, other.location, atol=1e-8)
         assert one.loss == pytest.approx(other.loss) and one.trace == pytest.approx(np.trace(other.hessian))
         assert one.largest_eigenvalue == pytest.approx(np.linalg.norm(other.hessian, 2))
+
+
+def monkey(turn=0.0, shift=(0.0, 0.0), scale=1.0):
+    """Three minima at distance 0.75 that meet in one degenerate point, where the Hessian is zero."""
+    cosine, sine, shift = np.cos(turn), np.sin(turn), jnp.asarray(shift)
+
+    def loss(theta):
+        x, y = jnp.array([[cosine, sine], [-sine, cosine]]) @ (theta - shift)
+        return scale * (x**3 - 3 * x * y**2 + (x**2 + y**2) ** 2)
+
+    angles = turn + np.pi + 2 * np.pi / 3 * np.arange(3)
+    return Landscape(loss, 2), np.asarray(shift) + 0.75 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"shift": (0.3, 0.7), "turn": 0.4}, {"shift": (3.3, -70.7)}, {"shift": (0.3, 0.7), "scale": 1e-6}]
+)
+def test_a_monkey_saddle_is_named_degenerate(given):
+    """Wherever rounding puts Newton's last point: its eigenvalues are ±1e-16 to ±1e-8, one of them negative."""
+    landscape, starts = monkey(**given)
+    minima = find_minima(landscape, starts)
+    assert len(minima) == 3 and not any(point.is_degenerate for point in minima)
+    searches = [lambda: find_saddle(landscape, *minima[:2]), lambda: ss.landscapes.saddle_graph(landscape, minima)]
+    for search in searches[: 1 if given else 2]:
+        with pytest.raises(ValueError, match=r"exactly one negative eigenvalue between .* 2 zero eigenvalues .a degen"):
+            search()
+
+
+def test_soft_directions_are_not_flat_ones():
+    """A curvature of 2e-7 beside a quartic of order one, and one 1e7 times softer than the stiffest, are seen."""
+    soft = Landscape(lambda x: (x[0] - 0.3) ** 4 + 1e-7 * (x[0] - 0.3) ** 2, 1)
+    (point,) = find_minima(soft, [[1.0]])
+    assert point.flat_directions == 0 and point.eigenvalues[0] == pytest.approx(2e-7, rel=1e-3)
+    stiff = Landscape(lambda x: 5e3 * jnp.sinh(x[0]) ** 2 + 5e-4 * x[1] ** 2 + x[1] ** 4, 2)
+    (point,) = find_minima(stiff, [[0.5, 0.5]])
+    assert (point.index, point.flat_directions) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("eigenvalues", "index", "flat"),
+    [
+        ([-1.0, 2.0], 1, 0),
+        ([-1.0, -2.0], 2, 0),
+        ([0.0, 2.0], 0, 1),
+        ([-1e-9, 2.0], 0, 1),
+        ([-1e-7, 2.0], 1, 0),
+        ([3.0, 2.0], 0, 0),
+    ],
+)
+def test_index_and_flat_directions(eigenvalues, index, flat):
+    """An eigenvalue of 1e-8 of the largest and less is neither negative nor positive."""
+    with jax.enable_x64(True):
+        landscape = Quadratic(np.diag(eigenvalues))
+        surface = _critical_points.Float64Landscape(landscape)
+        point, converged = _critical_points.newton(surface, np.array([0.2, -0.1]))
+    assert converged and (point.index, point.flat_directions, point.is_degenerate) == (index, flat, flat > 0)
+
+
+def test_only_a_saddle_of_index_one_is_taken(monkeypatch):
+    """Were the climb to end on a point of index 2, it would be refused for its index."""
+    climb = _string._climb
+
+    def to_index_two(*arguments):
+        found, converged = climb(*arguments)
+        return eqx.tree_at(lambda point: point.eigenvalues, found, np.array([-8.0, -8.0])), converged
+
+    hills = Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + (x[1] ** 2 - 1) ** 2, 2)
+    first, last = np.array([-1.0, -1.0]), np.array([1.0, -1.0])
+    assert find_saddle(hills, first, last).index == 1
+    monkeypatch.setattr(_string, "_climb", to_index_two)
+    with pytest.raises(ValueError, match=r"exactly one negative eigenvalue between .*found index 2 at"):
+        find_saddle(hills, first, last)
+
+
+def test_sharpness_and_trace():
+    """A few of the largest eigenvalues, largest first, of a Hessian that is known; float32 numbers made wide."""
+    matrix = np.array([[3.0, 1.0, 0.0], [1.0, 2.0, 0.5], [0.0, 0.5, -4.0]])
+    landscape = Quadratic(matrix)
+    exact = np.linalg.eigvalsh(matrix)[::-1]
+    np.testing.assert_allclose(ss.landscapes.sharpness(landscape, np.ones(3), 2), exact[:2], rtol=1e-12)
+    np.testing.assert_allclose(ss.landscapes.sharpness(landscape, np.ones(3)), exact, rtol=1e-12)
+    assert ss.landscapes.trace(landscape, np.ones(3)) == pytest.approx(1.0, abs=1e-12)
+    (minimum,) = find_minima(Rastrigin(2, 1.0), [[0.1, 0.0]])
+    assert ss.landscapes.trace(Rastrigin(2, 1.0), minimum) == pytest.approx(minimum.trace)
+    assert ss.landscapes.sharpness(Rastrigin(2, 1.0), minimum, 1)[0] == pytest.approx(minimum.largest_eigenvalue)
+    with pytest.raises(ValueError, match=r"at most 1000 components for sharpness, .*got dim = 1001"):
+        ss.landscapes.sharpness(StyblinskiTang(1001), np.zeros(1001))
+    with pytest.raises(ValueError, match="k must be a whole number"):
+        ss.landscapes.sharpness(landscape, np.ones(3), 0)
+    with pytest.raises(ValueError, match=r"theta must have shape \(3,\)"):
+        ss.landscapes.trace(landscape, np.ones(2))
+    with pytest.raises(ValueError, match="theta must have a finite Hessian"):
+        ss.landscapes.trace(Landscape(lambda x: jnp.log(x[0]), 1), [0.0])
+
+
+def test_barriers_of_a_saddle_graph():
+    """Each barrier is measured from its own minimum: 1.5 from the sharp one at 0, 1.25 from the flat one at 0.25."""
+    wells = TwoWells(25.0, 2.0, 1.5, 0.25)
+    flat, sharp = np.asarray(wells.flat_minimum), np.asarray(wells.sharp_minimum)
+    (way,) = ss.landscapes.saddle_graph(wells, [flat, sharp])
+    assert (way.first, way.second) == (0, 1)
+    assert way.barrier_from_first == pytest.approx(1.25, rel=1e-6)
+    assert way.barrier_from_second == pytest.approx(1.5, rel=1e-6)
+
+
+def test_a_path_is_evenly_spaced_and_goes_over_the_saddle():
+    wells = TwoWells(25.0, 2.0, 1.5, 0.25, dim=2)
+    path = ss.landscapes.minimum_energy_path(wells, wells.sharp_minimum, wells.flat_minimum, images=9)
+    np.testing.assert_allclose(path[0], wells.sharp_minimum, atol=1e-6)
+    np.testing.assert_allclose(path[-1], wells.flat_minimum, atol=1e-6)
+    spacing = np.linalg.norm(np.diff(path, axis=0), axis=1)
+    np.testing.assert_allclose(spacing, spacing.mean(), rtol=1e-6)

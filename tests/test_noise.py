@@ -43,10 +43,10 @@ MODELS = {
 }
 
 
-def sigma_of(model, theta):
+def sigma_of(model, theta, landscape=LANDSCAPE):
     """σ(θ), put together from the images of the basis vectors."""
-    basis = jnp.eye(model.noise_dim(LANDSCAPE))
-    return np.asarray(jax.vmap(lambda xi: model.apply(LANDSCAPE, theta, xi), out_axes=1)(basis))
+    basis = jnp.eye(model.noise_dim(landscape))
+    return np.asarray(jax.vmap(lambda xi: model.apply(landscape, theta, xi), out_axes=1)(basis))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -108,3 +108,76 @@ def test_negative_curvature_stops_or_is_left_out(double_precision):
     np.testing.assert_allclose(clip.covariance(saddle, jnp.zeros(2)), np.diag([2.0, 0.0]), atol=1e-6)
     below = ss.landscapes.Landscape(lambda x: -1.0 + x[0] ** 2, 1)
     assert np.isnan(ss.noise.LossProportional().apply(below, jnp.zeros(1), jnp.ones(1)))[0]
+
+
+BUMP = ss.landscapes.Landscape(lambda x: 1.0 + jnp.cos(2 * x[0]), 1)
+"""In one dimension, with L'' = −4 cos 2x of either sign."""
+IN_ONE = {
+    "isotropic": (ss.noise.Isotropic(1.7), lambda x: 1.7),
+    "diagonal": (ss.noise.Diagonal([3.0]), lambda x: 3.0),
+    "constant": (ss.noise.ConstantCovariance([[2.0]]), lambda x: 2.0),
+    "hessian, clipped": (ss.noise.HessianProportional(0.5, "clip"), lambda x: max(-2 * np.cos(2 * x), 0.0)),
+    "loss": (ss.noise.LossProportional(2.0), lambda x: 2 + 2 * np.cos(2 * x)),
+    "loss and matrix": (ss.noise.LossProportional(2.0, [[0.3]]), lambda x: 0.6 + 0.6 * np.cos(2 * x)),
+    "function, a vector": (ss.noise.FromFunction(jnp.sin), lambda x: np.sin(x) ** 2),
+    "function, a row": (
+        ss.noise.FromFunction(lambda x: jnp.stack([x, x**2], axis=1)),
+        lambda x: x**2 + x**4,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_ONE)
+def test_noise_models_in_one_dimension(name, double_precision):
+    """σ·1 squared, the covariance and the model's formula, at curvatures of either sign and of none."""
+    model, expected = IN_ONE[name]
+    model.check(BUMP)
+    for x in (-1.2, 0.3, 0.9, np.pi / 4, 2.0):
+        theta = jnp.array([x])
+        sigma = sigma_of(model, theta, BUMP)
+        np.testing.assert_allclose(sigma @ sigma.T, [[expected(x)]], atol=1e-6)
+        np.testing.assert_allclose(model.covariance(BUMP, theta), [[expected(x)]], atol=1e-6)
+        drawn = model.noisy_gradient(BUMP, theta, 0.5, jnp.ones(model.noise_dim(BUMP)))
+        np.testing.assert_allclose(drawn, -2 * np.sin(2 * x) + 0.5 * sigma.sum(1), atol=1e-6)
+
+
+def test_negative_curvature_in_one_dimension(double_precision):
+    """Clipped it is no noise at all: a step from there is the drift, whatever was drawn; "stop" is not a number."""
+    theta, xi = jnp.array([0.3]), jnp.array([1.3])
+    clip, stop = ss.noise.HessianProportional(0.5, "clip"), ss.noise.HessianProportional(0.5)
+    assert clip.apply(BUMP, theta, xi) == 0 and clip.covariance(BUMP, theta) == 0
+    assert np.isnan(stop.apply(BUMP, theta, xi)).all() and np.isnan(stop.covariance(BUMP, theta)).all()
+    chain = ss.EulerMaruyama(ss.LangevinSGD(BUMP, clip, 0.1, 4.0))
+    np.testing.assert_allclose(chain.step(theta, xi, jnp.uint32(0)), theta + 0.2 * np.sin(0.6), rtol=1e-6)
+
+
+def test_negative_curvature_in_two_dimensions(double_precision):
+    """Of a turned saddle, σ of the clipped model is √λ along the positive direction and 0 along the other."""
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+    saddle = ss.landscapes.Landscape(lambda x: x @ jnp.asarray(turn @ np.diag([2.0, -1.0]) @ turn.T) @ x / 2, 2)
+    model = ss.noise.HessianProportional(0.5, "clip")
+    sigma = sigma_of(model, jnp.zeros(2), saddle)
+    expected = turn @ np.diag([1.0, 0.0]) @ turn.T
+    np.testing.assert_allclose(sigma @ sigma.T, expected, atol=1e-6)
+    np.testing.assert_allclose(model.covariance(saddle, jnp.zeros(2)), expected, atol=1e-6)
+
+
+def test_per_example_noise_has_its_covariance(double_precision):
+    """σσᵀ put together from N unit vectors, the covariance, and the spread of the examples' gradients by hand."""
+    inputs = np.random.default_rng(3).normal(size=(7, 3))
+    risk = ss.EmpiricalRisk(jnp.zeros(3), lambda w, x, y: (w @ x - y) ** 2 / 2, inputs, inputs @ [1.0, -2.0, 0.5] + 1)
+    gradients = (inputs @ THETA - (inputs @ [1.0, -2.0, 0.5] + 1))[:, None] * inputs
+    centred = gradients - gradients.mean(0)
+    model, theta = ss.noise.PerExample(), jnp.asarray(THETA)
+    sigma = sigma_of(model, theta, risk)
+    np.testing.assert_allclose(sigma @ sigma.T, centred.T @ centred / 7, atol=1e-5)
+    np.testing.assert_allclose(model.covariance(risk, theta), centred.T @ centred / 7, atol=1e-5)
+
+
+def test_noise_models_say_what_they_are():
+    """Which are constant, and which isotropic."""
+    constant = {name for name, (model, _) in MODELS.items() if model.is_constant}
+    assert constant == {"isotropic", "diagonal", "constant", "singular"}
+    assert MODELS["isotropic"][0].isotropic_variance == 1.7
+    assert all(model.isotropic_variance is None for name, (model, _) in MODELS.items() if name != "isotropic")
+    assert not ss.noise.PerExample().is_constant and ss.noise.PerExample().isotropic_variance is None

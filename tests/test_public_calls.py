@@ -1,5 +1,10 @@
 """The calls that a person writes, as the design and the README write them, with small numbers."""
 
+import ast
+import importlib
+import importlib.metadata
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +15,28 @@ import sde_sgd as ss
 
 LANDSCAPE = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 START = np.array([-1.0])
+
+
+def stub_names():
+    """Home and name of each public name, as the stub writes them; a room's home is the package itself."""
+    tree = ast.parse(Path(ss.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    lines = [line for line in tree.body if isinstance(line, ast.ImportFrom)]
+    return [(line.module or "", alias.asname) for line in lines for alias in line.names]
+
+
+def test_every_name_of_the_stub_is_what_its_room_calls_so():
+    names = stub_names()
+    assert sorted(name for _, name in names) == sorted(set(ss.__all__)) == sorted(dir(ss))
+    for home, name in names:
+        found = importlib.import_module(f"sde_sgd.{home}" if home else f"sde_sgd.{name}")
+        assert getattr(ss, name) is (getattr(found, name) if home else found)
+    with pytest.raises(AttributeError, match="escap"):
+        _ = ss.escap
+
+
+def test_the_package_says_its_version_and_that_it_is_typed():
+    assert Path(ss.__file__).with_name("py.typed").exists()
+    assert ss.__version__ == importlib.metadata.version("sde-sgd")
 
 
 @pytest.fixture(scope="module")

@@ -2,19 +2,35 @@
 
 import json
 import os
+import pickle
 import tomllib
+from typing import Literal
 
 import numpy as np
 import pytest
 import xarray as xr
 
+import sde_sgd as ss
 from sde_sgd import plotting
-from sde_sgd.study import StudyError, packaged, parse, redraw, resume, run, status
-from sde_sgd.study import _run as runner
-from sde_sgd.study._escape import cell_seed
-from sde_sgd.study._report import escape_report, number
-from sde_sgd.study._spec import fingerprint
-from sde_sgd.study._store import Store
+from sde_sgd.study import (
+    AbstractStudy,
+    Column,
+    EscapeStudy,
+    Store,
+    StudyError,
+    cell_dataset,
+    packaged,
+    parse,
+    redraw,
+    register,
+    resume,
+    run,
+    status,
+)
+from sde_sgd.study import _kind as kind_module
+from sde_sgd.study._file import fingerprint
+from sde_sgd.study._kind import cell_seed
+from sde_sgd.study._report import interval_text, number_text
 
 SMALL = """
 kind = "escape"
@@ -50,27 +66,54 @@ def small(tmp_path_factory):
     return run(folder / "small.toml", folder / "out", progress=False)
 
 
-def fake_dataset():
-    """An escape dataset with known numbers, made without simulating."""
-    from sde_sgd.study._escape import dataset, times_of
+DIGITS = """
+kind = "digits"
+seed = 3
+examples = 64
+hidden = 4
+threshold = 1.1
+iterations = 60
+trajectories = 32
+ratios = [[0.25, 8], [0.2, 8]]
+"""
 
-    study = parse(SMALL, "fake")
-    times = times_of(study)
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """One cheap digits study, run once; the folder must not be changed."""
+    folder = tmp_path_factory.mktemp("digits")
+    (folder / "cheap.toml").write_text(DIGITS)
+    return run(folder / "cheap.toml", folder / "out", progress=False)
+
+
+def fake_cells(study):
+    """Cells of an escape study with known numbers, made without simulating."""
+    times = study.times()
     cells = {}
-    for i, rate in enumerate(study.sweep.learning_rate):
-        for j, batch in enumerate(study.sweep.batch_size):
-            speed = 100 * rate / batch
-            survival = np.exp(-speed * times)
-            values = {name: speed for name in ("mean_exit_time", "exit_rate")} | {"probability": 1 - survival[-1]}
-            values |= {f"{name}_low": 0.9 * value for name, value in values.items()} | {
-                f"{name}_high": 1.1 * value for name, value in values.items()
-            }
-            values |= {"survival": survival, "survival_low": 0.9 * survival, "survival_high": 1.1 * survival}
-            values |= {"exit_linearised": 0.5 * (1 - survival), "exit_exact": 1 - survival, "temperature": 0.25}
-            values |= {"mean_exit_time_exact": 1 / speed, "mean_exit_time_eyring_kramers": 2 / speed}
-            values |= {"diverged": 0, "censored": 1, "trajectories": 400, "cell_seed": 0, "notes": ""}
-            cells[f"sharp-{i:03d}-{j:03d}"] = values
-    return study, cells, dataset(study, cells)
+    for cell in study.cells():
+        rate = study.sweep.learning_rate[cell.index["learning_rate"]]
+        batch = study.sweep.batch_size[cell.index["batch_size"]]
+        speed = 100 * rate / batch
+        survival = np.exp(-speed * times)
+        values = {name: speed for name in ("mean_exit_time", "exit_rate")} | {"probability": 1 - survival[-1]}
+        values |= {"survival": survival}
+        values |= {f"{name}_low": 0.9 * value for name, value in values.items()} | {
+            f"{name}_high": 1.1 * value for name, value in values.items()
+        }
+        values |= {"exit_linearised": 0.5 * (1 - survival), "exit_exact": 1 - survival, "temperature": 0.25}
+        values |= {"mean_exit_time_exact": 1 / speed, "mean_exit_time_eyring_kramers": 2 / speed}
+        values |= {"diverged": 0.0, "censored": 1.0, "trajectories": 400.0, "cell_seed": 0.0, "status": "complete"}
+        described = {name: (("time",) * np.ndim(value), value) for name, value in values.items()}
+        cells[cell.key] = xr.Dataset(described, {"time": times}, {"notes": ""})
+    return cells
+
+
+def fake_dataset(text=SMALL):
+    """An escape study with known numbers, its cells and its dataset."""
+    study = parse(text, "fake")
+    assert isinstance(study, EscapeStudy)
+    cells = fake_cells(study)
+    return study, cells, study.combine(cells)
 
 
 class TestStudy:
@@ -90,6 +133,18 @@ class TestStudy:
         data = small.dataset.sel(start="sharp")
         assert data.exit_exact.values[0, 0, -1] == data.exit_exact.values[1, 1, -1]
         assert data.exit_exact.values[0, 0, -1] != data.exit_exact.values[1, 0, -1]
+
+    def test_numbers_of_this_seed_are_those_of_version_0_1(self, small):
+        """Recorded before studies had kinds: 400 trajectories a cell, so that a probability is a count."""
+        data = small.dataset.sel(start="sharp")
+        np.testing.assert_array_equal(np.round(data.probability * 400, 9), [[232, 92], [371, 238]])
+        np.testing.assert_array_equal(np.round(data.survival[..., 30] * 400), [[393, 399], [344, 388]])
+        mean = [[2.262424221275537, 6.905551845648885], [0.8145144396255084, 2.235305568014554]]
+        np.testing.assert_allclose(data.mean_exit_time, mean, rtol=1e-12)
+        linearised = [[0.0028812373122810786, 1.0173191538917767e-05], [0.04950168485214047, 0.0028812373122810786]]
+        np.testing.assert_allclose(data.exit_linearised[..., 30], linearised, rtol=1e-9)
+        exact = [[0.021709770551748837, 0.0010690858681155348], [0.11295487218589723, 0.021709770551748837]]
+        np.testing.assert_allclose(data.exit_exact[..., 30], exact, rtol=1e-9)
 
     def test_dataset_is_described_and_stored(self, small):
         stored = Store.open(small.folder).load_dataset()
@@ -132,8 +187,13 @@ class TestStudy:
         assert again.computed == 0 and again.complete
 
     def test_status_counts_cells(self, small):
-        found = status(small.folder)
-        assert (found.finished, found.cells, found.kind) == (4, 4, "escape")
+        progress = status(small.folder)
+        assert (progress.finished, progress.cells, progress.kind) == (4, 4, "escape")
+
+    def test_a_cell_file_of_another_study_is_not_counted(self, small, tmp_path):
+        store = _copy(small.folder, tmp_path / "copy")
+        store.save_cell("blunt-000-000", store.load_cell("sharp-000-000"))
+        assert status(store.folder).finished == 4 and resume(store.folder, progress=False).computed == 0
 
     def test_missing_cell_is_computed_to_the_same_bits(self, small, tmp_path):
         store = _copy(small.folder, tmp_path / "copy")
@@ -148,8 +208,14 @@ class TestInterruption:
         store = _copy(small.folder, tmp_path / "copy")
         for path in (store.folder / "cells").iterdir():
             path.unlink()
-        values = small.folder / "cells"
-        monkeypatch.setattr(runner, "_plan", lambda study, folder: _interrupted_plan(values, after=2))
+        whole = Store.open(small.folder)
+
+        def interrupted(study, cell, shared):
+            if len(store.finished()) == 2:
+                raise KeyboardInterrupt
+            return whole.load_cell(cell.key)
+
+        monkeypatch.setattr(EscapeStudy, "run_cell", interrupted)
         with pytest.raises(KeyboardInterrupt):
             resume(store.folder, progress=False)
         assert len(store.finished()) == 2
@@ -162,7 +228,7 @@ class TestInterruption:
         store = Store.create(tmp_path / "out", SMALL, "small", "f" * 64, str(tmp_path))
         monkeypatch.setattr(os, "replace", _killed)
         with pytest.raises(SystemExit):
-            store.save_cell("a", {"x": np.zeros(3)})
+            store.save_cell("a", xr.Dataset({"x": ("n", np.zeros(3))}))
         assert store.finished() == set() and list((store.folder / "cells").iterdir()) == []
 
     def test_failed_dataset_write_keeps_the_old_one(self, tmp_path, monkeypatch):
@@ -171,7 +237,7 @@ class TestInterruption:
         store.save_dataset(data)
         monkeypatch.setattr(type(data), "to_zarr", _killed)
         with pytest.raises(SystemExit):
-            store.save_dataset(data * 2)
+            store.save_dataset(data.drop_vars("status") * 2)
         assert store.load_dataset().equals(data)
         assert {path.name for path in store.folder.iterdir()} == {"study.toml", "study.json", "cells", "dataset.zarr"}
 
@@ -214,36 +280,85 @@ class TestFolder:
         assert fingerprint(parse('description = "hello"\n' + SMALL, "x")) == first
         assert fingerprint(parse(SMALL.replace("400", "4e2".replace("4e2", "401")), "x")) != first
         assert fingerprint(parse(SMALL, "x"), "def loss(x): ...") != first
+        assert fingerprint(parse("seed = 1\n" + SMALL, "x")) != first
+        assert fingerprint(parse("confidence = 0.9\n" + SMALL, "x")) != first
 
     def test_changed_loss_is_a_changed_study(self, tmp_path):
         module = tmp_path / "changing_loss.py"
         module.write_text("def loss(x):\n    return (x[0] ** 2 - 1) ** 2\n")
-        from sde_sgd.study._build import code_of
-
         text = SMALL.split("[landscape]")[0] + '[landscape]\nfunction = "changing_loss:loss"\ndim = 1\n'
-        study = parse(text + "[noise]" + SMALL.split("[noise]")[1].replace('"sharp_minimum"', "[-1.0]").replace(
-            '"saddle"', "[0.0]"), "x")  # fmt: skip
-        assert "x[0] ** 2" in code_of(study, tmp_path)
+        text += "[noise]" + SMALL.split("[noise]")[1].replace('"sharp_minimum"', "[-1.0]").replace('"saddle"', "[0.0]")
+        assert "x[0] ** 2" in parse(text, "x").code(tmp_path)
 
 
 class TestReport:
     def test_table_has_every_cell_and_every_column(self):
-        _, _, data = fake_dataset()
-        text = escape_report(data)
+        study, _, data = fake_dataset()
+        text = study.report(data)
         rows = [line for line in text.splitlines() if line.startswith("sharp")]
         assert len(rows) == 4
-        header = next(line for line in text.splitlines() if line.startswith("start"))
-        for column in ("γ/M", "T", "P simulated", "P linearised", "P exact", "time Eyring–Kramers", "time exact"):
-            assert column in header
+        above = [line for line in text.splitlines() if line.strip().startswith(("P", "start"))][-2:]
+        assert above[0].split() == ["P", "P", "P", "time", "time", "time"]
+        assert above[1].split() == [
+            "start", "γ", "M", "T", "simulated", "linear", "exact", "simulated", "Kramers", "exact"
+        ]  # fmt: skip
         cell = data.sel(start="sharp", learning_rate=0.04, batch_size=8)
-        assert f"{number(cell.probability)} [{number(cell.probability_low)}, " in rows[0]
-        assert number(cell.mean_exit_time_eyring_kramers) in rows[0]
-        assert "continuous monitoring" in text and "dt = γ/2" in text and "t = 2;" in text
+        assert interval_text(*(cell[f"probability{end}"].item() for end in ("", "_low", "_high"))) in rows[0]
+        assert (
+            number_text(cell.mean_exit_time_eyring_kramers) in rows[0]
+            and number_text(cell.exit_linearised[-1]) in rows[0]
+        )
+        for word in ("continuous monitoring", "dt = γ/2", "by t = 2", "400 trajectories a cell", "0.95 confidence"):
+            assert word in text
+
+    def test_every_column_is_explained_and_the_table_fits_a_terminal(self):
+        study, _, data = fake_dataset()
+        lines = study.report(data).splitlines()
+        assert max(map(len, lines)) <= 120
+        for column in study.columns():
+            explained = [line for line in lines if line.startswith(f"  {column.title}: ")]
+            assert len(explained) == (column.header != "start")
+
+    def test_rows_are_data_and_not_rounded(self):
+        study, _, data = fake_dataset()
+        rows = study.rows(data)
+        assert rows["γ"].tolist() == [0.04, 0.04, 0.08, 0.08] and rows["M"].tolist() == [8, 16, 8, 16]
+        assert rows["start"].tolist() == ["sharp"] * 4
+        np.testing.assert_array_equal(rows["P simulated high"], data.probability_high.values.ravel())
+        np.testing.assert_array_equal(rows["P exact"], data.exit_exact.values[..., -1].ravel())
+        assert "status" not in rows
+
+    def test_a_status_that_is_not_complete_has_its_column(self):
+        study, cells, _ = fake_dataset()
+        cells["sharp-001-000"]["status"] = "budget spent"
+        data = study.combine(cells)
+        assert study.rows(data)["status"].tolist() == ["complete", "complete", "budget spent", "complete"]
+        assert [line.endswith("budget spent") for line in study.report(data).splitlines() if line[:5] == "sharp"] == [
+            False, False, True, False
+        ]  # fmt: skip
+
+    def test_cells_that_diverged_are_named(self):
+        study, cells, data = fake_dataset()
+        assert kind_module.all_diverged(data) == []
+        cells["sharp-001-000"]["diverged"] = cells["sharp-000-001"]["diverged"] = 400.0
+        cells["sharp-000-000"]["diverged"] = 399.0
+        for key in ("sharp-001-000", "sharp-000-000"):
+            cells[key]["probability"] = np.nan
+        data = study.combine(cells)
+        assert kind_module.all_diverged(data) == [{"start": "sharp", "learning_rate": 0.08, "batch_size": 8.0}]
+        text = study.report(data)
+        assert "every trajectory diverged: start sharp, learning_rate = 0.08, batch_size = 8" in text
+        assert "diverged trajectories: 1199" in text
 
     def test_unknown_numbers_are_dashes(self):
-        assert [number(value) for value in (np.nan, np.inf, 0.0, 0.12345, 1.5e-5)] == [
+        assert [number_text(value) for value in (np.nan, np.inf, 0.0, 0.12345, 1.5e-5)] == [
             "–", "inf", "0", "0.1235", "1.50e-05"
         ]  # fmt: skip
+        assert interval_text(np.nan, np.nan, np.nan) == "–" and interval_text(np.nan, 0.0, 1.0).startswith("– [0, ")
+
+    def test_an_interval_is_in_one_format(self):
+        """A newcomer met 9.71e-04 and 0.001061 in one interval."""
+        assert interval_text(0.001015, 9.71e-4, 0.001061) == "0.001015 [0.000971, 0.001061]"
 
 
 class TestFigures:
@@ -252,6 +367,7 @@ class TestFigures:
         figure = plotting.survival_curves(data)
         panel = figure.axes[0]
         assert panel.get_yscale() == "log" and "t = γ" in panel.get_xlabel()
+        assert panel.get_title() == "start: sharp"
         lines = {line.get_label(): line.get_ydata() for line in panel.get_lines()}
         # γ/M = 0.04/8 = 0.08/16 is drawn once
         assert sorted(label for label in lines if label[0] != "_") == ["0.0025", "0.005", "0.01"]
@@ -259,7 +375,51 @@ class TestFigures:
         np.testing.assert_array_equal(lines["0.01"], cell.survival)
         exact = [line.get_ydata() for line in panel.get_lines() if line.get_label() == "_exact"]
         np.testing.assert_allclose(exact[-1], 1 - cell.exit_exact)
+        linearised = [line.get_ydata() for line in panel.get_lines() if line.get_label() == "_linearised"]
+        np.testing.assert_allclose(linearised[-1], 1 - cell.exit_linearised)
         assert len(panel.collections) == 3  # the bands
+        assert [text.get_text() for text in panel.get_legend().get_texts()] == ["0.0025", "0.005", "0.01"]
+        kinds = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert kinds == ["simulated, 0.95 confidence band", "exact solver", "linearised theory"]
+
+    def test_the_legend_names_what_is_drawn_and_no_more(self):
+        _, _, data = fake_dataset()
+        figure = plotting.survival_curves(data.assign(exit_exact=data.exit_exact * np.nan))
+        kinds = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert kinds == ["simulated, 0.95 confidence band", "linearised theory"]
+        assert not [line for line in figure.axes[0].get_lines() if line.get_label() == "_exact"]
+
+    def test_a_large_sweep_stays_readable(self):
+        """6 × 5 cells with 30 ratios: eight of them in the legend, numbers along the margin that do not overprint."""
+        text = SMALL.replace("[0.04, 0.08]", "[0.011, 0.016, 0.024, 0.036, 0.054, 0.08]")
+        _, _, data = fake_dataset(text.replace("[8, 16]", "[8, 12, 18, 27, 41]"))
+        legend = [text.get_text() for text in plotting.survival_curves(data).axes[0].get_legend().get_texts()]
+        assert len(legend) == 8 and legend[0] == f"{0.011 / 41:.3g}" and legend[-1] == "0.01"
+        figure = plotting.phase_diagram(data)
+        figure.draw_without_rendering()
+        panel = figure.axes[0]
+        boxes = [text.get_window_extent() for text in panel.texts[30:]]
+        assert 8 <= len(boxes) < 30
+        for place, box in enumerate(boxes):
+            assert not any(box.overlaps(other) for other in boxes[place + 1 :])
+
+    def test_one_first_passage_has_its_survival_curve(self):
+        wells = ss.landscapes.TwoWells()
+        chain = ss.EulerMaruyama(ss.LangevinSGD(wells, ss.noise.Isotropic(32.0), 0.08, 8.0))
+        region = ss.regions.HalfSpace([1.0], float(wells.saddle[0]))
+        passage = ss.escape(chain, wells.sharp_minimum, region, horizon=2.0, trajectories=200, method="direct")
+        figure = plotting.survival_curves(passage.to_dataset())
+        line = figure.axes[0].get_lines()[0]
+        np.testing.assert_array_equal(line.get_ydata(), passage.survival(line.get_xdata()).value)
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["simulated, 0.95 confidence band"]
+
+    def test_a_dataset_of_something_else_is_refused_in_a_sentence(self):
+        with pytest.raises(ValueError, match=r"survival_curves draws .* lacks the dimension 'time': x"):
+            plotting.survival_curves(xr.Dataset({"y": ("x", [1.0])}))
+        with pytest.raises(ValueError, match="phase_diagram draws"):
+            plotting.phase_diagram(xr.Dataset())
+        with pytest.raises(ValueError, match="digits_figure draws"):
+            plotting.digits_figure(xr.Dataset())
 
     def test_phase_diagram_shows_the_data(self):
         _, _, data = fake_dataset()
@@ -276,27 +436,26 @@ class TestFigures:
         assert numbers[:4] == [f"{value:.2g}" for value in data.probability.values[0].ravel()]
 
     def test_unfinished_cells_stay_empty(self):
-        from sde_sgd.study._escape import dataset
-
         study, cells, _ = fake_dataset()
         cells.pop("sharp-000-000")
-        figure = plotting.phase_diagram(dataset(study, cells))
-        assert len(figure.axes[0].texts) == 3 + 3
-        assert len(plotting.survival_curves(dataset(study, cells)).axes) == 1
+        data = study.combine(cells)
+        assert data.attrs["cells_finished"] == 3
+        assert len(plotting.phase_diagram(data).axes[0].texts) == 3 + 3
+        assert len(plotting.survival_curves(data).axes) == 1
+        assert "not finished: 3 of 4 cells" in study.report(data)
 
     def test_digits_figure_shows_the_data(self):
         """Where no trajectory left, the mean time has no value: an arrow starts at its lower end."""
-        from sde_sgd.study._digits_cells import dataset
-
         study = parse('kind = "digits"\nratios = [[0.1, 10], [0.2, 10]]', "fake")
         cells = {}
         for key, left in {"sgd-000": False, "sgd-001": True, "sde-000": True, "sde-001": True}.items():
             mean = (50.0, 40.0, 60.0) if left else (np.inf, 900.0, np.inf)
             values = dict(zip(("", "_low", "_high"), mean, strict=True))
-            cells[key] = {f"mean_exit_iterations{suffix}": value for suffix, value in values.items()}
-            cells[key] |= {"probability": 0.5 * left, "probability_low": 0.0, "probability_high": 0.6}
-            cells[key] |= {"diverged": 0, "censored": 1, "trajectories": 8, "cell_seed": 3}
-        left, right = plotting.digits_figure(dataset(study, cells)).axes
+            cell = {f"mean_exit_iterations{suffix}": value for suffix, value in values.items()}
+            cell |= {"probability": 0.5 * left, "probability_low": 0.0, "probability_high": 0.6}
+            cells[key] = xr.Dataset({name: ((), value) for name, value in cell.items()})
+        dataset = study.combine(cells)
+        left, right = plotting.digits_figure(dataset).axes
         assert [text.get_text() for text in left.get_legend().get_texts()] == [
             "minibatch SGD", "SDE, per-example noise"
         ]  # fmt: skip
@@ -307,12 +466,227 @@ class TestFigures:
         assert len(arrows) == 1 and arrows[0].lines[2][0].get_segments()[0][0, 1] == 900.0
 
     def test_redraw_simulates_nothing(self, small, monkeypatch):
-        monkeypatch.setattr(runner, "_plan", _killed)
+        monkeypatch.setattr(EscapeStudy, "run_cell", _killed)
+        monkeypatch.setattr(EscapeStudy, "prepare", _killed)
         assert [path.name for path in redraw(small.folder).figures] == ["survival.png", "phase_diagram.png"]
 
 
+class TestCells:
+    def test_a_cell_is_data(self, small):
+        """It can be sent to another process, and be run from what arrives there."""
+        study = parse(SMALL, "small")
+        cell = pickle.loads(pickle.dumps(study.cells()[1]))
+        assert cell == study.cells()[1] and pickle.loads(pickle.dumps(study)) == study
+        again = study.run_cell(cell, study.prepare(small.folder))
+        xr.testing.assert_equal(again, Store.open(small.folder).load_cell(cell.key))
+
+    @pytest.mark.parametrize("text", [SMALL, DIGITS])
+    def test_no_two_cells_share_a_name_or_a_seed(self, text):
+        cells = parse(text, "x").cells()
+        for name in ("key", "seed"):
+            assert len({getattr(cell, name) for cell in cells}) == len(cells) == 4
+        others = parse(text.replace("seed = 3", "seed = 4"), "x") if "seed" in text else parse("seed = 1\n" + text, "x")
+        assert not {cell.seed for cell in cells} & {cell.seed for cell in others.cells()}
+
+    def test_the_seed_of_a_cell_is_that_of_its_random_numbers(self, small):
+        """Cells with one γ/M see one SDE, and with noise of their own they count other exits; replayed, the same."""
+        study = parse(SMALL, "small")
+        shared = study.prepare(small.folder)
+        first, *_, last = study.cells()
+        there = small.dataset.isel(first.index)
+        swapped = study.run_cell(first._replace(seed=last.seed), shared)
+        assert swapped.mean_exit_time.item() != there.mean_exit_time.item()
+        assert there.cell_seed.item() == first.seed and swapped.cell_seed.item() == last.seed
+
+    def test_the_confidence_asked_for_is_that_of_the_intervals(self, small):
+        study = parse("confidence = 0.5\n" + SMALL, "small")
+        data = study.run_cell(study.cells()[0], study.prepare(small.folder))
+        there = small.dataset.isel(study.cells()[0].index)
+        assert data.probability == there.probability
+        ratio = (data.probability_high - data.probability_low) / (there.probability_high - there.probability_low)
+        # normal quantiles: 0.674 / 1.960
+        assert abs(float(ratio) - 0.344) < 0.02
+
+    def test_the_length_of_a_normal_does_not_matter(self, tmp_path):
+        """Linearised theory of one half-space written in two ways."""
+        given = []
+        for normal, offset in ((1.0, 0.3), (2.0, 0.6)):
+            region = f'region = {{kind = "HalfSpace", normal = [{normal}], offset = {offset}}}'
+            study = parse(SMALL.split("[reference]")[0].replace('saddle = "saddle"', region), "x")
+            given.append(study.prepare(tmp_path).theory(0, 0.01).exit_linearised.values)
+        np.testing.assert_allclose(given[0], given[1], rtol=1e-9)
+        assert given[0][-1] > 0
+
+    def test_attributes_are_those_that_all_cells_agree_on(self):
+        study, cells, _ = fake_dataset()
+        for number, data in enumerate(cells.values()):
+            data.attrs |= {"parameters": 7, "number": number, "notes": f"note {number % 2}"}
+        attributes = study.combine(cells).attrs
+        assert attributes["parameters"] == 7 and "number" not in attributes
+        assert attributes["notes"] == "note 0\nnote 1"
+
+    def test_a_smaller_step_is_more_work(self):
+        study = parse(SMALL, "x")
+        work = [cell.work for cell in study.cells()]
+        assert work == [100.0, 100.0, 50.0, 50.0]
+
+    def test_a_stored_cell_is_the_same_dataset(self, tmp_path):
+        _, cells, _ = fake_dataset()
+        store = Store.create(tmp_path / "out", SMALL, "small", "f" * 64, "")
+        data = cells["sharp-000-000"].assign_attrs(notes="γ = 0.04", parameters=3)
+        data["probability"].attrs = {"units": "1", "long_name": "P"}
+        store.save_cell("a", data)
+        xr.testing.assert_identical(store.load_cell("a"), data)
+
+
+class TestDigits:
+    def test_numbers_of_this_seed_are_those_of_version_0_1(self, digits):
+        """Recorded before studies had kinds; the last bits of a network depend on the machine, its exits hardly."""
+        data = digits.dataset
+        assert data.learning_rate.values.tolist() == [0.2, 0.25]
+        np.testing.assert_allclose(data.probability * 32, [[13, 14], [30, 24]], atol=1)
+        mean = [[121.38, 100.79], [25.233, 43.042]]
+        np.testing.assert_allclose(data.mean_exit_iterations, mean, rtol=0.1)
+        np.testing.assert_allclose(
+            data.mean_exit_iterations * data.learning_rate, data.mean_exit_time, rtol=1e-12, atol=0
+        )
+
+    def test_all_that_is_promised_is_there(self, digits):
+        assert {path.name for path in digits.figures} == {"digits.png"} and digits.complete
+        for name in digits.dataset.variables:
+            if name in digits.dataset.data_vars:
+                assert "units" in digits.dataset[name].attrs and digits.dataset[name].attrs["long_name"]
+        assert digits.dataset.attrs["parameters"] == 64 * 4 + 4 + 4 * 10 + 10
+        assert digits.dataset.attrs["minimum_loss"] > 0 and digits.dataset.attrs["gradient_norm"] < 1e-3
+        lines = digits.report.splitlines()
+        assert max(map(len, lines)) <= 120 and "64 examples, 310 parameters" in digits.report
+        assert digits.table["P SDE"].tolist() == digits.dataset.probability.sel(process="sde").values.tolist()
+
+    def test_the_two_processes_are_not_one(self, digits):
+        """Broken twin: the SDE run in place of minibatch SGD would see other exits."""
+        assert not digits.dataset.mean_exit_time.sel(process="sgd").equals(
+            digits.dataset.mean_exit_time.sel(process="sde", drop=True)
+        )
+        assert sorted(digits.dataset.cell_seed.values.ravel()) == [cell_seed(3, number) for number in range(4)]
+
+
+class OccupancyStudy(AbstractStudy):
+    """Share of time in the left of two uneven wells, at each temperature."""
+
+    kind: Literal["occupancy"]
+    temperatures: list[float]
+
+    def axes(self):
+        return {"temperature": len(self.temperatures)}
+
+    def coordinates(self):
+        described = {"units": "loss", "long_name": "temperature T"}
+        return {"temperature": ("temperature", self.temperatures, described)}
+
+    def prepare(self, folder):
+        return ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + 0.1 * x[0], dim=1)
+
+    def run_cell(self, cell, shared):
+        temperature = self.temperatures[cell.index["temperature"]]
+        chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(shared, temperature), dt=0.02)
+        left = ss.regions.HalfSpace([1.0], 0.0)
+        wells = {"left": left, "right": ~left}
+        result = ss.occupancy(chain, [-1.0], regions=wells, horizon=200.0, trajectories=64, seed=cell.seed)
+        return cell_dataset(result, cell.seed, f"T = {temperature:g}", along=("basin",))
+
+    def columns(self):
+        left, right = {"basin": 0}, {"basin": 1}
+        return [
+            Column("T", "temperature", "temperature"),
+            Column("left", "weight", "share of time in the left well", True, left),
+            Column("right", "weight", "share of time in the right well", True, right),
+        ]
+
+
+@pytest.fixture
+def with_occupancy(monkeypatch):
+    """The kind registered for one test, in a copy of the registry."""
+    monkeypatch.setattr(kind_module, "_registry", kind_module.kinds())
+    register(OccupancyStudy)
+
+
+class TestOwnKind:
+    """A study kind is one class and one registration."""
+
+    TEXT = 'kind = "occupancy"\ntemperatures = [0.6, 1.0]\nseed = 5\n'
+
+    def test_it_runs_resumes_and_is_drawn_again(self, with_occupancy, tmp_path, monkeypatch):
+        """Shares against quadrature of exp(−L/T), within 4 standard errors and an O(dt) allowance.
+
+        Broken twin: the weights of one temperature against the law of the other are rejected.
+        """
+        (tmp_path / "wells.toml").write_text(self.TEXT)
+        outcome = run(tmp_path / "wells.toml", tmp_path / "out", progress=False)
+        data = outcome.dataset
+        x = np.linspace(-4, 4, 4001)
+        loss = (x**2 - 1) ** 2 + 0.1 * x
+        law = [np.exp(-loss / T) for T in (0.6, 1.0)]
+        exact = np.array([weights[x < 0].sum() / weights.sum() for weights in law])
+        weight = data.weight.sel(basin="left")
+        error = (data.weight_high - data.weight_low).sel(basin="left") / (2 * 1.96)
+        assert np.all(abs(weight - exact) < 4 * error + 0.005)
+        assert np.all(abs(weight - exact[::-1]) > 0.01)
+        assert outcome.complete and outcome.computed == 2 and data.attrs["kind"] == "occupancy"
+        assert outcome.table["left"].tolist() == weight.values.tolist()
+        assert "left: share of time in the left well" in outcome.report
+
+        assert status(tmp_path / "out").finished == 2
+        (tmp_path / "out" / "cells" / "001.npz").unlink()
+        assert status(tmp_path / "out").finished == 1
+        again = resume(tmp_path / "out", progress=False)
+        assert again.computed == 1 and again.dataset.equals(data)
+        monkeypatch.setattr(OccupancyStudy, "run_cell", _killed)
+        assert redraw(tmp_path / "out").report == outcome.report
+
+    def test_its_mistakes_are_sentences_too(self, with_occupancy):
+        with pytest.raises(StudyError, match="did you mean 'temperatures'"):
+            parse(self.TEXT.replace("temperatures", "temperature"), "x")
+
+    def test_registering(self, with_occupancy):
+        register(OccupancyStudy)  # again, as a notebook does
+
+        class Other(OccupancyStudy):
+            pass
+
+        with pytest.raises(ValueError, match=r"'occupancy' is the name of OccupancyStudy, got .*Other"):
+            register(Other)
+
+        class Nameless(OccupancyStudy):
+            kind: str  # pyright: ignore
+
+        with pytest.raises(ValueError, match="Nameless must have a field kind"):
+            register(Nameless)
+
+    def test_without_registration_it_is_not_known(self):
+        with pytest.raises(StudyError, match=r"unknown kind 'occupancy'.*digits, escape"):
+            parse(self.TEXT, "x")
+
+
+def test_all_trajectories_of_a_cell_diverge(tmp_path):
+    """The cell is named in the table's notes and in the outcome; its probability is not known at all."""
+    # finite at the start and nowhere further than 0.001 from it
+    loss = "def loss(x):\n    return jnp.sqrt(1e-6 - (x[0] + 1) ** 2)\n"
+    (tmp_path / "broken.py").write_text(f"import jax.numpy as jnp\n\n\n{loss}")
+    text = SMALL.split("[reference]")[0].split("[landscape]")[0]
+    text += (
+        '[landscape]\nfunction = "broken:loss"\ndim = 1\n[noise]' + SMALL.split("[noise]")[1].split("[reference]")[0]
+    )
+    text = text.replace('"sharp_minimum"', "[-1.0]").replace('"saddle"', "[0.0]").replace("[8, 16]", "[8]")
+    (tmp_path / "study.toml").write_text(text.replace("[0.04, 0.08]", "[0.08]").replace('"continuous"', '"discrete"'))
+    outcome = run(tmp_path / "study.toml", tmp_path / "out", progress=False)
+    assert outcome.all_diverged == [{"start": "sharp", "learning_rate": 0.08, "batch_size": 8.0}]
+    assert "every trajectory diverged: start sharp, learning_rate = 0.08, batch_size = 8" in outcome.report
+    row = next(line for line in outcome.report.splitlines() if line.startswith("sharp"))
+    assert "– [0, 1" in row
+
+
 def test_packaged_studies_are_valid():
-    from sde_sgd.study._spec import read_source
+    from sde_sgd.study._file import read_source
 
     assert set(packaged()) == {"escape", "digits"}
     for name in packaged():
@@ -332,21 +706,6 @@ def _copy(source, target):
 
 def _contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def _interrupted_plan(folder, after):
-    from sde_sgd.study._escape import Cell
-
-    def cell(number, path):
-        def compute():
-            if number == after:
-                raise KeyboardInterrupt
-            with np.load(path) as data:
-                return dict(data)
-
-        return Cell(path.stem, 1.0, compute)
-
-    return [cell(number, path) for number, path in enumerate(sorted(folder.glob("*.npz")))]
 
 
 def _killed(*args, **kwargs):

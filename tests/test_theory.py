@@ -133,6 +133,29 @@ def test_eyring_kramers_refuses():
         theory.eyring_kramers(ito, [-1.0], [0.0])
 
 
+def test_only_a_saddle_of_index_one_has_a_kramers_time():
+    """The hilltop between four wells has index 2; a monkey saddle, and a quartic one, have zero eigenvalues."""
+    hill = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + (x[1] ** 2 - 1) ** 2, dim=2)
+    diffusion = ss.LangevinSGD.at_temperature(hill, 0.1)
+    assert theory.eyring_kramers(diffusion, [-1.0, -1.0], [0.0, -1.0]) > 1
+    with pytest.raises(ValueError, match=r"saddle must be a saddle .* 2 negative and 0 zero"):
+        theory.eyring_kramers(diffusion, [-1.0, -1.0], [0.0, 0.0])
+    monkey = ss.landscapes.Landscape(
+        lambda x: (x[0] - 0.3) ** 3 - 3 * (x[0] - 0.3) * x[1] ** 2 + ((x[0] - 0.3) ** 2 + x[1] ** 2) ** 2, dim=2
+    )
+    with pytest.raises(ValueError, match=r"saddle must be a saddle .* 0 negative and 2 zero"):
+        theory.eyring_kramers(ss.LangevinSGD.at_temperature(monkey, 0.1), [-0.45, 0.0], [0.3, 0.0])
+    quartic_top = ss.landscapes.Landscape(lambda x: -(x[0] ** 4) + x[0] ** 6, dim=1)
+    with pytest.raises(ValueError, match=r"saddle must be a saddle .* 0 negative and 1 zero"):
+        theory.eyring_kramers(ss.LangevinSGD.at_temperature(quartic_top, 0.1), [np.sqrt(2 / 3)], [1e-4])
+
+
+def test_a_loss_that_rounds_to_float32_inside_has_critical_points():
+    rounded = ss.landscapes.Landscape(lambda x: ((x[0].astype(jnp.float32) ** 2 - 1) ** 2).astype(x.dtype), dim=1)
+    weights = theory.gibbs_weights(ss.LangevinSGD.at_temperature(rounded, 0.1), [[-1.0], [1.0]])
+    assert weights == pytest.approx([0.5, 0.5], rel=1e-5)
+
+
 def tilted():
     return ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 * (1 + 0.3 * x[0] + 0.2 * x[0] ** 2), dim=1)
 

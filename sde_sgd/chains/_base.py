@@ -35,6 +35,7 @@ class AbstractChain(eqx.Module):
     """Components of θ."""
     noise_dim: eqx.AbstractVar[int]
     noise_kind: eqx.AbstractVar[NoiseKind]
+    """What drives a step: "gaussian", "rademacher" or "words"."""
     time_step: eqx.AbstractVar[Any]
     """SDE time of one step."""
     landscape: eqx.AbstractVar[AbstractLandscape | None]
@@ -63,7 +64,10 @@ class AbstractChain(eqx.Module):
         return "a step that depends on its number"
 
     def last_step(self, dtype: Any) -> int:
-        """How many steps from number 0 on know their time, or their iteration, in states of `dtype`; at most 2³²."""
+        """How many steps from number 0 on have a right time, or iteration, in states of `dtype`; at most 2³².
+
+        It matters only where something changes in time.
+        """
         return _ALL_STEPS
 
     @property
@@ -91,7 +95,7 @@ def refuse_late(chain: AbstractChain, steps: int, dtype: Any, name: str = "steps
     dtype: of the states. name: of the argument that the number of steps comes from.
     """
     last = chain.last_step(dtype)
-    if steps > last:
+    if steps > last and chain.changes_in_time:
         precise = "" if chain.last_step(jnp.float64) <= last else "; state a period (ItoDiffusion), or start in float64"
         raise ValueError(
             f"{name} must end by step {last} for coefficients that change in time, because {jnp.dtype(dtype).name} "

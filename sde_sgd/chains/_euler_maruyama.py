@@ -34,6 +34,7 @@ class EulerMaruyama(AbstractChain):
     dt: Float[Array, ""] | float
     increments: NoiseKind = eqx.field(static=True)
     clock: AbstractClock
+    """How the number of a step becomes the time that the diffusion is asked for."""
 
     def __init__(self, diffusion: AbstractDiffusion, dt: Any = None, increments: Any = "gaussian"):
         if not isinstance(diffusion, AbstractDiffusion):
@@ -88,9 +89,7 @@ class EulerMaruyama(AbstractChain):
     def last_step(self, dtype: Any) -> int:
         """As of any chain. Raises ValueError where dt was replaced by one that the diffusion is not asked at so."""
         self._check_clock()
-        last = self.clock.last_step(dtype)
-        every = self.clock.last_step(jnp.float64)
-        return every if last < every and not self.changes_in_time else last
+        return self.clock.last_step(dtype)
 
     def instant(self, step_index: Any, dtype: Any) -> Any:
         """The time at which step number `step_index` begins, as the diffusion takes it, for states of `dtype`."""

@@ -33,21 +33,27 @@ class AbstractDiffusion(eqx.Module):
 
     @abc.abstractmethod
     def drift(self, theta: Float[Array, " dim"], time: Time) -> Float[Array, " dim"]:
-        """b(θ, t), shape (dim,), in units of θ per SDE time."""
+        """b(θ, t), shape (dim,), in units of θ per SDE time; t is `time`."""
 
     @abc.abstractmethod
     def diffuse(self, theta: Float[Array, " dim"], time: Time, xi: Float[Array, " noise_dim"]) -> Float[Array, " dim"]:
-        """B(θ, t) ξ, shape (dim,), for one noise vector ξ of shape (noise_dim,), in units of θ per √(SDE time)."""
+        """B(θ, t) ξ, shape (dim,), for one noise vector ξ of shape (noise_dim,), in units of θ per √(SDE time).
+
+        time: t, in SDE time.
+        """
 
     @abc.abstractmethod
     def covariance(self, theta: Float[Array, " dim"], time: Time) -> Float[Array, "dim dim"]:
-        """a(θ, t) = B Bᵀ, shape (dim, dim): covariance of dΘ per unit of SDE time."""
+        """a(θ, t) = B Bᵀ, shape (dim, dim): covariance of dΘ per unit of SDE time; t is `time`."""
 
     @abc.abstractmethod
     def increment(
         self, theta: Float[Array, " dim"], time: Time, dt: Array | float, xi: Float[Array, " noise_dim"]
     ) -> Float[Array, " dim"]:
-        """b dt + B ξ √dt, shape (dim,): one Euler–Maruyama increment."""
+        """b(θ, t) dt + B(θ, t) ξ √dt, shape (dim,): one Euler–Maruyama increment.
+
+        time: t, in SDE time as is dt > 0. xi: ξ, shape (noise_dim,).
+        """
 
     @property
     def default_dt(self) -> Any:
@@ -90,7 +96,7 @@ class AbstractDiffusion(eqx.Module):
         return None
 
     def clock(self, dt: Any) -> AbstractClock:
-        """How a chain of step `dt` (None: one SGD iteration) makes the time of a step for these coefficients.
+        """How steps of `dt`, in SDE time (None: one SGD iteration), get the times that these coefficients want.
 
         Raises ValueError where the diffusion cannot be asked at such steps.
         """

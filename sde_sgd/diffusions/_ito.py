@@ -33,7 +33,9 @@ class ItoDiffusion(AbstractDiffusion):
     """
 
     drift_fn: Callable[..., Array]
+    """`drift` as it was given."""
     amplitude_fn: Callable[..., Array]
+    """`amplitude` as it was given."""
     dim: int = eqx.field(static=True)
     period: Float[Array, ""] | np.ndarray | float | None
 

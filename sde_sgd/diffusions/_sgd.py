@@ -69,7 +69,10 @@ class LangevinSGD(AbstractDiffusion):
 
     @staticmethod
     def at_temperature(landscape: AbstractLandscape, temperature: Float[Array, ""] | float) -> Langevin:
-        """dX = −∇L dt + √(2T) dW. It has no learning rate of its own, so a chain on it needs its dt."""
+        """dX = −∇L dt + √(2T) dW with the loss L of `landscape`, at the `temperature` T > 0, shape (), in units of L.
+
+        It has no learning rate of its own, so a chain on it needs its dt. Raises ValueError as `Langevin` does.
+        """
         return Langevin(landscape, temperature)
 
     @property

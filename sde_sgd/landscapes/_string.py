@@ -21,6 +21,7 @@ _STRING_STEPS = 100
 def find_saddle(landscape: AbstractLandscape, minimum_a: Any, minimum_b: Any) -> CriticalPoint:
     """The highest saddle on a minimum-energy path from one minimum to another.
 
+    landscape: L, up to a few hundred components, twice differentiable.
     minimum_a, minimum_b: CriticalPoints, or arrays of shape (dim,), which are first descended to the minimum
         below them.
 
@@ -47,10 +48,11 @@ def minimum_energy_path(
 ) -> Float64[np.ndarray, "images dim"]:
     """Points evenly spaced along a minimum-energy path through two or more minima in turn, first and last included.
 
+    landscape: L, twice differentiable.
     minima: CriticalPoints, or arrays of shape (dim,), which are first descended to the minimum below them. Between
         two of them it is the path from which `find_saddle` climbs; that says which of several it is, and minima in
         between choose another.
-    images: how many points, at least 3.
+    images: how many points, at least 3. Returns them in units of θ, shape (images, dim).
 
     Images slide downhill and are spaced evenly again until 100 steps move none by more than 1 % of the spacing.
     Corners are cut: between points the path is off by an eighth of the spacing squared times its curvature.
@@ -149,7 +151,8 @@ def _string_saddle(surface: Float64Landscape, first: CriticalPoint, last: Critic
             f"{found.gradient_norm:.3g} and eigenvalues {show(found.eigenvalues)}, {strayed:.3g} from the "
             f"highest of the path's images, which are {spacing:.3g} apart"
         )
-        if resting:
+        # a degenerate point stays one, however the string settles
+        if resting or (converged and found.is_degenerate and strayed <= 2 * spacing):
             break
     raise ValueError(f"there must be a saddle with exactly one negative eigenvalue {between}, but {reason}")
 

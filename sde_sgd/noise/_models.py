@@ -19,7 +19,10 @@ from ..landscapes import AbstractLandscape
 
 
 class AbstractNoise(eqx.Module):
-    """Noise of one example's gradient at θ: mean 0, covariance V(θ) = σ(θ)σ(θ)ᵀ, in units of squared gradient."""
+    """Noise of one example's gradient at θ: mean 0, covariance V(θ) = σ(θ)σ(θ)ᵀ, in units of squared gradient.
+
+    Its methods are given the `landscape` that a diffusion stands on, and θ of shape (dim,).
+    """
 
     @property
     def is_constant(self) -> bool:
@@ -39,11 +42,11 @@ class AbstractNoise(eqx.Module):
     def apply(
         self, landscape: AbstractLandscape, theta: Float[Array, " dim"], xi: Float[Array, " noise_dim"]
     ) -> Float[Array, " dim"]:
-        """σ(θ)ξ, shape (dim,)."""
+        """σ(θ)ξ on this `landscape`, shape (dim,), in units of the gradient; ξ has shape (noise_dim,)."""
 
     @abc.abstractmethod
     def covariance(self, landscape: AbstractLandscape, theta: Float[Array, " dim"]) -> Float[Array, "dim dim"]:
-        """V(θ) = σσᵀ, shape (dim, dim), in units of squared gradient."""
+        """V(θ) = σσᵀ on this `landscape`, shape (dim, dim), in units of squared gradient."""
 
     def noisy_gradient(
         self,
@@ -52,7 +55,10 @@ class AbstractNoise(eqx.Module):
         amplitude: Array | float,
         xi: Float[Array, " noise_dim"],
     ) -> Float[Array, " dim"]:
-        """∇L(θ) + amplitude·σ(θ)ξ; a model that has a cheaper joint form writes it in its place."""
+        """∇L(θ) + amplitude·σ(θ)ξ with the loss L of `landscape`, shape (dim,); amplitude: a number.
+
+        A model that has a cheaper joint form writes it in its place.
+        """
         return landscape.gradient(theta) + amplitude * self.apply(landscape, theta, xi)
 
     def check(self, landscape: AbstractLandscape) -> None:

@@ -1,14 +1,21 @@
-"""Studies: a file that says what to sweep, the runner, the store on disk and the table."""
+"""Parameter studies: a file that says what to sweep, kinds of study, the runner, the store on disk and the table."""
 
+from . import kinds as kinds
 from ._errors import StudyError as StudyError
+from ._file import packaged as packaged
+from ._file import packaged_text as packaged_text
+from ._file import parse as parse
+from ._kind import AbstractStudy as AbstractStudy
+from ._kind import Cell as Cell
+from ._kind import cell_dataset as cell_dataset
+from ._kind import register as register
+from ._report import Column as Column
 from ._run import Outcome as Outcome
-from ._run import Status as Status
+from ._run import Progress as Progress
 from ._run import redraw as redraw
 from ._run import resume as resume
 from ._run import run as run
 from ._run import status as status
-from ._spec import DigitsStudy as DigitsStudy
-from ._spec import EscapeStudy as EscapeStudy
-from ._spec import packaged as packaged
-from ._spec import parse as parse
 from ._store import Store as Store
+from .kinds import DigitsStudy as DigitsStudy
+from .kinds import EscapeStudy as EscapeStudy

@@ -4,7 +4,7 @@ import importlib
 import inspect
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +15,10 @@ from ..landscapes import AbstractLandscape
 from ..noise import AbstractNoise
 from ..regions import AbstractRegion
 from ._errors import StudyError
-from ._spec import EscapeStudy, LandscapeSpec, Part, StartSpec
+from ._sections import LandscapeSpec, Part
+
+if TYPE_CHECKING:
+    from .kinds._escape import StartSpec
 
 
 class Start(NamedTuple):
@@ -34,8 +37,12 @@ class Start(NamedTuple):
 
 def kinds(module: Any, base: type, without: tuple[str, ...] = ()) -> dict[str, type]:
     """The final classes of `base` that `module` offers by name."""
-    found = {name: value for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, base)}
-    return {name: value for name, value in found.items() if not name.startswith("Abstract") and name not in without}
+    classes = {name: value for name, value in vars(module).items() if isinstance(value, type)}
+    return {
+        name: value
+        for name, value in classes.items()
+        if issubclass(value, base) and not name.startswith("Abstract") and name not in without
+    }
 
 
 def make(where: str, kind: str, parameters: dict[str, Any], allowed: dict[str, type]) -> Any:
@@ -79,7 +86,7 @@ def noise_model(spec: Part) -> AbstractNoise:
     return make("noise", spec.kind, spec.parameters, kinds(noise, AbstractNoise, ("FromFunction", "PerExample")))
 
 
-def start(spec: StartSpec, surface: AbstractLandscape) -> Start:
+def start(spec: "StartSpec", surface: AbstractLandscape) -> Start:
     """One start with its region. Raises StudyError if a point does not fit the landscape."""
     point = _point(f"point of start '{spec.name}'", spec.point, surface)
     saddle = None if spec.saddle is None else _point(f"saddle of start '{spec.name}'", spec.saddle, surface)
@@ -101,11 +108,11 @@ def start(spec: StartSpec, surface: AbstractLandscape) -> Start:
     return Start(spec.name, point, saddle, region, normal, offset)
 
 
-def code_of(study: Any, folder: Path) -> str:
+def code_of(spec: LandscapeSpec, folder: Path) -> str:
     """Source text of a person's own module, so that a changed loss is a changed study; "" where there is none."""
-    if not isinstance(study, EscapeStudy) or study.landscape.function is None:
+    if spec.function is None:
         return ""
-    function = _import(study.landscape.function, folder)
+    function = _import(spec.function, folder)
     try:
         return inspect.getsource(inspect.getmodule(function) or function)
     except (OSError, TypeError):

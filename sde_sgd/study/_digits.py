@@ -109,18 +109,18 @@ def train(
             value, gradient = value_and_gradient(theta)
             return float(value), np.asarray(gradient)
 
-        found = scipy.optimize.minimize(
+        descent = scipy.optimize.minimize(
             objective,
             np.asarray(risk.initial, np.float64),
             jac=True,
             method="L-BFGS-B",
             options={"maxiter": iterations, "maxfun": 2 * iterations, "gtol": 1e-8, "ftol": 0.0, "maxcor": 30},
         )
-        minimum = found.x.astype(np.float32)
+        minimum = descent.x.astype(np.float32)
         value, gradient = objective(minimum.astype(np.float64))
     norm = float(np.linalg.norm(gradient))
     if not norm < 1e-3:
-        raise RuntimeError(f"training stopped at a gradient norm of {norm:.2g} after {found.nit} iterations")
+        raise RuntimeError(f"training stopped at a gradient norm of {norm:.2g} after {descent.nit} iterations")
     theta = jnp.asarray(minimum)
     logits = jax.vmap(risk.unflatten(theta))(risk.inputs)
     accuracy = float(jnp.mean(jnp.argmax(logits, axis=1) == risk.targets))

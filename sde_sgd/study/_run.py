@@ -1,32 +1,49 @@
-"""Runs a study: finds what is missing, computes it cell by cell, keeps every finished cell, writes the rest."""
+"""Runs a study of any kind: finds what is missing, computes it cell by cell, keeps every finished cell, reports."""
 
+import itertools
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .._progress import shown
 from ._errors import StudyError
-from ._spec import EscapeStudy, Study, fingerprint, parse, read_source
+from ._file import fingerprint, parse, read_source
+from ._kind import AbstractStudy, Cell, all_diverged
 from ._store import Store
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 
 class Outcome(NamedTuple):
-    """What a run left behind. computed: cells run now; complete: whether the study is finished."""
+    """What a run left behind.
+
+    folder: of the study. dataset: of all finished cells. report: the table as text, with notes.
+    table: its rows as data, unrounded. figures: paths of the PNG files.
+    computed: cells run now. complete: whether all cells are finished.
+    all_diverged: the cells, by their coordinates, of which every trajectory became non-finite.
+    """
 
     folder: Path
     dataset: "xr.Dataset"
     report: str
+    table: "pd.DataFrame"
     figures: list[Path]
     computed: int
     complete: bool
+    all_diverged: list[dict[str, Any]]
 
 
-class Status(NamedTuple):
-    """How far a study is."""
+class Progress(NamedTuple):
+    """How far a study is.
+
+    name, kind: of the study. finished: how many of its `cells` are on disk.
+    fingerprint: hexadecimal digest of everything that decides its numbers.
+    """
 
     name: str
     kind: str
@@ -47,141 +64,119 @@ def run(source: str | Path, out: str | Path | None = None, *, progress: bool = T
     """
     text, name, folder = read_source(source)
     study = parse(text, name)
-    plan = _plan(study, folder)
-    origin = str(folder)
-    store = Store.create(
-        Path(study.name if out is None else out), text, name, fingerprint(study, _code(study, folder)), origin
-    )
-    return _finish(store, study, plan, progress)
+    shared = study.prepare(folder)
+    digest = fingerprint(study, study.code(folder))
+    store = Store.create(Path(study.name if out is None else out), text, name, digest, str(folder))
+    return _finish(store, study, shared, progress)
 
 
 def resume(folder: str | Path, *, progress: bool = True) -> Outcome:
-    """Run what is missing of the study in `folder`, from the copy of the study file that it keeps."""
+    """Run what is missing of the study in `folder`, from the copy of the study file that it keeps.
+
+    progress: as of `run`.
+    Raises StudyError where the folder holds no study, or where a person's own code has changed since it was made.
+    """
     store, study, origin = _opened(folder)
-    digest = fingerprint(study, _code(study, origin))
+    digest = fingerprint(study, study.code(origin))
     if digest != store.record["fingerprint"]:
         raise StudyError(
             f"folder {folder} was made from other code or another study file (fingerprint "
             f"{store.record['fingerprint'][:12]}, now {digest[:12]}); nothing was changed"
         )
-    return _finish(store, study, _plan(study, origin), progress)
+    return _finish(store, study, study.prepare(origin), progress)
 
 
-def status(folder: str | Path) -> Status:
-    """How many cells of the study in `folder` are finished."""
+def status(folder: str | Path) -> Progress:
+    """How many cells of the study in `folder` are finished. Raises StudyError where it holds no study."""
     store, study, _ = _opened(folder)
-    return Status(study.name, study.kind, len(store.finished()), cell_count(study), store.record["fingerprint"])
+    return Progress(
+        study.name, study.kind, len(_finished(store, study)), cell_count(study), store.record["fingerprint"]
+    )
 
 
 def redraw(folder: str | Path) -> Outcome:
-    """Draw the figures and write the table again from the stored cells; nothing is simulated."""
+    """Draw the figures and write the table again from the stored cells; nothing is simulated.
+
+    Raises StudyError where the folder holds no study, or no finished cell.
+    """
     store, study, _ = _opened(folder)
-    return _finish(store, study, [], False, redraw_only=True)
+    if not _finished(store, study):
+        raise StudyError(f"folder {store.folder} has no finished cell to draw; run: sde-sgd resume {store.folder}")
+    return _reported(store, study, _assembled(store, study), 0)
 
 
-def cell_count(study: Study) -> int:
+def cell_count(study: AbstractStudy) -> int:
     """Number of cells of a study."""
-    if isinstance(study, EscapeStudy):
-        return len(study.start) * len(study.sweep.learning_rate) * len(study.sweep.batch_size)
-    return 2 * len(study.ratios)
+    return math.prod(study.axes().values())
 
 
-def _opened(folder: str | Path) -> tuple[Store, Study, Path]:
+def _opened(folder: str | Path) -> tuple[Store, AbstractStudy, Path]:
     store = Store.open(folder)
     return store, parse(store.text, store.record["name"]), Path(store.record["source"])
 
 
-def _code(study: Study, folder: Path) -> str:
-    if not isinstance(study, EscapeStudy) or study.landscape.function is None:
-        return ""
-    from ._build import code_of
-
-    return code_of(study, folder)
+def _finished(store: Store, study: AbstractStudy) -> set[str]:
+    return store.finished() & {cell.key for cell in study.cells()}
 
 
-def _plan(study: Study, folder: Path) -> list[Any]:
-    if isinstance(study, EscapeStudy):
-        from . import _escape
-
-        return _escape.cells(study, folder)
-    from . import _digits_cells
-
-    return _digits_cells.cells(study)
+def _assembled(store: Store, study: AbstractStudy) -> "xr.Dataset":
+    return study.combine({key: store.load_cell(key) for key in _finished(store, study)})
 
 
-def _assemble(store: Store, study: Study) -> "xr.Dataset":
-    finished = {key: store.load_cell(key) for key in store.finished()}
-    if isinstance(study, EscapeStudy):
-        from . import _escape
-
-        return _escape.dataset(study, finished)
-    from . import _digits_cells
-
-    return _digits_cells.dataset(study, finished)
-
-
-def _finish(store: Store, study: Study, plan: list[Any], progress: bool, redraw_only: bool = False) -> Outcome:
-    done = store.finished()
-    missing = [cell for cell in plan if cell.key not in done]
+def _finish(store: Store, study: AbstractStudy, shared: Any, progress: bool) -> Outcome:
+    """Run the missing cells, then write dataset, table and figures, also after Ctrl-C."""
+    done = _finished(store, study)
+    missing = [cell for cell in study.cells() if cell.key not in done]
     if progress and missing:
         print(f"device   {device_line()}", flush=True)
-    if redraw_only and not done:
-        raise StudyError(f"folder {store.folder} has no finished cell to draw; run: sde-sgd resume {store.folder}")
     computed = 0
     interrupted = False
-    with _bar(study.name, [cell.work for cell in missing], len(done), progress) as advance:
+    # one bar for all cells: the calls within show none of their own
+    with _bar(study.name, missing, len(done), progress) as advance, shown(False, study.name):
         try:
             for cell in missing:
-                store.save_cell(cell.key, cell.run())
+                store.save_cell(cell.key, study.run_cell(cell, shared))
                 computed += 1
-                advance(cell.work, computed)
+                advance(cell)
         except KeyboardInterrupt:
             interrupted = True
     if interrupted and computed + len(done) == 0:
         raise KeyboardInterrupt
-    dataset = _assemble(store, study)
-    if not redraw_only:
-        store.save_dataset(dataset)
-    outcome = _show(store, study, dataset, computed)
+    dataset = _assembled(store, study)
+    store.save_dataset(dataset)
+    outcome = _reported(store, study, dataset, computed)
     if interrupted:
         raise KeyboardInterrupt
     return outcome
 
 
-def _show(store: Store, study: Study, dataset: "xr.Dataset", computed: int) -> Outcome:
-    from .. import plotting
-    from ._report import digits_report, escape_report
-
-    if isinstance(study, EscapeStudy):
-        report = escape_report(dataset)
-        drawn = {"survival.png": plotting.survival_curves(dataset)}
-        drawn["phase_diagram.png"] = plotting.phase_diagram(dataset)
-    else:
-        report = digits_report(dataset)
-        drawn = {"digits.png": plotting.digits_figure(dataset)}
+def _reported(store: Store, study: AbstractStudy, dataset: "xr.Dataset", computed: int) -> Outcome:
+    report = study.report(dataset)
     store.save_text("report.txt", report + "\n")
-    figures = [store.save_figure(name, figure) for name, figure in drawn.items()]
-    complete = len(store.finished()) >= cell_count(study)
-    return Outcome(store.folder, dataset, report, figures, computed, complete)
+    figures = [store.save_figure(name, figure) for name, figure in study.figures(dataset).items()]
+    complete = dataset.attrs["cells_finished"] == dataset.attrs["cells"]
+    table = study.rows(dataset)
+    return Outcome(store.folder, dataset, report, table, figures, computed, complete, all_diverged(dataset))
 
 
 @contextmanager
-def _bar(name: str, work: list[float], done: int, progress: bool) -> Iterator[Any]:
+def _bar(name: str, missing: list[Cell], done: int, progress: bool) -> Iterator[Callable[[Cell], None]]:
     """One progress bar whose time left counts the work in a cell, not the cells: a small γ needs more steps."""
     from tqdm import tqdm
 
-    total = sum(work)
-    if not total:
-        yield lambda amount, number: None
+    if not missing:
+        yield lambda cell: None
         return
-    everything = done + len(work)
+    everything = done + len(missing)
     style = "{desc} {percentage:3.0f}%|{bar}| {elapsed} elapsed, {remaining} left"
+    total = sum(cell.work for cell in missing)
     with tqdm(total=total, bar_format=style, disable=not progress, dynamic_ncols=True) as bar:
         bar.set_description_str(f"{name}: cell {done + 1}/{everything}")
+        numbers = itertools.count(done + 2)
 
-        def advance(amount: float, number: int) -> None:
-            bar.set_description_str(f"{name}: cell {min(done + number + 1, everything)}/{everything}", refresh=False)
-            bar.update(amount)
+        def advance(cell: Cell) -> None:
+            bar.set_description_str(f"{name}: cell {min(next(numbers), everything)}/{everything}", refresh=False)
+            bar.update(cell.work)
 
         yield advance
 

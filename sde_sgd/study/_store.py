@@ -22,11 +22,14 @@ from ._errors import StudyError
 if TYPE_CHECKING:
     import xarray as xr
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Store:
-    """The folder of one study; make it with `create` or `open`."""
+    """The folder of one study; make it with `create` or `open`.
+
+    folder: where it is. record: what `study.json` says, by name: format, name, fingerprint, source.
+    """
 
     def __init__(self, folder: Path, record: dict[str, Any]):
         self.folder = folder
@@ -36,6 +39,8 @@ class Store:
     def create(cls, folder: str | Path, text: str, name: str, fingerprint: str, source: str) -> "Store":
         """The folder for this study: a new one, or the one that already holds it.
 
+        text: the study file. name: of the study. fingerprint: digest of what decides its numbers.
+        source: the folder that the study file came from, where a person's own modules are.
         Raises StudyError, and changes nothing, if `folder` holds a different study or other files.
         """
         folder = Path(folder)
@@ -70,7 +75,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: str | Path) -> "Store":
-        """The study that is in `folder`. Raises StudyError if there is none."""
+        """The study that is in `folder`. Raises StudyError, a ValueError, if there is none."""
         folder = Path(folder)
         if not folder.is_dir():
             raise StudyError(f"there is no folder {folder}")
@@ -99,16 +104,25 @@ class Store:
         """Keys of the cells that are on disk."""
         return {path.stem for path in (self.folder / "cells").glob("*.npz") if not path.name.startswith(".")}
 
-    def save_cell(self, key: str, values: dict[str, Any]) -> None:
-        """Write one finished cell: scalars and arrays by name. It is there whole or not at all."""
+    def save_cell(self, key: str, data: "xr.Dataset") -> None:
+        """Write `data`, the dataset of the finished cell named `key`. It is there whole or not at all."""
+        described = data.to_dict(data=False)
+        for entry in (*described["data_vars"].values(), *described["coords"].values()):
+            del entry["shape"], entry["dtype"]
+        arrays: dict[str, Any] = {f"variable {name}": entry.values for name, entry in data.variables.items()}
         with self._replacing(self.folder / "cells" / f"{key}.npz") as temporary, open(temporary, "wb") as file:
-            arrays: dict[str, Any] = {name: np.asarray(value) for name, value in values.items()}
-            np.savez(file, **arrays)
+            np.savez(file, description=json.dumps(described), **arrays)
 
-    def load_cell(self, key: str) -> dict[str, np.ndarray]:
-        """What `save_cell` wrote, every value an array."""
-        with np.load(self.folder / "cells" / f"{key}.npz", allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
+    def load_cell(self, key: str) -> "xr.Dataset":
+        """What `save_cell` wrote under the name `key`."""
+        import xarray as xr
+
+        with np.load(self.folder / "cells" / f"{key}.npz", allow_pickle=False) as stored:
+            described = json.loads(str(stored["description"]))
+            for part in ("data_vars", "coords"):
+                for name, entry in described[part].items():
+                    entry["data"] = stored[f"variable {name}"]
+        return xr.Dataset.from_dict(described)
 
     def save_text(self, name: str, text: str) -> None:
         """Write or replace the text file `name`."""

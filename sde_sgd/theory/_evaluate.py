@@ -57,8 +57,8 @@ def temperature(diffusion: Any) -> float:
         heat = as_float64(diffusion).gibbs_temperature
         if heat is None:
             raise ValueError(
-                f"temperature is that of a Gibbs law exp(−L/T), which isotropic constant noise has, got "
-                f"{type(diffusion).__name__} whose stationary law is not known to be one"
+                f"diffusion must have a temperature, as with Isotropic noise only, got {type(diffusion).__name__} "
+                "whose stationary law is not known to be exp(−L/T)"
             )
         return float(heat)
 

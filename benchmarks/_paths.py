@@ -1,0 +1,6 @@
+"""Where results and figures land."""
+
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+FIGURES = Path(__file__).parents[1] / "notebooks" / "figures"

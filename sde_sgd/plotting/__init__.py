@@ -1,0 +1,5 @@
+"""Figures, drawn from datasets alone: survival curves, phase diagram, minibatch SGD beside its SDE."""
+
+from ._digits import digits_figure as digits_figure
+from ._phase_diagram import phase_diagram as phase_diagram
+from ._survival import survival_curves as survival_curves

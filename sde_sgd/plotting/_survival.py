@@ -1,0 +1,129 @@
+"""Survival curves P(no exit by t) with pointwise confidence bands, theory and exact solver beside them."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ._style import SEQUENCE, require
+
+# most entries of the legend: first and last γ/M are always among them
+_LEGEND = 8
+_GREY = "#555555"
+_THEORY: dict[str, Any] = {"linewidth": 1.1, "linestyle": (0, (5, 2))}
+_EXACT: dict[str, Any] = {
+    "color": "black",
+    "linestyle": "none",
+    "marker": "o",
+    "markersize": 4,
+    "markerfacecolor": "white",
+    "markeredgewidth": 0.9,
+}
+
+
+class _Curve(NamedTuple):
+    """One line of a panel: its γ/M, NaN where there is no sweep, and its data along time."""
+
+    ratio: float
+    data: xr.Dataset
+
+
+def survival_curves(dataset: xr.Dataset) -> Figure:
+    """Survival P(no exit by t) on a log axis against SDE time: a line with its interval as a band.
+
+    dataset: of one first passage (`FirstPassage.to_dataset()`), or of an escape study: then with one panel for each
+        start and one colour for each γ/M, of whose cells the finished one with the smallest learning rate is drawn;
+        the exact solver as open circles and the linearised theory dashed, where the study has them.
+    Raises ValueError for a dataset without `time` and `survival`.
+    """
+    require(dataset, "survival_curves", "a first passage or an escape study", "time")
+    panels = _panels(dataset)
+    figure = Figure(figsize=(5.6 * len(panels) + 1.6, 4.9), layout="constrained")
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    ratios = sorted({curve.ratio for curves in panels.values() for curve in curves if np.isfinite(curve.ratio)})
+    colors = dict(zip(ratios, SEQUENCE(np.linspace(0.0, 0.88, max(len(ratios), 2))), strict=False))
+    lowest = 1.0
+    for panel, (title, curves) in zip(axes, panels.items(), strict=True):
+        for curve in curves:
+            lowest = min(lowest, _draw(panel, curve, colors.get(curve.ratio, SEQUENCE(0.25))))
+        panel.set_title(title)
+        panel.set_xlabel("SDE time  t = γ · iterations")
+        panel.set_yscale("log")
+        panel.grid(alpha=0.25, which="both", linewidth=0.5)
+    axes[0].set_ylabel("P(no exit by t)")
+    # a curve that has lost all its trajectories would otherwise stretch the axis without end
+    axes[0].set_ylim(max(lowest * 0.6, 1e-4), 1.25)
+    _ratio_legend(axes[-1], ratios, colors)
+    _line_kinds(figure, dataset)
+    return figure
+
+
+def _panels(dataset: xr.Dataset) -> dict[str, list[_Curve]]:
+    """The curves of each panel, by its title."""
+    if "start" not in dataset.dims:
+        return {"": [_Curve(np.nan, dataset)]}
+    require(dataset, "survival_curves", "a first passage or an escape study", "learning_rate", "batch_size")
+    starts = {f"start: {name}": dataset.sel(start=name) for name in dataset.start.values}
+    return {title: _one_cell_per_ratio(data) for title, data in starts.items()}
+
+
+def _one_cell_per_ratio(data: xr.Dataset) -> list[_Curve]:
+    """One finished cell for each γ/M, by increasing γ/M."""
+    cells: dict[float, xr.Dataset] = {}
+    for rate in range(data.sizes["learning_rate"]):
+        for batch in range(data.sizes["batch_size"]):
+            cell = data.isel(learning_rate=rate, batch_size=batch)
+            if np.isfinite(cell["probability"].values):
+                cells.setdefault(float(f"{float(cell['ratio']):.9g}"), cell)
+    return [_Curve(ratio, cells[ratio]) for ratio in sorted(cells)]
+
+
+def _draw(panel: Any, curve: _Curve, color: Any) -> float:
+    """Draw one curve with all that is known beside it; returns the lowest probability that was drawn."""
+    times = curve.data.time.values
+    value, low, high = (_positive(curve.data["survival" + suffix].values) for suffix in ("", "_low", "_high"))
+    low = np.where(np.isnan(low) & np.isfinite(high), 1e-12, low)
+    panel.fill_between(times, low, high, color=color, alpha=0.28, linewidth=0)
+    label = f"{curve.ratio:.3g}" if np.isfinite(curve.ratio) else "_simulated"
+    panel.plot(times, value, color=color, linewidth=1.8, label=label)
+    if _known(curve.data, "exit_linearised"):
+        panel.plot(times, _positive(1 - curve.data.exit_linearised.values), color=color, label="_linearised", **_THEORY)
+    if _known(curve.data, "exit_exact"):
+        # open marks, evenly spaced on the linear axis, stay visible on a line of any colour
+        marked = np.unique(np.searchsorted(times, np.linspace(0.08, 1, 12) * times[-1] * (1 - 1e-9)))
+        exact = _positive(1 - curve.data.exit_exact.values)
+        panel.plot(times, exact, markevery=list(marked), label="_exact", **_EXACT)
+    drawn = value[np.isfinite(value)]
+    return float(drawn.min()) if drawn.size else 1.0
+
+
+def _known(data: xr.Dataset, name: str) -> bool:
+    return name in data and bool(np.isfinite(data[name].values).any())
+
+
+def _positive(values: np.ndarray) -> np.ndarray:
+    return np.where(values > 0, values, np.nan)
+
+
+def _ratio_legend(panel: Any, ratios: list[float], colors: dict[float, Any]) -> None:
+    """Colours of γ/M beside the last panel, where they cover no curve; some of them where there are many."""
+    if not ratios:
+        return
+    shown = [ratios[place] for place in np.unique(np.linspace(0, len(ratios) - 1, _LEGEND).round().astype(int))]
+    handles = [Line2D([], [], color=colors[ratio], linewidth=1.8, label=f"{ratio:.3g}") for ratio in shown]
+    title = "γ/M" if len(shown) == len(ratios) else f"γ/M, {len(shown)} of {len(ratios)}"
+    style: dict[str, Any] = {"fontsize": 8, "title_fontsize": 9, "frameon": False}
+    panel.legend(handles=handles, title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0), **style)
+
+
+def _line_kinds(figure: Figure, dataset: xr.Dataset) -> None:
+    """What a line, an open circle and a dashed line are, of those that were drawn."""
+    confidence = float(dataset.attrs["confidence"])
+    handles = [Line2D([], [], color=_GREY, linewidth=1.8, label=f"simulated, {confidence:.4g} confidence band")]
+    if _known(dataset, "exit_exact"):
+        handles.append(Line2D([], [], label="exact solver", **_EXACT))
+    if _known(dataset, "exit_linearised"):
+        handles.append(Line2D([], [], color=_GREY, label="linearised theory", **_THEORY))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)

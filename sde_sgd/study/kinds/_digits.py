@@ -1,0 +1,137 @@
+"""Study kind `digits`: real minibatch SGD beside its SDE with per-example noise, leaving a sublevel set."""
+
+import functools
+import importlib.util
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+# its rooms load when they are first used: `sde-sgd status` needs none of them
+import sde_sgd as ss
+
+from .._errors import StudyError
+from .._kind import AbstractStudy, cell_dataset
+from .._report import Column, number_text
+from .._sections import Count, Positive
+
+if TYPE_CHECKING:
+    from .._digits import TrainedDigits
+
+PROCESSES = ("sgd", "sde")
+
+
+class DigitsStudy(AbstractStudy):
+    """Real minibatch SGD on scikit-learn's digits, and the SDE with its per-example noise, leaving a sublevel set.
+
+    examples: training examples used. hidden: units of the one hidden layer. network_seed: of the initial weights.
+    penalty: weight decay, without which the loss has no minimum. threshold: c in {L < c·L(θ*)}.
+    iterations: k, the number of SGD iterations watched. ratios: pairs [learning rate, batch size].
+    trajectories: for every cell.
+    """
+
+    kind: Literal["digits"]
+    examples: Annotated[int, Field(ge=1, le=1797, strict=True)] = 256
+    hidden: Count = 16
+    network_seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = 0
+    penalty: Positive = 1e-2
+    threshold: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 2.0
+    iterations: Count = 200
+    ratios: Annotated[list[tuple[Positive, Count]], Field(min_length=1)]
+    trajectories: Count = 256
+
+    @field_validator("ratios")
+    @classmethod
+    def _distinct(cls, pairs):
+        if len(set(pairs)) != len(pairs):
+            raise ValueError(f"must not repeat a pair, got {pairs}")
+        return sorted(pairs, key=lambda pair: (pair[0] / pair[1], pair[0]))
+
+    def axes(self):
+        return {"cell": len(self.ratios), "process": len(PROCESSES)}
+
+    def coordinates(self):
+        rates, batches = (np.asarray(column, float) for column in zip(*self.ratios, strict=True))
+        per_example = {"units": "SDE time per iteration and example", "long_name": "γ/M"}
+        return {
+            "process": ("process", list(PROCESSES), {"units": "", "long_name": "minibatch SGD, or its SDE"}),
+            "learning_rate": ("cell", rates, {"units": "SDE time per iteration", "long_name": "learning rate γ"}),
+            "batch_size": ("cell", batches, {"units": "examples", "long_name": "batch size M"}),
+            "ratio": ("cell", rates / batches, per_example),
+        }
+
+    def attributes(self):
+        return {"threshold": self.threshold, "iterations": self.iterations, "examples": self.examples}
+
+    def key(self, index):
+        return f"{PROCESSES[index['process']]}-{index['cell']:03d}"
+
+    def prepare(self, folder):
+        """Returns a function that trains the network when it is first called, and then only hands it out."""
+        if importlib.util.find_spec("sklearn") is None:
+            raise StudyError("a study of kind digits needs scikit-learn: pip install scikit-learn")
+        return functools.cache(lambda: _trained(self))
+
+    def run_cell(self, cell, shared):
+        import jax.numpy as jnp
+
+        digits = shared()
+        process = PROCESSES[cell.index["process"]]
+        rate, batch = self.ratios[cell.index["cell"]]
+        learning_rate = jnp.asarray(rate, float)
+        if process == "sgd":
+            chain: Any = ss.MinibatchSGD(digits.risk, learning_rate, batch)
+        else:
+            noise = ss.noise.PerExample()
+            chain = ss.EulerMaruyama(ss.LangevinSGD(digits.risk, noise, learning_rate, jnp.asarray(batch, float)))
+        result = ss.escape(
+            chain,
+            start=digits.minimum,
+            region=ss.regions.Sublevel(digits.risk, jnp.asarray(self.threshold * digits.loss, float)),
+            horizon=self.iterations * rate,
+            trajectories=self.trajectories,
+            seed=cell.seed,
+            confidence=self.confidence,
+        )
+        data = cell_dataset(result, cell.seed, f"{process}, γ = {rate:g}, M = {batch}")
+        for bound in ("", "_low", "_high"):
+            text = "mean exit time divided by γ" + ss.statistics.BOUNDS[bound]
+            value = data[f"mean_exit_time{bound}"].values / rate
+            data[f"mean_exit_iterations{bound}"] = ((), value, {"units": "iterations", "long_name": text})
+        network = {name: float(getattr(digits, name)) for name in ("accuracy", "gradient_norm")}
+        return data.assign_attrs(network, minimum_loss=float(digits.loss), parameters=int(digits.risk.dim))
+
+    def columns(self):
+        within = f"probability to leave {{L < {self.threshold:g}·L(θ*)}} within {self.iterations} iterations"
+        sgd, sde = ({"process": place} for place in range(2))
+        return [
+            Column("γ/M", "ratio"),
+            Column("γ", "learning_rate", "learning rate"),
+            Column("M", "batch_size", "batch size, in examples"),
+            Column("P\nSGD", "probability", within, True, sgd),
+            Column("P\nSDE", "probability", "the same of the SDE", True, sde),
+            Column("iterations\nSGD", "mean_exit_iterations", "mean number of iterations to leave", True, sgd),
+            Column("iterations\nSDE", "mean_exit_iterations", "mean exit time of the SDE, divided by γ", True, sde),
+        ]
+
+    def heading(self, dataset):
+        attributes = dataset.attrs
+        return [
+            f"digits: {self.examples} examples, {attributes['parameters']} parameters, "
+            f"L(θ*) = {number_text(attributes['minimum_loss'])}",
+            "SGD: minibatches drawn with replacement; SDE: Euler–Maruyama with dt = γ and the noise of every example",
+        ]
+
+    def figures(self, dataset):
+        from ... import plotting
+
+        return {"digits.png": plotting.digits_figure(dataset)}
+
+
+def _trained(study: DigitsStudy) -> "TrainedDigits":
+    from .._digits import train
+
+    try:
+        return train(study.hidden, study.network_seed, examples=study.examples, penalty=study.penalty)
+    except RuntimeError as error:
+        raise StudyError(f"no minimum was found with penalty = {study.penalty:g}: {error}") from None

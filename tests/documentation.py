@@ -1,0 +1,224 @@
+"""What a docstring has to say, as rules that a program can check; `missing` lists what a public name leaves out.
+
+The rules ask for traces (a parameter's name, a shape, a year), for a program cannot tell whether a sentence is good.
+They are cheap to satisfy honestly, and catch the usual decay: a parameter that was added later, a field without a word,
+a ValueError that nobody is told of.
+
+    everything      has a docstring; a constant or alias a comment or a string beside it
+    a call          names each parameter (θ for `theta`); a shape where it takes or returns arrays whose annotation has
+                    none; "SDE time" where it takes times; "ValueError" where its body raises one or checks arguments;
+                    a method that overrides another is described by that one's docstring too
+    a class         names what it is made of, in its docstring or in a string below the field; its public methods are
+                    calls, its properties have a docstring; members of an enum have a `meaning` or are named
+    a formula or    a function of `theory`, `passage` and their like, or a noise model, says where it comes from or when
+    an estimator    it holds: a year, or "exact", "definition", "valid", "Source:"; or, of noise, what V is
+"""
+
+import ast
+import enum
+import importlib
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import sde_sgd as ss
+
+# classes of modules whose names begin so are described here; those of others by their authors
+OURS = ("sde_sgd",)
+# rooms whose calls are formulas or estimators
+_NEED_A_SOURCE = {"noise", "passage", "reference", "stationary", "statistics", "theory"}
+_SOURCE = re.compile(r"\b1[6-9]\d\d\b|\b20\d\d\b|\bexact|\bdefinition|\bvalid\b|Source:|\bV(\(θ\))? = ", re.IGNORECASE)
+_SHAPE = re.compile(r"\(\s*(…|\.\.\.|\*?\w+)\s*(,\s*[\w….*+\- ]*)+\)|\bshape\b|\bscalar\b|\bnumber\b", re.IGNORECASE)
+_TIMES = {"burn_in", "dt", "horizon", "time", "times"}
+# an array whose annotation says nothing of its shape
+_BARE_ARRAY = re.compile(r"\b(np\.ndarray|jax\.Array|Array|ArrayLike|Estimate)\b(?!\s*,\s*['\"])")
+_SYMBOLS = {"beta": "β", "learning_rate": "γ", "theta": "θ", "xi": "ξ"}
+_ERRORS = Path(ss.__file__).with_name("_errors.py")
+_CHECKS = {
+    node.name
+    for node in ast.parse(_ERRORS.read_text(encoding="utf-8")).body
+    if isinstance(node, ast.FunctionDef) and "ValueError" in (ast.get_docstring(node) or "")
+}
+
+
+def rooms() -> list[str]:
+    """The modules that the top level exports."""
+    return [name for name in ss.__all__ if isinstance(getattr(ss, name), ModuleType)]
+
+
+def public(room: str) -> dict[str, Any]:
+    """What a room exports, by name."""
+    module = importlib.import_module(f"sde_sgd.{room}")
+    if hasattr(module, "__all__"):
+        names = list(module.__all__)
+    elif hasattr(module, "__path__"):
+        lines = [line for line in _tree(module).body if isinstance(line, ast.ImportFrom)]
+        names = [alias.asname or alias.name for line in lines for alias in line.names]
+    else:
+        names = [name for name, each in vars(module).items() if getattr(each, "__module__", "") == module.__name__]
+    return {name: getattr(module, name) for name in names if not name.startswith("_")}
+
+
+def missing(room: str) -> list[str]:
+    """What the docstrings of a room leave out, a line each."""
+    module = importlib.import_module(f"sde_sgd.{room}")
+    found = [] if module.__doc__ else [f"{room}: no docstring"]
+    for name, value in public(room).items():
+        where = f"{room}.{name}"
+        if inspect.isclass(value):
+            found += [f"{where}{each}" for each in of_class(value, room == "noise")]
+        elif callable(value) and hasattr(inspect.unwrap(value), "__code__"):
+            found += [f"{where}: {each}" for each in of_call(value, room in _NEED_A_SOURCE)]
+        elif not inspect.ismodule(value) and not _is_explained(module, name):
+            found.append(f"{where}: no comment above it and no string below it")
+    return found
+
+
+def of_call(call: Any, needs_source: bool = False, text: str = "") -> Iterator[str]:
+    """What the docstring of a function or method leaves out. text: what else describes it."""
+    text = f"{inspect.getdoc(call) or ''}\n{text}".strip()
+    if not text:
+        yield "no docstring"
+        return
+    names = [name for name in inspect.signature(call).parameters if name not in ("self", "cls")]
+    yield from (f"parameter `{name}` is not named" for name in names if not _names(text, name))
+    tree = _function(call)
+    # beartype's and equinox's wrappers hide the annotations that a person wrote
+    arguments = [*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs]
+    written = {each.arg: ast.unparse(each.annotation) for each in arguments if each.annotation}
+    returned = ast.unparse(tree.returns) if tree.returns else ""
+    if not _SHAPE.search(text):
+        bare = [f"`{name}`" for name, words in written.items() if _BARE_ARRAY.search(words)]
+        bare += ["what it returns"] if _BARE_ARRAY.search(returned) else []
+        yield from (f"no shape of {each}" for each in bare)
+    if _TIMES & set(names) and not re.search(r"\bSDE[- ]time\b", text):
+        yield f"times ({', '.join(sorted(_TIMES & set(names)))}) without a unit: say that they are in SDE time"
+    if _raises(tree) and "ValueError" not in text:
+        yield "raises, and does not say ValueError"
+    if needs_source and not _SOURCE.search(text):
+        yield "no source: a year, or exact, definition, valid, Source:"
+
+
+def of_class(cls: type, needs_source: bool = False) -> Iterator[str]:
+    """What the docstrings of a class leave out, each line beginning after its name."""
+    trees = [_class(base) for base in cls.__mro__ if base.__module__.startswith(OURS)]
+    text = "\n".join(ast.get_docstring(tree) or "" for tree in trees)
+    if not ast.get_docstring(trees[0]) or not text:
+        yield ": no docstring"
+    if issubclass(cls, enum.Enum):
+        members = [each for each in cls if not getattr(each, "meaning", "") and not _names(text, each.name)]
+        yield from (f".{each.name}: no meaning" for each in members)
+        return
+    described = {name for tree in trees for name in _fields(tree, described=True)}
+    described |= {name for base in cls.__mro__ for name, each in vars(base).items() if _is_explained_property(each)}
+    made_of = {name for tree in trees for name in _fields(tree)} | _parameters(cls)
+    yield from (
+        f".{name}: not described" for name in sorted(made_of - described)
+        if not name.startswith("_") and not _names(text, name)
+    )  # fmt: skip
+    if _check(trees[0]) and "ValueError" not in text:
+        yield ": raises when it is made, and does not say ValueError"
+    if needs_source and not cls.__name__.startswith("Abstract") and not _SOURCE.search(text):
+        yield ": no source: a year, or exact, definition, valid, Source:"
+    for name, value in _members(cls):
+        if isinstance(value, property):
+            if name not in described and not _names(text, name):
+                yield f".{name}: no docstring"
+        else:
+            above = "\n".join(inspect.getdoc(vars(base)[name]) or "" for base in cls.__mro__ if name in vars(base))
+            yield from (f".{name}: {each}" for each in of_call(getattr(cls, name), text=above))
+
+
+def _is_explained_property(value: Any) -> bool:
+    return isinstance(value, property) and bool(inspect.getdoc(value))
+
+
+def _members(cls: type) -> Iterator[tuple[str, Any]]:
+    """Public methods and properties that the class itself defines."""
+    for name, value in vars(cls).items():
+        if name.startswith("_") or name in _fields(_class(cls)):
+            continue
+        if isinstance(value, property | classmethod | staticmethod) or callable(value):
+            yield name, value
+
+
+def _parameters(cls: type) -> set[str]:
+    written = vars(cls).get("__init__")
+    if not isinstance(written, FunctionType) or written.__code__.co_filename != _file(cls):
+        return set()
+    return {name for name in inspect.signature(written).parameters if name != "self"}
+
+
+def _fields(tree: ast.ClassDef, described: bool = False) -> set[str]:
+    """Annotated names of a class body; `described`: those with a string on the next line."""
+    names = set()
+    for line, after in zip(tree.body, [*tree.body[1:], None], strict=True):
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+            explained = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            in_place = line.value is not None and "description=" in ast.unparse(line.value)
+            if not described or explained or in_place:
+                names.add(line.target.id)
+    return names
+
+
+def _check(tree: ast.ClassDef) -> bool:
+    made = [line for line in tree.body if isinstance(line, ast.FunctionDef)]
+    return any(_raises(line) for line in made if line.name in ("__init__", "__check_init__", "__post_init__"))
+
+
+def _raises(tree: ast.AST) -> bool:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise) and node.exc is not None and "ValueError" in ast.unparse(node.exc):
+            return True
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in _CHECKS:
+            return True
+    return False
+
+
+def _names(text: str, name: str) -> bool:
+    words = "|".join(re.escape(word) for word in (name, _SYMBOLS.get(name, name)))
+    return re.search(rf"(?<![^\W_])({words})(?![^\W_])", text) is not None
+
+
+def _is_explained(module: ModuleType, name: str) -> bool:
+    """Whether a constant has a comment above it, or a string below it, where it is assigned."""
+    home = module
+    for line in _tree(module).body:
+        if isinstance(line, ast.ImportFrom) and name in [alias.asname or alias.name for alias in line.names]:
+            home = importlib.import_module("." * line.level + (line.module or ""), module.__name__)
+    if home is not module:
+        return _is_explained(home, name)
+    source = inspect.getsource(module).splitlines()
+    body = _tree(module).body
+    for line, after in zip(body, [*body[1:], None], strict=True):
+        targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            string = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            return string or source[line.lineno - 2].lstrip().startswith("#") or "#" in source[line.lineno - 1]
+    return False
+
+
+def _tree(module: ModuleType) -> ast.Module:
+    return ast.parse(inspect.getsource(module))
+
+
+def _file(cls: type) -> str:
+    return inspect.getfile(cls)
+
+
+def _class(cls: type) -> ast.ClassDef:
+    for node in ast.walk(ast.parse(Path(_file(cls)).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
+            return node
+    raise LookupError(f"no class {cls.__name__} in {_file(cls)}")
+
+
+def _function(call: Any) -> ast.FunctionDef:
+    code = inspect.unwrap(getattr(call, "__func__", call)).__code__
+    (node,) = ast.parse(textwrap.dedent(inspect.getsource(code))).body
+    assert isinstance(node, ast.FunctionDef)
+    return node

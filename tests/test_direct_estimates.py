@@ -1,0 +1,116 @@
+"""What direct simulation says of its trajectories, worked out again from when each of them left.
+
+Values by their definitions, exact intervals by `statistics` (which scipy checks), and the others by a jackknife that
+leaves out one trajectory at a time: it agrees with the delta method to the order of one over their number.
+"""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import sde_sgd as ss
+from sde_sgd.statistics import chi_square_rate, clopper_pearson, inverse_binomial, proportion_with_undecided
+
+DT = 0.05
+BOWL = ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2, 1)
+CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(BOWL, 0.5), DT)
+START = np.zeros(1, np.float32)
+
+
+def below(offset):
+    return ss.regions.HalfSpace(np.array([1.0]), offset)
+
+
+def passage(offset, steps, **options):
+    options = {"trajectories": 4096, "seed": 8, "method": "direct"} | options
+    return ss.escape(CHAIN, START, below(offset), None if steps is None else steps * DT, **options)
+
+
+def same(estimate, expected):
+    for name in ("value", "low", "high"):
+        np.testing.assert_allclose(getattr(estimate, name), getattr(expected, name), rtol=1e-12)
+
+
+def jackknife(rows, estimate, confidence=0.95):
+    """Estimate of the means of rows (n, k) and its interval: one row left out at a time, on a logarithmic scale."""
+    number = len(rows)
+    without = np.log(estimate((rows.sum(axis=0) - rows) / (number - 1)))
+    error = np.sqrt((number - 1) * np.mean((without - without.mean()) ** 2))
+    value = float(estimate(rows.mean(axis=0)[None])[0])
+    factor = np.exp(stats.norm.isf((1 - confidence) / 2) * error)
+    return value, value / factor, value * factor
+
+
+def test_probability_and_survival_are_exact():
+    found = passage(1.5, 40, confidence=0.9)
+    times, reached = found.exit_times, np.isfinite(found.exit_times)
+    assert 100 < reached.sum() < 2000
+    same(found.probability, clopper_pearson(reached.sum(), 4096, 0.9))
+    for time in (0.3, 1.0, 2.0):
+        by_then = clopper_pearson(np.sum(times <= time + 1e-9), 4096, 0.9)
+        alive = found.survival([time])
+        assert float(alive.low[0]) <= float(alive.value[0]) <= float(alive.high[0])
+        expected = (1 - by_then.value, 1 - by_then.high, 1 - by_then.low)
+        np.testing.assert_allclose((alive.value[0], alive.low[0], alive.high[0]), expected, rtol=1e-12)
+
+
+def test_a_precision_is_reached_by_inverse_sampling():
+    """The number of passages is fixed in advance, and sampling ends with the one that makes it full."""
+    found = passage(1.5, 40, trajectories=None, rtol=0.1)
+    reached = np.isfinite(found.exit_times)
+    assert reached[-1] and reached.sum() >= (1.96 / 0.1) ** 2
+    same(found.probability, inverse_binomial(int(reached.sum()), 0, len(reached)))
+    assert float(found.probability.relative_half_width) <= 0.1
+
+
+def test_a_budget_of_steps_leaves_trajectories_undecided():
+    """Without a horizon those that still run may yet come: left out of the value, both ways in the interval."""
+    found = passage(1.5, None, trajectories=1000, max_steps=40)
+    reached, running = int(np.isfinite(found.exit_times).sum()), found.censored
+    assert reached > 20 and running == 1000 - reached
+    same(found.probability, proportion_with_undecided(reached, running, 1000))
+    assert found.probability.value == 1 and found.probability.high == 1 and found.probability.low < 0.5
+
+
+@pytest.mark.parametrize(("offset", "few"), [(2.2, True), (1.2, False)])
+def test_the_rate_is_exits_over_time_at_risk(offset, few):
+    """Garwood's interval for few exits, the delta method's for many."""
+    found, horizon = passage(offset, 40), 40 * DT
+    exposure, events = np.minimum(found.exit_times, horizon), np.isfinite(found.exit_times)
+    if few:
+        assert 3 < events.sum() < 50
+        same(found.exit_rate, chi_square_rate(int(events.sum()), float(exposure.sum())))
+        return
+    assert events.sum() > 50
+    rows = np.stack([events, exposure], axis=1).astype(float)
+    value, low, high = jackknife(rows, lambda mean: mean[:, 0] / mean[:, 1])
+    assert float(found.exit_rate.value) == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose((found.exit_rate.low, found.exit_rate.high), (low, high), rtol=1e-3)
+    # the interval is not that of another confidence, nor one without the logarithm
+    assert high / value - 1 > 1.0001 * (1 - low / value)
+
+
+def test_the_mean_time_where_all_have_left():
+    found = passage(0.8, None, trajectories=2000)
+    assert found.censored == 0
+    value, low, high = jackknife(found.exit_times[:, None], lambda mean: mean[:, 0])
+    assert float(found.mean_exit_time.value) == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose((found.mean_exit_time.low, found.mean_exit_time.high), (low, high), rtol=1e-3)
+
+
+def test_the_mean_time_with_a_tail():
+    """∫₀ᵀ S dt + S(T)/λ with the hazard of the second half, and its interval. Twin: the hazard of the whole horizon."""
+    found, horizon = passage(1.2, 60), 60 * DT
+    times = found.exit_times
+    exposure, stays = np.minimum(times, horizon), np.isinf(times)
+    at_risk, late = np.clip(exposure - horizon / 2, 0, None), np.isfinite(times) & (times > horizon / 2)
+    rows = np.stack([exposure, stays, at_risk, late], axis=1).astype(float)
+
+    def mean_time(mean):
+        return mean[:, 0] + mean[:, 1] * mean[:, 2] / mean[:, 3]
+
+    value, low, high = jackknife(rows, mean_time)
+    assert float(found.mean_exit_time.value) == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose((found.mean_exit_time.low, found.mean_exit_time.high), (low, high), rtol=2e-3)
+    twin = exposure.mean() + stays.mean() * exposure.sum() / np.isfinite(times).sum()
+    assert abs(twin / value - 1) > 0.01

@@ -1,0 +1,43 @@
+"""Intervals of splitting with few repetitions, worked out again from its dataset with scipy's Student law.
+
+With two or three repetitions the quantile of a normal is a fifth to a tenth of Student's, and its interval a promise
+that is not kept.
+"""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import sde_sgd as ss
+
+BOWL = ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2, 1)
+CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(BOWL, 0.5), 0.05)
+
+
+def jackknife(values, quantile):
+    """Interval of a mean by the jackknife of its logarithm."""
+    number = len(values)
+    logs = np.log([np.delete(values, each).mean() for each in range(number)])
+    error = np.sqrt((number - 1) / number * np.sum((logs - logs.mean()) ** 2))
+    return values.mean() * np.exp(-quantile * error), values.mean() * np.exp(quantile * error)
+
+
+@pytest.mark.parametrize(("repetitions", "confidence"), [(2, 0.95), (3, 0.9), (3, 0.99), (8, 0.95)])
+def test_the_quantile_is_students(repetitions, confidence):
+    found = ss.escape(
+        CHAIN, np.zeros(1, np.float32), ss.regions.HalfSpace([1.0], 1.5), 2.0, trajectories=256 * repetitions,
+        repetitions=repetitions, seed=5, method="splitting", confidence=confidence,
+    )  # fmt: skip
+    data, tail = found.to_dataset(times=[0.0, 1.0, 2.0]), (1 - confidence) / 2
+    weights, owner, times = (data[name].values for name in ("weight", "repetition_of", "exit_time"))
+    student, normal = stats.t.isf(tail, repetitions - 1), stats.norm.isf(tail)
+    for number, time in ((1, 1.0), (2, 2.0)):
+        low, high = (float(data[name][number]) for name in ("survival_low", "survival_high"))
+        shares = np.bincount(owner, weights * (times <= time + 1e-9), repetitions)
+        expected = jackknife(shares, student)
+        np.testing.assert_allclose((1 - high, 1 - low), (expected[0], min(expected[1], 1)), rtol=1e-6)
+    np.testing.assert_allclose(data["passed"].values[:, -1], shares, rtol=1e-9)
+    np.testing.assert_allclose((found.probability.low, found.probability.high), expected, rtol=1e-6)
+    # broken twins: a normal quantile, and as many degrees of freedom as repetitions
+    for quantile in (normal, stats.t.isf(tail, repetitions)):
+        assert jackknife(shares, quantile)[1] < 0.999 * expected[1]

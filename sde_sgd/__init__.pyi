@@ -21,8 +21,10 @@ from .chains import EulerMaruyama as EulerMaruyama
 from .chains import MinibatchSGD as MinibatchSGD
 from .diffusions import Langevin as Langevin
 from .diffusions import LangevinSGD as LangevinSGD
+from .engine import AbstractReduction as AbstractReduction
 from .engine import integrate as integrate
 from .engine import plan as plan
+from .engine import reduce as reduce
 from .engine import simulate as simulate
 from .landscapes import EmpiricalRisk as EmpiricalRisk
 from .passage import FirstPassage as FirstPassage
@@ -30,8 +32,7 @@ from .passage import escape as escape
 from .passage import first_passage as first_passage
 from .results import Status as Status
 from .stationary import Histogram as Histogram
-from .stationary import OccupancyAtTimes as OccupancyAtTimes
-from .stationary import StationaryWeights as StationaryWeights
+from .stationary import Occupancy as Occupancy
 from .stationary import Transitions as Transitions
 from .stationary import histogram as histogram
 from .stationary import occupancy as occupancy

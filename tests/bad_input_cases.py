@@ -239,15 +239,24 @@ BAD = {
     "a region by name that is none": (lambda: occupancy(regions={"a": 1}), r"regions\['a'\] must be a region"),
     "an unknown rule": (
         lambda: occupancy(regions=None, minima=[[1.0]], basins="near"),
-        "basins must be 'quench', 'nearest' or 'level', got 'near'",
+        r"basins must be 'quench', 'nearest' or 'sublevel', or an object such as SublevelBasins\(height\), got 'near'",
     ),
-    "a level without height": (
-        lambda: occupancy(regions=None, minima=[[1.0]], basins="level"),
-        "height is the level above a minimum",
+    "a sublevel without height": (
+        lambda: occupancy(regions=None, minima=[[1.0]], basins="sublevel"),
+        "height is the loss above a minimum",
     ),
     "a maximum as minimum": (
         lambda: occupancy(regions=None, minima=[[1.0], [0.0]]),
         r"minima\[1\] must be a minimum, got a maximum at \[0\.\]",
+    ),
+    "a height beside an object": (
+        lambda: occupancy(regions=None, minima=[[1.0]], basins=ss.stationary.SublevelBasins(0.5), height=0.5),
+        "height goes with the name of a rule",
+    ),
+    "a height that is none": (lambda: ss.stationary.SublevelBasins(-1.0), "height must be a finite number above 0"),
+    "a reduction that is none": (
+        lambda: ss.reduce(CHAIN, [-1.0], max, times=[1.0], trajectories=8),
+        "reduction must be an AbstractReduction",
     ),
     "neither times nor horizon": (lambda: occupancy(times=None), "give either times or a horizon, got neither"),
     "a burn-in with times": (lambda: occupancy(burn_in=1.0), "burn_in and every belong to a horizon"),

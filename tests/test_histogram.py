@@ -10,7 +10,7 @@ from scipy import linalg, stats
 from statistical import agrees, false_pass
 
 import sde_sgd as ss
-from sde_sgd.stationary import _histogram
+from sde_sgd.engine import _reductions
 
 
 def standard_errors(estimate):
@@ -100,10 +100,47 @@ def test_a_table_that_is_emptied_along_the_way(monkeypatch):
     """Long runs move their counts to the host before they overflow: the same numbers."""
     options = {"observable": first_component, "bins": (-1.5, 1.5, 6), "trajectories": 100, "horizon": 20.0}
     whole = quadratic_histogram(**options)
-    monkeypatch.setattr(_histogram, "_FULL", 6)
+    monkeypatch.setattr(_reductions, "_FULL", 6)
     for one, other in zip(numbers(whole), numbers(quadratic_histogram(**options)), strict=True):
         assert np.array_equal(one, other)
     assert whole.counts.sum() == whole.looks.sum() == 100 * 24
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_divergence_is_named_and_read_both_ways():
+    """A well that is left for infinity: what is not seen could all be in one bin, or in none.
+
+    Twin: intervals of the looks that were seen alone, which are far narrower than what is left open.
+    """
+    hill = ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2 - x[0] ** 4 / 40, dim=1)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(hill, 0.5), 0.02)
+    found = ss.histogram(chain, [0.0], bins=(-3, 3, 6), horizon=40.0, trajectories=256)
+    assert 0 < found.diverged < 256 and 0.02 < found.unseen < 0.9
+    assert found.status == "diverged" and f"{found.diverged} of 256 trajectories diverged" in found.result
+    assert np.all(found.density.high - found.density.low >= found.unseen / found.volume * (1 - 1e-12))
+    seen = eqx.tree_at(lambda h: h.unseen, found, 0.0)
+    np.testing.assert_allclose(found.density.low, seen.density.low * (1 - found.unseen))
+    np.testing.assert_allclose(found.density.high, seen.density.high * (1 - found.unseen) + found.unseen / found.volume)
+    assert np.all(seen.density.high - seen.density.low < 0.5 * found.unseen / found.volume)
+    assert (found.mean.low[0], found.mean.high[0]) == (-np.inf, np.inf) and np.isfinite(found.mean.value[0])
+    assert (found.covariance.low[0, 0], found.covariance.high[0, 0]) == (0, np.inf)
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")
+def test_all_diverged_is_an_outcome():
+    hill = ss.landscapes.Landscape(lambda x: -(x[0] ** 4) + 0 * x[0], dim=1)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(hill, 1.0), 0.02)
+    found = ss.histogram(chain, [0.0], bins=(-3, 3, 6), horizon=40.0, trajectories=64)
+    assert found.diverged == 64 and found.status == "diverged" and found.unseen == 1
+    assert np.all(np.isnan(found.density.value)) and np.all(found.density.low == 0)
+    assert np.all(found.density.high * found.volume == 1) and np.isnan(found.mean.value[0])
+    assert "64 of them diverged" in str(found)
+
+
+def test_what_is_printed():
+    found = quadratic_histogram(observable=first_component, bins=(-1.5, 1.5, 6), trajectories=64, horizon=20.0)
+    assert str(found.mean[0]) in str(found) and str(found.covariance[0, 0]) in str(found)
+    assert "6 from -1.5 to 1.5" in str(found) and found.provenance.seed == 7
 
 
 def first_component(x):

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,9 +14,9 @@ from scipy import linalg
 from statistical import LawOfChain, agrees, binomial_error, false_pass
 
 import sde_sgd as ss
-from sde_sgd.engine._devices import mesh_of
-from sde_sgd.landscapes import _critical_points
-from sde_sgd.stationary import _basins, _tally
+from sde_sgd import _numerics
+from sde_sgd.engine import _reductions
+from sde_sgd.stationary import _basins
 
 WELLS = ss.landscapes.TwoWells(sharp_curvature=16.0, flat_curvature=4.0)
 SADDLE, SHARP, FLAT = (float(x[0]) for x in (WELLS.saddle, WELLS.sharp_minimum, WELLS.flat_minimum))
@@ -81,7 +82,7 @@ def test_weights_are_those_of_the_exact_law():
     by_region = measure(regions={"sharp": LEFT, "flat": ~LEFT})
     by_flow = measure(minima=MINIMA)
     assert np.array_equal(by_region.weight.value, by_flow.weight.value)
-    assert by_flow.names == ("sharp", "flat") and float(by_flow.elsewhere.value) == 0
+    assert by_flow.names == ("sharp", "flat") and float(by_flow.unassigned) == 0
     error = standard_errors(by_flow.weight)
     assert agrees(by_flow.weight.value, exact, error)
     middle = wells_law(cuts=(-6.0, 0.0, 7.0)).stationary()
@@ -126,6 +127,11 @@ def test_probabilities_at_times_are_those_of_the_exact_law():
 GROUPS, SIZE = 2_000, 16
 
 
+def both(run):
+    """Where a result over a window keeps what its intervals are made of."""
+    return run.counted.visits, run.counted.has_diverged
+
+
 def test_coverage_of_the_stationary_weights():
     """2000 repetitions of 16 trajectories side by side, three basins, one of weight 0.004: 93 … 97 % each.
 
@@ -141,8 +147,7 @@ def test_coverage_of_the_stationary_weights():
 
     def repetition(number):
         rows = slice(number * SIZE, (number + 1) * SIZE)
-        where = (lambda r: r.visits, lambda r: r.lost)
-        return eqx.tree_at(lambda r: [f(r) for f in where], run, [run.visits[:, rows], run.lost[rows]])
+        return eqx.tree_at(both, run, (run.visits[:, rows], run.has_diverged[rows]))
 
     estimates = [repetition(number).weight for number in range(GROUPS)]
     low, value, high = (np.array([getattr(each, name) for each in estimates]) for name in ("low", "value", "high"))
@@ -181,7 +186,7 @@ def test_verdicts():
 
     assert verdict(1.0, 1_000.0, 20.0) == "converged"
     assert "transitions between basins, fewer than 5" in verdict(0.1, 20.0, 10.0)
-    assert verdict(1.0, 40.0, 20.0).startswith("not converged: because split R-hat of ")
+    assert verdict(1.0, 40.0, 20.0).startswith("not converged: split R-hat of ")
     early = verdict(0.4, 40.0, 0, n=2_048)
     assert "the start is not forgotten: the weight of sharp moves from" in early
 
@@ -197,15 +202,15 @@ def plane_chain():
 def test_a_missed_minimum_is_named():
     """One of two wells left out of the list: its share and its place are in the verdict."""
     at = ss.occupancy(plane_chain(), PAIR[1], minima=PAIR[:1], times=[0.48, 9.6], trajectories=200)
-    assert 0.3 < at.elsewhere.value[1] < 0.7 < at.elsewhere.value[0]
+    assert 0.3 < at.unassigned.value[1] < 0.7 < at.unassigned.value[0]
     assert re.search(r"^incomplete: up to .* belong to none .* their flow ends at \[ ?1\.,? ", at.result), at.result
     run = ss.occupancy(plane_chain(), PAIR[1], minima=PAIR[:1], horizon=20.0, every=0.32, trajectories=200)
     assert "of the time is in none of the minima given; the flow ends at [" in run.result
-    for missed in (at.missed, run.missed):
+    for missed in (at.unassigned_minima, run.unassigned_minima):
         np.testing.assert_allclose(missed.locations, [[1, 0]], atol=1e-3)
         assert 0.3 < missed.shares[0] < 0.7
     whole = ss.occupancy(plane_chain(), PAIR[1], minima=PAIR, times=[0.48, 9.6], trajectories=200)
-    assert whole.result == "complete" and whole.missed.locations.shape == (0, 2)
+    assert whole.result == "complete" and whole.unassigned_minima.locations.shape == (0, 2)
     assert np.array_equal(whole.counts[:, 0], at.counts[:, 0])
 
 
@@ -224,7 +229,7 @@ def test_chains_that_are_not_confining():
     assert np.all(np.isnan(run.weight.value)) and np.all(run.weight.low == 0) and np.all(run.weight.high == 1)
     assert np.all(np.isnan(run.r_hat)) and np.all(np.isnan(run.effective_samples))
     at = ss.occupancy(chain, [0.0], regions={"left": left}, times=[0.02, 20.0], trajectories=64)
-    assert list(at.diverged) == [0, 64] and "diverged" in at.result
+    assert list(at.diverged_at_times) == [0, 64] and at.diverged == 64 and "diverged" in at.result
     assert (at.probability.low[1, 0], at.probability.high[1, 0]) == (0, 1)
 
 
@@ -232,12 +237,12 @@ def test_diverged_trajectories_are_read_both_ways():
     """One lost of 20: the value is that of the others, the interval holds both readings."""
     regions = {"sharp": LEFT, "flat": ~LEFT}
     run = ss.occupancy(wells_chain(), [SHARP], regions=regions, horizon=40.0, trajectories=20)
-    lost = eqx.tree_at(lambda r: r.lost, run, np.arange(20) == 3)
-    others = eqx.tree_at(lambda r: (r.visits, r.lost), run, (np.delete(run.visits, 3, axis=1), np.zeros(19, bool)))
+    lost = eqx.tree_at(lambda r: r.counted.has_diverged, run, np.arange(20) == 3)
+    others = eqx.tree_at(both, run, (np.delete(run.visits, 3, axis=1), np.zeros(19, bool)))
     assert np.array_equal(lost.weight.value, others.weight.value)
     np.testing.assert_allclose(lost.weight.low, others.weight.low * 19 / 20)
     np.testing.assert_allclose(lost.weight.high, others.weight.high * 19 / 20 + 1 / 20)
-    assert "1 of 20 trajectories diverged" in lost.result
+    assert lost.diverged == 1 and lost.result.startswith("diverged: 1 of 20 trajectories diverged")
 
 
 OVERLAP = {"wide": ss.regions.HalfSpace([1.0], SADDLE + 0.2), "right": ss.regions.Ball([FLAT], FLAT - SADDLE)}
@@ -280,22 +285,81 @@ def test_a_sweep_is_one_program():
         minima = [np.asarray(wells.sharp_minimum), np.asarray(wells.flat_minimum)]
         ss.occupancy(chain, minima[0], minima=minima, times=[horizon], trajectories=64)
         ss.occupancy(chain, minima[0], minima=minima, basins="nearest", horizon=horizon, trajectories=64)
-        tables = (_basins.LABELS, _tally.TALLY)
-        counts.append([len(table._programs) for table in tables] + [_critical_points._programs.cache_info().misses])
+        counts.append([len(_reductions.UPDATE), _numerics._program.cache_info().misses])
     assert counts == counts[:1] * 3
 
 
 def test_rules_of_basins():
-    """The nearest minimum moves the border to the middle; a level leaves the pass between them to nobody."""
+    """The nearest minimum moves the border to the middle; a sublevel leaves the pass between them to nobody."""
     points = np.array([[SADDLE - 0.01, SADDLE + 0.01, -0.01, 0.01, SHARP, FLAT]], np.float32)
-    expected = {"quench": [0, 1, 1, 1, 0, 1], "nearest": [0, 0, 0, 1, 0, 1], "level": [2, 2, 2, 2, 0, 1]}
+    expected = {"quench": [0, 1, 1, 1, 0, 1], "nearest": [0, 0, 0, 1, 0, 1], "sublevel": [2, 2, 2, 2, 0, 1]}
     for rule, labels in expected.items():
-        height = 0.5 if rule == "level" else None
-        named = _basins.named_basins(wells_chain(), None, MINIMA, rule, height)
-        found = _basins.LABELS.prepare((named.basins, mesh_of(jax.devices()[:1])))(points)
-        assert list(np.asarray(found)) == labels
-    regions = _basins.named_basins(wells_chain(), OVERLAP, None, None, None)
-    assert list(np.asarray(_basins.labels(regions.basins, jnp.asarray([[SADDLE + 0.1, 9.0, np.nan]])))) == [3, 2, 4]
+        height = 0.5 if rule == "sublevel" else None
+        made, names = _basins.describe_basins(wells_chain(), None, MINIMA, rule, height)
+        assert list(np.asarray(_basins.labels(made, jnp.asarray(points)))) == labels and names == ("sharp", "flat")
+    regions, _ = _basins.describe_basins(wells_chain(), OVERLAP, None, None, None)
+    assert list(np.asarray(_basins.labels(regions, jnp.asarray([[SADDLE + 0.1, 9.0, np.nan]])))) == [3, 2, 4]
+
+
+class Coarse(ss.stationary.AbstractBasins):
+    """A person's own rule: the minimum whose first component has the same sign."""
+
+    signs: Any = None
+
+    @property
+    def count(self):
+        return len(self.signs)
+
+    def label(self, thetas):
+        return jnp.argmax(jnp.sign(thetas[0]) == jnp.asarray(self.signs)[:, None], axis=0).astype(jnp.int32)
+
+    def of_minima(self, landscape, minima):
+        return Coarse(np.array([np.sign(minimum.location[0]) for minimum in minima]))
+
+
+def test_rules_as_objects_and_a_rule_of_ones_own(monkeypatch):
+    """Short names are objects; a class and a line in the registry are another rule."""
+    options = {"times": [0.48, 4.8], "trajectories": 200, "minima": PAIR}
+
+    def counts(**given):
+        return ss.occupancy(plane_chain(), PAIR[0], **options, **given).counts
+
+    rules = ss.stationary
+    for name, height, made in (
+        ("quench", None, rules.GradientFlowBasins()),
+        ("nearest", None, rules.NearestBasins()),
+        ("sublevel", 0.5, rules.SublevelBasins(0.5)),
+    ):
+        assert np.array_equal(counts(basins=name, height=height), counts(basins=made)), name
+    assert not np.array_equal(counts(basins="nearest"), counts(basins=rules.SublevelBasins(0.5)))
+    monkeypatch.setitem(rules.BASINS, "coarse", Coarse)
+    assert np.array_equal(counts(basins="coarse"), counts(basins="nearest"))
+    left = ss.regions.HalfSpace([1.0, 0.0], 0.0)
+    del options["minima"]
+    both = {"left": left, "right": ~left}
+    assert np.array_equal(counts(basins=rules.RegionBasins(both)), counts(regions=both))
+    with pytest.raises(ValueError, match="basins must be given their minima"):
+        rules.NearestBasins().label(jnp.zeros((2, 1)))
+    with pytest.raises(ValueError, match="basins must be a rule for minima where minima are given"):
+        rules.RegionBasins(both).of_minima(PLANE, [])
+
+
+def test_one_result_for_both_ways_prints_its_answer():
+    regions = {"sharp": LEFT, "flat": ~LEFT}
+    at = ss.occupancy(wells_chain(), [SHARP], regions=regions, times=[0.1, 0.2], trajectories=200)
+    run = ss.occupancy(wells_chain(), [SHARP], regions=regions, horizon=4.0, trajectories=200)
+    assert type(at) is type(run) is ss.Occupancy
+    assert at.probability.value.shape == (2, 2) and run.probability.value.shape == (2,)
+    assert np.array_equal(run.weight.low, run.probability.low)
+    for result, estimate in ((at, at.probability[1][0]), (run, run.probability[0])):
+        assert str(estimate) in str(result) and result.result in str(result) and "seed 0" in str(result)
+        assert "<table>" in result._repr_html_() and result.provenance.path_steps > 0
+    with pytest.raises(AttributeError, match="r_hat belongs to occupancy over a window, horizon=; this one is at"):
+        _ = at.r_hat
+    with pytest.raises(AttributeError, match="counts belongs to occupancy at given times, times=; this one is over"):
+        _ = run.counts
+    with pytest.raises(ValueError, match="unknown option 'chunks'; did you mean 'chunk'"):
+        ss.occupancy(wells_chain(), [SHARP], regions=regions, times=[0.1], chunks=8)
 
 
 def test_datasets_carry_units():
@@ -305,7 +369,7 @@ def test_datasets_carry_units():
         ss.occupancy(wells_chain(), [SHARP], regions=regions, horizon=4.0, trajectories=8),
         ss.histogram(wells_chain(), [SHARP], bins=(-2, 2, 4), horizon=4.0, trajectories=8),
     ]
-    assert [type(each).__name__ for each in results] == ["OccupancyAtTimes", "StationaryWeights", "Histogram"]
+    assert [type(each).__name__ for each in results] == ["Occupancy", "Occupancy", "Histogram"]
     for data in (each.to_dataset() for each in results):
         assert data.attrs["trajectories"] == 8 and "result" in data.attrs
         bounded = [name for name in data.data_vars if f"{name}_low" in data]

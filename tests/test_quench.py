@@ -64,7 +64,7 @@ def test_points_all_over_the_plane(quench, minima):
     flow = np.array([minimum_of_flow(point, minima) for point in points])
     label, _ = assigned(quench, points)
     assert np.array_equal(label, flow)
-    nearest = _basins.Nearest(np.stack([minimum.location for minimum in minima]))
+    nearest = _basins.NearestBasins(np.stack([minimum.location for minimum in minima]))
     assert np.mean(np.asarray(nearest.label(jnp.asarray(points.T))) != flow) > 0.05
 
 

@@ -4,12 +4,14 @@ from fractions import Fraction
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from scipy.linalg import expm
 from scipy.stats import norm
 from statistical import ExactChain, agrees, false_pass
 
 import sde_sgd as ss
+from sde_sgd.results import Provenance, Status
 from sde_sgd.stationary import Transitions, spectral_gap, stationary_law, transition_matrix
 from sde_sgd.statistics import Estimate
 
@@ -37,10 +39,10 @@ def synthetic(value, error, level=0.95):
         exit_times=1 / value.sum(axis=1),
         settling_times=np.zeros(count),
         methods={},
-        notes=(),
+        findings=(),
+        diverged=0,
         time_step=1.0,
-        seed=0,
-        path_steps=0,
+        provenance=Provenance.of(0, "synthetic", 0, 0.0),
     )
 
 
@@ -272,14 +274,22 @@ def test_dataset(three_wells):
     data = three_wells[1].to_dataset()
     assert data["rate"].dims == ("from", "to") and data["rate"].attrs["units"] == "1 / SDE time"
     assert data["method"].sel({"from": "[1.]", "to": "[0.]"}) == "direct"
-    assert data.attrs["result"] == "complete" and data.attrs["path_steps"] > 0
+    assert data.attrs["result"] == data.attrs["status"] == "complete" and data.attrs["path_steps"] > 0
     assert float(data["relaxation_time"]) == pytest.approx(1 / float(data["spectral_gap"]))
+
+
+def test_what_is_printed(three_wells):
+    found = three_wells[1]
+    text = str(found)
+    assert f"[1.] → [0.]  {found.rates[2, 1]} per SDE time, direct" in text
+    assert str(found.relaxation_time) in text and f"share of [-1.]  {found.stationary[0]}" in text
+    assert found.provenance.seed == 2 and found.path_steps == found.provenance.path_steps
 
 
 def test_too_warm_is_told():
     """At 0.6 of the barrier an exit takes no longer than the motion inside."""
     found = measure(two_wells(0.6), rtol=0.2)
-    assert "not metastable" in found.result and "sharp" in found.result
+    assert found.status is Status.NOT_METASTABLE and "sharp" in found.result
 
 
 # -------------------------------------------------------------------------------------------------- who is beside whom
@@ -329,7 +339,8 @@ def _bad(minima=((-1.0,), (1.0,)), loss=lambda x: (x[0] ** 2 - 1) ** 2, **option
         ("neighbours must lead from every minimum", {"neighbours": []}),
         ("method must be", {"method": "fast"}),
         ("score must be", {"score": "level"}),
-        ("rtol must be", {"rtol": 0.0}),
+        ("rtol must lie strictly between 0 and 1", {"rtol": 0.0}),
+        ("rtol must lie strictly between 0 and 1", {"rtol": 1.0}),
         ("confidence must lie", {"confidence": 1.0}),
         ("not confining", {"loss": lambda x: -jnp.exp(-4 * (x[0] - 1) ** 2) - jnp.exp(-4 * (x[0] + 1) ** 2)}),
         ("must hold those between them", {"loss": lambda x: (x[0] * (x[0] ** 2 - 1)) ** 2}),
@@ -339,6 +350,15 @@ def _bad(minima=((-1.0,), (1.0,)), loss=lambda x: (x[0] ** 2 - 1) ** 2, **option
 def test_bad_input_is_named(words, given):
     with pytest.raises(ValueError, match=words):
         _bad(**given)
+
+
+def test_chains_that_change_in_time_are_refused():
+    """A learning rate that rises after 2000 steps: rates between minima have no value then."""
+    rate = optax.piecewise_constant_schedule(0.01, {2000: 0.2})
+    landscape = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
+    chain = ss.EulerMaruyama(ss.LangevinSGD(landscape, ss.noise.Isotropic(24.0), rate, 1.0))
+    with pytest.raises(ValueError, match="rates between minima need coefficients that do not change in time, got"):
+        ss.transitions(chain, [[-1.0], [1.0]])
 
 
 def test_bad_times_and_starts_are_named():

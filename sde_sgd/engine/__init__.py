@@ -17,10 +17,16 @@ from ._devices import shard_apply as shard_apply
 from ._integrate import MAX_STEPS as MAX_STEPS
 from ._integrate import block_unit as block_unit
 from ._integrate import integrate as integrate
+from ._observation_times import observation_steps as observation_steps
 from ._plan import Plan as Plan
 from ._plan import plan as plan
 from ._population import Ends as Ends
 from ._population import run_population as run_population
+from ._reductions import AbstractReduction as AbstractReduction
+from ._reductions import Reduced as Reduced
+from ._reductions import check_chain as check_chain
+from ._reductions import reduce as reduce
+from ._reductions import trajectories_of as trajectories_of
 from ._simulate import Part as Part
 from ._simulate import observe as observe
 from ._simulate import resolve_ids as resolve_ids

@@ -1,4 +1,4 @@
-"""Counts in bins and sums of an observable, on the devices between looks."""
+"""Streaming counts in bins and compensated sums (Neumaier) of an observable."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,10 +7,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int32
 
-from ..engine import LANES, Compiled, shard, shard_apply
+from ..engine import LANES, AbstractReduction
 
 # trajectories are counted in as many groups, by their number; every device's lanes are a multiple of that
 GROUPS = LANES
@@ -61,9 +60,10 @@ class Bins(eqx.Module):
 
 
 class Sums(NamedTuple):
-    """table: counts in each row of the bins by groups. shifted: sums of y = f(θ) − f(start), then of its products.
+    """table: counts in each row of the bins by groups, a total.
 
-    errors: what rounding took from `shifted`, to be added. finite: looks at a finite value.
+    Of each trajectory: `shifted`, sums of y = f(θ) − origin, then of its products; `errors`, what rounding took from
+    these, to be added; `finite`, looks at a finite value.
     """
 
     table: Int32[Array, "rows groups"]
@@ -72,32 +72,38 @@ class Sums(NamedTuple):
     finite: Int32[Array, " n"]
 
 
-def empty_sums(mesh: Mesh, bins: Bins, axes: int, states: Float[Array, "dim n"]) -> Sums:
-    """The sums before the first look."""
-    zeros = np.zeros((axes + axes * axes, states.shape[1]), states.dtype)
-    table = np.zeros((bins.rows, GROUPS * mesh.size), np.int32)
-    arrays = (table, zeros, zeros, np.zeros(states.shape[1], np.int32))
-    return Sums(*(shard(mesh, array) for array in arrays))
+class BinnedSums(AbstractReduction):
+    """Counts in bins by groups of trajectories, and sums of first and second powers.
 
+    origin: (axes,) what is taken from values before they are summed, so that their spread keeps its digits.
+    """
 
-def _sums(shared, states, live, *sums):
-    observable, bins, origin, mesh = shared
-    return shard_apply(mesh, _look, (observable, bins, origin), states, live, *sums)
+    observable: Observable
+    bins: Bins
+    origin: Float[np.ndarray, " axes"]
 
+    def init(self, thetas):
+        axes, lanes = len(self.bins.shape), thetas.shape[1]
+        zeros = jnp.zeros((axes + axes * axes, lanes), thetas.dtype)
+        table = jnp.zeros((self.bins.rows, GROUPS), jnp.int32)
+        return Sums(table, zeros, zeros, jnp.zeros(lanes, jnp.int32))
 
-def _look(shared, states, live, *sums) -> Sums:
-    observable, bins, origin = shared
-    old = Sums(*sums)
-    values = jax.vmap(observable, 1, 1)(states)
-    finite = jnp.all(jnp.isfinite(values), axis=0)
-    group = jnp.arange(states.shape[1], dtype=jnp.int32) % GROUPS
-    # a row beyond the table is dropped
-    row = jnp.where(finite & live, bins.row(values), bins.rows)
-    shifted = jnp.where(finite, values - jnp.asarray(origin, values.dtype)[:, None], 0)
-    products = (shifted[:, None] * shifted[None]).reshape(-1, shifted.shape[1])
-    total, errors = _add(old.shifted, old.errors, jnp.concatenate([shifted, products]))
-    table = old.table.at[row, group].add(1, mode="drop")
-    return Sums(table, total, errors, old.finite + finite.astype(jnp.int32))
+    def update(self, carry, thetas, live, look):
+        values = jax.vmap(self.observable, 1, 1)(thetas)
+        finite = jnp.all(jnp.isfinite(values), axis=0)
+        group = jnp.arange(thetas.shape[1], dtype=jnp.int32) % GROUPS
+        # a row beyond the table is dropped
+        row = jnp.where(finite & live, self.bins.row(values), self.bins.rows)
+        shifted = jnp.where(finite, values - jnp.asarray(self.origin, values.dtype)[:, None], 0)
+        products = (shifted[:, None] * shifted[None]).reshape(-1, shifted.shape[1])
+        total, errors = _add(carry.shifted, carry.errors, jnp.concatenate([shifted, products]))
+        table = carry.table.at[row, group].add(1, mode="drop")
+        return Sums(table, total, errors, carry.finite + finite.astype(jnp.int32))
+
+    def result(self, carry, times):
+        """Counts (rows, 64), sums (moments, 64) and looks (64,) of each group of trajectories."""
+        total = np.asarray(carry.shifted, np.float64) + np.asarray(carry.errors, np.float64)
+        return np.asarray(carry.table, np.int64), _by_group(total), _by_group(carry.finite[None])[0].astype(np.int64)
 
 
 def _add(total: Array, errors: Array, value: Array) -> tuple[Array, Array]:
@@ -108,5 +114,7 @@ def _add(total: Array, errors: Array, value: Array) -> tuple[Array, Array]:
     return after, errors + lost
 
 
-SUMS = Compiled(_sums)
-"""A look. shared: (observable, bins, origin, mesh); then states, which lanes count, and the sums."""
+def _by_group(values: np.ndarray) -> np.ndarray:
+    """Sums over the trajectories of each group, (rows, n) to (rows, 64)."""
+    group = np.arange(values.shape[1]) % GROUPS
+    return np.stack([np.bincount(group, row, GROUPS) for row in values])

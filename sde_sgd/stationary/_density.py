@@ -1,23 +1,27 @@
-"""The density of an observable, its mean and its covariance, with intervals."""
+"""A histogram: density with Student's t intervals, mean and covariance with those of the jackknife over groups."""
 
 from collections.abc import Callable
 
-import equinox as eqx
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 from scipy import stats
 
+from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate, add_estimate, clopper_pearson
 from ._bins import Bins
 
 
-class Histogram(eqx.Module):
+class Histogram(AbstractResult):
     """Counts of an observable's values in G groups of independent trajectories, at most 64.
 
     bins: equal bins on one axis or two. counts: (rows, G), see `Bins`. looks: (G,) finite values that were seen.
-    sums: (axes + axes², G) sums of y = f(θ) − origin and of its products.
-    diverged: trajectories that were not finite at some look; they are left out from there on.
+    sums: (axes + axes², G) sums of y = f(θ) − origin and of its products. origin: (axes,), f at the start.
+    diverged: trajectories whose value was not finite at some look; they are left out from there on, and read both ways
+        in every interval. unseen: share of all looks that are left out so.
+    burn_in, horizon, every: SDE times of the window and between looks. time_step: SDE time of a step.
+    trajectories: how many were run. confidence: coverage that the intervals are made for.
+    provenance: how it came about.
     """
 
     bins: Bins
@@ -25,6 +29,7 @@ class Histogram(eqx.Module):
     sums: Float[np.ndarray, "moments G"]
     looks: Int[np.ndarray, " G"]
     origin: Float[np.ndarray, " axes"]
+    unseen: float
     diverged: int
     trajectories: int
     burn_in: float
@@ -32,7 +37,7 @@ class Histogram(eqx.Module):
     every: float
     time_step: float
     confidence: float
-    seed: int
+    provenance: Provenance
 
     @property
     def edges(self) -> list[Float[np.ndarray, " n"]]:
@@ -50,7 +55,8 @@ class Histogram(eqx.Module):
         """Probability per length or area, averaged over each bin, of the bins' shape.
 
         Interval: Student's t from the spread between groups, each bin on its own, not below 0. Where nothing was seen
-        the upper bound is that of the probability that a trajectory comes there at all.
+        the upper bound is that of the probability that a trajectory comes there at all. Looks at trajectories that
+        have diverged could all have been in the bin, or none of them.
         """
         part = self._part(slice(None, self.bins.inside))
         ends = ((each / self.volume).reshape(self.bins.shape) for each in (part.value, part.low, part.high))
@@ -69,27 +75,36 @@ class Histogram(eqx.Module):
 
     @property
     def mean(self) -> Estimate:
-        """E f, shape (axes,), also of values out of range; interval by the jackknife over groups."""
+        """E f, shape (axes,), also of values out of range; interval by the jackknife over groups.
+
+        Where trajectories diverged nothing bounds the values that they would have had: the interval is infinite.
+        """
         axes = len(self.origin)
         return self._jackknife(lambda means: self.origin + means[:, :axes])
 
     @property
     def covariance(self) -> Estimate:
-        """Covariance of f, shape (axes, axes), also of values out of range; interval by the jackknife over groups."""
+        """Covariance of f, shape (axes, axes), also of values out of range; interval by the jackknife over groups.
+
+        Where trajectories diverged nothing bounds the values that they would have had: the interval is infinite, but
+        for a variance, which is not below 0.
+        """
         axes = len(self.origin)
 
         def covariance(means):
             first, second = means[:, :axes], means[:, axes:].reshape(-1, axes, axes)
             return second - first[:, :, None] * first[:, None, :]
 
-        return self._jackknife(covariance)
+        found = self._jackknife(covariance)
+        low = np.where(np.isneginf(found.low) & np.eye(axes, dtype=bool), 0.0, found.low)
+        return Estimate(found.value, low, found.high, self.confidence)
 
     @property
-    def result(self) -> str:
-        """In words: "complete", or what the numbers leave out."""
+    def verdict(self) -> Verdict:
+        """Complete, or how many trajectories diverged."""
         if not self.diverged:
-            return "complete"
-        return f"incomplete: {self.diverged} of {self.trajectories} trajectories diverged"
+            return Verdict()
+        return Verdict(((Status.DIVERGED, f"{self.diverged} of {self.trajectories} trajectories diverged"),))
 
     def to_dataset(self) -> xr.Dataset:
         """Everything as an xarray Dataset with `units` and `long_name`; axes are called first and second."""
@@ -104,25 +119,56 @@ class Histogram(eqx.Module):
         add_estimate(data, "outside", ("value", "side"), self.outside, "1", "mass below and above the range")
         add_estimate(data, "mean", ("value",), self.mean, "observable", "mean")
         add_estimate(data, "covariance", ("value", "other_value"), self.covariance, "observable²", "covariance")
-        names = ("trajectories", "diverged", "burn_in", "horizon", "every", "time_step", "confidence", "seed", "result")
+        names = ("trajectories", "diverged", "burn_in", "horizon", "every", "time_step", "confidence", "result")
         data.attrs = {name: getattr(self, name) for name in names}
+        data.attrs |= {"unseen": self.unseen, "seed": self.provenance.seed, "status": str(self.status)}
         return data
+
+    def _answers(self) -> list[tuple[str, str]]:
+        outside = [
+            f"{side} {estimate}"
+            for pair in self.outside
+            for side, estimate in zip(("below", "above"), pair, strict=True)
+            if estimate.value > 0
+        ]
+        ends = zip(self.bins.low, self.bins.high, self.bins.shape, strict=True)
+        return [
+            ("mean", str(self.mean if len(self.origin) > 1 else self.mean[0])),
+            ("covariance", str(self.covariance if len(self.origin) > 1 else self.covariance[0, 0])),
+            ("bins", ", ".join(f"{number} from {low:.6g} to {high:.6g}" for low, high, number in ends)),
+            ("outside", ", ".join(outside) or "nothing seen"),
+            ("window", f"from t = {self.burn_in:.6g} to {self.horizon:.6g}, a look every {self.every:.6g}"),
+            ("trajectories", f"{self.trajectories}, {self.diverged} of them diverged"),
+        ]
 
     def _error(self, rows: slice) -> np.ndarray:
         """Standard error of the mass in each row: that of a ratio of sums over groups."""
         counts, groups = self.counts[rows], len(self.looks)
+        if groups < 2:
+            return np.full(len(counts), np.nan)
         left = counts - counts.sum(axis=1, keepdims=True) / self.looks.sum() * self.looks
         return np.sqrt(groups / (groups - 1) * np.sum(left**2, axis=1)) / self.looks.sum()
 
     def _part(self, rows: slice) -> Estimate:
-        value = self.counts[rows].sum(axis=1) / self.looks.sum()
+        """Mass in each row."""
+        with np.errstate(invalid="ignore"):
+            value = self.counts[rows].sum(axis=1) / self.looks.sum()
+        if len(self.looks) < 2:
+            return Estimate(value, np.zeros_like(value), np.ones_like(value), self.confidence)
         width = self._quantile() * self._error(rows)
         most = clopper_pearson(0, self.trajectories, self.confidence).high
-        return Estimate(value, np.maximum(value - width, 0), np.where(value > 0, value + width, most), self.confidence)
+        low, high = np.maximum(value - width, 0), np.where(value > 0, value + width, most)
+        seen = 1 - self.unseen
+        return Estimate(value, low * seen, high * seen + self.unseen, self.confidence)
 
     def _jackknife(self, fn: Callable) -> Estimate:
+        """fn of the means of all moments, (m, moments) to (m, …)."""
         groups = len(self.looks)
-        whole = fn((self.sums.sum(axis=1) / self.looks.sum())[None])[0]
+        with np.errstate(invalid="ignore"):
+            whole = fn((self.sums.sum(axis=1) / self.looks.sum())[None])[0]
+        if groups < 2 or self.unseen > 0:
+            nothing = np.full(np.shape(whole), np.inf)
+            return Estimate(whole, -nothing, nothing, self.confidence)
         without = (self.sums.sum(axis=1, keepdims=True) - self.sums) / (self.looks.sum() - self.looks)
         parts = fn(without.T)
         error = np.sqrt((groups - 1) / groups * np.sum((parts - parts.mean(axis=0)) ** 2, axis=0))

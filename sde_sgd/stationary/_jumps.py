@@ -1,4 +1,6 @@
-"""The Markov jump process over minima, in arithmetic that never subtracts: right for rates of any spread.
+"""The Markov jump process over minima: law (GTH algorithm), spectral gap, transition matrix (uniformisation).
+
+In arithmetic that never subtracts: right for rates of any spread.
 
 rates: (K, K), at least 0; entry (i, j) is the rate of jumps from i to j, and the diagonal is not read.
 """

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -11,16 +12,16 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy import stats
 
-from .. import scores
-from .._errors import fraction, positive
-from ..chains import AbstractChain
-from ..engine import seed_key
-from ..landscapes import CriticalPoint
+from .. import _progress, scores
+from .._errors import fraction, names_options
+from ..chains import AbstractChain, refuse_if_changing
+from ..engine import check_chain, seed_number
 from ..passage import FirstPassage, Splitting, first_passage
 from ..regions import AbstractRegion
+from ..results import Provenance, Status
 from ..statistics import Estimate
-from ._cores import cores_of
-from ._network import Network, network_of
+from ._core_sets import core_sets
+from ._minima_graph import MinimaGraph, minima_graph
 from ._transitions import Transitions
 
 # direct simulation of one among several ways out, for at most so many times the trajectories that all of them would
@@ -28,13 +29,15 @@ from ._transitions import Transitions
 _DIRECT = 16
 # the horizon of a passage with others to avoid, in times to settle at first, and in delays of the passages at least
 _SETTLINGS, _DELAYS = 8, 6
+# relative half-width below which a passage must be found
+_LOOSEST = 0.99
 
 
-class _Run(NamedTuple):
-    """What every first passage of a call shares. options: of `first_passage`, as they are."""
+class _Asked(NamedTuple):
+    """What a call asks for. options: of `first_passage`, as they are."""
 
     chain: AbstractChain
-    network: Network
+    graph: MinimaGraph
     cores: tuple[AbstractRegion, ...]
     rtol: float
     method: str
@@ -42,42 +45,61 @@ class _Run(NamedTuple):
     seed: int
     max_trajectories: int
     max_steps: int
-    time_step: float
     options: dict[str, Any]
+
+
+class _Measured:
+    """First passages between the minima of a call, and what they cost and had to say."""
+
+    def __init__(self, asked: _Asked):
+        self.asked = asked
+        self.findings: list[tuple[Status, str]] = []
+        self.path_steps = self.diverged = 0
 
     def passage(self, key: tuple[int, ...], start: int, target: AbstractRegion, **asked: Any) -> FirstPassage:
         """A first passage from a minimum, with random numbers that no other `key` has."""
-        seed = int(np.random.SeedSequence([self.seed, *key]).generate_state(1, np.uint64)[0])
-        point = self.network.points[start].location
-        return first_passage(self.chain, point, target, seed=seed, max_steps=self.max_steps, **asked, **self.options)
+        own = self.asked
+        seed = int(np.random.SeedSequence([own.seed, *key]).generate_state(1, np.uint64)[0])
+        point = own.graph.points[start].location
+        found = first_passage(own.chain, point, target, seed=seed, max_steps=own.max_steps, **asked, **own.options)
+        self.path_steps += found.path_steps
+        return found
 
-    def progress(self, start: int, ends: Sequence[int]) -> Any:
+    def score(self, start: int, ends: Sequence[int]) -> Any:
         """The score of splitting on the way to any of these minima."""
-        landscape = self.network.landscape
+        landscape, points = self.asked.graph.landscape, self.asked.graph.points
         # on the line both order states alike, and the distance is the cheaper one
-        if self.score == "distance" or landscape.dim == 1:
+        if self.asked.score == "distance" or landscape.dim == 1:
             return None
-        points = self.network.points
         ways = tuple(scores.path(landscape, points[start], points[end]) for end in ends)
         return ways[0] if len(ways) == 1 else _Farthest(ways)
 
+    def cores_but(self, but: set[int]) -> AbstractRegion:
+        """The union of all cores but these."""
+        cores = [core for number, core in enumerate(self.asked.cores) if number not in but]
+        return functools.reduce(lambda one, other: one | other, cores)
+
+    def say(self, start: int, end: str, found: FirstPassage) -> None:
+        """Keep what a first passage has to say."""
+        way = f"from {self.asked.graph.names[start]} to {end}"
+        self.findings += [(status, f"{way}: {reason}") for status, reason in found.verdict.findings]
+        self.diverged += found.diverged
+
 
 class _Rate(NamedTuple):
-    """A rate to one minimum, and the first passage that it was found by."""
+    """A rate to one minimum, and how it was found."""
 
     end: int
     rate: Estimate
-    found: FirstPassage
+    method: str
 
 
 class _Exit(NamedTuple):
-    """All that was found about leaving one minimum."""
+    """What was found about leaving one minimum."""
 
     rates: list[_Rate]
     time: Estimate
     settling: float
-    notes: list[str]
-    path_steps: int
 
 
 class _Farthest(eqx.Module):
@@ -89,12 +111,13 @@ class _Farthest(eqx.Module):
         return functools.reduce(jnp.maximum, [score(theta) for score in self.scores])
 
 
+@names_options
 def transitions(
     chain: AbstractChain,
     minima: Any,
     *,
     rtol: float = 0.1,
-    seed: int = 0,
+    seed: Any = 0,
     confidence: float = 0.95,
     neighbours: Iterable[Any] | None = None,
     radius: float | None = None,
@@ -105,6 +128,7 @@ def transitions(
     max_steps: int = 10_000_000,
     chunk: int | None = None,
     devices: Sequence[Any] | None = None,
+    progress: bool | None = None,
 ) -> Transitions:
     """Rates of the jumps between minima, however rare, and the jump process that they make.
 
@@ -118,7 +142,7 @@ def transitions(
     `minima` may have inner structure that settles quickly, but all minima that are slow to leave must be given: for
     those on the way between two of them that is checked.
 
-    chain: one with a landscape, whose coefficients do not depend on time.
+    chain: one with a landscape, that does not change in time.
     minima: CriticalPoints or arrays (dim,), at least two, or a mapping from names.
     rtol: relative half-width asked of each rate's interval (one found as a hazard may come out a little wider).
     neighbours: (i, j) of minima between which there are jumps, in both ways; by default those of
@@ -131,24 +155,34 @@ def transitions(
         dimension they order states alike, and the second is taken.
     max_trajectories, max_steps: budgets of each first passage, as there.
     seed, confidence, monitoring, chunk, devices: as for `first_passage`.
+    progress: whether to show a line of progress; by default in a terminal and in a notebook.
 
-    Raises ValueError for points that are no minima (`check_minima`), fewer than two, neighbours that leave some
-    minimum out of reach, a minimum missed between two of them, cores that overlap, a landscape that does not rise
-    in every direction, where there is no stationary law, and as `first_passage` does.
+    Raises ValueError for a chain that changes in time, points that are no minima (`check_minima`), fewer than two,
+    neighbours that leave some minimum out of reach, a minimum missed between two of them, cores that overlap, a
+    landscape that does not rise in every direction, where there is no stationary law, and as `first_passage` does.
     """
+    began = time.perf_counter()
     _check(rtol, confidence, method, score)
-    seed_key(seed)
-    network = network_of(chain, minima, neighbours)
-    run = _Run(
-        chain, network, cores_of(network.points, network.barriers, radius, network.names), float(rtol), method, score,
-        int(seed), max_trajectories, max_steps, float(np.asarray(chain.time_step)),
-        {"confidence": confidence, "monitoring": monitoring, "chunk": chunk, "devices": devices},
-    )  # fmt: skip
-    return _gathered(run, [_leave(run, start) for start in range(len(network.points))])
+    number = seed_number(seed)
+    check_chain(chain)
+    refuse_if_changing(chain, "rates between minima", "give occupancy its times")
+    with _progress.shown(progress, "transitions"):
+        _progress.stage("saddles between the minima")
+        graph = minima_graph(chain, minima, neighbours)
+        measured = _Measured(
+            _Asked(
+                chain, graph, core_sets(graph.points, graph.barriers, radius, graph.names), float(rtol), method, score,
+                number, max_trajectories, max_steps,
+                {"confidence": confidence, "monitoring": monitoring, "chunk": chunk, "devices": devices},
+            )
+        )  # fmt: skip
+        exits = [_leave(measured, start) for start in range(len(graph.points))]
+    provenance = Provenance.of(number, "transitions", measured.path_steps, began, devices)
+    return _gathered(measured, exits, provenance)
 
 
 def _check(rtol: Any, confidence: Any, method: Any, score: Any) -> None:
-    positive("rtol", rtol)
+    fraction("rtol", rtol)
     fraction("confidence", confidence)
     if method not in ("auto", "direct", "splitting"):
         raise ValueError(f"method must be 'auto', 'direct' or 'splitting', got {method!r}")
@@ -156,80 +190,78 @@ def _check(rtol: Any, confidence: Any, method: Any, score: Any) -> None:
         raise ValueError(f"score must be 'path' or 'distance', got {score!r}")
 
 
-def _leave(run: _Run, start: int) -> _Exit:
-    ends = run.network.neighbours[start]
+def _leave(measured: _Measured, start: int) -> _Exit:
+    asked = measured.asked
+    ends, names = asked.graph.neighbours[start], asked.graph.names
     alone = len(ends) == 1
-    found = run.passage(
-        (start, start, 0), start, _union(run, {start}), score=run.progress(start, ends), method=run.method,
-        rtol=run.rtol if alone else min(2 * run.rtol, 0.99), max_trajectories=run.max_trajectories,
+    _progress.stage(f"from {names[start]}")
+    found = measured.passage(
+        (start, start, 0), start, measured.cores_but({start}), score=measured.score(start, ends), method=asked.method,
+        rtol=asked.rtol if alone else min(2 * asked.rtol, _LOOSEST), max_trajectories=asked.max_trajectories,
     )  # fmt: skip
-    time, settling = found.mean_exit_time, found.settling_time or 0.0
-    notes = _told(run, start, "any other", found)
+    leaving, settling = found.mean_exit_time, found.settling_time or 0.0
+    measured.say(start, "any other", found)
     if alone:
         with np.errstate(divide="ignore"):
-            rate = Estimate(1 / time.value, 1 / time.high, 1 / time.low, time.confidence)
-        return _Exit([_Rate(ends[0], rate, found)], time, settling, notes, found.path_steps)
-    rates, spent = [], found.path_steps
-    for end in ends:
-        each, cost = _towards(run, start, end, found)
-        rates.append(each)
-        spent += cost
-        notes += _told(run, start, run.network.names[end], each.found)
+            rate = Estimate(1 / leaving.value, 1 / leaving.high, 1 / leaving.low, leaving.confidence)
+        return _Exit([_Rate(ends[0], rate, found.method)], leaving, settling)
+    rates = [_towards(measured, start, end, found) for end in ends]
     total = sum(float(each.rate.high) for each in rates)
-    if total < 1 / float(time.high):
-        notes.append(
-            f"{run.network.names[start]} is left at a rate of {1 / float(time.value):.4g}, more than the "
-            f"{total:.4g} at most that lead to its neighbours: another minimum may be one"
+    if total < 1 / float(leaving.high):
+        words = (
+            f"{names[start]} is left at a rate of {1 / float(leaving.value):.4g}, more than the {total:.4g} at most "
+            "that lead to its neighbours: another minimum may be one"
         )
-    return _Exit(rates, time, settling, notes, spent)
+        measured.findings.append((Status.INCOMPLETE, words))
+    return _Exit(rates, leaving, settling)
 
 
-def _towards(run: _Run, start: int, end: int, left: FirstPassage) -> tuple[_Rate, int]:
-    """The rate to one of several neighbours, and the path-steps that it took. left: the exit to any of them."""
-    asked: dict[str, Any] = {"avoid": _union(run, {start, end}), "score": run.progress(start, [end])}
-    spent = 0
+def _towards(measured: _Measured, start: int, end: int, left: FirstPassage) -> _Rate:
+    """The rate to one of several neighbours. left: the exit to any of them."""
+    asked, names = measured.asked, measured.asked.graph.names
+    _progress.stage(f"from {names[start]} to {names[end]}")
+    way: dict[str, Any] = {"avoid": measured.cores_but({start, end}), "score": measured.score(start, [end])}
     if left.method == "direct":
-        needed = math.ceil((stats.norm.isf((1 - left.confidence) / 2) / run.rtol) ** 2)
-        most = run.max_trajectories if run.method == "direct" else min(run.max_trajectories, _DIRECT * needed)
-        found = run.passage(
-            (start, end, 0), start, run.cores[end], method="direct", rtol=run.rtol, max_trajectories=most, **asked
+        needed = math.ceil((stats.norm.isf((1 - left.confidence) / 2) / asked.rtol) ** 2)
+        most = asked.max_trajectories if asked.method == "direct" else min(asked.max_trajectories, _DIRECT * needed)
+        found = measured.passage(
+            (start, end, 0), start, asked.cores[end], method="direct", rtol=asked.rtol, max_trajectories=most, **way
         )
-        spent += found.path_steps
-        if run.method == "direct" or found.result == "complete":
-            return _Rate(end, found.exit_rate, found), spent
-    horizon, cost = _settled(run, start, left)
-    found, dearer = _before_others(run, start, end, horizon, asked)
-    rate = _hazard(found.late_rate, found.horizon, left.mean_exit_time)
-    return _Rate(end, rate, found), spent + cost + dearer
+        if asked.method == "direct" or found.result == "complete":
+            measured.say(start, names[end], found)
+            return _Rate(end, found.exit_rate, found.method)
+    found = _before_others(measured, start, end, _settled(measured, start, left), way)
+    measured.say(start, names[end], found)
+    return _Rate(end, _hazard(found.late_rate, found.horizon, left.mean_exit_time), found.method)
 
 
-def _before_others(run: _Run, start: int, end: int, horizon: float, asked: dict[str, Any]) -> tuple[FirstPassage, int]:
-    """Splitting within a horizon that is long against the passages' delay, and the path-steps of all attempts."""
-    longest, spent, attempt = run.max_steps * run.time_step, 0, 1
+def _before_others(measured: _Measured, start: int, end: int, horizon: float, way: dict[str, Any]) -> FirstPassage:
+    """Splitting within a horizon that is long against the passages' delay."""
+    asked = measured.asked
+    longest, attempt = asked.max_steps * float(np.asarray(asked.chain.time_step)), 1
     while True:
         # the interval of the second half's passages is wider than that of all
-        found = run.passage(
-            (start, end, attempt), start, run.cores[end], method="splitting", rtol=run.rtol / 1.25, horizon=horizon,
-            max_trajectories=run.max_trajectories, **asked,
+        found = measured.passage(
+            (start, end, attempt), start, asked.cores[end], method="splitting", rtol=asked.rtol / 1.25,
+            horizon=horizon, max_trajectories=asked.max_trajectories, **way,
         )  # fmt: skip
-        spent += found.path_steps
         steady = _DELAYS * found.delay <= horizon
         if not found.evidence.reached_target or steady or 2 * horizon > longest:
-            return found, spent
+            return found
         horizon, attempt = 2 * horizon, attempt + 1
 
 
-def _settled(run: _Run, start: int, left: FirstPassage) -> tuple[float, int]:
-    """A horizon in whose second half the start is forgotten, and what it took to find."""
+def _settled(measured: _Measured, start: int, left: FirstPassage) -> float:
+    """A horizon in whose second half the start is forgotten."""
     if left.settling_time is not None:
-        return _SETTLINGS * left.settling_time, 0
-    ends = run.network.neighbours[start]
-    found = run.passage(
-        (start, start, 1), start, _union(run, {start}), score=run.progress(start, ends),
+        return _SETTLINGS * left.settling_time
+    ends = measured.asked.graph.neighbours[start]
+    found = measured.passage(
+        (start, start, 1), start, measured.cores_but({start}), score=measured.score(start, ends),
         method=Splitting(repetitions=4), trajectories=1024,
     )  # fmt: skip
     assert found.settling_time is not None
-    return _SETTLINGS * found.settling_time, found.path_steps
+    return _SETTLINGS * found.settling_time
 
 
 def _hazard(late: Estimate, horizon: float, mean_time: Estimate) -> Estimate:
@@ -244,36 +276,22 @@ def _hazard(late: Estimate, horizon: float, mean_time: Estimate) -> Estimate:
     return Estimate(late.value / staying(mean_time.value), late.low / most, late.high / least, late.confidence)
 
 
-def _union(run: _Run, but: set[int]) -> AbstractRegion:
-    """All cores but these."""
-    return functools.reduce(
-        lambda one, other: one | other, [core for number, core in enumerate(run.cores) if number not in but]
-    )
-
-
-def _told(run: _Run, start: int, end: str, found: FirstPassage) -> list[str]:
-    way = f"from {run.network.names[start]} to {end}"
-    notes = [] if found.result == "complete" else [f"{way}: {found.result}"]
-    return notes
-
-
-def _gathered(run: _Run, exits: list[_Exit]) -> Transitions:
-    count = len(exits)
+def _gathered(measured: _Measured, exits: list[_Exit], provenance: Provenance) -> Transitions:
+    graph, count = measured.asked.graph, len(exits)
     value, low, high = np.zeros((3, count, count))
     for start, each in enumerate(exits):
         for end, rate, _ in each.rates:
             value[start, end], low[start, end], high[start, end] = rate.value, rate.low, rate.high
-    points: list[CriticalPoint] = run.network.points
     return Transitions(
-        names=run.network.names,
-        locations=np.stack([point.location for point in points]),
-        cores=run.cores,
-        rates=Estimate(value, low, high, float(run.options["confidence"])),
+        names=graph.names,
+        locations=np.stack([point.location for point in graph.points]),
+        cores=measured.asked.cores,
+        rates=Estimate(value, low, high, float(measured.asked.options["confidence"])),
         exit_times=np.array([float(each.time.value) for each in exits]),
-        settling_times=np.maximum(run.network.slowest, [each.settling for each in exits]),
-        methods={(start, end): found.method for start, each in enumerate(exits) for end, _, found in each.rates},
-        notes=tuple(note for each in exits for note in each.notes),
-        time_step=run.time_step,
-        seed=run.seed,
-        path_steps=sum(each.path_steps for each in exits),
+        settling_times=np.maximum(graph.slowest, [each.settling for each in exits]),
+        methods={(start, end): method for start, each in enumerate(exits) for end, _, method in each.rates},
+        findings=tuple(measured.findings),
+        diverged=measured.diverged,
+        time_step=float(np.asarray(measured.asked.chain.time_step)),
+        provenance=provenance,
     )

@@ -1,27 +1,27 @@
-"""Rates between minima, and the Markov jump process that they make."""
+"""Transition rates between minima, and the Markov jump process (Markov state model) that they make."""
 
 from typing import Any
 
-import equinox as eqx
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
 from ..regions import AbstractRegion
+from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate, add_estimate
+from ._delta_method import delta_method, from_log_odds, log_odds, unseen
 from ._jumps import spectral_gap, stationary_law, transition_matrix
-from ._propagate import carried, from_log_odds, log_odds, unseen
 
 # mean exit time, in times that the motion in the basin takes to settle: below it the rates depend on what "in a
 # basin" means by more than some 5 %
 _APART = 20.0
 
 
-class Transitions(eqx.Module):
+class Transitions(AbstractResult):
     """Rates of the jumps between K minima, and what follows from them for any time.
 
     A trajectory counts as at minimum i from when it enters the core of i until it enters another core. Where exits are
-    slow against the motion inside the basins (`result` tells) this is a Markov jump process with the rates
+    slow against the motion inside the basins (the status tells) this is a Markov jump process with the rates
     k_ij = P(core j is the first other one)/E(time until then), from minimum i.
 
     rates: (K, K) per SDE time, entry (i, j) from i to j; 0 with the interval [0, 0] on the diagonal and between minima
@@ -30,8 +30,9 @@ class Transitions(eqx.Module):
     exit_times: (K,) mean time until another core is entered. settling_times: (K,) time that the motion in the basin
         takes to settle: that of the slowest linear relaxation, 1/|λ|, at the minimum and at the saddles out of it; or
         where that is longer the one that splitting measured.
-    methods: of each rate, "direct" or "splitting". notes: what each first passage had to say.
-    path_steps: cost, in chain steps over all trajectories.
+    methods: of each rate, "direct" or "splitting". findings: what each first passage had to say, with its status.
+    diverged: trajectories that stopped being finite, over all first passages; each reads them both ways in the interval
+        of its rate. time_step: SDE time of a step. provenance: how it came about.
 
     Quantities computed from the rates carry their uncertainty: each rate's interval, taken as that of an independent
     log-normal error, by the delta method (`tests/test_transitions.py` measures the coverage). Where a rate has an
@@ -45,10 +46,10 @@ class Transitions(eqx.Module):
     exit_times: Float[np.ndarray, " K"]
     settling_times: Float[np.ndarray, " K"]
     methods: dict[tuple[int, int], str]
-    notes: tuple[str, ...]
+    findings: tuple[tuple[Status, str], ...]
+    diverged: int
     time_step: float
-    seed: int
-    path_steps: int
+    provenance: Provenance
 
     @property
     def confidence(self) -> float:
@@ -66,7 +67,7 @@ class Transitions(eqx.Module):
     @property
     def spectral_gap(self) -> Estimate:
         """Rate at which the slowest deviation from `stationary` dies out, per SDE time; interval on the log scale."""
-        return carried(self.rates, lambda rates: np.log(spectral_gap(rates)), np.exp, (0.0, np.inf))
+        return delta_method(self.rates, lambda rates: np.log(spectral_gap(rates)), np.exp, (0.0, np.inf))
 
     @property
     def relaxation_time(self) -> Estimate:
@@ -93,24 +94,31 @@ class Transitions(eqx.Module):
         return self._shares(at_times)
 
     @property
-    def result(self) -> str:
-        """In words: "complete", or every reason not to rely on the numbers.
+    def path_steps(self) -> int:
+        """Cost, in chain steps over all trajectories."""
+        return self.provenance.path_steps
+
+    @property
+    def verdict(self) -> Verdict:
+        """Complete, or every reason not to rely on the numbers.
 
         Reasons: a basin whose mean exit time is less than 20 times its settling time, so that the two time scales on
         which the rates rest are not apart; a transition never seen; exits that lead to no neighbour; a first passage
         that was itself not complete, or saw trajectories diverge.
         """
-        found = list(self.notes)
+        found = list(self.findings)
         for name, exit_time, settling in zip(self.names, self.exit_times, self.settling_times, strict=True):
             if exit_time < _APART * settling:
-                found.append(
-                    f"not metastable: the mean time to leave {name} is {exit_time:.4g}, only "
-                    f"{exit_time / settling:.3g} times the {settling:.4g} that the motion inside takes to settle, so "
-                    "that a rate depends on what counts as inside"
+                words = (
+                    f"the mean time to leave {name} is {exit_time:.4g}, only {exit_time / settling:.3g} times the "
+                    f"{settling:.4g} that the motion inside takes to settle, so that a rate depends on what counts as "
+                    "inside"
                 )
+                found.append((Status.NOT_METASTABLE, words))
         for i, j in zip(*np.nonzero(unseen(self.rates)), strict=True):
-            found.append(f"from {self.names[i]} to {self.names[j]} no transition was seen: only a bound is known")
-        return "; ".join(found) if found else "complete"
+            words = f"from {self.names[i]} to {self.names[j]} no transition was seen: only a bound is known"
+            found.append((Status.TARGET_NOT_REACHED, words))
+        return Verdict(tuple(found))
 
     def to_dataset(self) -> xr.Dataset:
         """Everything as an xarray Dataset with `units` and `long_name`; names without a jump have method ""."""
@@ -134,11 +142,22 @@ class Transitions(eqx.Module):
             ("method", ("from", "to"), methods, "name", "how the rate was found"),
         ):
             data[name] = (dims, values, {"units": units, "long_name": words})
-        data.attrs = {name: getattr(self, name) for name in ("confidence", "seed", "time_step", "path_steps", "result")}
+        names = ("confidence", "diverged", "time_step", "path_steps", "result")
+        data.attrs = {name: getattr(self, name) for name in names}
+        data.attrs |= {"seed": self.provenance.seed, "status": str(self.status)}
         return data
 
+    def _answers(self) -> list[tuple[str, str]]:
+        rows = [
+            (f"{self.names[i]} → {self.names[j]}", f"{self.rates[i, j]} per SDE time, {self.methods.get((i, j), '')}")
+            for i, j in zip(*np.nonzero(self.rates.high > 0), strict=True)
+        ]
+        shares = self.stationary
+        rows += [(f"share of {name}", str(shares[place])) for place, name in enumerate(self.names)]
+        return [*rows, ("relaxation time", f"{self.relaxation_time} in SDE time")]
+
     def _shares(self, fn) -> Estimate:
-        return carried(self.rates, lambda rates: log_odds(fn(rates)), from_log_odds, (0.0, 1.0))
+        return delta_method(self.rates, lambda rates: log_odds(fn(rates)), from_log_odds, (0.0, 1.0))
 
 
 def _start(start: Any, count: int) -> Float[np.ndarray, " K"]:

@@ -1,6 +1,6 @@
-"""Minima, which of them are neighbours, and whether a jump process between them makes sense."""
+"""The graph of minima and the saddles between them, and whether a jump process on it makes sense."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,13 +11,14 @@ from scipy.sparse.csgraph import connected_components
 
 from ..chains import AbstractChain
 from ..landscapes import AbstractLandscape, CriticalPoint, SaddleConnection, check_minima, saddle_graph
-from ._basins import at
+from ._basins import names_of
+from ._unassigned_minima import at
 
 # how far out the loss must rise, in distances between the minima, and in how many directions that is tried
 _FAR, _DIRECTIONS = (10.0, 20.0), 64
 
 
-class Network(NamedTuple):
+class MinimaGraph(NamedTuple):
     """names, points: of the minima. neighbours: of each. barriers: (K,) the lowest one out of each.
 
     slowest: (K,) time of the slowest linear relaxation at each minimum and at the saddles out of it.
@@ -31,20 +32,18 @@ class Network(NamedTuple):
     slowest: Float[np.ndarray, " K"]
 
 
-def network_of(chain: Any, minima: Any, neighbours: Iterable[Any] | None) -> Network:
+def minima_graph(chain: AbstractChain, minima: Any, neighbours: Iterable[Any] | None) -> MinimaGraph:
     """What the call describes; ValueError where jumps between these minima have no stationary law."""
-    if not isinstance(chain, AbstractChain):
-        raise ValueError(f"chain must be a chain, such as EulerMaruyama(diffusion, dt), got {chain!r}")
     landscape = chain.landscape
     if landscape is None:
         raise ValueError("minima need a chain with a landscape, got one without")
     points = check_minima("minima", landscape, minima)
     if len(points) < 2:
         raise ValueError(f"minima must be at least two, got {len(points)}: with one there are no transitions")
-    names = tuple(map(str, minima)) if isinstance(minima, Mapping) else tuple(at(point.location) for point in points)
+    names = names_of(minima, points)
     _check_confining(landscape, points)
     passes = saddle_graph(landscape, points, pairs=neighbours)
-    return Network(
+    return MinimaGraph(
         landscape, names, points, _neighbours(passes, names), _barriers(passes, len(points)), _slowest(passes, points)
     )
 

@@ -1,4 +1,4 @@
-"""What the rates' uncertainty makes of quantities computed from them."""
+"""The delta method: intervals of quantities computed from rates, from the intervals of the rates."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,9 @@ from jaxtyping import Bool, Float
 from ..statistics import Estimate
 
 
-def carried(rates: Estimate, fn: Callable[[np.ndarray], np.ndarray], unscaled: Callable, bounds: tuple) -> Estimate:
+def delta_method(
+    rates: Estimate, fn: Callable[[np.ndarray], np.ndarray], unscaled: Callable, bounds: tuple
+) -> Estimate:
     """fn(rates), with an interval by the delta method on the logarithms of the rates.
 
     rates: (K, K), each independent of the others; 0 with an upper bound of 0 is a jump that does not happen.

@@ -1,43 +1,22 @@
-"""Cores: a small set around each minimum, whose entrance tells that a transition is complete."""
+"""Core sets (milestones): an ellipsoid around each minimum, whose entrance tells that a transition is complete."""
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from scipy.optimize import minimize_scalar
 
 from .._errors import positive_number
 from ..landscapes import CriticalPoint
-from ..regions import AbstractRegion
+from ..regions import Ellipsoid
 
 # height of a core's edge above its minimum, in the lowest barrier out of it
 _HEIGHT = 0.25
 
 
-class Core(AbstractRegion):
-    """The ellipsoid {θ: |factor·(θ − center)| < 1}.
-
-    center: (dim,). factor: (dim, dim).
-    """
-
-    center: Float[Array | np.ndarray, " dim"]
-    factor: Float[Array | np.ndarray, "dim dim"]
-
-    def level(self, theta):
-        center, factor = (jnp.asarray(each, theta.dtype) for each in (self.center, self.factor))
-        square = jnp.sum((factor @ (theta - center)) ** 2)
-        # no gradient at the center, as for a ball
-        return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0) - 1
-
-    def check(self, dim):
-        if self.center.shape != (dim,):
-            raise ValueError(f"region must live in dim = {dim}, got a core of shape {self.center.shape}")
-
-
-def cores_of(
+def core_sets(
     minima: list[CriticalPoint], barriers: Float[np.ndarray, " K"], radius: Any, names: tuple[str, ...]
-) -> tuple[Core, ...]:
+) -> tuple[Ellipsoid, ...]:
     """A core around each minimum.
 
     barriers: lowest one out of each minimum. radius: of balls, in θ; None for the ellipsoids on which the quadratic
@@ -50,7 +29,7 @@ def cores_of(
     for point, barrier in zip(minima, barriers, strict=True):
         values, vectors = np.linalg.eigh(point.hessian)
         axes = np.sqrt(values / (2 * _HEIGHT * barrier)) if radius is None else np.full(len(values), 1 / float(radius))
-        cores.append(Core(np.array(point.location), (vectors * axes) @ vectors.T))
+        cores.append(Ellipsoid.from_factor(np.array(point.location), (vectors * axes) @ vectors.T))
     for second in range(len(cores)):
         for first in range(second):
             if not _apart(cores[first], cores[second]):
@@ -61,7 +40,7 @@ def cores_of(
     return tuple(cores)
 
 
-def _apart(first: Core, second: Core) -> bool:
+def _apart(first: Ellipsoid, second: Ellipsoid) -> bool:
     """Whether two ellipsoids have no point in common.
 
     Source: that they have none where K(s) > 1 for some s: Gilitschenski and Hanebeck, FUSION 2012, 396.

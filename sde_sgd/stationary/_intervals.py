@@ -1,4 +1,4 @@
-"""Intervals from the spread between independent trajectories."""
+"""Student's t intervals of time averages, from the spread between independent trajectories, on the logit scale."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,7 +7,7 @@ from scipy import stats
 from ..statistics import Estimate, clopper_pearson
 
 
-def between(shares: Float[np.ndarray, "m basins"], undecided: int, confidence: float) -> Estimate:
+def time_average_interval(shares: Float[np.ndarray, "m basins"], undecided: int, confidence: float) -> Estimate:
     """Mean share in each basin over m independent trajectories.
 
     undecided: trajectories beside these, left out of the value and read both ways in the interval.

@@ -1,4 +1,4 @@
-"""At which steps a run is looked at."""
+"""Observation times: the steps at which a run is looked at, from SDE times."""
 
 from typing import Any
 
@@ -6,12 +6,30 @@ import numpy as np
 
 from .._errors import concrete
 from ..chains import AbstractChain
-from ..engine import MAX_STEPS, block_unit, steps_until
+from ._blocks import steps_until
+from ._integrate import MAX_STEPS, block_unit
 
+# halves of a window are compared, so that each wants some
 _FEWEST = 8
 
 
-def at_times(chain: AbstractChain, times: Any) -> list[int]:
+def observation_steps(
+    chain: AbstractChain, times: Any, horizon: Any, burn_in: Any, every: Any, most: int = 1_024
+) -> list[int] | range:
+    """Step numbers of the times, as a list, or of the window that a horizon ends, as a range.
+
+    Raises ValueError unless one of the two is given, and as `steps_at_times` and `steps_in_window` do.
+    """
+    if (times is None) == (horizon is None):
+        raise ValueError("give either times or a horizon, got " + ("neither" if times is None else "both"))
+    if times is None:
+        return steps_in_window(chain, horizon, burn_in, every, most)
+    if burn_in is not None or every is not None:
+        raise ValueError("burn_in and every belong to a horizon, got them with times")
+    return steps_at_times(chain, times)
+
+
+def steps_at_times(chain: AbstractChain, times: Any) -> list[int]:
     """Step numbers of the times, each rounded down to whole steps.
 
     Raises ValueError unless they are finite, at least 0 and rising.
@@ -26,7 +44,7 @@ def at_times(chain: AbstractChain, times: Any) -> list[int]:
     return steps
 
 
-def in_window(chain: AbstractChain, horizon: Any, burn_in: Any, every: Any, most: int = 1_024) -> range:
+def steps_in_window(chain: AbstractChain, horizon: Any, burn_in: Any, every: Any, most: int = 1_024) -> range:
     """Step numbers of an even number of looks, evenly spaced between `burn_in` and `horizon`.
 
     burn_in: half the horizon by default. every: by default such that there are about `most` looks.

@@ -485,7 +485,7 @@ class TestCells:
         cells = parse(text, "x").cells()
         for name in ("key", "seed"):
             assert len({getattr(cell, name) for cell in cells}) == len(cells) == 4
-        others = parse(text.replace("seed = 3", "") + "", "x") if "seed" in text else parse("seed = 9\n" + text, "x")
+        others = parse(text.replace("seed = 3", "seed = 4"), "x") if "seed" in text else parse("seed = 1\n" + text, "x")
         assert not {cell.seed for cell in cells} & {cell.seed for cell in others.cells()}
 
     def test_the_seed_of_a_cell_is_that_of_its_random_numbers(self, small):

@@ -55,7 +55,7 @@ def _through(equation: Any, marks: list[bool]) -> list[bool]:
     """Which results of one equation depend on its marked operands."""
     name, parameters = equation.primitive.name, equation.params
     if name in _RULES:
-        return _RULES[name](parameters, marks)
+        return _RULES[name](equation, marks)
     inner = parameters.get(_CALLS.get(name, ""))
     if inner is not None:
         jaxpr = _open(inner)
@@ -74,8 +74,15 @@ def _is_zero(variable: Any) -> bool:
     return isinstance(variable, Literal) and bool(variable.val == 0)
 
 
-def _scan(parameters: dict[str, Any], marks: list[bool]) -> list[bool]:
-    body, consts, carries = _open(parameters["jaxpr"]), parameters["num_consts"], parameters["num_carry"]
+def _scan(equation: Any, marks: list[bool]) -> list[bool]:
+    body = _open(equation.params["jaxpr"])
+    # what is scanned over or stacked has one axis more outside; versions of JAX count the others each in a way
+    scanned, stacked = (
+        sum(within.aval.ndim != outside.aval.ndim for within, outside in zip(*pair, strict=True))
+        for pair in ((body.invars, equation.invars), (body.outvars, equation.outvars))
+    )
+    carries = len(equation.outvars) - stacked
+    consts = len(marks) - scanned - carries
     while True:
         outputs = _marked(body, marks)
         carried = [a or b for a, b in zip(marks[consts : consts + carries], outputs[:carries], strict=True)]
@@ -84,7 +91,8 @@ def _scan(parameters: dict[str, Any], marks: list[bool]) -> list[bool]:
         marks = [*marks[:consts], *carried, *marks[consts + carries :]]
 
 
-def _while(parameters: dict[str, Any], marks: list[bool]) -> list[bool]:
+def _while(equation: Any, marks: list[bool]) -> list[bool]:
+    parameters = equation.params
     condition, body = _open(parameters["cond_jaxpr"]), _open(parameters["body_jaxpr"])
     tested, used = parameters["cond_nconsts"], parameters["body_nconsts"]
     carried = marks[tested + used :]
@@ -99,9 +107,9 @@ def _while(parameters: dict[str, Any], marks: list[bool]) -> list[bool]:
         carried = grown
 
 
-def _cond(parameters: dict[str, Any], marks: list[bool]) -> list[bool]:
-    branches = [_marked(_open(branch), marks[1:]) for branch in parameters["branches"]]
+def _cond(equation: Any, marks: list[bool]) -> list[bool]:
+    branches = [_marked(_open(branch), marks[1:]) for branch in equation.params["branches"]]
     return [marks[0] or any(outputs) for outputs in zip(*branches, strict=True)]
 
 
-_RULES: dict[str, Callable[[dict[str, Any], list[bool]], list[bool]]] = {"scan": _scan, "while": _while, "cond": _cond}
+_RULES: dict[str, Callable[[Any, list[bool]], list[bool]]] = {"scan": _scan, "while": _while, "cond": _cond}

@@ -69,9 +69,9 @@ def missing(room: str) -> list[str]:
     found = [] if module.__doc__ else [f"{room}: no docstring"]
     for name, value in public(room).items():
         where = f"{room}.{name}"
-        if inspect.isclass(value):
+        if inspect.isclass(value) and value.__module__.startswith(OURS):
             found += [f"{where}{each}" for each in of_class(value, room == "noise")]
-        elif callable(value) and hasattr(inspect.unwrap(value), "__code__"):
+        elif not inspect.isclass(value) and hasattr(inspect.unwrap(value), "__code__"):
             found += [f"{where}: {each}" for each in of_call(value, room in _NEED_A_SOURCE)]
         elif not inspect.ismodule(value) and not _is_explained(module, name):
             found.append(f"{where}: no comment above it and no string below it")

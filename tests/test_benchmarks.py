@@ -142,6 +142,19 @@ def test_a_record_keeps_the_sections_that_are_not_made_anew(tmp_path, capsys):
     assert "no section three; there are one, two" in capsys.readouterr().err
 
 
+def test_ablations_leave_a_part_out_and_the_numbers_alike():
+    contenders = _ours.ablated(_ours.simulate(COUPLED_4, 256, 32))
+    assert [contender.family for contender in contenders] == [OURS, *(f"{OURS}, {part}" for part in _ours.PARTS)]
+    whole, *others = [contender.run() for contender in contenders]
+    for other in others:
+        np.testing.assert_allclose(other, whole, rtol=0, atol=2e-5)
+    run = {"start": COUPLED_4.point(), "steps": 32, "trajectories": 256}
+    assert "component-wise" in ss.plan(COUPLED_4.chain(), **run).lowering
+    with ss.engine.tuned(**_ours.PARTS["lowering off"]):
+        assert "component-wise" not in ss.plan(COUPLED_4.chain(), **run).lowering
+    assert {"ablation_double_well", "ablation_escape"} <= {case.name for case in CASES}
+
+
 def test_ratio_is_within_rounds_and_against_the_fastest_variant():
     def timing(family, variant, seconds):
         return Timing(Contender(family, lambda: None, 10, 10, variant), seconds)

@@ -49,7 +49,7 @@ def test_an_addition_is_one_file_one_line_and_its_test():
         new = [path for path, exists, _ in files if not exists]
         assert any(path.startswith("tests/test_") for path in new), name
         assert len(new) <= 2 and len(files) <= 3, (name, [path for path, *_ in files])
-    expected = {"landscape", "noise model", "chain", "region", "score"}
+    expected = {"landscape", "noise model", "chain", "region", "score", "kind of increments", "method", "study kind"}
     assert expected <= set(ADDITIONS)
 
 

@@ -26,7 +26,7 @@ def test_the_first_two_steps_are_normal_probabilities():
 
 
 def test_exits_and_mean_steps_belong_together():
-    """E τ = Σ P(τ > k), and what has left is what is not there, to the last digits; a tiny probability keeps its own."""
+    """E τ = Σ P(τ > k), and what has left is what is not there, to the last digits; tiny ones keep theirs."""
     chain = ChainExit(pull, STEP, 0.0, 1.2, -6.0)
     survival, exits = chain.survival(3_000), chain.exits(3_000)
     assert survival.shape == exits.shape == (3_001,)
@@ -50,7 +50,7 @@ def test_the_law_of_an_autoregression():
 
 
 def test_rates_between_cores_are_those_of_the_diffusion_at_small_steps():
-    """A double well at T = 0.15: the rate over the barrier, by the grid solver, within the chain's error of order √dt."""
+    """A double well at T = 0.15: the rate over the barrier, by the grid solver, within an error of order √dt."""
     landscape = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
     diffusion = ss.LangevinSGD.at_temperature(landscape, 0.15)
     cores = [ss.regions.Ellipsoid([x], [[1 / 0.2**2]]) for x in (-1.0, 1.0)]

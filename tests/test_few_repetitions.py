@@ -26,7 +26,7 @@ def jackknife(values, quantile):
 def test_the_quantile_is_students(repetitions, confidence):
     found = ss.escape(
         CHAIN, np.zeros(1, np.float32), ss.regions.HalfSpace([1.0], 1.5), 2.0, trajectories=256 * repetitions,
-        repetitions=repetitions, seed=5, method="splitting", confidence=confidence,
+        seed=5, method=ss.passage.Splitting(repetitions=repetitions), confidence=confidence,
     )  # fmt: skip
     data, tail = found.to_dataset(times=[0.0, 1.0, 2.0]), (1 - confidence) / 2
     weights, owner, times = (data[name].values for name in ("weight", "repetition_of", "exit_time"))
@@ -36,7 +36,7 @@ def test_the_quantile_is_students(repetitions, confidence):
         shares = np.bincount(owner, weights * (times <= time + 1e-9), repetitions)
         expected = jackknife(shares, student)
         np.testing.assert_allclose((1 - high, 1 - low), (expected[0], min(expected[1], 1)), rtol=1e-6)
-    np.testing.assert_allclose(data["passed"].values[:, -1], shares, rtol=1e-9)
+    np.testing.assert_allclose(data["level_probability"].values[:, -1], shares, rtol=1e-9)
     np.testing.assert_allclose((found.probability.low, found.probability.high), expected, rtol=1e-6)
     # broken twins: a normal quantile, and as many degrees of freedom as repetitions
     for quantile in (normal, stats.t.isf(tail, repetitions)):

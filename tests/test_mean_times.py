@@ -2,13 +2,14 @@
 
 import jax.numpy as jnp
 import numpy as np
-from statistical import ExitOfChain, agrees
+from statistical import agrees
 
 import sde_sgd as ss
 from sde_sgd.passage import Splitting, SteadyStateSample
 from sde_sgd.passage._question import execution_of, make_question
 from sde_sgd.passage.splitting._equilibration import equilibrate
 from sde_sgd.passage.splitting._excursions import Excursions
+from sde_sgd.reference import ChainExit
 from sde_sgd.results import Status
 
 DT = 0.05
@@ -28,7 +29,7 @@ def test_the_mean_time_of_a_chain():
     """
     fp = ss.escape(CHAIN, START, below(3.5), rtol=0.05, seed=9, method="splitting")
     assert isinstance(fp.evidence, SteadyStateSample) and fp.result == "complete"
-    truth = DT * ExitOfChain(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 3.5, -6.0).mean_steps()
+    truth = DT * ChainExit(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 3.5, -6.0).mean_steps()
     found = fp.mean_exit_time
     error = (found.high - found.low) / (2 * 1.97)
     assert found.relative_half_width <= 0.05 and 0 < fp.settling_time < 1e-3 * truth
@@ -42,7 +43,7 @@ def test_the_mean_time_of_a_chain():
 
 def test_a_score_that_is_flat_at_home():
     """Most settled states have one score but for its rounding: excursions begin beyond it (4 standard errors)."""
-    truth = DT * ExitOfChain(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 3.0, -6.0).mean_steps()
+    truth = DT * ChainExit(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 3.0, -6.0).mean_steps()
 
     def score(x):
         return jnp.maximum(x[0], 1.0) + 1e-6 * jnp.sin(1e4 * x[0])
@@ -86,7 +87,7 @@ def test_rest_on_the_way():
     def mean_step(x):
         return x - dt * (np.pi * np.sin(2 * np.pi * x) + np.minimum(x + 1, 0) * 4)
 
-    truth = dt * ExitOfChain(mean_step, np.sqrt(2 * temperature * dt), -1.0, end, -2.5).mean_steps()
+    truth = dt * ChainExit(mean_step, np.sqrt(2 * temperature * dt), -1.0, end, -2.5).mean_steps()
     options = {"trajectories": 16_384, "seed": 15, "method": Splitting(repetitions=32)}
     fp = ss.escape(chain, np.array([-1.0], np.float32), below(end), **options)
     found = fp.mean_exit_time
@@ -114,7 +115,7 @@ def test_trajectories_that_diverge_are_told():
     broken = ss.landscapes.Landscape(lambda x: jnp.where(x[0] < -2.5, jnp.nan, 0.5) * x[0] ** 2, dim=1)
     chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(broken, 0.5), DT)
     fp = ss.escape(chain, START, below(2.6), trajectories=16_384, seed=20, method=Splitting(repetitions=32))
-    either = ExitOfChain(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 2.6, -2.5).mean_steps() * DT
+    either = ChainExit(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 2.6, -2.5).mean_steps() * DT
     assert fp.diverged > 0 and fp.status == Status.DIVERGED and str(fp.diverged) in fp.result
     assert fp.probability.low < 1 and fp.mean_exit_time.high > 100 * fp.mean_exit_time.value
     assert fp.exit_rate.value < 0.8 / either < fp.exit_rate.high

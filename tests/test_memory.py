@@ -8,6 +8,7 @@ import pytest
 
 import sde_sgd as ss
 from sde_sgd.chains import AbstractChain, WholeState
+from sde_sgd.engine import AbstractMonitor, StopCode, run_until_stopped, seed_key, start_states
 
 STEPS, TRAJECTORIES = 128, 200
 
@@ -88,13 +89,25 @@ CHAINS = {
 }
 
 
-def run(chain, **options):
+class Above(AbstractMonitor):
+    """Stops where the first component of θ, and not of the memory, is above 0."""
+
+    chain: AbstractChain
+    uniforms: int = eqx.field(static=True, default=0)
+    looks_back: bool = eqx.field(static=True, default=False)
+
+    def code(self, before, after, step_index, uniform):
+        return jnp.where(self.chain.theta(after)[0] > 0, int(StopCode.TARGET), 0)
+
+
+def run(chain, ids=range(TRAJECTORIES), **options):
     start = -np.ones(chain.dim, np.float32)
-    options = {"trajectories": TRAJECTORIES, "seed": 5} | options
-    states = ss.simulate(WholeState(chain), chain.begin(jnp.asarray(start)), STEPS, **options)
-    region = ss.regions.HalfSpace(np.eye(chain.dim)[0], 0.0)
-    passage = ss.escape(chain, start, region, STEPS * float(chain.time_step), method="direct", **options)
-    return [states, ss.simulate(chain, start, STEPS, **options), passage.steps, passage.outcome]
+    begun = chain.begin(jnp.asarray(start))
+    asked = {"trajectory_ids": np.asarray(ids), "seed": 5} | options
+    states = ss.simulate(WholeState(chain), begun, STEPS, **asked)
+    starts = start_states(start, chain, len(ids))
+    stops = run_until_stopped(chain, Above(chain), starts, np.asarray(ids), STEPS, seed_key(5), **options)
+    return [states, ss.simulate(chain, start, STEPS, **asked), stops.step, stops.code]
 
 
 @pytest.mark.parametrize("name", CHAINS)
@@ -102,13 +115,13 @@ def test_bits_do_not_depend_on_devices_chunks_or_replay(name):
     chain, ids = CHAINS[name], [199, 3, 64]
     whole = run(chain, devices=jax.devices()[:1])
     others = [run(chain, devices=jax.devices()), run(chain, chunk=64, devices=jax.devices()[:1])]
-    alone = run(chain, trajectories=None, trajectory_ids=ids)
+    alone = run(chain, ids)
     for number, array in enumerate(whole):
         assert all(np.array_equal(array, other[number]) for other in others)
         assert np.array_equal(array[ids], alone[number])
     states, theta, _, outcome = whole
     assert np.array_equal(states[:, : chain.dim], theta)
-    assert 5 < np.sum(outcome == 2) < TRAJECTORIES
+    assert 5 < np.sum(outcome == StopCode.TARGET) < TRAJECTORIES
     assert len(np.unique(states[:, -1])) > (2 if name == "signs" else 100)
 
 
@@ -134,12 +147,3 @@ def test_a_memory_that_begins_at_theta():
     np.testing.assert_allclose(states[:, 0], path[-1], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(states[:, 1], path.max(0), rtol=1e-5, atol=1e-6)
     assert np.any(states[:, 1] > states[:, 0] + 0.05)
-
-
-def test_splitting_sees_theta_of_a_chain_with_memory():
-    """The same small probability directly and by splitting, each with its 95 % interval: they overlap."""
-    chain = CHAINS["momentum in one"]
-    asked = {"start": np.array([-1.0]), "region": ss.regions.HalfSpace([1.0], 0.0), "horizon": 5.0}
-    direct = ss.escape(chain, trajectories=8_192, seed=1, method="direct", **asked).probability
-    split = ss.escape(chain, trajectories=2_048, repetitions=8, seed=2, method="splitting", **asked).probability
-    assert direct.low < split.high and split.low < direct.high

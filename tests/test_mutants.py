@@ -63,4 +63,7 @@ def test_a_workshop_tells_killed_from_survived(tmp_path):
     assert word("2 * y", "3 * y") == "stale"
     assert word("return 2", "retrun 2") == "broken"
     assert word("2 * x", "2 + x", "test_it.py::test_thrice") == "broken"
+    # pytest may end with 1 too where it cannot even begin
+    (tmp_path / "copy" / "pytest.ini").write_text("[pytest]\naddopts = -p no_such_plugin\n")
+    assert word("2 * x", "2 + x") == "broken"
     assert (tmp_path / "copy" / "sde_sgd" / "__init__.py").read_text() == (root / "sde_sgd" / "__init__.py").read_text()

@@ -52,7 +52,7 @@ def test_a_loss_that_reads_inside_is_taken(loss):
 
 
 def test_coefficients_that_read_outside_are_refused():
-    with pytest.raises(ValueError, match="drift_fn must not read outside its arrays, got index 2 on an axis of 2"):
+    with pytest.raises(ValueError, match=r"drift must not read outside its arrays, got index 2 on an axis of 2"):
         ss.diffusions.ItoDiffusion(lambda x, t: -x * x[2], lambda x, t: jnp.ones(2), 2)
 
 

@@ -135,7 +135,7 @@ def test_ensembles_and_paths_forget():
 
 
 def test_the_battery_saw_this_stream():
-    """The recorded run of `benchmarks/random_stream.py` was on the words that the engine draws today, and passed."""
+    """The recorded run of `benchmarks/validation` was on the words that the engine draws today, and passed."""
     record = json.loads((RESULTS / "random-stream.json").read_text())
     ids = jnp.arange(2**16, dtype=jnp.uint32)
     words = jax.jit(jax.vmap(lambda group: jnp.stack(group_words(seed_key(record["seed"]), ids, group, 1), axis=-1)))

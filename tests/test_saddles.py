@@ -39,3 +39,13 @@ def test_behind_its_minima_two_wells_is_a_parabola():
                 point = jnp.array([side * (1.25 + distance)])
                 assert float(wells.loss(point)) == pytest.approx(bottom + curvature * distance**2 / 2, rel=1e-12)
                 assert float(wells.gradient(point)[0]) == pytest.approx(side * curvature * distance, rel=1e-12)
+
+
+def test_rates_over_several_saddles_add_up():
+    """Two ways between the same minima make twice the rate of one, in both directions."""
+    diffusion = ss.LangevinSGD.at_temperature(FOUR, 0.2)
+    minima = ss.landscapes.find_minima(FOUR, [[-1.0, 1.0], [1.0, 1.0]])
+    ways = ss.landscapes.saddle_graph(FOUR, minima)
+    once = ss.theory.rate_matrix(diffusion, minima, ways)
+    assert len(ways) == 1 and once[0, 1] > 0 and once[1, 0] > 0
+    np.testing.assert_allclose(ss.theory.rate_matrix(diffusion, minima, [*ways, *ways]), 2 * once, rtol=1e-12)

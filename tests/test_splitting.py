@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from statistical import ExitOfChain, agrees
+from statistical import agrees
 
 import sde_sgd as ss
 from sde_sgd.passage import DirectSample, Splitting, SplittingSample, _automatic, _pilots
 from sde_sgd.passage._codes import PILOT, TARGET
 from sde_sgd.passage._question import execution_of, make_question
 from sde_sgd.passage.splitting import _levels, _repetitions, _run
+from sde_sgd.reference import ChainExit
 from sde_sgd.results import Status, Verdict
 
 DT, FINE = 0.05, 0.02
@@ -28,7 +29,7 @@ def below(level):
 
 @functools.cache
 def exact(level, steps, dt=DT):
-    return ExitOfChain(lambda x: x * (1 - dt), np.sqrt(dt), 0.0, level, -6.0).exits(steps)
+    return ChainExit(lambda x: x * (1 - dt), np.sqrt(dt), 0.0, level, -6.0).exits(steps)
 
 
 def escape(level, steps=120, **options):
@@ -202,7 +203,7 @@ def test_the_law_of_the_passage_time():
     error = (found.high - found.low) / (2 * 1.96)
     assert agrees(found.value, truth, error), (found.value / truth, error / truth)
     long = escape(3.5, 300, trajectories=65_536, method="splitting", seed=4).mean_exit_time
-    mean = DT * ExitOfChain(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 3.5, -6.0).mean_steps()
+    mean = DT * ChainExit(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 3.5, -6.0).mean_steps()
     error = (long.high - long.low) / (2 * 2.04)
     assert agrees(long.value, mean, error), (long.value / mean, error / mean)
     assert error < 0.1 * mean

@@ -132,7 +132,7 @@ def test_the_poincare_bound_holds_and_no_faster_one_does():
 def test_noise_that_follows_the_curvature_prefers_the_flat_well_more(kind):
     """V = floor + scale·H₊, or scale·L·H₊, against the grid solver; a step of 0.002 moves the share by 0.02 at most.
 
-    Twin: the share under isotropic noise. `benchmarks/stationary.py` does it with finer steps, and in a plane.
+    Twin: the share under isotropic noise. `benchmarks/validation` does it with finer steps, and in a plane.
     """
     wells = ss.landscapes.TwoWells(16.0, 4.0)
     scale, height = (0.1, lambda x: 1.0) if kind == "Hessian" else (0.2, lambda x: 0.2 + wells.loss(x))

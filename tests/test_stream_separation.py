@@ -86,13 +86,13 @@ class Ear:
         return {key for key, *_ in self.runs}
 
 
-def splitting(**options):
-    return ss.escape(BOWL, START, below(2.0), 40 * DT, seed=1, method="splitting", **options)
+def splitting(method="splitting", **options):
+    return ss.escape(BOWL, START, below(2.0), 40 * DT, seed=1, method=method, **options)
 
 
 CALLS = {
     # calls, and how many keys of its own each needs at least
-    "splitting": (lambda: splitting(trajectories=1024, repetitions=4), 2),
+    "splitting": (lambda: splitting(ss.passage.Splitting(repetitions=4), trajectories=1024), 2),
     "many levels": (
         lambda: ss.escape(BOWL, START, below(4.5), 120 * DT, seed=1, trajectories=1024, method="splitting"),
         2,
@@ -206,10 +206,9 @@ def test_repetitions_are_uncorrelated():
     """The estimates of repetitions that follow each other, over ten seeds. Twin: neighbours that share a tenth."""
     rows = []
     for seed in range(10):
-        found = ss.escape(
-            BOWL, START, below(1.6), 20 * DT, seed=seed, trajectories=64 * 64, repetitions=64, method="splitting"
-        )
-        rows.append(found.to_dataset()["passed"].values[:, -1])
+        method = ss.passage.Splitting(repetitions=64)
+        found = ss.escape(BOWL, START, below(1.6), 20 * DT, seed=seed, trajectories=64 * 64, method=method)
+        rows.append(found.to_dataset()["level_probability"].values[:, -1])
     values = np.array(rows)
     values = (values - values.mean(axis=1, keepdims=True)) / values.std(axis=1, keepdims=True)
 

@@ -13,6 +13,7 @@ import sde_sgd as ss
 from sde_sgd._dependence import depends_on
 from sde_sgd.chains import AbstractChain, WholeState, refuse_if_changing, refuse_late
 from sde_sgd.diffusions import Iterations, ItoDiffusion, PeriodicTime, WholeIterations
+from sde_sgd.passage._monitor import BrownianBridge
 
 WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 REAL, VECTOR = jax.ShapeDtypeStruct((), jnp.float32), jax.ShapeDtypeStruct((3,), jnp.float32)
@@ -150,7 +151,7 @@ def test_schedule_and_covariance_and_bridge(name):
     batches = optax.piecewise_constant_schedule(4.0, {8: 2.0})
     chain = ss.EulerMaruyama(ss.LangevinSGD(bowl, NOISES[name], rates, batches), 0.05)
     target = ss.regions.HalfSpace([1.0, 0.0], 0.0)
-    monitor = ss.passage._monitor.monitor_for(chain, target, None, "continuous")
+    monitor = BrownianBridge(chain, target, None)
     before, after = jnp.array([0.02, 0.3]), jnp.array([0.03, 0.3])
     for step in (0, 9, 10, 11, 15, 16, 17, 40):
         iteration = step // 2

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, UInt32
 
 from .._errors import concrete, is_traced, positive, positive_integer
-from ..diffusions import Iterations, WholeIterations
 from ..landscapes import EmpiricalRisk
 from ._base import AbstractChain, NoiseKind
+
+_MOST_ITERATIONS = 2**31
+"""Schedules are asked for signed 32-bit integers."""
 
 
 class MinibatchSGD(AbstractChain):
@@ -76,13 +78,14 @@ class MinibatchSGD(AbstractChain):
         return "a schedule for learning_rate"
 
     def last_step(self, dtype: Any) -> int:
-        return WholeIterations(1, 1).last_step(dtype)
+        return _MOST_ITERATIONS
 
     def step(self, state, noise, step_index):
         indices = words_to_indices(noise, self.risk.examples)
         rate = self.learning_rate
         if callable(rate):
-            rate = rate(Iterations(step_index).count)
+            # schedules subtract from their count, which an unsigned integer does not survive
+            rate = rate(jnp.minimum(step_index, _MOST_ITERATIONS - 1).astype(jnp.int32))
         return state - jnp.asarray(rate, state.dtype) * self._gradient(state, indices)
 
     def _gradient(self, state, indices):

@@ -8,14 +8,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int32, UInt32
+from jaxtyping import Array, Int, UInt32
 
 from .._errors import concrete
 
 ALL_STEPS = 2**32
 """Steps are counted by unsigned 32-bit integers."""
-# schedules are asked for signed integers
-_MOST_ITERATIONS = 2**31
 # a rounded ratio passes for p/q up to this p·q times its relative error: a ratio that is not meant as one seldom does
 _CERTAIN = 0.005
 # a step that lasts more iterations than this is no approximation of them
@@ -32,9 +30,14 @@ class Iterations(eqx.Module):
     number: Any
 
     @property
-    def count(self) -> Int32[Array, ""]:
-        """The number as a schedule wants it: signed, because schedules subtract from it; at most 2³¹ − 1."""
-        return jnp.minimum(self.number, _MOST_ITERATIONS - 1).astype(jnp.int32)
+    def count(self) -> Int[Array, ""]:
+        """The number as a schedule wants it: signed, because schedules subtract from it.
+
+        With JAX's 64-bit types on it has 64 bits, and so has what a schedule makes of it; else it ends at 2³¹ − 1.
+        """
+        if _has_64_bits():
+            return jnp.asarray(self.number, jnp.int64)
+        return jnp.minimum(self.number, 2**31 - 1).astype(jnp.int32)
 
 
 class AbstractClock(eqx.Module):
@@ -145,20 +148,25 @@ class WholeIterations(AbstractClock):
         return Iterations(whole * iterations + jax.lax.div(rest * iterations, steps))
 
     def last_step(self, dtype):
-        return min(ALL_STEPS, _MOST_ITERATIONS * self.steps // self.iterations)
+        iterations = ALL_STEPS if _has_64_bits() else 2**31
+        return min(ALL_STEPS, iterations * self.steps // self.iterations)
 
     def fits(self, dt, base):
         return _is_ratio(dt, base, self.iterations, self.steps)
 
 
-def whole_iterations(time: Any, learning_rate: Any) -> Int32[Array, ""]:
+def whole_iterations(time: Any, learning_rate: Any) -> Int[Array, ""]:
     """Iterations complete at a time: those of `Iterations`, else ⌊t/γ⌋, where a t meant as a multiple of γ is one."""
     if isinstance(time, Iterations):
         return time.count
     ratio = jnp.asarray(time / learning_rate)
     nearest = jnp.round(ratio)
     close = jnp.abs(ratio - nearest) <= 4 * jnp.finfo(ratio.dtype).eps * jnp.maximum(nearest, 1)
-    return jnp.where(close, nearest, jnp.floor(ratio)).astype(jnp.int32)
+    return Iterations(jnp.where(close, nearest, jnp.floor(ratio)).astype(jnp.int32)).count
+
+
+def _has_64_bits() -> bool:
+    return jnp.result_type(int).itemsize == 8
 
 
 def _whole_numbers(dtype: Any) -> int:

@@ -99,4 +99,3 @@ def check_steps(name: str, steps) -> int:
     if steps > MAX_STEPS:
         raise ValueError(f"{name} must be at most 2**32, got {steps}")
     return int(steps)
-

@@ -16,7 +16,7 @@ _MOST_COMPONENTS = 1_000
 def sharpness(landscape: AbstractLandscape, theta: Any, k: int = 5) -> Float64[np.ndarray, " k"]:
     """The k largest eigenvalues of ∇²L(θ), largest first.
 
-    theta: (dim,), or an object with a `location`; a minimum or any other point.
+    landscape: any. theta: (dim,), or an object with a `location`; a minimum or any other point.
     k: how many; all of them where dim is smaller.
     Returns float64 numbers of shape (min(k, dim),), in units of loss per θ². Gradient descent with a learning rate
     above 2 over the first one is unstable there.
@@ -32,7 +32,7 @@ def sharpness(landscape: AbstractLandscape, theta: Any, k: int = 5) -> Float64[n
 def trace(landscape: AbstractLandscape, theta: Any) -> float:
     """tr ∇²L(θ), the sum of the Hessian's eigenvalues, in units of loss per θ².
 
-    theta: (dim,), or an object with a `location`; a minimum or any other point.
+    landscape: any. theta: (dim,), or an object with a `location`; a minimum or any other point.
     For up to 1,000 components, as `sharpness`, and raises ValueError as it does.
     """
     return float(np.trace(_dense(landscape, theta, "trace")))

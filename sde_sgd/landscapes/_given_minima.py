@@ -18,8 +18,9 @@ _SAME = 1e-5
 def check_minima(name: str, landscape: AbstractLandscape, given: Any) -> list[CriticalPoint]:
     """The minima at or near which the given points lie, in their order, as precise as `find_minima` has them.
 
-    name: what the argument is called. given: CriticalPoints or arrays of shape (dim,): a list of them, an array of
-        shape (K, dim), or a mapping from names.
+    name: what the argument is called. landscape: whose minima they are.
+    given: CriticalPoints or arrays of shape (dim,): a list of them, an array of shape (K, dim), or a mapping from
+        names.
     Raises ValueError, naming the point, where it has the wrong shape, where the Hessian there has a negative or zero
     eigenvalue (a saddle, a maximum, a flat direction), where it leads down to no minimum, or to that of another.
     """

@@ -37,6 +37,7 @@ def saddle_graph(
 ) -> list[SaddleConnection]:
     """The saddles between neighbouring minima, in the order of their numbers.
 
+    landscape: L, up to a few hundred components.
     minima: CriticalPoints or arrays of shape (dim,), at least two, or a mapping from names to them.
     pairs: (i, j) of minima that are known to be neighbours; None tries all, and leaves out those whose minimum-energy
         path goes through a third one. One path is tried for a pair, that of `find_saddle`, near the straight line;

@@ -21,6 +21,7 @@ _STRING_STEPS = 100
 def find_saddle(landscape: AbstractLandscape, minimum_a: Any, minimum_b: Any) -> CriticalPoint:
     """The highest saddle on a minimum-energy path from one minimum to another.
 
+    landscape: L, up to a few hundred components, twice differentiable.
     minimum_a, minimum_b: CriticalPoints, or arrays of shape (dim,), which are first descended to the minimum
         below them.
 
@@ -47,10 +48,11 @@ def minimum_energy_path(
 ) -> Float64[np.ndarray, "images dim"]:
     """Points evenly spaced along a minimum-energy path through two or more minima in turn, first and last included.
 
+    landscape: L, twice differentiable.
     minima: CriticalPoints, or arrays of shape (dim,), which are first descended to the minimum below them. Between
         two of them it is the path from which `find_saddle` climbs; that says which of several it is, and minima in
         between choose another.
-    images: how many points, at least 3.
+    images: how many points, at least 3. Returns them in units of θ, shape (images, dim).
 
     Images slide downhill and are spaced evenly again until 100 steps move none by more than 1 % of the spacing.
     Corners are cut: between points the path is off by an eighth of the spacing squared times its curvature.

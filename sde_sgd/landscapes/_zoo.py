@@ -122,7 +122,7 @@ class StyblinskiTang(AbstractLandscape):
     (loss 0.195612). A point with each component at one of these is critical, its loss is the sum, and its index
     is the number of components at the maximum.
 
-    dim: number of components of θ.
+    dim: number of components of θ. Raises ValueError unless it is a whole number of at least 1.
     """
 
     dim: int = eqx.field(static=True)
@@ -143,7 +143,9 @@ class Rastrigin(AbstractLandscape):
     numbers, while amplitude is above about 0.23.
 
     dim: number of components of θ.
-    amplitude: half the height of the ripples, above 0.
+    amplitude: half the height of the ripples, above 0, in units of the loss.
+
+    Raises ValueError unless dim is a whole number of at least 1 and the amplitude is above 0.
     """
 
     amplitude: Float[Array, ""]
@@ -170,6 +172,8 @@ class GaussianWells(AbstractLandscape):
     widths: (n_wells,) or one number for all, above 0; the curvature of a lone well is depth / width².
     confinement: curvature of the bowl about the origin, 0 or above; at 0 a trajectory that leaves the wells
         never comes back and no stationary density exists.
+
+    Raises ValueError for numbers that are not finite, of another sign or shape.
     """
 
     centers: Float[Array, "wells dim"]

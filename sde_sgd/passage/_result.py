@@ -172,8 +172,8 @@ def with_divergence(verdict: Verdict, evidence: AbstractEvidence) -> Verdict:
     if not evidence.diverged:
         return verdict
     reason = (
-        f"{evidence.diverged} trajectories stopped being finite, beside {evidence.trajectories} that started; they are "
-        "left out of the values, and the intervals hold for whatever became of them: take a smaller step"
+        f"{evidence.diverged} trajectories stopped being finite; they are left out of the values, and the intervals "
+        "hold for whatever became of them: take a smaller step"
     )
     return Verdict(((Status.DIVERGED, reason), *verdict.findings), verdict.fine)
 

@@ -17,7 +17,7 @@ _COS = (2.33793892e-5, -1.38652316e-3, 4.16654401e-2)
 def normals32(w0: Word, w1: Word) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     """Two independent float32 normals; the radius uses all 32 bits of w0, so they reach 6.76 standard deviations.
 
-    Against float64, over all 2³² words w0 and all 2³² words w1 (`benchmarks/normal_error.py`), a normal is off by at
+    Against float64, over all 2³² words w0 and all 2³² words w1 (`benchmarks/validation`), a normal is off by at
     most 3.1e-6 (root mean square 1.0e-7); only where the radius is below 0.01, one pair in 20,000, does the rounding of
     w0 to 24 bits near 1 cost up to 2.5e-4. The radius from 1 up is right to 1.7 units in the last place (relative
     2.0e-7), cosine and sine to 3.3e-7; variance and kurtosis to 1.1e-7 and 5e-7.

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -27,9 +27,7 @@ class ChainExit:
     Raises ValueError where the numbers are not as said.
     """
 
-    def __init__(
-        self, mean: Callable[..., Any], deviation: Any, start: Any, target: Any, lowest: Any, nodes: int = 400
-    ):
+    def __init__(self, mean: Any, deviation: Any, start: Any, target: Any, lowest: Any, nodes: int = 400):
         _check_chain(mean, deviation, nodes)
         for name, value in (("start", start), ("target", target), ("lowest", lowest)):
             number(name, value)
@@ -42,7 +40,10 @@ class ChainExit:
         self._leaving_first = float(norm.sf(target, mean(np.asarray(start)), deviation))
 
     def survival(self, steps: int) -> Float64[np.ndarray, " times"]:
-        """P(τ > k) for k = 0 … steps, shape (steps + 1,): still below the target after k steps."""
+        """P(τ > k) for k = 0 … steps, shape (steps + 1,): still below the target after k steps.
+
+        Raises ValueError unless steps is a whole number of at least 1.
+        """
         positive_integer("steps", steps)
         below, row = [1.0], self._first
         for _ in range(steps):
@@ -51,7 +52,10 @@ class ChainExit:
         return np.array(below)
 
     def exits(self, steps: int) -> Float64[np.ndarray, " times"]:
-        """P(τ ≤ k) for k = 0 … steps, shape (steps + 1,): the flux out summed up, so accurate however small."""
+        """P(τ ≤ k) for k = 0 … steps, shape (steps + 1,): the flux out summed up, so accurate however small.
+
+        Raises ValueError unless steps is a whole number of at least 1.
+        """
         positive_integer("steps", steps)
         flux, row = [0.0, self._leaving_first], self._first
         for _ in range(steps - 1):
@@ -60,9 +64,8 @@ class ChainExit:
         return np.cumsum(flux)
 
     def mean_steps(self) -> float:
-        """E τ in steps; times the time step it is a mean exit time."""
-        size = len(self._first)
-        return 1 + float(self._first @ np.linalg.solve(np.eye(size) - self._kernel, np.ones(size)))
+        """E τ in steps, which keeps its digits however long; times the time step it is a mean exit time."""
+        return 1 + float(self._first @ _add_up(self._kernel, self._leaving, np.ones((len(self._first), 1)))[:, 0])
 
 
 class ChainLaw:
@@ -75,7 +78,7 @@ class ChainLaw:
     Raises ValueError where the numbers are not as said.
     """
 
-    def __init__(self, mean: Callable[..., Any], deviation: Any, cuts: Any, nodes: int = 200):
+    def __init__(self, mean: Any, deviation: Any, cuts: Any, nodes: int = 200):
         _check_chain(mean, deviation, nodes)
         ends = concrete(cuts)
         if ends is None or ends.ndim != 1 or len(ends) < 2 or not np.all(np.diff(ends) > 0):

@@ -115,7 +115,9 @@ class FokkerPlanck(eqx.Module):
         return self._backward(Between(target, avoid), name, start, 0.0, (target, avoid), killing)
 
     def escape_probability(self, region: Any, start: Any, times: Any) -> np.ndarray:
-        """P(X has left `region` by t) from `start` (dim,), at each t of `times` (n_times,), all above 0; float64.
+        """P(X has left `region` by t) from `start` (dim,), at each of `times` (n_times,), in SDE time, above 0; float64.
+
+        A first-passage probability; `theory.outside_probability` is that of being outside at t, which is smaller.
 
         The error in time is below 1e-6; the error of the grid falls with the square of its spacing.
         Raises ValueError for times that are not positive and as `mean_exit_time` does.

@@ -37,7 +37,7 @@ class Grid(eqx.Module):
 
     @staticmethod
     def of(grid: Any) -> "Grid":
-        """`grid` itself, or one made from (low, high, cells) or a sequence of those, one per axis."""
+        """`grid` itself, or one made from (low, high, cells) or a sequence of those, one per axis; else ValueError."""
         if isinstance(grid, Grid):
             return grid
         try:

@@ -38,7 +38,7 @@ def automatic(
 ) -> GridScore | PathScore | None:
     """The best score there is a way to for this passage: `committor`, else `path`, else None, the default.
 
-    chain, start, target, avoid, horizon: those of the passage that is asked for; start (dim,).
+    chain, start, target, avoid, horizon: those of the passage that is asked for; start (dim,), horizon in SDE time.
 
     In one and two dimensions: the `committor` of an EulerMaruyama chain's diffusion, which sees every way to the target
     within a box around the start. The box grows until two wider ones, by half each, show no likelier way: one that

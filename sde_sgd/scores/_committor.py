@@ -61,8 +61,10 @@ def committor(
     diffusion: one- or two-dimensional, with coefficients that do not depend on time.
     grid: as for `FokkerPlanck`: (low, high, cells), or one such triple per axis; 50 to 100 cells per axis serve, as
         long as the noise does not cross a cell in much less than a step's time.
-    avoid, horizon: those of the passage that is asked for; at least one of them. Without a horizon the score is the
-        committor. With one, it is flat where the motion equilibrates within the horizon, and rises from there on.
+    target: what is to be reached.
+    avoid, horizon: those of the passage that is asked for, horizon in SDE time; at least one of them. Without a horizon
+        the score is the committor. With one, it is flat where the motion equilibrates within the horizon, and rises
+        from there on.
 
     The score is 0 in the target. It is lowest in `avoid`, and where less than 1e-300 is left of the probability. Its
     error is that of the diffusion's law on such a grid, of the order of one cell's width in place; what is estimated

@@ -16,7 +16,7 @@ from ..landscapes import AbstractLandscape, minimum_energy_path
 class PathScore(eqx.Module):
     """Mean of `heights` over points, each weighted by exp(−|θ − point|²/width²).
 
-    points: (images, dim), in order along a path. heights: (images,), rising.
+    points: (images, dim), in order along a path. heights: (images,), rising. width: of a weight, in units of θ.
     """
 
     points: Float[Array | np.ndarray, "images dim"]
@@ -39,6 +39,7 @@ class PathScore(eqx.Module):
 def path(landscape: AbstractLandscape, *minima: Any, images: int = 17, width: float | None = None) -> PathScore:
     """How much the loss has climbed and descended on the way from the first minimum to the last, Σ|ΔL|.
 
+    landscape: L, twice differentiable.
     minima: two or more, CriticalPoints or arrays of shape (dim,): a path goes through them in turn, each time over
         the saddle that `find_saddle` finds.
     images: points along the whole path; the cost of a score grows with images × dim.

@@ -1,4 +1,4 @@
-"""Where a diffusion with a temperature spends its time in the end."""
+"""Gibbs weights of minima by Laplace's method: where a diffusion with a temperature spends its time in the end."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +18,7 @@ def gibbs_weights(diffusion: Any, minima: Sequence[Any]) -> np.ndarray:
         `location`, each a minimum with a positive definite Hessian.
     Returns (n_minima,), float64, summing to 1.
     Raises ValueError if the diffusion has no temperature (other noise, schedules, order 2) or a point is no minimum.
+    Source: Laplace's method; Risken, The Fokker–Planck Equation (1989), for the law exp(−L/T).
     """
     heat = temperature(diffusion)
     if len(minima) == 0:

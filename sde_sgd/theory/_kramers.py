@@ -47,6 +47,9 @@ def spectral_gap(diffusion: Any, minimum_a: Any, saddle: Any, minimum_b: Any) ->
     k_AB is one over the Eyring–Kramers time from A to B; valid at low temperature, with a relative error of order
     T·log(1/T), for two wells joined by one lowest saddle. The diffusion, the points and the errors are those of
     `eyring_kramers`. The relaxation time is one over the gap.
+
+    diffusion, saddle: as for `eyring_kramers`. minimum_a, minimum_b: the minima on both sides of the saddle, arrays
+        (dim,) or objects with a `location`.
     """
     return float(
         np.exp(-_log_time(diffusion, minimum_a, saddle, name="minimum_a"))

@@ -43,9 +43,10 @@ def covariance_at(hessian: Any, covariance: Any, times: Any) -> np.ndarray:
     In the eigenbasis of H, Σ_ij = C_ij (1 − e^{−(h_i+h_j)t})/(h_i+h_j), and C_ij t where h_i + h_j = 0.
 
     hessian: H (dim, dim), any symmetric matrix. covariance: C (dim, dim), symmetric positive semi-definite, per unit
-        of SDE time; it need not commute with H. times: scalar or any shape, ≥ 0.
+        of SDE time; it need not commute with H. times: scalar or any shape, SDE time, ≥ 0.
     Returns times.shape + (dim, dim), float64.
     Raises ValueError if a matrix is not as said, or if Σ_t overflows along a direction of negative curvature.
+    Exact; the law of an Ornstein–Uhlenbeck process (Gardiner, Stochastic Methods, 2009, section 4.5.6).
     """
     values, vectors, rotated = _eigenbasis(hessian, covariance)
     times = _times(times)
@@ -70,6 +71,7 @@ def stationary_covariance(hessian: Any, covariance: Any) -> np.ndarray:
     hessian: H (dim, dim), symmetric. covariance: C (dim, dim), symmetric positive semi-definite.
     Returns (dim, dim), float64. Along a direction without positive curvature and without noise Σ is 0.
     Raises ValueError if noise acts along a direction without positive curvature: the variance grows for ever.
+    Exact; the continuous Lyapunov equation (Gardiner, Stochastic Methods, 2009, section 4.5.6).
     """
     values, vectors, rotated = _eigenbasis(hessian, covariance)
     unstable = values <= 1e-12 * np.max(np.abs(values))

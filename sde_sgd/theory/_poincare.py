@@ -1,4 +1,4 @@
-"""How far from its stationary law a reversible process can still be."""
+"""Poincaré bound: the total variation distance to the stationary law that a spectral gap still allows."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def poincare_bound(gap: Any, share: Any, times: Any) -> Float64[np.ndarray, "*sh
     gap: rate above 0, of `FokkerPlanck.spectral_gap`, `theory.spectral_gap` or `Transitions.spectral_gap`.
     share: stationary probability of the set in which trajectories start with the stationary law held to it: a basin
         that has settled, or one minimum of a jump process.
-    times: SDE times of at least 0; the three broadcast.
+    times: in SDE time, at least 0; the three broadcast.
     Returns float64 numbers of at most 1. Valid for reversible noise, such as isotropic one, only.
     Source: Bakry, Gentil and Ledoux, Analysis and Geometry of Markov Diffusion Operators (2014), section 4.2; Diaconis
     and Stroock, Ann. Appl. Probab. 1, 36 (1991), proposition 3.

@@ -1,4 +1,4 @@
-"""The price of noise near a minimum."""
+"""Excess risk: the stationary mean of the loss above its minimum, Tr(C)/4."""
 
 from typing import Any
 

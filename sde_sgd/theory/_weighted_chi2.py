@@ -1,4 +1,4 @@
-"""The tail of a weighted sum of χ²₁ variables, accurate far out."""
+"""Tail of a weighted sum of χ²₁ variables by a saddle-point contour, accurate far out."""
 
 from typing import Any
 

@@ -3,6 +3,7 @@
 import itertools
 import os
 import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,8 @@ LEAST = 0.95
 _COPIED = (PACKAGE, "tests", "benchmarks", "notebooks", "docs", "pyproject.toml", "README.md")
 # pytest: all passed, some failed
 _PASSED, _FAILED = 0, 1
+# how pytest names a test that failed
+_NAMED = re.compile(r"^(FAILED|ERROR) tests", re.MULTILINE)
 
 
 class Mutant(NamedTuple):
@@ -44,7 +47,7 @@ class Mutant(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """word: "killed", "survived", "stale" or "broken" (the package no longer imports, or a test is not there)."""
+    """word: "killed", "survived", "stale" or "broken" (no test ran: it does not import, or is not there)."""
 
     mutant: Mutant
     word: str
@@ -98,6 +101,7 @@ class Workshop:
         # programs that a mistake does not touch are compiled once
         self._environment = os.environ | {
             "PYTHONPATH": str(folder),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
             "JAX_COMPILATION_CACHE_DIR": str(cache),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
@@ -126,7 +130,7 @@ class Workshop:
         """Exit code of the tests of a mistake, None where they take too long, and what they printed."""
         nodes = [f"tests/{node}" for node in mutant.tests]
         keyword = ["-k", mutant.keyword] if mutant.keyword else []
-        options = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--tb=line"]
+        options = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--tb=line", "-rfE"]
         try:
             done = self.python("-m", "pytest", *options, *keyword, *nodes, timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -147,6 +151,9 @@ class Workshop:
         finally:
             self._write(path, whole)
         word = {None: "killed", _FAILED: "killed", _PASSED: "survived"}.get(code, "broken")
+        if code == _FAILED and not _NAMED.search(printed):
+            # pytest itself gave up: no test has seen anything
+            word = "broken"
         return Outcome(mutant, word, time.perf_counter() - began, "" if word == "killed" else printed)
 
     def _write(self, path: Path, text: str) -> None:

@@ -204,14 +204,13 @@ def cell_dataset(result: Any, seed: int, where: str, along: Sequence[str] = (), 
         if hasattr(result, name):
             data[name] = ((), float(getattr(result, name)), {"units": units, "long_name": text})
     data["cell_seed"] = ((), float(seed), {"units": "1", "long_name": _SEED})
-    data["status"] = (
-        (),
-        result.result.partition(":")[0],
-        {"units": "", "long_name": "whether what was asked for was done"},
-    )
-    return data.assign_attrs(notes="" if result.result in _FINE else f"{where}: {result.result}")
+    # a verdict in words begins with its status
+    status = result.result.partition(":")[0]
+    data["status"] = ((), status, {"units": "", "long_name": "whether what was asked for was done"})
+    return data.assign_attrs(notes="" if status in _FINE else f"{where}: {result.result}")
 
 
+# statuses of a result without findings
 _FINE = ("complete", "converged")
 _SEED = "seed of the cell's random numbers, to replay a trajectory"
 _OF_A_RUN = {

@@ -14,6 +14,7 @@ class Column(NamedTuple):
     header: above it, on several lines where it has newlines. variable: of the dataset, a coordinate too.
     meaning: one line that explains it, "" where the header says it all.
     interval: whether `variable`_low and `variable`_high stand beside it.
+    digits: significant ones of a number without interval.
     at: position along an axis that the table's lines do not run over, such as {"time": -1} for the last time.
     """
 
@@ -22,6 +23,7 @@ class Column(NamedTuple):
     meaning: str = ""
     interval: bool = False
     at: dict[str, int] = {}  # noqa: RUF012
+    digits: int = 4
 
     @property
     def title(self) -> str:
@@ -29,8 +31,8 @@ class Column(NamedTuple):
         return self.header.replace("\n", " ")
 
 
-def number_text(value: Any) -> str:
-    """Four significant digits in at most nine characters; a dash for what is not known; words as they are."""
+def number_text(value: Any, digits: int = 4) -> str:
+    """A few significant digits in at most nine characters; a dash for what is not known; words as they are."""
     if isinstance(value, str):
         return value or "–"
     value = float(value)
@@ -40,7 +42,7 @@ def number_text(value: Any) -> str:
         return "inf" if value > 0 else "-inf"
     if value == 0:
         return "0"
-    return f"{value:.4g}" if 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
+    return f"{value:.{digits}g}" if 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
 
 
 def interval_text(value: float, low: float, high: float) -> str:
@@ -79,6 +81,6 @@ def text_table(columns: list[Column], rows: "pd.DataFrame") -> str:
 def _written(column: Column, rows: "pd.DataFrame") -> list[str]:
     title = column.title
     if not column.interval:
-        return [number_text(value) for value in rows[title]]
+        return [number_text(value, column.digits) for value in rows[title]]
     bounds = (rows[title + suffix] for suffix in ("", " low", " high"))
     return [interval_text(*values) for values in zip(*bounds, strict=True)]

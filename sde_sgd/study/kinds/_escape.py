@@ -201,7 +201,7 @@ class EscapeStudy(AbstractStudy):
             Column("start", "start"),
             Column("γ", "learning_rate", "learning rate: SDE time per iteration, t = γ·iterations"),
             Column("M", "batch_size", "batch size, in examples"),
-            Column("T", "temperature", "temperature of the SDE, γβ/(2M) with βI the covariance of one gradient"),
+            Column("T", "temperature", "temperature γβ/(2M), where βI is the covariance of one gradient", digits=3),
             Column("P\nsimulated", "probability", f"probability to leave by t = {self.horizon:g}", interval=True),
             Column("P\nlinear", "exit_linearised", "the same by the SDE linearised about the start", at={"time": -1}),
             Column("P\nexact", "exit_exact", "the same by the grid solver of the SDE", at={"time": -1}),

@@ -10,10 +10,11 @@ import pytest
 from statistical import agrees
 
 import sde_sgd as ss
+from sde_sgd.engine import StopCode
 from sde_sgd.passage import DirectSample, Splitting, SplittingSample, _automatic, _pilots
-from sde_sgd.passage._codes import PILOT, TARGET
 from sde_sgd.passage._question import execution_of, make_question
 from sde_sgd.passage.splitting import _levels, _repetitions, _run
+from sde_sgd.random import Stream
 from sde_sgd.reference import ChainExit
 from sde_sgd.results import Status, Verdict
 
@@ -252,14 +253,14 @@ def test_the_choice_does_not_look_at_the_run_itself(monkeypatch):
     seen = []
 
     def spy(question, run, trajectories):
-        stops = run.derived(PILOT).run(np.arange(512))
+        stops = run.derived(Stream.PILOT).run(np.arange(512))
         seen.append((stops.step, stops.code))
         return _pilots.is_rare(question, run, trajectories)
 
     monkeypatch.setattr(_automatic, "is_rare", spy)
     fp = escape(1.0, trajectories=4096)
     (steps, codes), own = seen[0], fp.steps[:512]
-    both = (codes == TARGET) & (fp.outcome[:512] == TARGET)
+    both = (codes == StopCode.TARGET) & (fp.outcome[:512] == StopCode.TARGET)
     # the same trajectories would agree everywhere, independent ones hardly ever
     assert both.sum() > 20 and np.mean(steps[both] == own[both]) < 0.2
 

@@ -5,9 +5,8 @@ import math
 import numpy as np
 from scipy import stats
 
-from ..engine import DIVERGED, Stops
+from ..engine import DIVERGED, StopCode, Stops
 from ..results import Status, Verdict
-from ._codes import RUNNING, TARGET
 from ._direct_sample import DirectSample
 from ._execution import Execution
 from ._method import AbstractMethod, Answer
@@ -35,7 +34,7 @@ class Direct(AbstractMethod):
 def found(question: Question, stops: Stops, verdict: Verdict, stopped_at: int | None = None, steps: int = 0) -> Answer:
     """The answer that stops make. steps: of the watch, where it was not that of the question."""
     steps = steps or question.steps
-    running = int(np.sum(stops.code == RUNNING))
+    running = int(np.sum(stops.code == StopCode.RUNNING))
     if question.open_ended and running:
         reason = f"{running} of {len(stops.code)} still running after max_steps = {steps}"
         verdict = verdict.also(Status.BUDGET_SPENT, reason)
@@ -52,7 +51,7 @@ def _until(question: Question, run: Execution, rtol: float) -> Answer:
         more = int(min(max(wanted, BATCH), 4 * max(done, BATCH), run.ledger.left))
         parts.append(run.run(range(done, done + more)))
         done += more
-        reached += int(np.sum(parts[-1].code == TARGET))
+        reached += int(np.sum(parts[-1].code == StopCode.TARGET))
     step, code = (np.concatenate([getattr(part, name) for part in parts]) for name in ("step", "code"))
     if reached < needed:
         reason = f"max_trajectories = {run.ledger.limit} reached before rtol = {rtol}"
@@ -60,11 +59,11 @@ def _until(question: Question, run: Execution, rtol: float) -> Answer:
             reason = f"no number of trajectories gives rtol = {rtol} where so many diverge, and {done} were run"
         return found(question, Stops(step, code, 0), Verdict(((Status.BUDGET_SPENT, reason),)))
     # sampling ends with the trajectory that makes the number full; later ones were run but not asked for
-    end = int(np.flatnonzero(code == TARGET)[needed - 1]) + 1
+    end = int(np.flatnonzero(code == StopCode.TARGET)[needed - 1]) + 1
     return found(question, Stops(step[:end], code[:end], 0), Verdict(), needed)
 
 
 def _hopeless(parts: list[Stops], rtol: float) -> bool:
     """Whether those that diverged alone make the interval wider than twice what is asked for."""
-    counts = [int(sum(np.sum(part.code == code) for part in parts)) for code in (DIVERGED, TARGET)]
+    counts = [int(sum(np.sum(part.code == code) for part in parts)) for code in (DIVERGED, StopCode.TARGET)]
     return counts[0] >= _FEW_DIVERGED and counts[0] > 4 * rtol * max(counts[1], 1)

@@ -7,13 +7,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import stats
 
-from ..engine import DIVERGED
+from ..engine import DIVERGED, StopCode
 from ..statistics import Estimate, chi_square_rate, proportion_with_undecided
-from ._codes import AVOID, RUNNING, TARGET
 from ._evidence import AbstractEvidence, reciprocal, widest
 from ._question import Watch
 
-OUTCOMES = {"running": RUNNING, "diverged": DIVERGED, "target": TARGET, "avoid": AVOID}
+OUTCOMES = {"running": StopCode.RUNNING, "diverged": DIVERGED, "target": StopCode.TARGET, "avoid": StopCode.AVOID}
 # below so many events the normal approximation of a ratio is not good enough
 _FEW = 50
 
@@ -57,7 +56,7 @@ class DirectSample(AbstractEvidence):
     @property
     def exit_times(self) -> Float[np.ndarray, " n"]:
         """SDE time at which each trajectory reached the target; infinite for one that did not."""
-        return np.where(self.outcome == TARGET, self._times, np.inf)
+        return np.where(self.outcome == StopCode.TARGET, self._times, np.inf)
 
     @property
     def probability(self) -> Estimate:
@@ -113,7 +112,7 @@ class DirectSample(AbstractEvidence):
         if not self.diverged:
             return plain
         value = plain.value if self.diverged < self.trajectories else np.nan
-        return widest(value, plain, estimate_of(self._read(TARGET)), estimate_of(self._read(RUNNING)))
+        return widest(value, plain, estimate_of(self._read(StopCode.TARGET)), estimate_of(self._read(StopCode.RUNNING)))
 
     def _read(self, outcome: int) -> "DirectSample":
         """The sample with those that diverged taken to have ended so."""
@@ -122,7 +121,7 @@ class DirectSample(AbstractEvidence):
         )
 
     def _rate(self) -> Estimate:
-        events, exposure = (self._times <= self.watch.horizon) & (self.outcome == TARGET), self._exposure
+        events, exposure = (self._times <= self.watch.horizon) & (self.outcome == StopCode.TARGET), self._exposure
         total = float(exposure.sum())
         if events.sum() < _FEW:
             return chi_square_rate(int(events.sum()), total, self.watch.confidence)
@@ -132,11 +131,11 @@ class DirectSample(AbstractEvidence):
 
     def _mean(self) -> Estimate:
         exposure, tail = self._exposure, self._tail()
-        staying = (self.outcome != TARGET) & (self.outcome != DIVERGED)
+        staying = (self.outcome != StopCode.TARGET) & (self.outcome != DIVERGED)
         if self.count("avoid") or self.count("target") < _FEW or (staying.any() and tail[1].sum() < 5):
             return reciprocal(self._rate())
         if not staying.any():
-            finite = self.outcome == TARGET
+            finite = self.outcome == StopCode.TARGET
             mean = float(exposure[finite].mean())
             return self._log_normal(mean, exposure[finite] - mean)
         at_risk, events = tail
@@ -153,7 +152,7 @@ class DirectSample(AbstractEvidence):
 
     @property
     def _times(self) -> np.ndarray:
-        return np.where(self.outcome == RUNNING, np.inf, self.watch.times(self.steps))
+        return np.where(self.outcome == StopCode.RUNNING, np.inf, self.watch.times(self.steps))
 
     @property
     def _exposure(self) -> np.ndarray:
@@ -163,7 +162,7 @@ class DirectSample(AbstractEvidence):
         """Time at risk and exits of each trajectory in the second half of the horizon."""
         half = self.watch.horizon / 2
         at_risk = np.clip(self._exposure - half, 0, None)
-        return at_risk, (self.outcome == TARGET) & (self._times > half)
+        return at_risk, (self.outcome == StopCode.TARGET) & (self._times > half)
 
     def _proportion(self, successes, undecided, stopped_at) -> Estimate:
         n, confidence = self.trajectories, self.watch.confidence

@@ -8,8 +8,17 @@ import numpy as np
 from jaxtyping import Float
 
 from ..chains import AbstractChain
-from ..engine import AbstractMonitor, Ends, Ids, SeedKey, Stops, derived_key, run_population, run_until_stopped
-from ._codes import IN_BOTH_SETS
+from ..engine import (
+    AbstractMonitor,
+    Ends,
+    Ids,
+    SeedKey,
+    StopCode,
+    Stops,
+    derived_key,
+    run_population,
+    run_until_stopped,
+)
 
 _UNLIMITED = 2**63
 
@@ -114,5 +123,5 @@ class Execution(NamedTuple):
 
 
 def _check_apart(codes: np.ndarray) -> None:
-    if np.any(codes == IN_BOTH_SETS):
+    if np.any(codes == StopCode.IN_BOTH_SETS):
         raise ValueError("target and avoid must not overlap, got a trajectory that came to lie in both")

@@ -9,9 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..chains import AbstractChain, EulerMaruyama
-from ..engine import AbstractMonitor, Compiled, as_leaves
+from ..engine import AbstractMonitor, Compiled, StopCode, as_leaves
 from ..regions import AbstractRegion
-from ._codes import AVOID, IN_BOTH_SETS, TARGET
 from ._wrappers import theta_of
 
 # points near the start that are followed to the boundary, to see whether it feels noise there
@@ -36,7 +35,7 @@ class Discrete(AbstractMonitor):
         if self.avoid is None:
             return _first(target, False)
         avoid = self.avoid.contains(theta)
-        return jnp.where(target & avoid, IN_BOTH_SETS, _first(target, avoid))
+        return jnp.where(target & avoid, StopCode.IN_BOTH_SETS, _first(target, avoid))
 
 
 class BrownianBridge(AbstractMonitor):
@@ -63,7 +62,7 @@ class BrownianBridge(AbstractMonitor):
             return _first(target, False)
         avoid = self._reached(self.avoid, before, after, step_index, uniform[1])
         inside = self.target.contains(after) & self.avoid.contains(after)
-        return jnp.where(inside, IN_BOTH_SETS, _first(target, avoid))
+        return jnp.where(inside, StopCode.IN_BOTH_SETS, _first(target, avoid))
 
     def _reached(self, region, before, after, step_index, uniform):
         dt = jnp.asarray(self.chain.dt, before.dtype)
@@ -145,4 +144,4 @@ _NOISE_ACROSS = Compiled(_noise_across)
 
 
 def _first(target, avoid):
-    return jnp.where(target, TARGET, jnp.where(avoid, AVOID, 0))
+    return jnp.where(target, StopCode.TARGET, jnp.where(avoid, StopCode.AVOID, 0))

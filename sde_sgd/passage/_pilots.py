@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine import DIVERGED, Stops
+from ..engine import DIVERGED, StopCode, Stops
+from ..random import Stream
 from ..results import Status, Verdict
-from ._codes import LINGERERS, PILOT, TARGET
 from ._direct import BATCH, found
 from ._execution import Execution
 from ._method import Answer
@@ -42,7 +42,7 @@ def is_rare(question: Question, run: Execution, trajectories: int | None) -> Pil
     no_pilot = Pilot(False, 0, 0, None)
     if trajectories is not None and trajectories < BATCH:
         return no_pilot
-    watched = run.derived(PILOT)
+    watched = run.derived(Stream.PILOT)
     if question.mean_time:
         # in a sixteenth of the time that is affordable a sixteenth of the trajectories would arrive
         watched = watched._replace(steps=min(run.steps, AFFORDABLE // 16 // (trajectories or BATCH) + 1))
@@ -52,10 +52,10 @@ def is_rare(question: Question, run: Execution, trajectories: int | None) -> Pil
     if run.ledger.left < 2 * size:
         return no_pilot
     stops = watched.run(range(size))
-    reached, diverged = (int(np.sum(stops.code == code)) for code in (TARGET, DIVERGED))
+    reached, diverged = (int(np.sum(stops.code == code)) for code in (StopCode.TARGET, DIVERGED))
     if question.mean_time:
         return Pilot(reached < size // 16, diverged, watched.steps, stops)
-    share = float(np.mean(stops.code == TARGET))
+    share = float(np.mean(stops.code == StopCode.TARGET))
     rare = share < _RARE and (trajectories is None or share * trajectories < _FEW)
     return Pilot(rare, diverged, watched.steps, stops)
 
@@ -69,7 +69,7 @@ def rarely_ends(question: Question, run: Execution) -> Answer | None:
     """
     if run.ledger.left < 2 * _LINGERING:
         return None
-    watched = run.derived(LINGERERS)._replace(steps=max(run.steps // 8, 1))
+    watched = run.derived(Stream.LINGERERS)._replace(steps=max(run.steps // 8, 1))
     stops = watched.run(range(_LINGERING))
     ended = int(np.count_nonzero(stops.code))
     if ended >= _LINGERING // 16:

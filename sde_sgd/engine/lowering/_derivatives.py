@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from jax.core import eval_jaxpr
 from jax.extend.core import Jaxpr, Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -46,7 +47,7 @@ def with_rule(function: Callable[..., Sequence[Any]], rule: Rule, arguments: Seq
 
 def _evaluate(*arguments, jaxpr: Jaxpr, rule: Rule, fixed: int) -> list[Any]:
     consts = len(jaxpr.constvars)
-    return jax.core.eval_jaxpr(jaxpr, arguments[:consts], *arguments[consts:])
+    return eval_jaxpr(jaxpr, arguments[:consts], *arguments[consts:])
 
 
 def _differentiate(primals, tangents, *, jaxpr: Jaxpr, rule: Rule, fixed: int):

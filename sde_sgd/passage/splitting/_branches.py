@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ...chains import AbstractChain
+from ...engine import StopCode
 from ...regions import AbstractRegion
-from .._codes import TARGET
 from .._execution import Execution
 from .._question import Monitoring, execution_of, make_question
 from ._method import Splitting, check_score
@@ -74,7 +74,7 @@ def _lineage(history: list[Stage]) -> list[np.ndarray]:
     arrived = []
     later = np.zeros(0, bool)
     for stage in reversed(history):
-        lucky = stage.code == TARGET
+        lucky = stage.code == StopCode.TARGET
         lucky[stage.parents[later[: len(stage.parents)]]] = True
         arrived.append(lucky)
         later = lucky

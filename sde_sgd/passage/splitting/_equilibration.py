@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from .._codes import EQUILIBRATION, RUNNING
+from ...engine import StopCode
+from ...random import Stream
 from .._execution import Execution
 from ._score import Score, scores
 
@@ -32,21 +33,21 @@ def equilibrate(run: Execution, score: Score) -> Equilibration:
 
     Two-sample Kolmogorov–Smirnov tests, with one failure budget for all (Bonferroni).
     """
-    run = run.derived(EQUILIBRATION)
+    run = run.derived(Stream.EQUILIBRATION)
     late = np.arange(2 * _SIZE) >= _SIZE
     run.ledger.start(len(late))
     states, clocks, code = run.states(len(late)), np.zeros(len(late), np.int64), np.zeros(len(late), np.int64)
     steps, runs = min(_SHORTEST, max(run.steps // 2, 1)), 0
     while True:
-        budgets = np.where(code == RUNNING, np.where(late, 2 * steps, steps) - clocks, 0)
+        budgets = np.where(code == StopCode.RUNNING, np.where(late, 2 * steps, steps) - clocks, 0)
         ids = np.arange(len(late)) + runs * len(late)
         ends = run.go_on(run.monitor, states, ids, clocks, budgets)
         states, clocks, runs = ends.state, clocks + ends.step, runs + 1
-        code = np.where(code == RUNNING, ends.code, code)
+        code = np.where(code == StopCode.RUNNING, ends.code, code)
         seen = np.column_stack([states, scores(score, states, clocks)])
-        settled = _alike(seen[(code == RUNNING) & ~late], seen[(code == RUNNING) & late])
+        settled = _alike(seen[(code == StopCode.RUNNING) & ~late], seen[(code == StopCode.RUNNING) & late])
         if settled or 4 * steps > run.steps:
-            return Equilibration(steps, settled, seen[code == RUNNING, -1])
+            return Equilibration(steps, settled, seen[code == StopCode.RUNNING, -1])
         steps *= 2
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ...chains import AbstractChain
-from ...engine import DIVERGED, AbstractMonitor
-from .._codes import AVOID, EXCURSIONS, LEVEL_CROSSED, RUNNING
+from ...engine import DIVERGED, AbstractMonitor, StopCode
+from ...random import Stream
 from .._execution import Execution
 from .._wrappers import AbstractAugmentedChain, AbstractWrappedMonitor
 from ._equilibration import Equilibration
@@ -58,7 +58,7 @@ class _Begins(AbstractWrappedMonitor):
 
     def code(self, before, after, step_index, uniform):
         ended = self.monitor.code(before, after, step_index, uniform)
-        return jnp.where((ended == 0) & (after[-2] == _BEGINS) & self.stops, LEVEL_CROSSED, ended)
+        return jnp.where((ended == 0) & (after[-2] == _BEGINS) & self.stops, StopCode.LEVEL_CROSSED, ended)
 
 
 class _BackHome(AbstractWrappedMonitor):
@@ -70,7 +70,7 @@ class _BackHome(AbstractWrappedMonitor):
 
     def code(self, before, after, step_index, uniform):
         ended = self.monitor.code(before, after, step_index, uniform)
-        return jnp.where((ended == 0) & (self.score(after, step_index + 1) <= self.home_level), AVOID, ended)
+        return jnp.where((ended == 0) & (self.score(after, step_index + 1) <= self.home_level), StopCode.AVOID, ended)
 
 
 class ExcursionStarts(NamedTuple):
@@ -116,7 +116,7 @@ class Excursions:
     def __call__(self, trajectories: int) -> ExcursionStarts:
         """Those of so many trajectories, new ones in every call, in the window after they have settled."""
         chain = HomeWatch(self._run.chain, self._score, self.home_level, self.excursion_level)
-        run = self._run.derived(EXCURSIONS)._replace(chain=chain)
+        run = self._run.derived(Stream.EXCURSIONS)._replace(chain=chain)
         run.ledger.start(trajectories)
         starts = self._run.states(trajectories)
         memory = np.tile(np.asarray([_WAITING, 0], starts.dtype), (trajectories, 1))
@@ -129,12 +129,12 @@ class Excursions:
         # only what is waited from now on counts, and no excursion that began before
         states[:, -2] = np.where(states[:, -2] == _WAITING, _WAITING, _AWAY)
         states[:, -1] = 0
-        left, diverged = np.where(ends.code == RUNNING, self.window, 0), ends.code == DIVERGED
+        left, diverged = np.where(ends.code == StopCode.RUNNING, self.window, 0), ends.code == DIVERGED
         waited, found, owner = np.zeros(trajectories, np.int64), [starts[:0]], [np.zeros(0, np.int64)]
         while np.any(left > 0):
             ends = run.go_on(_Begins(run.monitor, np.True_), states, self._ids(trajectories), clocks, left)
             states, clocks = ends.state, clocks + ends.step
-            began = (ends.code == LEVEL_CROSSED) & (left > 0)
+            began = (ends.code == StopCode.LEVEL_CROSSED) & (left > 0)
             diverged |= ends.code == DIVERGED
             rows = np.flatnonzero(began)
             found.append(chain.inner(states[rows]))

@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.optimize import isotonic_regression
 
-from ...engine import DIVERGED, Ends
-from .._codes import AVOID, LEVEL_CROSSED, TARGET
+from ...engine import DIVERGED, Ends, StopCode
 from .._execution import Execution
 from ._score import LevelCrossing, RunningMaximum, Score, scores
 
@@ -75,7 +74,7 @@ def choose_levels(run: Execution, score: Score, size: int, randomness: np.random
         ids = np.arange(size) + len(found) * size
         ends, peaks = _run(run, score, states, highest, clocks, ids, run.steps - clocks, np.inf)
         _check_scores(run, score, ends, clocks)
-        reached = ends.code == TARGET
+        reached = ends.code == StopCode.TARGET
         usable = np.where(reached, np.inf, peaks)[~_peaked_at_the_end(run, score, ends, peaks, highest, clocks)]
         level = float(np.sort(usable)[-math.ceil(_SHARE * len(usable))]) if len(usable) else -np.inf
         diverged += alive * float(np.mean(ends.code == DIVERGED))
@@ -89,9 +88,9 @@ def choose_levels(run: Execution, score: Score, size: int, randomness: np.random
         onward = (peaks >= level) | reached
         budgets = np.where(onward & ~ahead, run.steps - clocks, 0)
         again, _ = _run(run, score, states, highest, clocks, ids, budgets, level)
-        passed = ahead | (again.code == LEVEL_CROSSED)
+        passed = ahead | (again.code == StopCode.LEVEL_CROSSED)
         alive *= float(passed.mean())
-        stages.append(_Stage(highest.mean(), clocks, passed, clocks + again.step, again.code == TARGET))
+        stages.append(_Stage(highest.mean(), clocks, passed, clocks + again.step, again.code == StopCode.TARGET))
         found.append(level)
         chosen = _spread(np.flatnonzero(passed), size, randomness)
         states, clocks = again.state[chosen], (clocks + again.step)[chosen]
@@ -102,7 +101,7 @@ def _peaked_at_the_end(run: Execution, score: Score, ends: Ends, peaks, highest,
     """Which trajectories had their peak in the state that ended them without success, from which nothing goes on."""
     last = scores(score, ends.state, clocks + ends.step)
     # but for rounding
-    in_avoid = (ends.code == AVOID) & (peaks > highest) & (peaks - last <= 1e-3 * (peaks - highest))
+    in_avoid = (ends.code == StopCode.AVOID) & (peaks > highest) & (peaks - last <= 1e-3 * (peaks - highest))
     return in_avoid | (ends.code == DIVERGED)
 
 

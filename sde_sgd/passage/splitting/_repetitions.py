@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ...engine import DIVERGED, Ends
-from .._codes import FELL_BACK, LEVEL_CROSSED, REPETITIONS, RUNNING, TARGET
+from ...engine import DIVERGED, Ends, StopCode
+from ...random import Stream
 from .._execution import Execution
 from ._excursions import Excursions
 from ._levels import Levels
@@ -78,7 +78,7 @@ class Repetitions:
         randomness: np.random.Generator,
         excursions: Excursions | None = None,
     ):
-        self.run, self.score = run.derived(REPETITIONS), score
+        self.run, self.score = run.derived(Stream.REPETITIONS), score
         self.levels, self.size = levels, size
         self.stages = len(levels.scores) + 1
         self.starts = size * (self.stages + (excursions is not None))
@@ -163,14 +163,14 @@ def _repeat(
         past = (states, ids, clocks, np.where(ahead | (weights == 0), 0, run.steps - clocks))
         ends, weights = _advance(run, score, past, weights, (level, floor), randomness)
         states, clocks = ends.state, clocks + ends.step
-        onward = (ahead | (ends.code == LEVEL_CROSSED)) & (weights > 0)
-        there = ends.code == TARGET
+        onward = (ahead | (ends.code == StopCode.LEVEL_CROSSED)) & (weights > 0)
+        there = ends.code == StopCode.TARGET
         reached.append((clocks[there], weights[there], repetition[there]))
         exposure += total(~onward, clocks)
         diverging += total(ends.code == DIVERGED)
         n_diverged += int(np.sum(ends.code == DIVERGED))
         if run.open_ended:
-            unfinished += total((ends.code == RUNNING) & ~onward)
+            unfinished += total((ends.code == StopCode.RUNNING) & ~onward)
         earlier = sum(np.bincount(mine, weight, repetitions) for _, weight, mine in reached)
         level_probability.append(earlier + total(onward))
         parents = np.zeros(0, np.int64)
@@ -203,7 +203,7 @@ def _advance(
         return run.go_on(LevelCrossing(run.monitor, score, level, floor), *past)
 
     ends = between(bounds, *past)
-    fallen = ends.code == FELL_BACK
+    fallen = ends.code == StopCode.FELL_BACK
     kept = fallen & (randomness.random(len(ids)) < _KEPT)
     weights = np.where(fallen, np.where(kept, weights / _KEPT, 0.0), weights)
     if not kept.any():

@@ -7,8 +7,8 @@ import numpy as np
 
 from ..._errors import positive_integer
 from ..._progress import stage
+from ...random import Stream
 from ...results import Status, Verdict
-from .._codes import LEVELS
 from .._execution import BudgetSpent, Execution
 from .._method import Answer
 from .._question import Question
@@ -147,7 +147,7 @@ def _between_levels(
     stage("levels")
     fine, fine_score, log2_substeps, pilots = run, score, 0, []
     while True:
-        levels = choose_levels(fine.derived(LEVELS), fine_score, _PILOT_SIZE, randomness)
+        levels = choose_levels(fine.derived(Stream.LEVELS), fine_score, _PILOT_SIZE, randomness)
         pilots.append(levels)
         enough = levels.overshoot < _OVERSHOOT or _leads_astray(pilots)
         if enough or not can_have_substeps(run, log2_substeps + 1):

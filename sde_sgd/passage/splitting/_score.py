@@ -11,10 +11,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ...chains import AbstractChain
-from ...engine import AbstractMonitor, Compiled
+from ...engine import AbstractMonitor, Compiled, StopCode
 from ...regions import AbstractRegion
 from ...scores import GridScore, PathScore
-from .._codes import FELL_BACK, LEVEL_CROSSED
 from .._wrappers import AbstractAugmentedChain, AbstractWrappedMonitor, theta_of
 
 _NAMES = {type(None): "level", GridScore: "committor", PathScore: "path"}
@@ -99,7 +98,9 @@ class LevelCrossing(AbstractWrappedMonitor):
     def code(self, before, after, step_index, uniform):
         reached = after[-1] if self.by_maximum else self.score(after, step_index + 1)
         ended = self.monitor.code(before, after, step_index, uniform)
-        crossed = jnp.where(reached >= self.level, LEVEL_CROSSED, jnp.where(reached < self.floor, FELL_BACK, 0))
+        crossed = jnp.where(
+            reached >= self.level, StopCode.LEVEL_CROSSED, jnp.where(reached < self.floor, StopCode.FELL_BACK, 0)
+        )
         return jnp.where(ended > 0, ended, crossed)
 
 

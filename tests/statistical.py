@@ -11,10 +11,6 @@ import numpy as np
 from scipy.integrate import cumulative_simpson
 from scipy.stats import norm
 
-from sde_sgd.reference import ChainExit as ExitOfChain  # noqa: F401
-from sde_sgd.reference import ChainLaw as LawOfChain  # noqa: F401
-from sde_sgd.reference import ChainRates
-
 Z = 4.0
 FALSE_FAIL = 2 * float(norm.sf(Z))  # 6.3e-5
 
@@ -48,8 +44,3 @@ def mean_passage(drift: Callable, variance: Callable, start: float, target: floa
     inner = cumulative_simpson(np.exp(-potential) / half, dx=spacing, initial=0)
     outer = cumulative_simpson(np.exp(potential) * inner, dx=spacing, initial=0)
     return float(outer[-1] - np.interp(start, x, outer))
-
-
-def ExactChain(chain: Any, cores: Any) -> ChainRates:
-    """Exact rates of an Euler–Maruyama chain between cores."""
-    return ChainRates(chain.diffusion, chain.dt, cores)

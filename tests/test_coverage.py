@@ -12,9 +12,10 @@ import equinox as eqx
 import numpy as np
 import pytest
 from scipy import stats
-from statistical import ExitOfChain, agrees, false_pass
+from statistical import agrees, false_pass
 
 import sde_sgd as ss
+from sde_sgd.reference import ChainExit
 
 DT, HORIZON, SIGMAS = 0.1, 12.0, 2.0
 GROUPS, SIZE = 2000, 128
@@ -34,7 +35,7 @@ REGION = ss.regions.HalfSpace(np.array([1.0]), SIGMAS / np.sqrt(2))
 @functools.cache
 def truth():
     """Exact survival at each step and mean exit time of the chain."""
-    chain = ExitOfChain(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, SIGMAS / np.sqrt(2), -6.0)
+    chain = ChainExit(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, SIGMAS / np.sqrt(2), -6.0)
     return chain.survival(STEPS), DT * chain.mean_steps()
 
 

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import norm
-from statistical import ExitOfChain, agrees, binomial_error, false_pass
+from statistical import agrees, binomial_error, false_pass
 
 import sde_sgd as ss
+from sde_sgd.reference import ChainExit
 
 BELOW = ss.regions.HalfSpace([1.0], 0.0)
 
@@ -69,7 +70,7 @@ def test_exit_of_the_chain_itself(dtype):
     watched = np.array([8, 20, 40])
 
     def exact(temperature):
-        chain = ExitOfChain(
+        chain = ChainExit(
             lambda x: x - 4 * x * (x**2 - 1) * dt, np.sqrt(2 * temperature * dt), -1.0, 0.0, -3.0, nodes=200
         )
         return 1 - chain.survival(40)[watched]

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import norm
-from statistical import ExitOfChain, agrees, binomial_error, false_pass, mean_passage
+from statistical import ChainExit, agrees, binomial_error, false_pass, mean_passage
 
 import sde_sgd as ss
 
@@ -307,7 +307,7 @@ def test_escape_of_the_discrete_chain_itself():
     watched = np.array([4, 8, 16, 28, 40])
 
     def kernel(deviation):
-        chain = ExitOfChain(lambda x: x - 4 * x * (x**2 - 1) * dt, deviation, -1.0, 0.0, -3.0)
+        chain = ChainExit(lambda x: x - 4 * x * (x**2 - 1) * dt, deviation, -1.0, 0.0, -3.0)
         return 1 - chain.survival(steps)[watched]
 
     deviation = np.sqrt(2 * temperature * dt)

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 from scipy import linalg
-from statistical import LawOfChain, agrees, binomial_error, false_pass
+from statistical import agrees, binomial_error, false_pass
 
 import sde_sgd as ss
 from sde_sgd import _numerics
 from sde_sgd.engine import _reductions
+from sde_sgd.reference import ChainLaw
 from sde_sgd.stationary import _basins
 
 WELLS = ss.landscapes.TwoWells(sharp_curvature=16.0, flat_curvature=4.0)
@@ -38,7 +39,7 @@ def wells_law(temperature=WARM, dt=DT, cuts=(-6.0, RARE, SADDLE, 7.0)):
         def mean(x):
             return x - dt * np.asarray(slope(jnp.asarray(np.ravel(x)))).reshape(np.shape(x))
 
-        return LawOfChain(mean, np.sqrt(2 * temperature * dt), cuts, nodes=120)
+        return ChainLaw(mean, np.sqrt(2 * temperature * dt), cuts, nodes=120)
 
 
 def standard_errors(estimate):

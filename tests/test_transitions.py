@@ -8,9 +8,10 @@ import optax
 import pytest
 from scipy.linalg import expm
 from scipy.stats import norm
-from statistical import ExactChain, agrees, false_pass
+from statistical import agrees, false_pass
 
 import sde_sgd as ss
+from sde_sgd.reference import ChainRates
 from sde_sgd.results import Provenance, Status
 from sde_sgd.stationary import Transitions, spectral_gap, stationary_law, transition_matrix
 from sde_sgd.statistics import Estimate
@@ -187,7 +188,7 @@ def equal_depth():
 
 def check_rates(found, chain):
     """Every rate against the exact chain."""
-    exact = ExactChain(chain, found.cores)
+    exact = ChainRates(chain.diffusion, chain.dt, found.cores)
     for i, j in found.methods:
         rate = Estimate(found.rates.value[i, j], found.rates.low[i, j], found.rates.high[i, j])
         assert agrees(np.log(rate.value), np.log(exact.rates(i)[0][j]), log_error(rate)), (i, j)
@@ -253,7 +254,7 @@ def test_a_network_against_the_exact_chain(three_wells):
     assert found.result == "complete"
     check_rates(found, chain)
     np.testing.assert_array_equal(found.rates.high[[0, 2, 0, 1, 2], [2, 0, 0, 1, 2]], 0)
-    exact = ExactChain(chain, found.cores)
+    exact = ChainRates(chain.diffusion, chain.dt, found.cores)
     rates = np.stack([exact.rates(start)[0] for start in range(3)])
     for estimate, truth in ((found.spectral_gap, spectral_gap(rates)), (found.stationary, stationary_law(rates))):
         assert agrees(np.log(estimate.value), np.log(truth), log_error(estimate))
@@ -262,7 +263,7 @@ def test_a_network_against_the_exact_chain(three_wells):
 def test_reciprocals_of_conditional_times_are_told_apart(three_wells):
     """A broken twin: 1/E(τ | j first), which forgets how often j is first, is off by more than the band."""
     chain, found = three_wells
-    exact, mean_time = ExactChain(chain, found.cores).rates(1)
+    exact, mean_time = ChainRates(chain.diffusion, chain.dt, found.cores).rates(1)
     # once the start is forgotten where it goes and when are independent: E(τ | j first) is E τ
     broken = 1 / mean_time
     error = float(log_error(found.rates)[1, 2])

@@ -43,6 +43,3 @@ from ._tuning import Tuning as Tuning
 from ._tuning import tuned as tuned
 from ._tuning import tuning_of as tuning_of
 from ._watch import AbstractMonitor as AbstractMonitor
-
-# the name that `passage` still uses
-Stops = StopTimes

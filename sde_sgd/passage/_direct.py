@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import stats
 
-from ..engine import DIVERGED, StopCode, Stops
+from ..engine import DIVERGED, StopCode, StopTimes
 from ..results import Status, Verdict
 from ._direct_sample import DirectSample
 from ._execution import Execution
@@ -31,7 +31,9 @@ class Direct(AbstractMethod):
         return found(question, run.run(effort.ids), Verdict())
 
 
-def found(question: Question, stops: Stops, verdict: Verdict, stopped_at: int | None = None, steps: int = 0) -> Answer:
+def found(
+    question: Question, stops: StopTimes, verdict: Verdict, stopped_at: int | None = None, steps: int = 0
+) -> Answer:
     """The answer that stops make. steps: of the watch, where it was not that of the question."""
     steps = steps or question.steps
     running = int(np.sum(stops.code == StopCode.RUNNING))
@@ -44,7 +46,7 @@ def found(question: Question, stops: Stops, verdict: Verdict, stopped_at: int | 
 
 def _until(question: Question, run: Execution, rtol: float) -> Answer:
     needed = math.ceil((stats.norm.isf((1 - question.confidence) / 2) / rtol) ** 2) + 2
-    parts: list[Stops] = []
+    parts: list[StopTimes] = []
     done = reached = 0
     while reached < needed and run.ledger.left > 0 and not _hopeless(parts, rtol):
         wanted = math.ceil(1.1 * (needed - reached) * (done + 1) / (reached + 1)) if done else 0
@@ -57,13 +59,13 @@ def _until(question: Question, run: Execution, rtol: float) -> Answer:
         reason = f"max_trajectories = {run.ledger.limit} reached before rtol = {rtol}"
         if run.ledger.left > 0:
             reason = f"no number of trajectories gives rtol = {rtol} where so many diverge, and {done} were run"
-        return found(question, Stops(step, code, 0), Verdict(((Status.BUDGET_SPENT, reason),)))
+        return found(question, StopTimes(step, code, 0), Verdict(((Status.BUDGET_SPENT, reason),)))
     # sampling ends with the trajectory that makes the number full; later ones were run but not asked for
     end = int(np.flatnonzero(code == StopCode.TARGET)[needed - 1]) + 1
-    return found(question, Stops(step[:end], code[:end], 0), Verdict(), needed)
+    return found(question, StopTimes(step[:end], code[:end], 0), Verdict(), needed)
 
 
-def _hopeless(parts: list[Stops], rtol: float) -> bool:
+def _hopeless(parts: list[StopTimes], rtol: float) -> bool:
     """Whether those that diverged alone make the interval wider than twice what is asked for."""
     counts = [int(sum(np.sum(part.code == code) for part in parts)) for code in (DIVERGED, StopCode.TARGET)]
     return counts[0] >= _FEW_DIVERGED and counts[0] > 4 * rtol * max(counts[1], 1)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 
 from ..engine import DIVERGED, StopCode
-from ..statistics import Estimate, chi_square_rate, proportion_with_undecided
+from ..statistics import Estimate, chi_square_rate, inverse_binomial, proportion_with_undecided
 from ._evidence import AbstractEvidence, reciprocal, widest
 from ._question import Watch
 
@@ -167,11 +167,8 @@ class DirectSample(AbstractEvidence):
     def _proportion(self, successes, undecided, stopped_at) -> Estimate:
         n, confidence = self.trajectories, self.watch.confidence
         if stopped_at is not None:
-            tail = (1 - confidence) / 2
-            low = stats.beta.ppf(tail, successes, n - successes + 1)
-            high = stats.beta.isf(tail, successes + undecided, max(n - successes - undecided, 1e-300))
-            # the last trajectory was a success by construction: this is the unbiased value (Haldane 1945)
-            return Estimate((successes - 1) / max(n - undecided - 1, 1), low, high, confidence)
+            # the last trajectory was a success by construction
+            return inverse_binomial(successes, undecided, n, confidence)
         return proportion_with_undecided(successes, undecided, n, confidence)
 
     def _log_normal(self, value: float, influence: np.ndarray) -> Estimate:

@@ -14,7 +14,7 @@ from ..engine import (
     Ids,
     SeedKey,
     StopCode,
-    Stops,
+    StopTimes,
     derived_key,
     run_population,
     run_until_stopped,
@@ -101,7 +101,7 @@ class Execution(NamedTuple):
         """θ of many states."""
         return states[:, : self.chain.dim]
 
-    def run(self, ids: Ids) -> Stops:
+    def run(self, ids: Ids) -> StopTimes:
         """New trajectories from the start until their passage or the last step."""
         self.ledger.start(len(ids))
         starts = self.states(len(ids))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine import DIVERGED, StopCode, Stops
+from ..engine import DIVERGED, StopCode, StopTimes
 from ..random import Stream
 from ..results import Status, Verdict
 from ._direct import BATCH, found
@@ -29,7 +29,7 @@ class Pilot(NamedTuple):
     rare: bool
     diverged: int
     steps: int
-    stops: Stops | None
+    stops: StopTimes | None
 
 
 def is_rare(question: Question, run: Execution, trajectories: int | None) -> Pilot:

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
-from .._errors import concrete, fraction, positive, positive_integer
+from .._errors import fraction, positive_integer, tolerance, whole_steps
 from ..chains import AbstractChain, refuse_if_changing
-from ..engine import MAX_STEPS, Compiled, check_first_step, resolve_ids, seed_key, start_states, steps_until
+from ..engine import MAX_STEPS, Compiled, check_first_step, resolve_ids, seed_key, start_states
 from ..engine import Ids as Ids
 from ..regions import AbstractRegion
 from ._execution import Execution, Ledger
@@ -107,8 +107,7 @@ def make_effort(trajectories: Any, trajectory_ids: Any, rtol: Any, max_trajector
         return Effort(len(ids), ids, trajectory_ids is not None, None, max_trajectories)
     if trajectories is not None or trajectory_ids is not None:
         raise ValueError("give either rtol or a number of trajectories, got both")
-    positive("rtol", rtol)
-    fraction("rtol", float(rtol))
+    tolerance("rtol", rtol)
     positive_integer("max_trajectories", max_trajectories)
     # one start serves as many as it will take
     return Effort(None, range(1), False, float(rtol), int(max_trajectories))
@@ -184,19 +183,12 @@ def check_region(name: str, region: Any, dim: int) -> None:
 
 
 def _whole_steps(horizon, time_step: float, max_steps: int) -> int:
-    if horizon is None:
-        positive_integer("max_steps", max_steps)
-        steps = max_steps
-    else:
-        value = concrete(horizon)
-        if isinstance(horizon, bool) or value is None or value.ndim or not np.isfinite(value) or value <= 0:
-            raise ValueError(f"horizon must be a positive number of SDE time, or None, got {horizon!r}")
-        steps = steps_until(float(value), time_step)
-        if steps < 1:
-            raise ValueError(f"horizon must be at least one step dt = {time_step:.6g}, got {horizon!r}")
-    if steps > MAX_STEPS:
-        raise ValueError(f"horizon must be at most 2**32 steps of dt = {time_step:.6g}, got {steps} steps")
-    return steps
+    if horizon is not None:
+        return whole_steps("horizon", horizon, time_step, MAX_STEPS)
+    positive_integer("max_steps", max_steps)
+    if max_steps > MAX_STEPS:
+        raise ValueError(f"max_steps must be at most 2**32, got {max_steps}")
+    return max_steps
 
 
 def _check_start(starts, inside, target, avoid) -> None:

@@ -196,7 +196,10 @@ BAD = {
         lambda: escape(score="auto", method=ss.passage.Splitting(score="auto")),
         "score must be given once",
     ),
-    "rtol above one": (lambda: escape(rtol=10, trajectories=None), "rtol must lie strictly between 0 and 1, got 10"),
+    "rtol above one": (
+        lambda: escape(rtol=10, trajectories=None),
+        "rtol must be a finite number above 0 and below 1, got 10",
+    ),
     "rtol zero": (lambda: escape(rtol=0.0, trajectories=None), "rtol must be a finite number above 0"),
     "confidence one": (lambda: escape(confidence=1.0), "confidence must lie strictly between 0 and 1"),
     "unknown monitoring": (lambda: escape(monitoring="often"), "monitoring must be 'discrete' or 'continuous'"),

@@ -12,6 +12,7 @@ import pytest
 import sde_sgd as ss
 from sde_sgd.engine import CPU, as_leaves
 from sde_sgd.engine._batched_step import BatchedStep
+from sde_sgd.engine._devices import mesh_of, shard_apply
 from sde_sgd.engine.lowering import _rules
 from sde_sgd.engine.lowering._sine import cos32, sin32
 from sde_sgd.random import Source, seed_key
@@ -317,6 +318,25 @@ def test_minibatches(batch, obstacle):
     )
     noise = ss.noise.PerExample()
     expect(check_step(ss.EulerMaruyama(ss.LangevinSGD(risk, noise, 0.1, batch)), np.float32), None)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, obstacle) in LOSSES.items() if obstacle is None])
+def test_a_sharded_step_is_read_alike(name):
+    """Within `shard_map` a trace holds primitives that say where numbers lie; the bits are those of one device."""
+    numbers, rest = eqx.partition(as_leaves(user_chain(LOSSES[name][0])), eqx.is_array)
+
+    def lowering(devices):
+        read = []
+
+        def part(numbers, states):
+            read.append(BatchedStep(eqx.combine(numbers, rest), states.dtype, CPU).lowering)
+            return states
+
+        run = functools.partial(shard_apply, mesh_of(devices), part)
+        jax.eval_shape(run, numbers, jax.ShapeDtypeStruct((3, 128), np.float32))
+        return read[-1]
+
+    assert lowering(jax.devices()) == lowering(jax.devices()[:1])
 
 
 def test_too_many_components_or_operations():

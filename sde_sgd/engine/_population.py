@@ -61,7 +61,7 @@ def run_population(
     clocks: steps that each had taken before; the chain and the monitor see a step's number from the beginning.
     budgets: steps that each may still take, below 2³²; with 0 it stays where it is.
     tuning: by default that of the devices.
-    Which trajectories run together, and on which devices, changes nothing in their bits.
+    Which trajectories run together, and on which devices, changes of them what `simulate` says.
     Raises ValueError where a step's number would pass 2³².
     """
     if np.any(clocks.astype(np.int64) + budgets >= MAX_STEPS) or np.any(ids >= MAX_STEPS):

@@ -49,7 +49,7 @@ def run_until_stopped(
     """Run each trajectory until its monitor stops it, at most `steps` steps (None: until all have stopped).
 
     The host steps compiled blocks and drops stopped trajectories between them, so time goes to those that still run.
-    Which trajectories run together, and on which devices, changes nothing in their bits.
+    Which trajectories run together, and on which devices, changes of them what `simulate` says.
     tuning: by default that of the devices.
     """
     refuse_late(chain, MAX_STEPS if steps is None else steps, starts.dtype)

@@ -198,6 +198,10 @@ def _scatter_add(equation, values):
     return [ComponentArray(components, entries.shape)]
 
 
+def _unchanged(equation, values):
+    return [component_array(value) for value in values]
+
+
 _FASTER: dict[str, Callable] = {"sin": sin32, "cos": cos32}
 _ARITHMETIC: dict[str, Callable] = {
     "add": add,
@@ -246,5 +250,9 @@ RULES: dict[str, Callable] = {name: _move(indices) for name, indices in MOVEMENT
     "gather": _index,
     "dynamic_slice": _index,
     "scatter-add": _scatter_add,
-    "optimization_barrier": lambda equation, values: [component_array(value) for value in values],
+} | {
+    name: _unchanged
+    # what says where numbers lie, and when they are computed; the derivatives of a product stand in a `reshard` where
+    # the loop is sharded over devices
+    for name in ("optimization_barrier", "reshard", "mesh_cast", "sharding_constraint", "pvary", "pcast")
 }

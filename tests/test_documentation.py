@@ -1,12 +1,18 @@
 """Public names say what a person needs: parameters, shapes, units, errors, sources, and each field of a result."""
 
 import enum
+import importlib
+import inspect
+import pydoc
+import re
 
 import documentation
 import equinox as eqx
 import numpy as np
 import pytest
 from jaxtyping import Array, Float
+
+import sde_sgd as ss
 
 
 @pytest.mark.parametrize("room", documentation.rooms())
@@ -107,3 +113,21 @@ def test_a_class_describes_its_fields_properties_methods_and_errors(monkeypatch)
     ]
     assert list(documentation.of_class(Derived)) == [".call: parameter `argument` is not named"]
     assert list(documentation.of_class(Kind)) == [".TWO: no meaning"]
+
+
+@pytest.mark.parametrize("room", documentation.rooms())
+def test_help_of_a_room_lists_its_names(room):
+    text = pydoc.render_doc(importlib.import_module(f"sde_sgd.{room}"), renderer=pydoc.plaintext)
+    listed = set(re.findall(r"^    (?:class )?(\w+)(?:\(| = |$)", text, flags=re.MULTILINE))
+    left_out = set(documentation.public(room)) - listed
+    assert not left_out, left_out
+
+
+@pytest.mark.parametrize("name", ["escape", "first_passage", "simulate", "reduce", "occupancy", "histogram", "plan"])
+def test_help_of_a_call_shows_every_option(name):
+    call = getattr(ss, name)
+    heading = pydoc.render_doc(call, renderer=pydoc.plaintext).split("\n    ")[0]
+    options = set(inspect.signature(inspect.unwrap(call)).parameters)
+    assert {"chain", "start", "chunk", "devices"} <= options
+    left_out = [option for option in options if not re.search(rf"\b{option}\b[:=,]", heading)]
+    assert not left_out and "**" not in heading, heading

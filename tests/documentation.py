@@ -47,8 +47,8 @@ _CHECKS = {
 
 
 def rooms() -> list[str]:
-    """The modules that the top level exports."""
-    return [name for name in ss.__all__ if isinstance(getattr(ss, name), ModuleType)]
+    """The modules that the top level exports, and those of the kinds of study."""
+    return [*(name for name in ss.__all__ if isinstance(getattr(ss, name), ModuleType)), "study.kinds"]
 
 
 def public(room: str) -> dict[str, Any]:

@@ -77,6 +77,14 @@ def test_steps_beyond_31_bits_draw_new_noise():
     assert not np.any(near == ss.integrate(chain, states, 0, 2, 4, ids))
 
 
+def test_steps_past_the_last_number_are_refused():
+    chain, states = CASES["gaussian-1"], jnp.zeros((1, 1))
+    assert np.isfinite(ss.integrate(chain, states, 2**32 - 2, 2, 4, [0]))
+    for first in (2**32 - 1, -1):
+        with pytest.raises(ValueError, match=r"^first_step must lie from 0 to 2\*\*32 - steps, got"):
+            ss.integrate(chain, states, first, 2, 4, [0])
+
+
 def test_vmap_over_a_sweep_and_seeds():
     def final(temperature, seed):
         chain = ss.EulerMaruyama(

@@ -53,6 +53,9 @@ def test_a_trajectory_is_replayed_alone_in_detail(chain):
     assert path.shape == (193, 2, chain.dim)
     assert np.array_equal(path[0], np.broadcast_to(start, (2, chain.dim)))
     assert np.array_equal(path[-1], whole[[17, 250]])
+    # a hash serves two steps or 64, and three are no whole number of either
+    thirds = ss.simulate(chain, start, steps=192, trajectory_ids=[17, 250], seed=9, save_every=3)
+    assert np.array_equal(thirds, path[::3])
     assert not np.array_equal(whole[17], ss.simulate(chain, start, steps=192, trajectory_ids=[17], seed=10)[0])
 
 

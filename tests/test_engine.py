@@ -249,8 +249,8 @@ def test_progress_counts_path_steps(monkeypatch):
     monkeypatch.setattr(_progress, "_current", Line())
     chain = CASES["gaussian-1"]
     ss.simulate(chain, [-1.0], steps=9_000, trajectories=100, chunk=64)
-    # 4,096 steps a block, and the units that fit into what is left
-    assert sum(told) == 9_000 * 100 and len(told) > 2 * 2
+    # 4,096 steps a block, twice, and what is left
+    assert sum(told) == 9_000 * 100 and len(told) >= 3
     told.clear()
     left = ss.regions.HalfSpace([1.0], 0.0)
     passage = ss.escape(chain, [-1.0], left, horizon=5.0, trajectories=100, method="direct")

@@ -607,8 +607,8 @@ class OccupancyStudy(AbstractStudy):
         left, right = {"basin": 0}, {"basin": 1}
         return [
             Column("T", "temperature", "temperature"),
-            Column("left", "weight", "share of time in the left well", True, left),
-            Column("right", "weight", "share of time in the right well", True, right),
+            Column("left", "probability", "share of time in the left well", True, left),
+            Column("right", "probability", "share of time in the right well", True, right),
         ]
 
 

@@ -21,12 +21,11 @@ passage = ss.escape(
     monitoring="continuous",
 )
 exact = ss.reference.FokkerPlanck(diffusion, grid=(-2.5, 2.5, 1000))
-print("temperature          ", float(diffusion.temperature))
-print("P(exit before t = 20)", passage.probability)
-print("  exact              ", exact.escape_probability(left, np.array([-1.0]), np.array([20.0]))[0])
-print("mean exit time       ", passage.mean_exit_time)
-print("  exact              ", exact.mean_exit_time(left, start=np.array([-1.0])))
-print("  Eyring–Kramers     ", ss.theory.eyring_kramers(diffusion, np.array([-1.0]), np.array([0.0]), to="saddle"))
+print(passage)
+print("exact P(exit) ", exact.escape_probability(left, np.array([-1.0]), np.array([20.0]))[0])
+print("exact time    ", exact.mean_exit_time(left, start=np.array([-1.0])))
+print("Eyring–Kramers", ss.theory.eyring_kramers(diffusion, np.array([-1.0]), np.array([0.0]), to="saddle"))
+print("temperature   ", float(diffusion.temperature))
 
 times = np.linspace(0, 20, 81)
 survival = passage.survival(times)

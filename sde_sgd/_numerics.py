@@ -59,7 +59,10 @@ def _is_array(leaf: Any) -> bool:
 
 
 def steps_until(time: float, time_step: float) -> int:
-    """Whole steps that fit into `time`; a time meant as a whole number of steps is one in floating point too."""
+    """Whole steps of `time_step` that fit into `time`, both SDE times.
+
+    A time meant as a whole number of steps is one in floating point too.
+    """
     return math.floor(time / time_step * (1 + 1e-6))
 
 

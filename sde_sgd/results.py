@@ -59,7 +59,7 @@ class Verdict(eqx.Module):
         return tuple(reason for _, reason in self.findings)
 
     def also(self, status: Status, reason: str) -> "Verdict":
-        """The verdict with one more finding, after those that it has."""
+        """The verdict with one more finding (status, reason), after those that it has."""
         return Verdict((*self.findings, (status, reason)), self.fine)
 
     def __str__(self) -> str:
@@ -84,7 +84,11 @@ class Provenance(eqx.Module):
 
     @classmethod
     def of(cls, seed: int, method: str, path_steps: int, began: float, devices: Sequence[Any] | None = None):
-        """began: `time.perf_counter()` at the beginning. devices: as a call takes them, None for all local ones."""
+        """What a call can say of itself once it is done.
+
+        seed, method, path_steps: as the fields. began: `time.perf_counter()` at the beginning.
+        devices: as a call takes them, None for all local ones.
+        """
         versions = (("sde_sgd", __version__), ("jax", jax.__version__))
         return cls(seed, method, path_steps, describe(devices), time.perf_counter() - began, versions)
 

@@ -133,7 +133,7 @@ def _exponent(size: float) -> int:
 def add_estimate(
     data: xr.Dataset, name: str, dims: tuple[str, ...], estimate: Estimate, units: str, long_name: str
 ) -> None:
-    """Add an estimate to a dataset, as the variables `name`, `name`_low and `name`_high.
+    """Add an estimate, of any shape, to `data`: by definition as the variables `name`, `name`_low and `name`_high.
 
     dims: names of the estimate's axes. units, long_name: attributes of all three; the bounds say so in the latter.
     """
@@ -166,7 +166,7 @@ def clopper_pearson(successes: Any, trials: Any, confidence: float = 0.95) -> Es
 def proportion_with_undecided(successes: Any, undecided: Any, trials: Any, confidence: float = 0.95) -> Estimate:
     """Proportion where it is not known of some trials whether they succeeded.
 
-    successes, undecided, trials: counts, broadcast together, successes + undecided ≤ trials.
+    successes, undecided, trials: counts of any shape, broadcast together, successes + undecided ≤ trials.
     The value leaves the undecided out. The exact interval (`clopper_pearson`) reads them both ways, as failures in its
     lower end and as successes in its upper end, so that it holds whatever became of them.
     Raises ValueError for impossible counts or confidence.

@@ -6,10 +6,11 @@ a ValueError that nobody is told of.
 
     everything      has a docstring; a constant or alias a comment or a string beside it
     a call          names each parameter (θ for `theta`); a shape where it takes or returns arrays whose annotation has
-                    none; "SDE time" where it takes times; "ValueError" where its body raises one or checks arguments;
-                    a method that overrides another is described by that one's docstring too
+                    none; "SDE time" or "SDE times" where it takes times; "ValueError" where its body raises one or
+                    checks arguments; a method that overrides another is described by that one's docstring too
     a class         names what it is made of, in its docstring or in a string below the field; its public methods are
-                    calls, its properties have a docstring; members of an enum have a `meaning` or are named
+                    calls, its properties have a docstring; members of an enum have a `meaning`, a string below them, or
+                    are named
     a formula or    a function of `theory`, `passage` and their like, or a noise model, says where it comes from or when
     an estimator    it holds: a year, or "exact", "definition", "valid", "Source:"; or, of noise, what V is
 """
@@ -46,8 +47,8 @@ _CHECKS = {
 
 
 def rooms() -> list[str]:
-    """The modules that the top level exports."""
-    return [name for name in ss.__all__ if isinstance(getattr(ss, name), ModuleType)]
+    """The modules that the top level exports, and those of the kinds of study."""
+    return [*(name for name in ss.__all__ if isinstance(getattr(ss, name), ModuleType)), "study.kinds"]
 
 
 def public(room: str) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def of_call(call: Any, needs_source: bool = False, text: str = "") -> Iterator[s
         bare = [f"`{name}`" for name, words in written.items() if _BARE_ARRAY.search(words)]
         bare += ["what it returns"] if _BARE_ARRAY.search(returned) else []
         yield from (f"no shape of {each}" for each in bare)
-    if _TIMES & set(names) and not re.search(r"\bSDE[- ]time\b", text):
+    if _TIMES & set(names) and not re.search(r"\bSDE[- ]times?\b", text):
         yield f"times ({', '.join(sorted(_TIMES & set(names)))}) without a unit: say that they are in SDE time"
     if _raises(tree) and "ValueError" not in text:
         yield "raises, and does not say ValueError"
@@ -110,8 +111,9 @@ def of_class(cls: type, needs_source: bool = False) -> Iterator[str]:
     if not ast.get_docstring(trees[0]) or not text:
         yield ": no docstring"
     if issubclass(cls, enum.Enum):
-        members = [each for each in cls if not getattr(each, "meaning", "") and not _names(text, each.name)]
-        yield from (f".{each.name}: no meaning" for each in members)
+        strings = _fields(trees[0], described=True)
+        members = [each.name for each in cls if not getattr(each, "meaning", "") and each.name not in strings]
+        yield from (f".{name}: no meaning" for name in members if not _names(text, name))
         return
     described = {name for tree in trees for name in _fields(tree, described=True)}
     described |= {name for base in cls.__mro__ for name, each in vars(base).items() if _is_explained_property(each)}
@@ -134,7 +136,8 @@ def of_class(cls: type, needs_source: bool = False) -> Iterator[str]:
 
 
 def _is_explained_property(value: Any) -> bool:
-    return isinstance(value, property) and bool(inspect.getdoc(value))
+    # of a property that is deprecated `inspect.getdoc` makes a warning
+    return isinstance(value, property) and bool(value.__doc__)
 
 
 def _members(cls: type) -> Iterator[tuple[str, Any]]:
@@ -157,11 +160,12 @@ def _fields(tree: ast.ClassDef, described: bool = False) -> set[str]:
     """Annotated names of a class body; `described`: those with a string on the next line."""
     names = set()
     for line, after in zip(tree.body, [*tree.body[1:], None], strict=True):
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+        target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
+        if isinstance(line, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name):
             explained = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
             in_place = line.value is not None and "description=" in ast.unparse(line.value)
-            if not described or explained or in_place:
-                names.add(line.target.id)
+            if explained or in_place or (not described and isinstance(line, ast.AnnAssign)):
+                names.add(target.id)
     return names
 
 

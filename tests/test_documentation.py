@@ -1,6 +1,10 @@
 """Public names say what a person needs: parameters, shapes, units, errors, sources, and each field of a result."""
 
 import enum
+import importlib
+import inspect
+import pydoc
+import re
 
 import documentation
 import equinox as eqx
@@ -8,17 +12,10 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
-# rooms whose docstrings are still being filled; each leaves this set for good
-UNFINISHED = set(documentation.rooms())
+import sde_sgd as ss
 
 
-@pytest.mark.parametrize(
-    "room",
-    [
-        pytest.param(room, marks=pytest.mark.xfail(reason="being filled") if room in UNFINISHED else ())
-        for room in documentation.rooms()
-    ],
-)
+@pytest.mark.parametrize("room", documentation.rooms())
 def test_every_public_name_says_what_it_takes_and_gives(room):
     missing = documentation.missing(room)
     assert not missing, "\n".join(missing)
@@ -95,6 +92,8 @@ class Kind(enum.Enum):
 
     ONE = 1
     TWO = 2
+    THREE = 3
+    """With a string below it."""
 
 
 class Derived(Result):
@@ -114,3 +113,21 @@ def test_a_class_describes_its_fields_properties_methods_and_errors(monkeypatch)
     ]
     assert list(documentation.of_class(Derived)) == [".call: parameter `argument` is not named"]
     assert list(documentation.of_class(Kind)) == [".TWO: no meaning"]
+
+
+@pytest.mark.parametrize("room", documentation.rooms())
+def test_help_of_a_room_lists_its_names(room):
+    text = pydoc.render_doc(importlib.import_module(f"sde_sgd.{room}"), renderer=pydoc.plaintext)
+    listed = set(re.findall(r"^    (?:class )?(\w+)(?:\(| = |$)", text, flags=re.MULTILINE))
+    left_out = set(documentation.public(room)) - listed
+    assert not left_out, left_out
+
+
+@pytest.mark.parametrize("name", ["escape", "first_passage", "simulate", "reduce", "occupancy", "histogram", "plan"])
+def test_help_of_a_call_shows_every_option(name):
+    call = getattr(ss, name)
+    heading = pydoc.render_doc(call, renderer=pydoc.plaintext).split("\n    ")[0]
+    options = set(inspect.signature(inspect.unwrap(call)).parameters)
+    assert {"chain", "start", "chunk", "devices"} <= options
+    left_out = [option for option in options if not re.search(rf"\b{option}\b[:=,]", heading)]
+    assert not left_out and "**" not in heading, heading

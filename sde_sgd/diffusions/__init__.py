@@ -1,5 +1,6 @@
 """Stochastic differential equations: drift, noise amplitude, and what is known about them."""
 
+from .._exports import names_in as _names_in
 from ._base import AbstractDiffusion as AbstractDiffusion
 from ._base import refuse_if_changing as refuse_if_changing
 from ._clock import AbstractClock as AbstractClock
@@ -10,3 +11,5 @@ from ._clock import WholeIterations as WholeIterations
 from ._ito import ItoDiffusion as ItoDiffusion
 from ._langevin import Langevin as Langevin
 from ._sgd import LangevinSGD as LangevinSGD
+
+__all__ = _names_in(vars())

@@ -3,6 +3,7 @@
 Knows chains, not diffusions and not SGD. `docs/engine.md` says how it is laid out and why.
 """
 
+from .._exports import names_in as _names_in
 from ..random import SeedKey as SeedKey
 from ..random import derived_key as derived_key
 from ..random import seed_key as seed_key
@@ -43,3 +44,5 @@ from ._tuning import Tuning as Tuning
 from ._tuning import tuned as tuned
 from ._tuning import tuning_of as tuning_of
 from ._watch import AbstractMonitor as AbstractMonitor
+
+__all__ = _names_in(vars())

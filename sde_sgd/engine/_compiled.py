@@ -17,6 +17,7 @@ _MOST_PROGRAMS = 128
 class Compiled:
     """A function of (shared, *arrays), compiled as the tuning of its devices says.
 
+    fn: that function.
     shared: any PyTree; its arrays are traced, all else in it decides the program. A Tuning in it, or else the Mesh in
         it, says for which devices; without either it is all local ones.
     data_dependent_loop: whether it is made of a loop whose end is computed.
@@ -38,7 +39,7 @@ class Compiled:
         return functools.partial(program, arrays)
 
     def memory(self, shared: Any, *args: Any) -> int:
-        """Bytes on the devices during a call, as the compiler reports them."""
+        """Bytes on the devices during a call with (shared, *args), as the compiler reports them."""
         program, arrays = self._program(shared)
         used: Any = program.jitted.lower(arrays, *args).compile().memory_analysis()
         return used.argument_size_in_bytes + used.output_size_in_bytes + used.temp_size_in_bytes

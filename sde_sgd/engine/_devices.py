@@ -30,7 +30,7 @@ def mesh_of(devices: Sequence[Any] | None) -> Mesh:
 
 
 def shard(mesh: Mesh, array: Any) -> jax.Array:
-    """An array on the devices, its last axis cut."""
+    """An array on the devices of `mesh`, its last axis cut; its shape stays."""
     return jax.device_put(array, _cut_last(mesh, np.ndim(array)))
 
 
@@ -64,7 +64,7 @@ def _cut_last(mesh: Mesh, axes: int) -> Sharding:
 
 
 def shard_apply(mesh: Mesh, fn: Callable, shared: Any, *cut: Any) -> Any:
-    """fn(shared, *cut) on every device with its part of `cut`, along the last axes; so are the results.
+    """fn(shared, *cut) on every device of `mesh` with its part of `cut`, along the last axes; so are the results.
 
     The devices never wait for each other. `shared` may hold any PyTree.
     """

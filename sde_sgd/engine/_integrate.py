@@ -79,7 +79,10 @@ def steps_per_hash(chain: AbstractChain) -> int:
 
 
 def block_unit(kind, tuning: Tuning | None = None) -> int:
-    """Steps of which a block of a traced length holds a multiple, for that kind of increments."""
+    """Steps of which a block of a traced length holds a multiple, for that kind of increments.
+
+    tuning: by default that of all local devices.
+    """
     return max(increments_of(kind).steps_per_hash, (tuning or tuning_of()).steps_fused)
 
 

@@ -18,6 +18,9 @@ def observation_steps(
 ) -> list[int] | range:
     """Step numbers of the times, as a list, or of the window that a horizon ends, as a range.
 
+    chain: its step says how long one takes. times, horizon, burn_in, every: SDE times. most: looks in a window, where
+        `every` is not given.
+
     Raises ValueError unless one of the two is given, and as `steps_at_times` and `steps_in_window` do.
     """
     if (times is None) == (horizon is None):

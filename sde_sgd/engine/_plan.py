@@ -22,7 +22,7 @@ _FIRST_PROBE, _LONGEST_PROBE = 64, 2**20
 
 
 class Plan(NamedTuple):
-    """devices: what it runs on, in words. lowering: how a step is compiled.
+    """devices: what it runs on, in words. lowering: how a step is compiled. trajectories, steps: as asked for.
 
     chunk: trajectories in one compiled call, chunks: how many such calls side by side or in turn, at_once: how many
     of them run side by side, one for each core of a CPU.
@@ -70,7 +70,7 @@ def plan(
     """Devices, chunks, memory and expected time of `simulate` with these arguments; a first passage costs about as much
     per step that is really taken.
 
-    tuning: as in `simulate`.
+    chain, start, steps, trajectories, chunk, devices, tuning: as in `simulate`.
     It compiles the program and runs a probe of about 0.1 s, from which the time is extrapolated.
     Raises ValueError as `simulate` does.
     """

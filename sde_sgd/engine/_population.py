@@ -34,7 +34,11 @@ _UNFINISHED = CODES
 
 
 class Ends(NamedTuple):
-    """Per trajectory: steps taken in this run, code (0 where the budget was spent) and state at the stop."""
+    """What became of each trajectory.
+
+    step: steps taken in this run. code: a `StopCode`, 0 where the budget was spent. state: that at the stop.
+    path_steps: steps computed for all of them, those after a stop in a block included.
+    """
 
     step: Int[np.ndarray, " n"]
     code: Int[np.ndarray, " n"]
@@ -60,6 +64,7 @@ def run_population(
         ids for every run.
     clocks: steps that each had taken before; the chain and the monitor see a step's number from the beginning.
     budgets: steps that each may still take, below 2³²; with 0 it stays where it is.
+    key: of the seed, see `seed_key`. chunk: most trajectories in one compiled call.
     tuning: by default that of the devices.
     Which trajectories run together, and on which devices, changes of them what `simulate` says.
     Raises ValueError where a step's number would pass 2³².

@@ -70,6 +70,7 @@ class AbstractReduction(eqx.Module):
     def merge(self, first: Any, second: Any) -> Any:
         """Totals of two groups of trajectories as those of both, NumPy arrays on the host; their sums by default.
 
+        first, second: the totals, carries without the trajectories' axis.
         Entries of single trajectories are joined beforehand: here they are None.
         """
         return jax.tree.map(np.add, first, second)
@@ -143,7 +144,10 @@ def trajectories_of(
     chunk: int | None,
     devices: Sequence[Any] | None,
 ) -> Trajectories:
-    """The trajectories that a call describes; ValueError where it does not describe any."""
+    """The trajectories that a call describes; ValueError where it does not describe any.
+
+    chain, start, trajectories, trajectory_ids, seed, chunk, devices: as in `simulate`.
+    """
     ids = resolve_ids(trajectories, trajectory_ids)
     number, starts = seed_number(seed), start_states(start, chain, len(ids))
     check_first_step(chain, starts)

@@ -109,7 +109,7 @@ _TURNED = jax.jit(jnp.transpose)
 class Part(NamedTuple):
     """Trajectories that run side by side: their rows among all, and how many there are.
 
-    Their states fill the first `used` of all columns; the others are copies of the last.
+    Their states fill the first `used` of all columns; the others are copies of the last. mesh: the devices.
     """
 
     rows: slice
@@ -131,6 +131,8 @@ def observe(
 ) -> None:
     """Run trajectories and reduce their states along the way; nothing else is kept.
 
+    chain, chunk, devices: as in `simulate`. starts: states, one for each of `ids`, which choose the noise. key: of the
+        seed, see `seed_key`.
     observation_steps: step numbers that never fall, 0 for the start.
     update: carry = update(part, number, states, carry) at each of them; `states` lie on the devices, (dim, width), and
         so should the carry, which is None at first: then the host runs ahead and the devices never wait.
@@ -165,7 +167,7 @@ def observe(
 
 
 def resolve_ids(trajectories, trajectory_ids) -> Ids:
-    """The ids to run."""
+    """The ids to run: 0, 1, … for `trajectories` of them, or `trajectory_ids`. ValueError unless one is given."""
     if (trajectories is None) == (trajectory_ids is None):
         raise ValueError(
             "give either trajectories (how many) or trajectory_ids (which), got "

@@ -23,5 +23,6 @@ class StopCode(enum.IntEnum):
 
 
 DIVERGED = StopCode.DIVERGED
+"""The code of a trajectory whose state stopped being finite."""
 CODES = 8
 """One more than the largest code: marks are (steps)·8 + code."""

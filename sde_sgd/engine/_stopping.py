@@ -28,7 +28,11 @@ _PART = 4
 
 
 class StopTimes(NamedTuple):
-    """Per trajectory: step count at the stop (−1 while running at the end) and code (0 while running)."""
+    """When each trajectory stopped, and why.
+
+    step: step count at the stop, −1 while running at the end. code: a `StopCode`, 0 while running.
+    path_steps: steps computed for all of them, those after a stop in a block included.
+    """
 
     step: Int[np.ndarray, " n"]
     code: Int[np.ndarray, " n"]
@@ -48,6 +52,8 @@ def run_until_stopped(
 ) -> StopTimes:
     """Run each trajectory until its monitor stops it, at most `steps` steps (None: until all have stopped).
 
+    chain, chunk, devices: as in `simulate`. starts: states, one for each of `ids`, which choose the noise. key: of the
+        seed, see `seed_key`.
     The host steps compiled blocks and drops stopped trajectories between them, so time goes to those that still run.
     Which trajectories run together, and on which devices, changes of them what `simulate` says.
     tuning: by default that of the devices.

@@ -60,7 +60,7 @@ class Tuning:
         return hash(tuple(frozenset(v.items()) if isinstance(v, Mapping) else v for v in values))
 
     def but(self, **changes: Any) -> "Tuning":
-        """The same with some fields changed."""
+        """The same with some fields changed; changes: field=value."""
         return dataclasses.replace(self, **changes)
 
 
@@ -101,6 +101,8 @@ def tuning_of(devices: Mesh | Sequence[Any] | None = None) -> Tuning:
 @contextlib.contextmanager
 def tuned(row: Tuning | None = None, **changes: Any) -> Iterator[None]:
     """Runs that begin in this block take another row, or some fields of it otherwise, whatever their devices.
+
+    row: by default that of the devices. changes: field=value, of `Tuning`.
 
     `with engine.tuned(lowering=False): ss.escape(…)` measures what a part is worth; `steps_fused=1,
     steps_fused_many=1` is one step a fusion, `packing=False` an array for each thing that is carried.

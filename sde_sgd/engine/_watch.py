@@ -36,7 +36,11 @@ class AbstractMonitor(eqx.Module):
         step_index: Array,
         uniform: Float[Array, " uniforms"],
     ) -> Int32[Array, ""]:
-        """0 to go on, a `StopCode` from TARGET on (2 … 7) to stop after this step."""
+        """0 to go on, a `StopCode` from TARGET on (2 … 7) to stop after this step.
+
+        before, after: whole states at both ends of the step, (state_dim,). step_index: number of the step, a scalar.
+        uniform: as many uniform numbers as the monitor asks for, in (0, 1).
+        """
 
 
 def watched(

@@ -1,5 +1,6 @@
 """Loss landscapes: a user's own function, an analytic zoo, empirical risk of a model on data."""
 
+from .._exports import names_in as _names_in
 from ._base import AbstractLandscape as AbstractLandscape
 from ._base import Landscape as Landscape
 from ._base import check_landscape as check_landscape
@@ -20,3 +21,5 @@ from ._zoo import Quadratic as Quadratic
 from ._zoo import Rastrigin as Rastrigin
 from ._zoo import StyblinskiTang as StyblinskiTang
 from ._zoo import ThreeHole as ThreeHole
+
+__all__ = _names_in(vars())

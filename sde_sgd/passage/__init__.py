@@ -4,6 +4,7 @@
 with a name in `METHODS`. All answer with a `FirstPassage`, whose `evidence` is what the method saw.
 """
 
+from .._exports import names_in as _names_in
 from ._automatic import Automatic as Automatic
 from ._call import escape as escape
 from ._call import first_passage as first_passage
@@ -25,3 +26,5 @@ from .splitting import Splitting as Splitting
 from .splitting import SplittingSample as SplittingSample
 from .splitting import SteadyStateSample as SteadyStateSample
 from .splitting import branches as branches
+
+__all__ = _names_in(vars())

@@ -79,7 +79,8 @@ def escape(
         devices, progress: see `first_passage`.
 
     Returns a FirstPassage: `probability` to leave by the horizon, `survival(times)`, `mean_exit_time` and `exit_rate`
-    with intervals, in SDE time; print it to see them.
+    with intervals, in SDE time; print it to see them. Intervals of direct sampling are exact (Clopper and Pearson 1934,
+    Garwood 1936), those of splitting hold as its repetitions' spread tells.
     Raises ValueError if `start` is not inside `region`, and as `first_passage` does.
     """
     check_chain(chain)

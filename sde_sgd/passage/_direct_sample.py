@@ -12,6 +12,7 @@ from ..statistics import Estimate, chi_square_rate, inverse_binomial, proportion
 from ._evidence import AbstractEvidence, reciprocal, widest
 from ._question import Watch
 
+# what may become of a trajectory that is watched for a passage, by the names that `DirectSample.count` takes
 OUTCOMES = {"running": StopCode.RUNNING, "diverged": DIVERGED, "target": StopCode.TARGET, "avoid": StopCode.AVOID}
 # below so many events the normal approximation of a ratio is not good enough
 _FEW = 50
@@ -48,7 +49,7 @@ class DirectSample(AbstractEvidence):
         return self.count("target") > 0
 
     def count(self, outcome: str) -> int:
-        """How many trajectories ended so: "target", "avoid", "diverged" or "running"."""
+        """How many had that `outcome`: "target", "avoid", "diverged" or "running"; ValueError for others."""
         if outcome not in OUTCOMES:
             raise ValueError(f"outcome must be one of {', '.join(OUTCOMES)}, got {outcome!r}")
         return int(np.sum(self.outcome == OUTCOMES[outcome]))
@@ -69,7 +70,7 @@ class DirectSample(AbstractEvidence):
         return self._proportion(self.count("target"), undecided, self.stopped_at)
 
     def survival(self, times: Any) -> Estimate:
-        """Clopper–Pearson, each time on its own, exact for a fixed number of trajectories."""
+        """Clopper–Pearson at SDE times up to the horizon, each on its own: exact for a fixed number of trajectories."""
         times = self._within(times)
         grid = times * (1 + 1e-9)
         reached = np.searchsorted(np.sort(self.exit_times), grid, side="right")

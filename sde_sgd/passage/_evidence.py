@@ -50,7 +50,7 @@ class AbstractEvidence(eqx.Module):
 
     @abc.abstractmethod
     def survival(self, times: Any) -> Estimate:
-        """P(target not reached by each time), as an Estimate of the shape of `times`."""
+        """P(target not reached by each time), an Estimate of the shape of `times`, SDE times; ValueError for others."""
 
     @property
     @abc.abstractmethod

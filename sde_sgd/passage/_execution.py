@@ -102,7 +102,7 @@ class Execution(NamedTuple):
         return states[:, : self.chain.dim]
 
     def run(self, ids: Ids) -> StopTimes:
-        """New trajectories from the start until their passage or the last step."""
+        """New trajectories from the start until their passage or the last step; `ids` choose their noise."""
         self.ledger.start(len(ids))
         starts = self.states(len(ids))
         stops = run_until_stopped(self.chain, self.monitor, starts, ids, self.steps, self.key, self.chunk, self.devices)
@@ -112,6 +112,8 @@ class Execution(NamedTuple):
 
     def go_on(self, monitor: AbstractMonitor, states, ids, clocks, budgets) -> Ends:
         """Trajectories with a past, under a monitor that watches for the passage among other things.
+
+        states, ids, clocks, budgets: (n, state_dim) and (n,), as in `engine.run_population`.
 
         Whoever starts new ones by it says so to the ledger.
         """

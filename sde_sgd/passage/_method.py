@@ -12,7 +12,10 @@ from ._question import Effort, Question
 
 
 class Answer(NamedTuple):
-    """What a method found. name: what answered, in a word. verdict: what is to be said beside divergence."""
+    """What a method found.
+
+    name: what answered, in a word. evidence: what it saw. verdict: what is to be said beside divergence.
+    """
 
     name: str
     evidence: AbstractEvidence
@@ -29,10 +32,11 @@ class AbstractMethod(eqx.Module):
         question: what is asked. run: the question as an execution, whose `run(ids)` simulates trajectories from the
             start, `go_on` lets any go on, and whose `ledger` counts what is spent. effort: how much is to be done.
         The call itself makes the result of it: it adds divergence to the verdict, and says what was spent.
+        Raises ValueError where the method has no answer to such a question.
         """
 
     def with_score(self, score: Any) -> "AbstractMethod":
-        """The same method with the score that the call names; itself where it needs none."""
+        """The same method with the score that the call names, itself where it needs none; ValueError if it has one."""
         return self
 
 

@@ -41,7 +41,7 @@ class Watch(eqx.Module):
     monitoring: str
 
     def times(self, steps: np.ndarray) -> np.ndarray:
-        """SDE times of passages at these steps."""
+        """SDE times of passages at these `steps`, (n,); the same shape."""
         return (steps - (1 - self.time_offset)) * self.time_step
 
 
@@ -50,6 +50,7 @@ class Question(NamedTuple):
 
     starts: (m, state_dim) states; one stands for all.
     horizon: SDE time as it was asked for, or None. steps: whole steps of it, or the budget where there is none.
+    time_step: SDE time of a step. monitoring: "discrete" or "continuous". confidence: coverage of the intervals.
     """
 
     chain: AbstractChain

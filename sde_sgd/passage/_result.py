@@ -124,7 +124,7 @@ class FirstPassage(AbstractResult):
         return self.evidence.watch.monitoring
 
     def to_dataset(self, times: Sequence[float] | None = None) -> xr.Dataset:
-        """Everything as an xarray Dataset with `units` and `long_name`; survival at `times` (65 by default)."""
+        """Everything as an xarray Dataset with `units` and `long_name`; survival at SDE times, `times` or 65."""
         grid = np.linspace(0, self.horizon, 65) if times is None else np.asarray(times, np.float64)
         data = xr.Dataset(coords={"time": ("time", grid, {"units": "SDE time", "long_name": "time"})})
         add_estimate(data, "probability", (), self.probability, "1", "probability to reach the target by the horizon")

@@ -1,5 +1,6 @@
 """Counter-based random numbers, functions of (seed, trajectory, step, component, stream); kinds of increments."""
 
+from .._exports import names_in as _names_in
 from ._increments import INCREMENTS as INCREMENTS
 from ._increments import AbstractIncrements as AbstractIncrements
 from ._increments import Gaussian as Gaussian
@@ -25,3 +26,5 @@ from ._streams import group_words as group_words
 from ._streams import stream_keys as stream_keys
 from ._threefry import Word as Word
 from ._threefry import threefry2x32 as threefry2x32
+
+__all__ = _names_in(vars())

@@ -44,7 +44,10 @@ class AbstractIncrements(abc.ABC):
         """The pair that a hash serves: elementwise in its two words, which are given once for each of the `hashes`."""
 
     def of_step(self, pair: Pair, offset: Any, dtype: Any) -> Array:
-        """The draw of step number `offset` in the group; a Python integer should cost no selection."""
+        """The draw of step number `offset` in the group, in that dtype; a Python integer should cost no selection.
+
+        pair: what `draw` made for the group.
+        """
         return select(pair, offset).astype(dtype)
 
 
@@ -101,7 +104,7 @@ INCREMENTS: dict[str, AbstractIncrements] = {"gaussian": Gaussian(), "rademacher
 
 
 def increments_of(kind: Any) -> AbstractIncrements:
-    """The kind of increments that is meant: itself, or the one of that short name."""
+    """The kind of increments that is meant: itself, or the one of that short name; ValueError where there is none."""
     if isinstance(kind, AbstractIncrements):
         return kind
     if kind not in INCREMENTS:

@@ -37,7 +37,10 @@ def normals32(w0: Word, w1: Word) -> tuple[Float[Array, "..."], Float[Array, "..
 
 
 def normals64(words: tuple[Word, Word], more: tuple[Word, Word]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Two independent float64 normals from 53-bit uniforms; they reach 8.57 standard deviations."""
+    """Two independent float64 normals from 53-bit uniforms; they reach 8.57 standard deviations.
+
+    words: the upper bits of both uniforms. more: their lower bits.
+    """
     uniform = _uniform53(words[0], more[0]) + 2.0**-54
     radius = jnp.sqrt(-2.0 * jnp.log(uniform))
     angle = (2 * jnp.pi) * _uniform53(words[1], more[1])
@@ -45,7 +48,7 @@ def normals64(words: tuple[Word, Word], more: tuple[Word, Word]) -> tuple[Float[
 
 
 def uniforms(word: Word, dtype) -> Float[Array, "..."]:
-    """Uniform in (0, 1) with 23 bits (32 in float64): never 0, never 1."""
+    """A word as a number of that dtype, uniform in (0, 1) with 23 bits (32 in float64): never 0, never 1."""
     if dtype == jnp.float64:
         return (word.astype(jnp.float64) + 0.5) * 2.0**-32
     return ((word >> 9).astype(jnp.int32).astype(jnp.float32) + 0.5) * jnp.float32(2.0**-23)
@@ -69,6 +72,7 @@ def _minus_two_log(x: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def horner(coefficients, x):
+    """The polynomial with these coefficients, that of the highest power first, at x of any shape."""
     total = jnp.full_like(x, coefficients[0])
     for coefficient in coefficients[1:]:
         total = total * x + coefficient

@@ -21,6 +21,7 @@ from ._threefry import threefry2x32
 class Source(NamedTuple):
     """The noise of one chain under one seed; its keys are made once, before the first step.
 
+    increments: their kind. dtype: of the states. components: draws that a step takes.
     keys: component keys, of one stream for every hash that a draw takes.
     """
 
@@ -31,7 +32,7 @@ class Source(NamedTuple):
 
     @classmethod
     def of(cls, kind: str | AbstractIncrements, key: SeedKey, components: int, dtype: Any) -> "Source":
-        """kind: of the increments. dtype: of the states."""
+        """kind: of the increments. key: of the seed. components: draws that a step takes. dtype: of the states."""
         increments = increments_of(kind)
         streams = (HashStream.DYNAMICS, HashStream.LOW_BITS)[: increments.hashes(dtype)]
         return cls(increments, dtype, components, tuple(stream_keys(key, components, stream) for stream in streams))
@@ -42,17 +43,17 @@ class Source(NamedTuple):
         return self.increments.steps_per_hash
 
     def inline(self, ids: UInt32[Array, " n"], group) -> list[Pair]:
-        """The noise of a group, component by component, for the compiler to make where it is used."""
+        """The noise of a group for trajectories `ids`, by component, for the compiler to make where it is used."""
         return [self._draw(self._key(component), ids, group) for component in range(self.components)]
 
     def inline_block(self, ids: UInt32[Array, " n"], group) -> Pair:
-        """The noise of a group, each of the pair of shape (components, n), made where it is used."""
+        """The noise of a group for trajectories `ids`, (components, n) each of the pair, made where it is used."""
         return self._draw([(k0[:, None], k1[:, None]) for k0, k1 in self.keys], ids[None, :], group)
 
     def stored(self, ids: UInt32[Array, " n"], group, packing: bool = True) -> Pair:
         """The same in memory, for noise that many fusions read: otherwise each of them would hash again.
 
-        packing: whether two floating arrays travel as one complex array.
+        ids, group: as in `inline`. packing: whether two floating arrays travel as one complex array.
         """
         packs = packing and self.increments.packs
 
@@ -65,7 +66,7 @@ class Source(NamedTuple):
         return (rows.real, rows.imag) if packs else rows
 
     def step(self, pair: Pair, offset) -> Array:
-        """The noise of step number `offset` in the group; a Python integer costs no selection."""
+        """The noise of step number `offset` in the group whose noise is `pair`; a Python integer costs no selection."""
         return self.increments.of_step(pair, offset, self.dtype)
 
     def _key(self, component: int) -> list[Key]:
@@ -77,7 +78,10 @@ class Source(NamedTuple):
 
 
 def bridge_uniforms(keys: Key, ids: UInt32[Array, " n"], pair_of_steps, which, dtype) -> list[Array]:
-    """The uniforms of step number 2·pair_of_steps + which, one array (n,) for every key."""
+    """The uniforms of step number 2·pair_of_steps + which, one array (n,) of `dtype` for every key.
+
+    ids: of the trajectories. keys: those of `stream_keys` for `HashStream.BRIDGE`, a component for each uniform.
+    """
     counter = (ids, jnp.asarray(pair_of_steps, jnp.uint32))
     pairs = [threefry2x32((k0, k1), counter) for k0, k1 in zip(*keys, strict=True)]
     return [uniforms(select(pair, which), dtype) for pair in pairs]

@@ -66,6 +66,9 @@ def component_key(key, component, stream: int) -> Key:
 def group_words(
     key, ids: UInt32[Array, " n"], group, components: int, stream: int = HashStream.DYNAMICS
 ) -> tuple[Array, Array]:
-    """Two words, each of shape (components, n), for group number `group` (a scalar, or one per trajectory)."""
+    """Two words, each of shape (components, n), for group number `group` (a scalar, or one per trajectory).
+
+    key: of the seed. ids: of the trajectories. stream: what the words are for.
+    """
     k0, k1 = stream_keys(key, components, stream)
     return threefry2x32((k0[:, None], k1[:, None]), (ids[None, :], jnp.asarray(group, jnp.uint32)))

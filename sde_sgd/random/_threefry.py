@@ -10,6 +10,7 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
 Word = UInt32[Array, "..."]
+"""32 random bits, or an array of such words."""
 
 
 def threefry2x32(key: tuple[Word, Word], counter: tuple[Word, Word]) -> tuple[Word, Word]:

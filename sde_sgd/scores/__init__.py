@@ -1,7 +1,10 @@
 """Ready-made scores for splitting: numbers that grow on the way to the target, to pass as `score=`."""
 
+from .._exports import names_in as _names_in
 from ._automatic import automatic as automatic
 from ._committor import GridScore as GridScore
 from ._committor import committor as committor
 from ._path import PathScore as PathScore
 from ._path import path as path
+
+__all__ = _names_in(vars())

@@ -1,5 +1,6 @@
 """Where SGD ends up: occupancy of basins at given times and in the long run, densities, and rates between minima."""
 
+from .._exports import names_in as _names_in
 from ._basins import BASINS as BASINS
 from ._basins import AbstractBasins as AbstractBasins
 from ._basins import GradientFlowBasins as GradientFlowBasins
@@ -18,3 +19,5 @@ from ._quench import quench_to as quench_to
 from ._rates import transitions as transitions
 from ._transitions import Transitions as Transitions
 from ._unassigned_minima import UnassignedMinima as UnassignedMinima
+
+__all__ = _names_in(vars())

@@ -39,14 +39,14 @@ class AbstractBasins(eqx.Module):
 
     @abc.abstractmethod
     def label(self, thetas: Float[Array, "dim n"]) -> Int32[Array, " n"]:
-        """The number of the basin that each θ is in, K for none, K + 1 for two at once."""
+        """The number of the basin that each θ is in, K for none, K + 1 for two at once; thetas: (dim, n)."""
 
     def of_minima(self, landscape: AbstractLandscape, minima: list[CriticalPoint]) -> "AbstractBasins":
-        """The basins of these minima by this rule; ValueError where it is none for minima."""
+        """The basins of these minima of `landscape` by this rule; ValueError where it is none for minima."""
         raise ValueError(f"basins must be a rule for minima where minima are given, got {type(self).__name__}")
 
     def unassigned_minima(self, thetas: Float[np.ndarray, "n dim"], chosen: Bool[np.ndarray, " n"]) -> UnassignedMinima:
-        """Where the flow of the chosen θ ends, which are in no basin; nothing for basins that know no flow."""
+        """Where the flow of the chosen `thetas` ends, which are in no basin; nothing for basins that know no flow."""
         return cluster_ends(np.zeros((0, thetas.shape[1])), 0.0, len(thetas))
 
     def refuse_overlap(self, theta: Float[np.ndarray, " dim"]) -> None:
@@ -57,7 +57,7 @@ class AbstractBasins(eqx.Module):
 class RegionBasins(AbstractBasins):
     """Sets given by level functions, with a name each; they must not overlap.
 
-    regions: a mapping from names to regions.
+    regions: a mapping from names to regions. Raises ValueError unless it is one.
     """
 
     regions: tuple[AbstractRegion, ...]
@@ -114,7 +114,7 @@ class NearestBasins(AbstractBasins):
 class SublevelBasins(AbstractBasins):
     """θ belongs to the nearest minimum, where the loss is less than `height` above that minimum; else to none.
 
-    height: > 0, in units of the loss. landscape, nearest, losses: a call fills them in.
+    height: > 0, in units of the loss; ValueError for others. landscape, nearest, losses: a call fills them in.
     """
 
     height: Any

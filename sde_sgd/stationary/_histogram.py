@@ -41,7 +41,8 @@ def histogram(
     bins: (low, high, number) of equal bins, or two of these for two values. Values outside are counted by themselves.
     horizon, burn_in, every: SDE times of the window and between looks, as in `occupancy`.
     trajectories, seed, trajectory_ids, chunk, devices: as in `simulate`; the last two change no count.
-    confidence: coverage of the intervals, which come from the spread between groups of independent trajectories.
+    confidence: coverage of the intervals, which are Student's t over groups of independent trajectories (for mean and
+        covariance the jackknife's), and so valid whatever the correlation in time.
     progress: whether to show a line of progress; by default in a terminal and in a notebook.
 
     Only counts and sums are kept: memory does not grow with the number of steps.

@@ -34,9 +34,10 @@ def stationary_law(rates: Rates) -> Float[np.ndarray, " K"]:
 def spectral_gap(rates: Rates) -> float:
     """Smallest real part of a nonzero eigenvalue of −Q: the rate at which the slowest deviation from π dies out.
 
-    NaN where some state cannot be left for the others. It is found as the reciprocal of the largest eigenvalue of an
-    inverse, whose entries (mean times in a state before another is reached) are sums of positive numbers: the gap of
-    a reversible process has the relative precision of the rates, also where it is 1e-20 of the largest.
+    rates: (K, K), entry (i, j) from i to j. NaN where some state cannot be left for the others.
+    Exact to rounding: it is found as the reciprocal of the largest eigenvalue of an inverse, whose entries (mean times
+    in a state before another is reached) are sums of positive numbers: the gap of a reversible process has the relative
+    precision of the rates, also where it is 1e-20 of the largest.
     """
     scaled, unit = _scaled(rates)
     law = stationary_law(scaled)
@@ -56,7 +57,11 @@ def spectral_gap(rates: Rates) -> float:
 
 
 def transition_matrix(rates: Rates, time: float) -> Rates:
-    """P(in j at `time`, started in i), each entry to the relative precision of the rates, however small."""
+    """P(in j at SDE time `time`, started in i), (K, K), of the jump process with these `rates`, (K, K).
+
+    Exact to the relative precision of the rates in each entry, however small: sums and products of positive numbers
+    alone, a series for a short time and squarings up to `time`.
+    """
     scaled, unit = _scaled(rates)
     elapsed = float(time) * unit
     most = 2 * scaled.sum(axis=1).max()

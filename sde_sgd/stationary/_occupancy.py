@@ -52,7 +52,8 @@ def occupancy(
     horizon, burn_in: SDE times of the window of a time average; burn_in is half the horizon by default.
     every: SDE time between looks in that window; by default such that there are about 1024, or 256 for "quench".
     trajectories, seed, trajectory_ids, chunk, devices: as in `simulate`; the last two change no number of the result.
-    confidence: coverage of the intervals.
+    confidence: coverage of the intervals: at given times exact for each share on its own (Clopper and Pearson 1934), of
+        time averages Student's t over trajectories, valid whatever the correlation in time.
     progress: whether to show a line of progress; by default in a terminal and in a notebook.
 
     Returns Occupancy, whose `status` says whether the numbers can be relied on and `reasons` why not.

@@ -23,6 +23,7 @@ _DIRECTIONS, _RADII = 64, 48
 class Quench(eqx.Module):
     """Gradient flow dθ/ds = −∇L(θ), followed until it is caught by a given minimum or comes to rest elsewhere.
 
+    landscape: the loss L.
     locations: (K, dim) of the minima. traps: (K,) radii of balls about them in which the flow comes nearer to the
         minimum, so that a point in one belongs to it without being followed further.
     reach: longest step near the minima. tolerance: error of a step.
@@ -76,7 +77,7 @@ class Quench(eqx.Module):
         return jnp.where(carry[-1] < 0, count, carry[-1]), carry[1]
 
     def caught(self, states: Float[Array, "dim n"]) -> tuple[Array, Int32[Array, " n"]]:
-        """Whether each point is in a trap, and in which."""
+        """Whether each of `states` is in a trap, and in which, (n,) both."""
         inside = self._squares(states) < jnp.asarray(self.traps, states.dtype)[:, None] ** 2
         return jnp.any(inside, axis=0), jnp.argmax(inside, axis=0).astype(jnp.int32)
 
@@ -100,7 +101,7 @@ def _try(down, point, slope, length):
 
 
 def quench_to(landscape: AbstractLandscape, minima: list[CriticalPoint]) -> Quench:
-    """The quench to these minima.
+    """The quench to these minima of `landscape`: valid as far as the traps are, see below.
 
     A trap is half the largest ball, up to half the way to the nearest other minimum, in which ∇L was found to point
     away from the minimum, on rays along the Hessian's eigenvectors and 64 other directions.

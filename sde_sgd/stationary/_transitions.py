@@ -26,7 +26,7 @@ class Transitions(AbstractResult):
 
     rates: (K, K) per SDE time, entry (i, j) from i to j; 0 with the interval [0, 0] on the diagonal and between minima
         that are not neighbours. Intervals as of the first passages that each was found by.
-    cores: the sets whose entrance completes a transition. locations: (K, dim) of the minima.
+    names: of the minima. cores: the sets whose entrance completes a transition. locations: (K, dim) of the minima.
     exit_times: (K,) mean time until another core is entered. settling_times: (K,) time that the motion in the basin
         takes to settle: that of the slowest linear relaxation, 1/|λ|, at the minimum and at the saddles out of it; or
         where that is longer the one that splitting measured.

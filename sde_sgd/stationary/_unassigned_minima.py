@@ -11,7 +11,10 @@ _MOST = 8
 
 
 class UnassignedMinima(NamedTuple):
-    """Ends of the gradient flow that are no given minimum, and the share of all trajectories there, largest first."""
+    """Ends of the gradient flow that are no given minimum.
+
+    locations: (m, dim). shares: (m,) of all trajectories that end there, largest first.
+    """
 
     locations: Float[np.ndarray, "m dim"]
     shares: Float[np.ndarray, " m"]

@@ -1,5 +1,6 @@
 """Parameter studies: a file that says what to sweep, kinds of study, the runner, the store on disk and the table."""
 
+from .._exports import names_in as _names_in
 from . import kinds as kinds
 from ._errors import StudyError as StudyError
 from ._file import packaged as packaged
@@ -19,3 +20,5 @@ from ._run import status as status
 from ._store import Store as Store
 from .kinds import DigitsStudy as DigitsStudy
 from .kinds import EscapeStudy as EscapeStudy
+
+__all__ = _names_in(vars())

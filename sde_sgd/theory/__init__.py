@@ -1,5 +1,6 @@
 """What theory predicts: closed forms and short quadratures in float64, to lay beside a simulation."""
 
+from .._exports import names_in as _names_in
 from ._gibbs import gibbs_weights as gibbs_weights
 from ._kramers import eyring_kramers as eyring_kramers
 from ._kramers import spectral_gap as spectral_gap
@@ -11,3 +12,5 @@ from ._poincare import poincare_bound as poincare_bound
 from ._rate_matrix import rate_matrix as rate_matrix
 from ._risk import excess_risk as excess_risk
 from ._weighted_chi2 import weighted_chi2_tail as weighted_chi2_tail
+
+__all__ = _names_in(vars())

@@ -29,7 +29,7 @@ class Branch(NamedTuple):
 
 
 class Branches(NamedTuple):
-    """One repetition of splitting, path by path. levels: (m,) scores, rising."""
+    """One repetition of splitting. branches: its paths, each with its parent's. levels: (m,) scores, rising."""
 
     levels: Float[np.ndarray, " m"]
     branches: list[Branch]
@@ -50,9 +50,11 @@ def branches(
 ) -> Branches:
     """How splitting finds the way to `target`: the paths of one repetition of `trajectories`, in full.
 
-    As `first_passage` with method="splitting", for a mean time its excursions; each path is replayed from its start,
-    bit for bit. The memory is that of all their states, the work grows as the square of a path's steps: for a look, not
-    for statistics.
+    chain, start, target, avoid, seed, monitoring, max_steps: as in `first_passage`; horizon in SDE time. score: as in
+        `Splitting`.
+    As `first_passage` with method="splitting", for a mean time its excursions; by definition each path is replayed from
+    its start, bit for bit. The memory is that of all their states, the work grows as the square of a path's steps: for
+    a look, not for statistics.
     Raises ValueError as `first_passage` does.
     """
     question = make_question(chain, start, target, avoid, horizon, monitoring=monitoring, max_steps=max_steps)

@@ -31,6 +31,7 @@ class Splitting(AbstractMethod):
         it soon, and a way along which it does not grow may go unseen.
     repetitions: how many share `trajectories`, 32 by default; with `rtol=` there are as many as it takes.
 
+    Raises ValueError for repetitions below 2, and where it cannot answer: trajectory_ids, a score that is given twice.
     Source: Cérou, Del Moral, Furon and Guyader, Statistics and Computing 22, 795 (2012), for the levels as quantiles;
     unbiased, because they are fixed by a run of their own.
     """
@@ -59,7 +60,7 @@ class Splitting(AbstractMethod):
         return self.split(question, run, effort)
 
     def split(self, question: Question, run: Execution, effort: Effort) -> Answer:
-        """The answer by splitting, whatever pilots may say of it."""
+        """The answer by splitting, whatever pilots may say of it; question, run, effort: as in `answer`."""
         score = self.score_for(question)
         if effort.rtol is None:
             return split(question, run, score, len(effort.ids), self.repetitions)

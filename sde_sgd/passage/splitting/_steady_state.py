@@ -88,7 +88,7 @@ class SteadyStateSample(AbstractEvidence):
         return Estimate(known, low, 1.0, self.watch.confidence)
 
     def survival(self, times: Any) -> Estimate:
-        """exp(−rate·t) at SDE times of at least 0; valid where they are long against `settling_time`."""
+        """exp(−rate·t), valid at SDE times that are long against `settling_time`; ValueError for times below 0."""
         times = np.asarray(times, np.float64)
         if not np.all(times >= 0):
             raise ValueError(f"times must be at least 0, got {times}")

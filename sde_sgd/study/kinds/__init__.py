@@ -1,8 +1,7 @@
 """Kinds of study, one file each: what its file may say, its cells, how one is run, its table and figures."""
 
-from .._kind import register
+from ..._exports import names_in as _names_in
 from ._digits import DigitsStudy as DigitsStudy
 from ._escape import EscapeStudy as EscapeStudy
 
-for _kind in (EscapeStudy, DigitsStudy):
-    register(_kind)
+__all__ = _names_in(vars())

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 import sde_sgd as ss
 
 from .._errors import StudyError
-from .._kind import AbstractStudy, cell_dataset
+from .._kind import AbstractStudy, cell_dataset, register
 from .._report import Column, number_text
 from .._sections import Count, Positive
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PROCESSES = ("sgd", "sde")
 
 
+@register
 class DigitsStudy(AbstractStudy):
     """Real minibatch SGD on scikit-learn's digits, and the SDE with its per-example noise, leaving a sublevel set.
 

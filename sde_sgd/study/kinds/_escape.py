@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 import sde_sgd as ss
 
 from .._errors import StudyError
-from .._kind import AbstractStudy, cell_dataset
+from .._kind import AbstractStudy, cell_dataset, register
 from .._report import Column
 from .._sections import Count, LandscapeSpec, Name, Part, Positive, Section
 
@@ -71,6 +71,7 @@ class ReferenceSpec(Section):
         return grid
 
 
+@register
 class EscapeStudy(AbstractStudy):
     """Escape from each start for every learning rate and batch size.
 

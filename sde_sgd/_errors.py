@@ -186,6 +186,12 @@ def choose(what: str, given: object, allowed: Iterable[str]) -> str:
     return f"unknown {what} '{given}'{hint} allowed: {', '.join(names) if names else 'none'}"
 
 
+def nearest(given: object, allowed: Iterable[str]) -> str:
+    """The end of a sentence about a name that is not `allowed`: the one that may be meant, where one is near."""
+    close = difflib.get_close_matches(given.lower(), list(allowed), n=1, cutoff=0.4) if isinstance(given, str) else []
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
 def names_options(call: Callable[P, R]) -> Callable[P, R]:
     """A call that names the nearest option where one is misspelt; its signature stays visible."""
     known = [name for name, each in inspect.signature(call).parameters.items() if each.kind is not each.VAR_KEYWORD]

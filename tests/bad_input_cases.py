@@ -210,6 +210,20 @@ BAD = {
     "unknown method": (lambda: escape(method="magic"), "method must be 'auto', 'direct' or 'splitting', got 'magic'"),
     "a chain that is none": (lambda: ss.escape(WARM, [-1.0], LEFT, 1.0, trajectories=8), "chain must be a chain"),
     "a negative seed": (lambda: simulate(seed=-1), "seed must be a whole number from 0"),
+    "complex states": (
+        lambda: ss.integrate(CHAIN, jnp.array([[1 + 1j]]), 0, 1, 0, [0]),
+        "^states must be real, got complex numbers",
+    ),
+    "a score that reads outside": (
+        lambda: escape(score=lambda x: x[3]),
+        "^score must not read outside its arrays, got index 3 on an axis of 1",
+    ),
+    "a misspelt method": (lambda: escape(method="spliting"), "got 'spliting'; did you mean 'splitting'"),
+    "a method's score that is no function": (
+        lambda: ss.passage.Automatic(score=3),
+        "score must be a function of θ, or of θ and t, or 'auto', got 3",
+    ),
+    "all the state of no chain": (lambda: ss.chains.WholeState(3), "chain must be a chain, such as"),
     "a seed that is no integer": (lambda: simulate(seed=0.5), "seed must be a whole number"),
     "no steps": (lambda: simulate(steps=0), "steps must be a whole number of at least 1, got 0"),
     "too many steps": (lambda: simulate(steps=2**32 + 1), r"steps must be at most 2\*\*32"),

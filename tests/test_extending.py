@@ -225,8 +225,11 @@ def test_a_rule_for_basins_is_a_class_and_a_name(monkeypatch):
     class Mirrored(NearestBasins):
         """The farthest of two minima."""
 
-        def label(self, states):
-            return 1 - super().label(states)
+        def label(self, thetas):
+            return 1 - super().label(thetas)
+
+        def of_minima(self, landscape, minima):
+            return Mirrored(super().of_minima(landscape, minima).locations)
 
     assert issubclass(Mirrored, AbstractBasins)
     monkeypatch.setitem(BASINS, "mirrored", Mirrored)

@@ -14,6 +14,10 @@ class WholeState(AbstractChain):
 
     chain: AbstractChain
 
+    def __check_init__(self):
+        if not isinstance(self.chain, AbstractChain):
+            raise ValueError(f"chain must be a chain, such as EulerMaruyama(diffusion, dt), got {self.chain!r}")
+
     @property
     def dim(self) -> int:
         return self.chain.state_dim

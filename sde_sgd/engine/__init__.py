@@ -33,6 +33,7 @@ from ._simulate import observe as observe
 from ._simulate import resolve_ids as resolve_ids
 from ._simulate import simulate as simulate
 from ._start import check_first_step as check_first_step
+from ._start import refuse_transformations as refuse_transformations
 from ._start import start_states as start_states
 from ._stop_codes import DIVERGED as DIVERGED
 from ._stop_codes import StopCode as StopCode

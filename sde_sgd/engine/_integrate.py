@@ -1,5 +1,6 @@
 """The loop over steps (scan): pure functions of many trajectories, noise hashed where it is used, steps fused."""
 
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -197,17 +198,19 @@ def integrate(
     states: (n, state_dim), the whole states before step `first_step`, which are θ where the chain has no memory, else
         made from θ by `chain.begin`; their dtype is that of the arithmetic.
     first_step: number of the first step; a Python integer (fastest when even) or a traced integer. One that is traced
-        cannot be checked: that its steps stay below 2³², and where something changes in time end by
-        `chain.last_step(dtype)`, is then for you to see to; later steps have wrong times.
+        cannot be refused: the states are NaN where it leads beyond the last step whose time the chain knows
+        (`chain.last_step(dtype)`); that steps stay below 2³² is then for you to see to.
     steps: how many steps, fixed when the program is compiled.
     seed: 0 … 2⁶⁴ − 1, or a JAX key of two words; also a traced integer or key.
     trajectory_ids: (n,) whole numbers below 2³²; they choose the noise. Splitting `steps` over several calls, or the
         trajectories over several devices, gives the same states, to the last bit or to rounding as in `simulate`.
-    Raises ValueError on a wrong shape, where the last step number would pass 2³², or where something changes in time
-    and the last step comes later than the chain knows its time (`chain.last_step(dtype)`).
+    Raises ValueError on a wrong shape, complex states, or where the last step number would pass 2³², or the last one
+    whose time the chain knows (`chain.last_step(dtype)`) where something changes in time.
     """
     positive_integer("steps", steps)
     states = jnp.asarray(states)
+    if jnp.issubdtype(states.dtype, jnp.complexfloating):
+        raise ValueError(f"states must be real, got complex numbers of dtype {states.dtype}")
     if not jnp.issubdtype(states.dtype, jnp.floating):
         states = states.astype(jnp.zeros(0).dtype)
     ids = as_ids(trajectory_ids)
@@ -216,10 +219,15 @@ def integrate(
             f"states must have shape ({ids.shape[0]}, {chain.state_dim}), one row for each trajectory id, "
             f"got {states.shape}"
         )
+    if isinstance(first_step, np.ndarray | jax.Array) and not is_traced(first_step) and first_step.shape == ():
+        first_step = operator.index(first_step)
     known = isinstance(first_step, int | np.integer)
     if known and not 0 <= first_step <= MAX_STEPS - steps:
         raise ValueError(f"first_step must lie from 0 to 2**32 - steps, got {first_step!r}")
     refuse_late(chain, first_step + steps if known else steps, states.dtype, "first_step + steps")
+    if not known and (last := chain.last_step(states.dtype)) < MAX_STEPS and chain.changes_in_time:
+        # a traced number cannot be refused, and must not lead to a wrong time either
+        states = jnp.where(first_step <= last - steps, states, jnp.nan)
     aligned = bool(known and first_step % steps_per_hash(chain) == 0)
     first_step, key = jnp.asarray(first_step, jnp.uint32), seed_key(seed)
     tuning = tuning_of(None if is_traced(states) else sorted(states.devices(), key=lambda device: device.id))

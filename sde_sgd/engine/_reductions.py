@@ -241,9 +241,18 @@ def _layout(reduction: AbstractReduction, chain: AbstractChain, dtype: Any) -> _
 
 def _shapes(reduction: AbstractReduction, dim: int, lanes: int, dtype: Any) -> Any:
     thetas = jax.ShapeDtypeStruct((dim, lanes), dtype)
-    carry = jax.eval_shape(reduction.init, thetas)
     live, look = jax.ShapeDtypeStruct((lanes,), bool), jax.ShapeDtypeStruct((), np.int32)
-    after = jax.eval_shape(reduction.update, carry, thetas, live, look)
+    method = "init"
+    try:
+        carry = jax.eval_shape(reduction.init, thetas)
+        method = "update"
+        after = jax.eval_shape(reduction.update, carry, thetas, live, look)
+    except Exception as error:
+        words = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"reduction.{method} must be made of JAX operations on arrays, for θ of shape {thetas.shape}, got one that "
+            f"fails: {type(error).__name__}: {words}"
+        ) from error
     told = [
         (jax.tree.structure(each), [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(each)])
         for each in (carry, after)

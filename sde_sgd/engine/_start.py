@@ -19,7 +19,7 @@ def start_states(start, chain: AbstractChain, trajectories: int) -> Float[np.nda
         chain with memory also whole states, (state_dim,) or (trajectories, state_dim), which are taken as they are.
     Raises ValueError on another shape or a value that is not a finite real number, and inside jit, vmap or grad.
     """
-    _refuse_transformations(start, chain)
+    refuse_transformations(start, chain)
     dim = chain.dim
     given = np.dtype(getattr(start, "dtype", float))
     dtype = np.dtype(jax.dtypes.canonicalize_dtype(given if given.kind == "f" else float))
@@ -41,10 +41,12 @@ def start_states(start, chain: AbstractChain, trajectories: int) -> Float[np.nda
     return np.broadcast_to(array, (trajectories, chain.state_dim))
 
 
-def _refuse_transformations(start, chain: AbstractChain) -> None:
-    if any(is_traced(leaf) for leaf in jax.tree.leaves((start, chain))):
+def refuse_transformations(given, chain: AbstractChain, name: str = "start") -> None:
+    """Raise ValueError inside jit, vmap or grad, and where jit is disabled. given: the argument called `name`."""
+    # inside jit a new array is traced, whatever the arguments are
+    if any(is_traced(leaf) for leaf in [jnp.zeros(()), *jax.tree.leaves((given, chain))]):
         raise ValueError(
-            "start and the chain must be known numbers, got ones that JAX traces: a run is made of compiled programs "
+            f"{name} and the chain must be known numbers, got ones that JAX traces: a run is made of compiled programs "
             "and cannot itself stand inside jit, vmap or grad; there, use sde_sgd.integrate"
         )
     if jax.config.jax_disable_jit:  # pyright: ignore[reportAttributeAccessIssue]

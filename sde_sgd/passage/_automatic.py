@@ -24,6 +24,9 @@ class Automatic(AbstractMethod):
 
     score: Any = None
 
+    def __check_init__(self):
+        Splitting(self.score)
+
     def with_score(self, score: Any) -> "Automatic":
         Splitting(self.score).with_score(score)
         return Automatic(score)

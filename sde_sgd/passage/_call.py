@@ -59,7 +59,7 @@ def escape(
     rtol: float | None = None,
     max_trajectories: int = 2**24,
     max_steps: int = 10_000_000,
-    seed: int = 0,
+    seed: Any = 0,
     confidence: float = 0.95,
     monitoring: Monitoring = "discrete",
     method: str | AbstractMethod = "auto",
@@ -108,7 +108,7 @@ def first_passage(
     rtol: float | None = None,
     max_trajectories: int = 2**24,
     max_steps: int = 10_000_000,
-    seed: int = 0,
+    seed: Any = 0,
     confidence: float = 0.95,
     monitoring: Monitoring = "discrete",
     method: str | AbstractMethod = "auto",
@@ -136,7 +136,7 @@ def first_passage(
         levels included; the result says when it was spent.
     max_steps: budget of a run without horizon, per trajectory, 10⁷ by default; trajectories still running then are
         undecided, and the result says so.
-    seed: 0 … 2⁶⁴ − 1.
+    seed: 0 … 2⁶⁴ − 1, or a JAX key of two words.
     confidence: coverage of the intervals, 0.95 by default.
     monitoring: "discrete", the passage of the chain itself, or "continuous", the passage of the diffusion, which also
         sees crossings between two steps (needs EulerMaruyama with gaussian increments, and noise across the boundary).

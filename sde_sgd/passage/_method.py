@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 
+from .._errors import nearest
 from ..results import Verdict
 from ._evidence import AbstractEvidence
 from ._execution import Execution
@@ -51,4 +52,4 @@ def method_of(method: Any) -> AbstractMethod:
     if isinstance(method, str) and method in METHODS:
         return METHODS[method]
     *names, last = (repr(name) for name in METHODS)
-    raise ValueError(f"method must be {', '.join(names)} or {last}, got {method!r}")
+    raise ValueError(f"method must be {', '.join(names)} or {last}, got {method!r}{nearest(method, METHODS)}")

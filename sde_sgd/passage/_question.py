@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
-from .._errors import fraction, positive_integer, tolerance, whole_steps
-from ..chains import AbstractChain, refuse_if_changing
-from ..engine import MAX_STEPS, Compiled, check_first_step, resolve_ids, seed_key, start_states
+from .._errors import fraction, is_traced, positive_integer, tolerance, whole_steps
+from ..chains import AbstractChain, refuse_if_changing, refuse_late
+from ..engine import MAX_STEPS, Compiled, check_first_step, resolve_ids, seed_key, seed_number, start_states
 from ..engine import Ids as Ids
 from ..regions import AbstractRegion
 from ._execution import Execution, Ledger
@@ -145,6 +145,7 @@ def make_question(
     check_first_step(chain, starts)
     time_step = float(np.asarray(chain.time_step))
     steps = _whole_steps(horizon, time_step, max_steps)
+    refuse_late(chain, steps, starts.dtype, "max_steps" if horizon is None else "horizon, in steps,")
     asked = None if horizon is None else float(horizon)
     return Question(chain, target, avoid, starts, asked, steps, time_step, monitoring, float(confidence))
 
@@ -163,7 +164,7 @@ def execution_of(
         open_ended=question.open_ended,
         time_step=question.time_step,
         key=seed_key(seed),
-        seed=int(seed),
+        seed=seed_number(seed),
         chunk=chunk,
         devices=devices,
         ledger=Ledger(limit),
@@ -180,6 +181,8 @@ def check_region(name: str, region: Any, dim: int) -> None:
     """ValueError unless it is a region of R^dim."""
     if not isinstance(region, AbstractRegion):
         raise ValueError(f"{name} must be a region, such as regions.Ball(center, radius), got {region!r}")
+    if any(is_traced(leaf) for leaf in jax.tree.leaves(region)):
+        raise ValueError(f"{name} must be made of known numbers, got ones that JAX traces (inside jit, vmap or grad)")
     region.check(dim)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import equinox as eqx
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
@@ -22,6 +23,7 @@ class Histogram(AbstractResult):
     burn_in, horizon, every: SDE times of the window and between looks. time_step: SDE time of a step.
     trajectories: how many were run. confidence: coverage that the intervals are made for.
     provenance: how it came about.
+    changes: what of the chain changes in time, in words; None where nothing does.
     """
 
     bins: Bins
@@ -38,6 +40,7 @@ class Histogram(AbstractResult):
     time_step: float
     confidence: float
     provenance: Provenance
+    changes: str | None = eqx.field(static=True, default=None)
 
     @property
     def edges(self) -> list[Float[np.ndarray, " n"]]:
@@ -101,10 +104,14 @@ class Histogram(AbstractResult):
 
     @property
     def verdict(self) -> Verdict:
-        """Complete, or how many trajectories diverged."""
-        if not self.diverged:
-            return Verdict()
-        return Verdict(((Status.DIVERGED, f"{self.diverged} of {self.trajectories} trajectories diverged"),))
+        """Complete, or how many trajectories diverged, and what changes in time so that there is no stationary law."""
+        found = Verdict()
+        if self.diverged:
+            found = found.also(Status.DIVERGED, f"{self.diverged} of {self.trajectories} trajectories diverged")
+        if self.changes is None:
+            return found
+        words = f"the chain has no stationary law, with {self.changes}: these are averages over the window"
+        return found.also(Status.NOT_CONVERGED, words)
 
     def to_dataset(self) -> xr.Dataset:
         """Everything as an xarray Dataset with `units` and `long_name`; axes are called first and second."""

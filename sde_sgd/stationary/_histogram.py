@@ -78,6 +78,7 @@ def histogram(
         time_step=time_step,
         confidence=float(confidence),
         provenance=runs.provenance("histogram", steps, began),
+        changes=chain.what_changes if chain.changes_in_time else None,
     )
 
 

@@ -13,9 +13,9 @@ from jaxtyping import Array, Float
 from scipy import stats
 
 from .. import _progress, scores
-from .._errors import fraction, names_options
+from .._errors import fraction, names_options, nearest
 from ..chains import AbstractChain, refuse_if_changing
-from ..engine import check_chain, seed_number
+from ..engine import check_chain, refuse_transformations, seed_number
 from ..passage import FirstPassage, Splitting, first_passage
 from ..regions import AbstractRegion
 from ..results import Provenance, Status
@@ -165,6 +165,7 @@ def transitions(
     _check(rtol, confidence, method, score)
     number = seed_number(seed)
     check_chain(chain)
+    refuse_transformations(minima, chain, "minima")
     refuse_if_changing(chain, "rates between minima", "give occupancy its times")
     with _progress.shown(progress, "transitions"):
         _progress.stage("saddles between the minima")
@@ -185,7 +186,8 @@ def _check(rtol: Any, confidence: Any, method: Any, score: Any) -> None:
     fraction("rtol", rtol)
     fraction("confidence", confidence)
     if method not in ("auto", "direct", "splitting"):
-        raise ValueError(f"method must be 'auto', 'direct' or 'splitting', got {method!r}")
+        hint = nearest(method, ("auto", "direct", "splitting"))
+        raise ValueError(f"method must be 'auto', 'direct' or 'splitting', got {method!r}{hint}")
     if score not in ("path", "distance"):
         raise ValueError(f"score must be 'path' or 'distance', got {score!r}")
 

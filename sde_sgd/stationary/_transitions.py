@@ -149,7 +149,7 @@ class Transitions(AbstractResult):
 
     def _answers(self) -> list[tuple[str, str]]:
         rows = [
-            (f"{self.names[i]} → {self.names[j]}", f"{self.rates[i, j]} per SDE time, {self.methods.get((i, j), '')}")
+            (f"{self.names[i]} to {self.names[j]}", f"{self.rates[i, j]} per SDE time, {self.methods.get((i, j), '')}")
             for i, j in zip(*np.nonzero(self.rates.high > 0), strict=True)
         ]
         shares = self.stationary

@@ -43,7 +43,7 @@ def branches(
     horizon: float | None = None,
     *,
     trajectories: int = 16,
-    seed: int = 0,
+    seed: Any = 0,
     score: Any = None,
     monitoring: Monitoring = "discrete",
     max_steps: int = 10_000_000,

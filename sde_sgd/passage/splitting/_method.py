@@ -40,6 +40,7 @@ class Splitting(AbstractMethod):
     repetitions: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
+        check_kind(self.score)
         if self.repetitions is not None:
             positive_integer("repetitions", self.repetitions)
 
@@ -75,6 +76,12 @@ class Splitting(AbstractMethod):
         if is_auto(fn):
             fn = automatic(question.chain, theta, question.target, avoid=question.avoid, horizon=question.horizon)
         return score_of(question.chain, question.target, fn)
+
+
+def check_kind(score: Any) -> None:
+    """ValueError where it is neither None, a function nor "auto"."""
+    if not (score is None or callable(score) or is_auto(score)):
+        raise ValueError(f"score must be a function of θ, or of θ and t, or 'auto', got {score!r}")
 
 
 def check_score(question: Question, score: Any) -> None:

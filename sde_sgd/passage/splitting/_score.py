@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ..._numerics import read_outside
 from ...chains import AbstractChain
 from ...engine import AbstractMonitor, Compiled, StopCode
 from ...regions import AbstractRegion
@@ -59,11 +60,15 @@ def score_of(chain: AbstractChain, target: AbstractRegion, fn: Any) -> Score:
         timed = not _accepts_one(fn)
         score = Score(target, fn, timed, chain.dim, chain.time_step)
         theta, steps = jax.ShapeDtypeStruct((chain.dim,), jnp.zeros(0).dtype), jax.ShapeDtypeStruct((), jnp.uint32)
-        shape = jax.eval_shape(score, theta, steps).shape
+        program = jax.make_jaxpr(score)(theta, steps)
+        (shape,) = (out.shape for out in program.out_avals)
     except Exception as error:
         raise ValueError(f"score cannot be evaluated for θ of shape ({chain.dim},): {error}") from error
     if shape != ():
         raise ValueError(f"score must return one number, got shape {shape}")
+    outside = read_outside(program)
+    if outside is not None:
+        raise ValueError(f"score must not read outside its arrays, got {outside}")
     return score
 
 

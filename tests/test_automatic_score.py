@@ -9,6 +9,7 @@ import sde_sgd as ss
 from sde_sgd.passage.splitting import _method
 from sde_sgd.reference import ChainExit, FokkerPlanck
 from sde_sgd.scores import GridScore, PathScore, automatic
+from sde_sgd.scores._automatic import _memory
 
 WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 HOLES = ss.landscapes.ThreeHole()
@@ -75,6 +76,20 @@ def test_every_way_in_a_plane_is_seen(avoid, horizon):
     assert np.all(np.diff(seen) > -0.05) and seen[-1] - seen[0] > 2
     default = np.array([-target.level(jnp.asarray(point)) for point in way])
     assert np.any(np.diff(default) < 0)
+
+
+def test_the_time_is_one_after_which_the_start_is_forgotten():
+    """The shortest of 8 dt, 16 dt, 32 dt … whose double makes the passage no more than 2.2 times as likely."""
+    chain, target = chain_on(WELL), ss.regions.Ball([1.0], 0.4)
+    solver = FokkerPlanck(chain.diffusion, [(-2.0, 2.0, 200)])
+    time = _memory(solver, np.array([-1.0]), target, chain.time_step)
+
+    def growth(time):
+        once, twice = (solver.committor(target, None, [-1.0], killing=1 / each) for each in (time, 2 * time))
+        return twice / once
+
+    assert time > 8 * chain.time_step
+    assert growth(time) < 2.2 < growth(time / 2)
 
 
 def test_the_mean_time_by_two_ways():

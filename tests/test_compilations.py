@@ -86,17 +86,18 @@ def test_a_thousand_new_functions_do_not_grow_the_store():
     """The programs used last are kept, those used longest ago are forgotten."""
     compiled = Compiled(lambda shared, x: shared[0](x), most=5)
     functions = [lambda x, k=k: x + k for k in range(1_000)]
+    kept = compiled.prepare((functions[0],)).func
     for fn in functions:
         compiled.prepare((fn,))
         # the first is used all the time
-        assert compiled.prepare((functions[0],))(np.float32(1)) == 1
+        assert compiled.prepare((functions[0],)).func is kept
+    assert compiled.prepare((functions[0],))(np.float32(1)) == 1
     assert len(compiled) == 5
     assert compiled.prepare((functions[999],))(np.float32(1)) == 1_000
-    first = compiled.prepare((functions[0],)).func
-    assert compiled.prepare((functions[0],)).func is first
+    assert compiled.prepare((functions[0],)).func is kept
     for fn in functions[500:510]:
         compiled.prepare((fn,))
-    assert compiled.prepare((functions[0],)).func is not first
+    assert compiled.prepare((functions[0],)).func is not kept
 
 
 def test_a_forgotten_program_lets_go_of_its_function():

@@ -14,7 +14,7 @@ from test_engine import CASES, chain_on, coupled, double_well
 
 import sde_sgd as ss
 
-INSIDE = {1: ss.regions.HalfSpace([1.0], 0.0), 3: ss.regions.Ball(-np.ones(3), 0.8)}
+INSIDE = {1: ss.regions.HalfSpace([1.0], 0.0)} | {dim: ss.regions.Ball(-np.ones(dim), 0.8) for dim in (2, 3)}
 # 200 are no whole number of vector widths on any number of devices
 TRAJECTORIES, STEPS = 200, 128
 
@@ -45,10 +45,17 @@ def run(name, devices=None, chunk=None, ids=None):
     return [passage.steps, passage.outcome]
 
 
+def quadratic(matrix):
+    """A loss made of products of matrices, whose derivative holds a `reshard` where it is sharded."""
+    return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ss.landscapes.Quadratic(matrix, 0.1), 0.5), 0.05)
+
+
 WELLS = {
     "one": chain_on(double_well, 1, temperature=0.8),
     "three": CASES["gaussian-3"],
     "signs": chain_on(coupled, 3, increments="rademacher"),
+    "products of two": quadratic([[2.0, 0.3], [0.3, 1.0]]),
+    "products of three": quadratic([[2.0, 0.3, -0.2], [0.3, 1.0, 0.1], [-0.2, 0.1, 1.5]]),
     "batched": chain_on(lambda x: jnp.sum((jnp.cumsum(x) ** 2 - 1) ** 2), 3),
 }
 EXACT = [f"simulate {chain}" for chain in WELLS] + [
@@ -103,6 +110,62 @@ def test_minibatches_agree_on_all_devices(name, with_eight_devices):
             np.testing.assert_allclose(array, other, rtol=1e-5, atol=1e-5)
         else:
             assert np.sum(array != other) <= 2
+
+
+class Heavy(ss.chains.AbstractChain):
+    """SGD with momentum on a loss that is not read by components; θ and velocity meet in sums of products."""
+
+    dim, noise_dim, noise_kind, time_step, memory = 3, 3, "gaussian", 0.1, 3
+    landscape = ss.landscapes.Landscape(lambda x: jnp.sum((jnp.cumsum(x) ** 2 - 1) ** 2), 3)
+
+    def step(self, state, noise, step_index):
+        velocity = 0.9 * state[3:] - 0.013 * self.landscape.gradient(state[:3]) + 0.07 * noise
+        return jnp.concatenate([state[:3] + velocity, velocity])
+
+
+def network(batch):
+    """SGD on a 64-16-10 network, one for each trajectory."""
+    random = np.random.default_rng(0)
+    shapes = ((16, 64), (16,), (10, 16), (10,))
+    weights = [(0.2 * random.standard_normal(shape)).astype(np.float32) for shape in shapes]
+    inputs, labels = random.standard_normal((64, 64)).astype(np.float32), random.integers(0, 10, 64)
+
+    def error(model, x, y):
+        scores = model[2] @ jnp.tanh(model[0] @ x + model[1]) + model[3]
+        return jax.nn.logsumexp(scores) - scores[y]
+
+    start = np.concatenate([weight.ravel() for weight in weights])
+    return ss.MinibatchSGD(ss.EmpiricalRisk(weights, error, inputs, labels), 0.1, batch), start
+
+
+NOT_READ = {
+    "momentum": lambda: (Heavy(), np.float32([-1, 0, 0])),
+    "network, batch of 4": lambda: network(4),
+    "network, batch of 32": lambda: network(32),
+}
+
+
+@pytest.mark.parametrize("name", NOT_READ)
+def test_a_step_that_is_not_read_by_components(name):
+    """To rounding however it runs; to the last bit in chunks of one width, however many trajectories there are."""
+    chain, start = NOT_READ[name]()
+    one, ids = jax.devices()[:1], [199, 3, 64]
+
+    def run(**options):
+        return ss.simulate(chain, start, 24, seed=5, **options)
+
+    whole = run(trajectories=200, devices=one)
+    assert np.all(np.isfinite(whole))
+    others = run(trajectories=200), run(trajectories=200, chunk=64), run(trajectories=200, save_every=3)[-1]
+    for other in others:
+        np.testing.assert_allclose(other, whole, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(run(trajectory_ids=ids), whole[ids], rtol=1e-5, atol=1e-5)
+
+    for devices in (one, jax.devices()):
+        alike = {"devices": devices, "chunk": 64 * len(devices)}
+        narrow = run(trajectories=200, **alike)
+        assert np.array_equal(run(trajectories=70, **alike), narrow[:70])
+        assert np.array_equal(run(trajectory_ids=ids, **alike), narrow[ids])
 
 
 @pytest.mark.parametrize("name", ["simulate one", "discrete one", "continuous three"])

@@ -53,6 +53,9 @@ def test_a_trajectory_is_replayed_alone_in_detail(chain):
     assert path.shape == (193, 2, chain.dim)
     assert np.array_equal(path[0], np.broadcast_to(start, (2, chain.dim)))
     assert np.array_equal(path[-1], whole[[17, 250]])
+    # a hash serves two steps or 64, and three are no whole number of either
+    thirds = ss.simulate(chain, start, steps=192, trajectory_ids=[17, 250], seed=9, save_every=3)
+    assert np.array_equal(thirds, path[::3])
     assert not np.array_equal(whole[17], ss.simulate(chain, start, steps=192, trajectory_ids=[17], seed=10)[0])
 
 
@@ -75,6 +78,14 @@ def test_steps_beyond_31_bits_draw_new_noise():
     near, far = (ss.integrate(chain, states, k, 2, 4, ids) for k in (2**31, 2**31 + 2))
     assert not np.any(near == far)
     assert not np.any(near == ss.integrate(chain, states, 0, 2, 4, ids))
+
+
+def test_steps_past_the_last_number_are_refused():
+    chain, states = CASES["gaussian-1"], jnp.zeros((1, 1))
+    assert np.isfinite(ss.integrate(chain, states, 2**32 - 2, 2, 4, [0]))
+    for first in (2**32 - 1, -1):
+        with pytest.raises(ValueError, match=r"^first_step must lie from 0 to 2\*\*32 - steps, got"):
+            ss.integrate(chain, states, first, 2, 4, [0])
 
 
 def test_vmap_over_a_sweep_and_seeds():
@@ -238,8 +249,8 @@ def test_progress_counts_path_steps(monkeypatch):
     monkeypatch.setattr(_progress, "_current", Line())
     chain = CASES["gaussian-1"]
     ss.simulate(chain, [-1.0], steps=9_000, trajectories=100, chunk=64)
-    # 4,096 steps a block, and the units that fit into what is left
-    assert sum(told) == 9_000 * 100 and len(told) > 2 * 2
+    # 4,096 steps a block, twice, and what is left
+    assert sum(told) == 9_000 * 100 and len(told) >= 3
     told.clear()
     left = ss.regions.HalfSpace([1.0], 0.0)
     passage = ss.escape(chain, [-1.0], left, horizon=5.0, trajectories=100, method="direct")

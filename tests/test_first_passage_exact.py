@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import norm
-from statistical import ChainExit, agrees, binomial_error, false_pass, mean_passage
+from statistical import agrees, binomial_error, false_pass, mean_passage
 
 import sde_sgd as ss
+from sde_sgd.reference import ChainExit
 
 DOUBLE_WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 ORNSTEIN_UHLENBECK = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)

@@ -12,6 +12,7 @@ import pytest
 import sde_sgd as ss
 from sde_sgd.engine import CPU, as_leaves
 from sde_sgd.engine._batched_step import BatchedStep
+from sde_sgd.engine._devices import mesh_of, shard_apply
 from sde_sgd.engine.lowering import _rules
 from sde_sgd.engine.lowering._sine import cos32, sin32
 from sde_sgd.random import Source, seed_key
@@ -56,6 +57,8 @@ LOSSES = {
     "roll and flip": (lambda x: jnp.sum(jnp.roll(x, 1) * x**2) + jnp.dot(jnp.flip(x), x), None),
     "outer": (lambda x: jnp.sum(jnp.sin(jnp.outer(x, x).reshape(9))[::2]) + jnp.sum((x[:, None] - x) ** 4), None),
     "matmul": (lambda x: 0.5 * x @ jnp.asarray(MATRIX, x.dtype) @ x + jnp.sum((jnp.asarray(MATRIX) @ x) ** 3), None),
+    "matrix products": (lambda x: jnp.sum((jnp.outer(x, x**2) @ TENSOR[1].astype(x.dtype)) * TENSOR[0]), None),
+    "transposed": (lambda x: jnp.sum(jnp.outer(x, x**2).T * TENSOR[0]), None),
     "einsum": (lambda x: jnp.einsum("ijk,i,j,k->", jnp.asarray(TENSOR, x.dtype), x, x, x), None),
     "trace": (lambda x: jnp.trace(jnp.outer(x, x)) + jnp.sum(jnp.outer(x, x**2) * jnp.eye(3)), None),
     "norm": (lambda x: jnp.linalg.norm(x) + jnp.linalg.norm(x - 1) ** 3, None),
@@ -67,6 +70,9 @@ LOSSES = {
     "exponentials": (lambda x: jnp.sum(jnp.exp(-(x**2)) + jnp.log1p(x**2) + jnp.expm1(x)), None),
     "powers": (lambda x: jnp.sum(jnp.sqrt(1 + x**2) + jnp.power(1 + x**2, 0.3) + (2 + jnp.cos(x)) ** x[0]), None),
     "inverse powers": (lambda x: jnp.sum(1 / (1 + x**2) + (2 + x**2) ** -3 + jax.lax.rsqrt(1 + x**4)), None),
+    # of powers of two, which are kept beside a component and not multiplied in
+    "multiples": (lambda x: jnp.sum(((-2 * x) * 0.5) ** 3 + 0.5 * (-2 * x) * x + jnp.square(-4 * x)), None),
+    "quotients": (lambda x: jnp.sum((2 * x[:2]) / (-4 * x[1:]) + x[:2] / 8), None),
     "statistics": (lambda x: jnp.var(x) + jnp.mean(x) ** 2 + jnp.prod(x), None),
     "softplus": (lambda x: jnp.sum(jax.nn.softplus(x) - jax.nn.sigmoid(x)), None),
     "relu": (lambda x: jnp.sum(jax.nn.relu(x) ** 2 + jax.nn.silu(x) + jax.nn.gelu(x)), None),
@@ -74,6 +80,7 @@ LOSSES = {
     "own rule": (lambda x: safe_root(x[0] * x[1]) * x[2] + jnp.sum(safe_root(x) * x), None),
     "set and add": (lambda x: bowl(x.at[0].set(0.5).at[1].add(x[2])), "'scatter' acts on whole vectors"),
     "add at places": (lambda x: bowl(jnp.zeros_like(x).at[jnp.array([0, 0, 2])].add(x)), None),
+    "add to what is there": (lambda x: bowl(x.at[jnp.array([0, 2])].add(x[1])), None),
     "concatenate": (lambda x: bowl(jnp.concatenate([x[1:], x[:1] ** 2, jnp.ones(2)])), None),
     "pad": (lambda x: bowl(jax.lax.pad(x, jnp.ones((), x.dtype), [(1, -1, 1)])) + bowl(jnp.pad(x, 1)), None),
     "stack and split": (lambda x: sum(jnp.sum(part**2) for part in jnp.split(jnp.stack([x, x**2]), 2)), None),
@@ -317,6 +324,25 @@ def test_minibatches(batch, obstacle):
     )
     noise = ss.noise.PerExample()
     expect(check_step(ss.EulerMaruyama(ss.LangevinSGD(risk, noise, 0.1, batch)), np.float32), None)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, obstacle) in LOSSES.items() if obstacle is None])
+def test_a_sharded_step_is_read_alike(name):
+    """Within `shard_map` a trace holds primitives that say where numbers lie; the bits are those of one device."""
+    numbers, rest = eqx.partition(as_leaves(user_chain(LOSSES[name][0])), eqx.is_array)
+
+    def lowering(devices):
+        read = []
+
+        def part(numbers, states):
+            read.append(BatchedStep(eqx.combine(numbers, rest), states.dtype, CPU).lowering)
+            return states
+
+        run = functools.partial(shard_apply, mesh_of(devices), part)
+        jax.eval_shape(run, numbers, jax.ShapeDtypeStruct((3, 128), np.float32))
+        return read[-1]
+
+    assert lowering(jax.devices()) == lowering(jax.devices()[:1])
 
 
 def test_too_many_components_or_operations():

@@ -146,6 +146,8 @@ def test_momentum_is_the_recursion(name):
         theta = theta + velocity
     states = ss.simulate(WholeState(chain), np.repeat([-1.0, 0.0], dim).astype(np.float32), 40, 64, seed=5)
     np.testing.assert_allclose(states, np.concatenate([theta, velocity], axis=1), atol=3e-5)
+    # from θ alone the velocity begins at 0
+    np.testing.assert_allclose(ss.simulate(chain, -np.ones(dim, np.float32), 40, 64, seed=5), theta, atol=3e-5)
 
 
 def test_a_memory_that_begins_at_theta():

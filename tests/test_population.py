@@ -117,6 +117,17 @@ def test_a_state_that_is_not_finite_is_found():
     assert ends.code.tolist() == [0, 1] and ends.step[0] == 50 and not np.isfinite(ends.state[1, 0])
 
 
+@pytest.mark.parametrize("dim", [3, 40], ids=["components, 3", "batched, 40"])
+def test_one_component_that_is_not_finite_is_enough(dim):
+    """Only the first grows without end, and only from one of the starts."""
+    growing = ss.diffusions.ItoDiffusion(lambda x, t: 100 * x**3 * (jnp.arange(dim) == 0), lambda x, t: 0 * x, dim)
+    starts = np.full((2, dim), 0.01, np.float32)
+    starts[1, 0] = 3.0
+    ends = population(ss.EulerMaruyama(growing, 0.1), Above(np.inf), starts, np.full(2, 50))
+    assert ends.code.tolist() == [0, 1] and ends.step[0] == 50 and 1 < ends.step[1] < 20
+    assert np.isfinite(ends.state[1]).tolist() == [False] + [True] * (dim - 1)
+
+
 def test_numbers_that_do_not_fit_are_refused():
     starts = np.zeros((1, 1), np.float32)
     with pytest.raises(ValueError, match=r"below 2\*\*32"):

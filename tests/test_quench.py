@@ -149,8 +149,8 @@ def test_many_minima():
 BAD = {
     "a saddle": ([[-0.822, 0.6243]], r"minima\[0\] must be a minimum, got a saddle or a point near one at \[-0.822"),
     "the same twice": ([NEAR[0], NEAR[1], [-0.56, 1.45]], r"minima must be different, got minima\[0\] and minima\[2\]"),
-    "another shape": ([[1.0]], r"minima\[0\] must be finite and of shape \(2,\), got \[1.\]"),
-    "a word": (["here"], r"minima\[0\] must be a CriticalPoint or an array"),
+    "another shape": ([[1.0]], r"minima\[0\] must have shape \(2,\), got shape \(1,\)"),
+    "a word": (["here"], r"minima\[0\] must be real numbers of shape \(2,\), got 'here'"),
     "none": ([], "minima must be at least one minimum"),
     "a number": (3.0, "minima must be at least one minimum"),
 }

@@ -142,6 +142,15 @@ def test_divergence_is_named():
     assert found.diverged == 100 and found.status == "diverged" and found.reasons[0].startswith("100 of 100")
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_one_component_that_diverges_is_enough():
+    ridge = ss.landscapes.Landscape(lambda x: -(x[0] ** 4) + x[1] ** 2, dim=2)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ridge, 1.0), 0.02)
+    states = ss.simulate(chain, np.zeros(2, np.float32), 1_000, 100)
+    assert np.isfinite(states).any() and not np.isfinite(states[:, 0]).any()
+    assert ss.reduce(chain, [0.0, 0.0], MeanLoss(ridge), times=[20.0], trajectories=100).diverged == 100
+
+
 class Growing(MeanLoss):
     def init(self, thetas):
         return jnp.zeros((thetas.shape[1], 2))

@@ -132,6 +132,14 @@ def test_the_path_score_rises_along_the_path(muller_brown):
     assert np.all(np.isfinite(gradients[:2])) and np.isnan(score(far[2]))
 
 
+def test_neighbours_along_a_path_weigh_a_tenth():
+    """By default; and the width that is given is the width."""
+    score = ss.scores.path(WELL, [-1.0], [1.0], images=9)
+    gap = np.linalg.norm(np.diff(score.points, axis=0), axis=1).mean()
+    assert np.exp(-((gap / score.width) ** 2)) == pytest.approx(0.1, rel=0.01)
+    assert ss.scores.path(WELL, [-1.0], [1.0], images=9, width=0.3).width == pytest.approx(0.3)
+
+
 def repetition_values(score, landscape=BOWL, temperature=0.5, start=0.0, region=None, horizon=DT * STEPS, **options):
     chain = ss.EulerMaruyama(langevin(landscape, temperature), DT)
     fp = ss.escape(

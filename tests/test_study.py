@@ -382,6 +382,15 @@ class TestFigures:
         kinds = [text.get_text() for text in figure.legends[0].get_texts()]
         assert kinds == ["simulated, 0.95 confidence band", "exact solver", "linearised theory"]
 
+    def test_the_cell_with_the_smallest_rate_is_drawn(self):
+        """Of γ/M = 0.04/8 and 0.08/16."""
+        _, _, data = fake_dataset()
+        other = {"learning_rate": 0.08, "batch_size": 16}
+        data["survival"].loc[other] = 0.5 * data.survival.sel(other)
+        lines = {line.get_label(): line.get_ydata() for line in plotting.survival_curves(data).axes[0].get_lines()}
+        drawn = data.survival.sel(start="sharp", learning_rate=0.04, batch_size=8)
+        np.testing.assert_array_equal(lines["0.005"], drawn)
+
     def test_the_legend_names_what_is_drawn_and_no_more(self):
         _, _, data = fake_dataset()
         figure = plotting.survival_curves(data.assign(exit_exact=data.exit_exact * np.nan))
@@ -598,8 +607,8 @@ class OccupancyStudy(AbstractStudy):
         left, right = {"basin": 0}, {"basin": 1}
         return [
             Column("T", "temperature", "temperature"),
-            Column("left", "weight", "share of time in the left well", True, left),
-            Column("right", "weight", "share of time in the right well", True, right),
+            Column("left", "probability", "share of time in the left well", True, left),
+            Column("right", "probability", "share of time in the right well", True, right),
         ]
 
 

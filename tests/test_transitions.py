@@ -1,5 +1,6 @@
 """Rates between minima and their jump process, against exact chains, exact linear algebra, and their own coverage."""
 
+import re
 from fractions import Fraction
 
 import jax.numpy as jnp
@@ -281,7 +282,8 @@ def test_dataset(three_wells):
 
 def test_what_is_printed(three_wells):
     found = three_wells[1]
-    text = str(found)
+    # names are padded to one width
+    text = re.sub(" {2,}", "  ", str(found))
     assert f"[1.] → [0.]  {found.rates[2, 1]} per SDE time, direct" in text
     assert str(found.relaxation_time) in text and f"share of [-1.]  {found.stationary[0]}" in text
     assert found.provenance.seed == 2 and found.path_steps == found.provenance.path_steps
@@ -316,7 +318,7 @@ def test_rate_matrix_keeps_the_gibbs_weights():
     minima = ss.landscapes.find_minima(landscape, [[-1.0, 0.0], [1.0, 0.0], [0.0, 1.5]])
     rates = ss.theory.rate_matrix(diffusion, minima, ss.landscapes.saddle_graph(landscape, minima))
     np.testing.assert_allclose(stationary_law(rates), ss.theory.gibbs_weights(diffusion, minima), rtol=1e-9)
-    with pytest.raises(ValueError, match="saddles must be passes"):
+    with pytest.raises(ValueError, match="saddles must be SaddleConnections .* got a CriticalPoint"):
         ss.theory.rate_matrix(diffusion, minima, [minima[0]])
 
 

@@ -196,12 +196,15 @@ def integrate(
     chain: any chain; differentiate with respect to its leaves, or to `states`, for path-wise sensitivities.
     states: (n, state_dim), the whole states before step `first_step`, which are θ where the chain has no memory, else
         made from θ by `chain.begin`; their dtype is that of the arithmetic.
-    first_step: number of the first step; a Python integer (fastest when even) or a traced integer.
+    first_step: number of the first step; a Python integer (fastest when even) or a traced integer. One that is traced
+        cannot be checked: that its steps stay below 2³², and where something changes in time end by
+        `chain.last_step(dtype)`, is then for you to see to; later steps have wrong times.
     steps: how many steps, fixed when the program is compiled.
     seed: 0 … 2⁶⁴ − 1, or a JAX key of two words; also a traced integer or key.
     trajectory_ids: (n,) whole numbers below 2³²; they choose the noise. Splitting `steps` over several calls, or the
-        trajectories over several devices, gives the same states.
-    Raises ValueError on a wrong shape, or where the last step number would pass 2³².
+        trajectories over several devices, gives the same states, to the last bit or to rounding as in `simulate`.
+    Raises ValueError on a wrong shape, where the last step number would pass 2³², or where something changes in time
+    and the last step comes later than the chain knows its time (`chain.last_step(dtype)`).
     """
     positive_integer("steps", steps)
     states = jnp.asarray(states)

@@ -66,7 +66,7 @@ def run_population(
     budgets: steps that each may still take, below 2³²; with 0 it stays where it is.
     key: of the seed, see `seed_key`. chunk: most trajectories in one compiled call.
     tuning: by default that of the devices.
-    Which trajectories run together, and on which devices, changes nothing in their bits.
+    Which trajectories run together, and on which devices, changes of them what `simulate` says.
     Raises ValueError where a step's number would pass 2³².
     """
     if np.any(clocks.astype(np.int64) + budgets >= MAX_STEPS) or np.any(ids >= MAX_STEPS):

@@ -55,8 +55,7 @@ def simulate(
     start: θ of shape (dim,) for all, or (trajectories, dim); or whole states of a chain with memory.
     steps: number of chain steps, at most 2³².
     trajectories: how many; their ids are 0, 1, 2, …
-    seed: 0 … 2⁶⁴ − 1, or a JAX key of two words. Trajectory i is the same bits whatever the chunk, the devices, the
-        number of trajectories or `save_every`.
+    seed: 0 … 2⁶⁴ − 1, or a JAX key of two words; trajectory i is a function of it and of i, see below.
     save_every: keep the state after each so many steps; it must divide `steps`.
     trajectory_ids: run just these ids (in place of `trajectories`); [17] replays trajectory 17 alone.
     chunk: most trajectories in one compiled call; by default what is fast and fits memory (`plan` says).
@@ -65,7 +64,17 @@ def simulate(
     tuning: how the work is laid out, by default as measured on such devices (`engine.tuning_of`).
     Returns θ, (trajectories, dim), or (steps // save_every + 1, trajectories, dim) with the start first. A trajectory
     that diverges holds NaN or infinity from there on.
-    Raises ValueError on a wrong shape, a start with a loss or gradient that is not finite, or an impossible count.
+
+    Where a step is read by components (`plan(…).lowering` says so), trajectory i is the same to the last bit whatever
+    the chunk, the devices of one kind, the number of trajectories, `trajectory_ids` or `save_every`. Where it is not (a
+    network, examples of a data set, more than 32 components) its sums may be taken in another order in chunks of
+    another width, on other devices and with another `save_every`: there runs agree to rounding. With `chunk` 64 times
+    the number of devices all chunks are alike, and so trajectory i of such a chain, too, is the same to the last bit
+    whatever the number of trajectories or `trajectory_ids`.
+
+    Raises ValueError on a wrong shape, a start with a loss or gradient that is not finite, an impossible count, or
+    `steps` that end later than the chain knows its time, where something changes in time (`chain.last_step(dtype)`:
+    float32 knows a general time up to step 2²³, and schedules and periods longer).
     """
     steps = check_steps("steps", steps)
     ids = resolve_ids(trajectories, trajectory_ids)
@@ -129,7 +138,7 @@ def observe(
         so should the carry, which is None at first: then the host runs ahead and the devices never wait.
     finalize: finalize(part, carry) once its trajectories are done. Parts run side by side, each in one thread.
     tuning: by default that of the devices.
-    Which trajectories run together, and on which devices, changes nothing in their bits.
+    Which trajectories run together, and on which devices, changes of them what `simulate` says.
     """
     refuse_late(chain, max(observation_steps), starts.dtype)
     chain, mesh = as_leaves(chain), mesh_of(devices)

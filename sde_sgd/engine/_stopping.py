@@ -55,7 +55,7 @@ def run_until_stopped(
     chain, chunk, devices: as in `simulate`. starts: states, one for each of `ids`, which choose the noise. key: of the
         seed, see `seed_key`.
     The host steps compiled blocks and drops stopped trajectories between them, so time goes to those that still run.
-    Which trajectories run together, and on which devices, changes nothing in their bits.
+    Which trajectories run together, and on which devices, changes of them what `simulate` says.
     tuning: by default that of the devices.
     """
     refuse_late(chain, MAX_STEPS if steps is None else steps, starts.dtype)

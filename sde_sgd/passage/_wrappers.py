@@ -1,6 +1,6 @@
 """Chains and monitors around another chain or monitor, such as those with memory of their own (state augmentation)."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Float
@@ -44,17 +44,13 @@ class AbstractWrappedChain(AbstractChain):
 
 
 class AbstractAugmentedChain(AbstractWrappedChain):
-    """A chain whose state is that of the one it wraps, with memory of its own behind it.
-
-    own: components of that memory.
-    """
+    """A chain whose state is that of the one it wraps, with one component of memory of its own behind it."""
 
     chain: eqx.AbstractVar[AbstractChain]
-    own: ClassVar[int] = 1
 
     @property
     def memory(self) -> int:
-        return self.chain.memory + self.own
+        return self.chain.memory + 1
 
     @property
     def time_step(self) -> Any:

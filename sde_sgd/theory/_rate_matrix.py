@@ -26,7 +26,8 @@ def rate_matrix(
     for way in saddles:
         if not isinstance(way, SaddleConnection) or way.second >= len(minima):
             raise ValueError(
-                f"saddles must be SaddleConnections of saddle_graph between the {len(minima)} minima, got {way!r}"
+                f"saddles must be SaddleConnections of saddle_graph between the {len(minima)} minima, got a "
+                f"{type(way).__name__}"
             )
         for start, end in ((way.first, way.second), (way.second, way.first)):
             rates[start, end] += 1 / eyring_kramers(diffusion, minima[start], way.saddle)

@@ -198,6 +198,10 @@ def _scatter_add(equation, values):
     return [ComponentArray(components, entries.shape)]
 
 
+def _unchanged(equation, values):
+    return [component_array(value) for value in values]
+
+
 _FASTER: dict[str, Callable] = {"sin": sin32, "cos": cos32}
 _ARITHMETIC: dict[str, Callable] = {
     "add": add,
@@ -235,16 +239,24 @@ MOVEMENTS: dict[str, Callable] = {
     "tile": lambda numbers, parameters: np.tile(numbers[0], parameters["reps"]),
     "concatenate": lambda numbers, parameters: np.concatenate(numbers, parameters["dimension"]),
 }
-RULES: dict[str, Callable] = {name: _move(indices) for name, indices in MOVEMENTS.items()} | {
-    "reduce_sum": _reduce(add),
-    "reduce_prod": _reduce(multiply),
-    "reduce_max": _reduce(lambda x, y: jax.lax.max(*aligned([x, y]))),
-    "reduce_min": _reduce(lambda x, y: jax.lax.min(*aligned([x, y]))),
-    "reduce_and": _reduce(lambda x, y: operator.and_(*aligned([x, y]))),
-    "reduce_or": _reduce(lambda x, y: operator.or_(*aligned([x, y]))),
-    "dot_general": _dot_general,
-    "gather": _index,
-    "dynamic_slice": _index,
-    "scatter-add": _scatter_add,
-    "optimization_barrier": lambda equation, values: [component_array(value) for value in values],
-}
+RULES: dict[str, Callable] = (
+    {name: _move(indices) for name, indices in MOVEMENTS.items()}
+    | {
+        "reduce_sum": _reduce(add),
+        "reduce_prod": _reduce(multiply),
+        "reduce_max": _reduce(lambda x, y: jax.lax.max(*aligned([x, y]))),
+        "reduce_min": _reduce(lambda x, y: jax.lax.min(*aligned([x, y]))),
+        "reduce_and": _reduce(lambda x, y: operator.and_(*aligned([x, y]))),
+        "reduce_or": _reduce(lambda x, y: operator.or_(*aligned([x, y]))),
+        "dot_general": _dot_general,
+        "gather": _index,
+        "dynamic_slice": _index,
+        "scatter-add": _scatter_add,
+    }
+    | {
+        name: _unchanged
+        # what says where numbers lie, and when they are computed; the derivatives of a product stand in a `reshard` where
+        # the loop is sharded over devices
+        for name in ("optimization_barrier", "reshard", "mesh_cast", "sharding_constraint", "pvary", "pcast")
+    }
+)

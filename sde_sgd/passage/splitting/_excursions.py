@@ -1,6 +1,6 @@
 """Excursions from where a trajectory usually is: how often they begin, and in what states (for the Hill relation)."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,33 +21,31 @@ _RISE = 0.05
 # steps of the pilot that tells how often excursions begin, in times to settle; single precision counts the longest
 _WINDOW = 2
 _SHORTEST, _LONGEST, _SELDOM = 64, 2**23, 1 / 16
-# phases of a trajectory between home and its next excursion
-_AWAY, _WAITING, _BEGINS = 0, 1, 2
+# the memory of a trajectory on an excursion, and of one that has just come home
+_AWAY, _JUST_HOME = 0, 1
 
 
 class HomeWatch(AbstractAugmentedChain):
     """A chain that remembers where it is between home and its next excursion.
 
-    Memory: the phase, and the steps waited since it came home, which an excursion that begins keeps for one step.
+    Memory: 0 on an excursion, 1 + the steps waited since it came home, or the negative of the steps waited where an
+    excursion begins, for one step. It is one component because each that a loop carries costs a CPU the step again.
     """
 
-    own: ClassVar[int] = 2
     chain: AbstractChain
     score: Score
     home_level: Any
     excursion_level: Any
 
     def begin(self, theta):
-        return jnp.concatenate([self.chain.begin(theta), jnp.asarray([_WAITING, 0], theta.dtype)])
+        return jnp.concatenate([self.chain.begin(theta), jnp.asarray([_JUST_HOME], theta.dtype)])
 
     def step(self, state, noise, step_index):
-        after, phase, waited = self.chain.step(self.inner(state), noise, step_index), state[-2], state[-1]
+        after, was = self.chain.step(self.inner(state), noise, step_index), state[-1]
         score = self.score(after, step_index + 1)
-        if_waiting = jnp.where(score >= self.excursion_level, _BEGINS, _WAITING)
-        if_away = jnp.where(score <= self.home_level, _WAITING, _AWAY)
-        waiting = phase == _WAITING
-        memory = (jnp.where(waiting, if_waiting, if_away), jnp.where(waiting, waited + 1, 0))
-        return jnp.concatenate([after, *(part[None].astype(state.dtype) for part in memory)])
+        if_waiting = jnp.where(score >= self.excursion_level, -was, was + 1)
+        if_away = jnp.where(score <= self.home_level, _JUST_HOME, _AWAY)
+        return jnp.concatenate([after, jnp.where(was > _AWAY, if_waiting, if_away)[None].astype(state.dtype)])
 
 
 class _Begins(AbstractWrappedMonitor):
@@ -58,7 +56,7 @@ class _Begins(AbstractWrappedMonitor):
 
     def code(self, before, after, step_index, uniform):
         ended = self.monitor.code(before, after, step_index, uniform)
-        return jnp.where((ended == 0) & (after[-2] == _BEGINS) & self.stops, StopCode.LEVEL_CROSSED, ended)
+        return jnp.where((ended == 0) & (after[-1] < _AWAY) & self.stops, StopCode.LEVEL_CROSSED, ended)
 
 
 class _BackHome(AbstractWrappedMonitor):
@@ -119,7 +117,7 @@ class Excursions:
         run = self._run.derived(Stream.EXCURSIONS)._replace(chain=chain)
         run.ledger.start(trajectories)
         starts = self._run.states(trajectories)
-        memory = np.tile(np.asarray([_WAITING, 0], starts.dtype), (trajectories, 1))
+        memory = np.full((trajectories, 1), _JUST_HOME, starts.dtype)
         clocks = np.zeros(trajectories, np.int64)
         settled = 2 * self._equilibration.steps
         watching = _Begins(run.monitor, np.False_)
@@ -127,8 +125,7 @@ class Excursions:
         ends = run.go_on(watching, states, self._ids(trajectories), clocks, clocks + settled)
         states, clocks = ends.state, clocks + ends.step
         # only what is waited from now on counts, and no excursion that began before
-        states[:, -2] = np.where(states[:, -2] == _WAITING, _WAITING, _AWAY)
-        states[:, -1] = 0
+        states[:, -1] = np.clip(states[:, -1], _AWAY, _JUST_HOME)
         left, diverged = np.where(ends.code == StopCode.RUNNING, self.window, 0), ends.code == DIVERGED
         waited, found, owner = np.zeros(trajectories, np.int64), [starts[:0]], [np.zeros(0, np.int64)]
         while np.any(left > 0):
@@ -139,10 +136,10 @@ class Excursions:
             rows = np.flatnonzero(began)
             found.append(chain.inner(states[rows]))
             owner.append(rows)
-            waited[rows] += states[rows, -1].astype(np.int64)
-            states[rows, -2:] = _AWAY, 0
+            waited[rows] -= states[rows, -1].astype(np.int64)
+            states[rows, -1] = _AWAY
             left = np.where(began, left - ends.step, 0)
-        waited += np.where(states[:, -2] == _WAITING, states[:, -1], 0).astype(np.int64)
+        waited += np.maximum(states[:, -1] - _JUST_HOME, 0).astype(np.int64)
         return ExcursionStarts(np.concatenate(found), np.concatenate(owner), waited, diverged)
 
     def passage_from_excursion(self, starts: Float[np.ndarray, "m state_dim"]) -> Execution:

@@ -318,7 +318,7 @@ def test_rate_matrix_keeps_the_gibbs_weights():
     minima = ss.landscapes.find_minima(landscape, [[-1.0, 0.0], [1.0, 0.0], [0.0, 1.5]])
     rates = ss.theory.rate_matrix(diffusion, minima, ss.landscapes.saddle_graph(landscape, minima))
     np.testing.assert_allclose(stationary_law(rates), ss.theory.gibbs_weights(diffusion, minima), rtol=1e-9)
-    with pytest.raises(ValueError, match="saddles must be SaddleConnections .* got a CriticalPoint"):
+    with pytest.raises(ValueError, match=r"saddles must be SaddleConnections .* got a CriticalPoint"):
         ss.theory.rate_matrix(diffusion, minima, [minima[0]])
 
 

@@ -255,8 +255,8 @@ RULES: dict[str, Callable] = (
     }
     | {
         name: _unchanged
-        # what says where numbers lie, and when they are computed; the derivatives of a product stand in a `reshard` where
-        # the loop is sharded over devices
+        # what says where numbers lie, and when they are computed; the derivatives of a product stand in a `reshard`
+        # where the loop is sharded over devices
         for name in ("optimization_barrier", "reshard", "mesh_cast", "sharding_constraint", "pvary", "pcast")
     }
 )

@@ -143,7 +143,7 @@ class Slab(ss.regions.AbstractRegion):
 def test_landscape_noise_and_region_are_a_class_each():
     diffusion = ss.LangevinSGD(Ring(), AlongGradient(), learning_rate=0.05, batch_size=4)
     chain = ss.EulerMaruyama(diffusion)
-    found = ss.escape(chain, [0.0, 1.0], Slab(0.9) & ~Slab(-1.0), 5.0, trajectories=512, score=lambda x: jnp.abs(x[0]))
+    found = ss.escape(chain, [0.0, 1.0], Slab(0.2) & ~Slab(-1.0), 5.0, trajectories=512, score=lambda x: jnp.abs(x[0]))
     assert 0 < found.probability.value < 1
     step = ss.simulate(chain, np.array([0.5, 0.5], np.float32), 1, 40_000, seed=1)
     exact = 0.05**2 / 4 * np.asarray(AlongGradient().covariance(Ring(), jnp.array([0.5, 0.5])))
@@ -229,7 +229,7 @@ def test_a_rule_for_basins_is_a_class_and_a_name(monkeypatch):
             return 1 - super().label(states)
 
     assert issubclass(Mirrored, AbstractBasins)
-    monkeypatch.setitem(BASINS, "mirrored", Mirrored())
+    monkeypatch.setitem(BASINS, "mirrored", Mirrored)
     chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(WELL, 0.3), 0.01)
     shares = [
         ss.occupancy(chain, LEFT, minima=MINIMA, basins=name, times=[1.0], trajectories=128).probability.value[0]

@@ -636,8 +636,8 @@ class TestOwnKind:
         loss = (x**2 - 1) ** 2 + 0.1 * x
         law = [np.exp(-loss / T) for T in (0.6, 1.0)]
         exact = np.array([weights[x < 0].sum() / weights.sum() for weights in law])
-        weight = data.weight.sel(basin="left")
-        error = (data.weight_high - data.weight_low).sel(basin="left") / (2 * 1.96)
+        weight = data.probability.sel(basin="left")
+        error = (data.probability_high - data.probability_low).sel(basin="left") / (2 * 1.96)
         assert np.all(abs(weight - exact) < 4 * error + 0.005)
         assert np.all(abs(weight - exact[::-1]) > 0.01)
         assert outcome.complete and outcome.computed == 2 and data.attrs["kind"] == "occupancy"

@@ -250,15 +250,17 @@ def all_diverged(dataset: "xr.Dataset") -> list[dict[str, Any]]:
     """Where in the sweep every trajectory of a cell diverged: the coordinates of each such cell, by axis."""
     if "diverged" not in dataset:
         return []
-    lost = dataset["diverged"].values >= dataset["trajectories"].values
+    lost = dataset["diverged"] >= dataset["trajectories"]
     if "probability" in dataset:
         # splitting starts trajectories anew on the way: then more may diverge than have started, and yet not all
-        lost &= np.isnan(dataset["probability"].values)
-    dims = [str(dim) for dim in dataset["diverged"].dims]
-    labels = [dataset[dim].values if dim in dataset.coords else np.arange(dataset.sizes[dim]) for dim in dims]
+        unknown = dataset["probability"].isnull()
+        lost = lost & unknown.all([dim for dim in unknown.dims if dim not in lost.dims])
+    # what a result has along axes of its own belongs to one cell
+    lost = lost.all([dim for dim in lost.dims if dim not in dataset["trajectories"].dims])
+    labels = [dataset[dim].values if dim in dataset.coords else np.arange(dataset.sizes[dim]) for dim in lost.dims]
     return [
-        {dim: values[place] for dim, values, place in zip(dims, labels, places, strict=True)}
-        for places in np.argwhere(lost)
+        {dim: values[place] for dim, values, place in zip(map(str, lost.dims), labels, places, strict=True)}
+        for places in np.argwhere(lost.values)
     ]
 
 

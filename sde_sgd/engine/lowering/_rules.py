@@ -255,8 +255,8 @@ RULES: dict[str, Callable] = (
     }
     | {
         name: _unchanged
-        # what says where numbers lie, and when they are computed; the derivatives of a product stand in a `reshard`
-        # where the loop is sharded over devices
+        # what says where numbers lie, and when they are computed: where a loop is sharded over devices, a `reshard`
+        # stands behind the derivative of a product
         for name in ("optimization_barrier", "reshard", "mesh_cast", "sharding_constraint", "pvary", "pcast")
     }
 )

@@ -2,7 +2,7 @@
 
 Draws `density.png`, `network.png`, `flat_at_t.png` and `relaxation.png` into the current folder; takes some ten minutes
 on two cores. β = 1 throughout, so that T = γ/(2M). With `--quick` it runs with two wells, short horizons, few
-batch sizes and wide intervals.
+batch sizes, small ones, and wide intervals.
 """
 
 import sys
@@ -67,7 +67,8 @@ def density() -> None:
 def network() -> None:
     """Five minima over the contours; on the arrows the rates of the jumps, the discs as large as the shares."""
     minima = ss.landscapes.find_minima(FIVE, CENTERS)
-    found = ss.transitions(chain(FIVE, 6.25), minima, rtol=PRECISION, seed=3)
+    ratio = 3.0 if QUICK else 6.25
+    found = ss.transitions(chain(FIVE, ratio), minima, rtol=PRECISION, seed=3)
     figure, axis = plt.subplots(figsize=(7.2, 6.6), layout="constrained")
     x, y = np.meshgrid(np.linspace(-2.3, 2.3, 200), np.linspace(-2.3, 2.3, 200))
     loss = jax.vmap(FIVE.loss)(jnp.asarray(np.stack([x.ravel(), y.ravel()], axis=1)))
@@ -95,7 +96,9 @@ def network() -> None:
             va="center",
             fontsize=8,
         )
-    axis.set(xlabel="θ₀", ylabel="θ₁", aspect="equal", title="Rates per SDE time and shares of five minima, M/γ = 6.25")
+    axis.set(
+        xlabel="θ₀", ylabel="θ₁", aspect="equal", title=f"Rates per SDE time and shares of the minima, M/γ = {ratio}"
+    )
     figure.savefig("network.png", dpi=120)
     print("network:", found.result, "gap", found.spectral_gap)
 

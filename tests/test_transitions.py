@@ -284,7 +284,7 @@ def test_what_is_printed(three_wells):
     text = str(found)
     # names are padded to the longest, "relaxation time"
     assert f"[1.] to [0.]     {found.rates[2, 1]} per SDE time, direct" in text
-    assert str(found.relaxation_time) in text and f"share of [-1.]  {found.stationary[0]}" in text
+    assert str(found.relaxation_time) in text and f"share of [-1.]   {found.stationary[0]}" in text
     assert found.provenance.seed == 2 and found.path_steps == found.provenance.path_steps
 
 

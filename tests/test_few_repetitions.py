@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 import sde_sgd as ss
+from sde_sgd.passage.splitting._repetitions import _resample
 
 BOWL = ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2, 1)
 CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(BOWL, 0.5), 0.05)
@@ -41,3 +42,15 @@ def test_the_quantile_is_students(repetitions, confidence):
     # broken twins: a normal quantile, and as many degrees of freedom as repetitions
     for quantile in (normal, stats.t.isf(tail, repetitions)):
         assert jackknife(shares, quantile)[1] < 0.999 * expected[1]
+
+
+def test_copies_are_in_proportion_to_the_mass():
+    """On average exactly; 4.5 standard errors, of which a count that is one of two neighbours has at most 1/2 each."""
+    mass = np.array([0.05, 0.4, 0.0, 0.25, 0.15, 0.15])
+    rounds = 20_000
+    parents = _resample(np.tile(mass, (rounds, 1)), np.random.default_rng(0)).reshape(rounds, 6)
+    assert np.array_equal(parents // 6, np.repeat(np.arange(rounds)[:, None], 6, axis=1))
+    copies = np.bincount(parents.reshape(-1) % 6, minlength=6) / rounds
+    assert np.all(np.abs(copies - 6 * mass) < 4.5 * 0.5 / np.sqrt(rounds))
+    # without mass each keeps its own
+    assert _resample(np.zeros((1, 6)), np.random.default_rng(0)).tolist() == list(range(6))

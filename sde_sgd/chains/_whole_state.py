@@ -9,7 +9,9 @@ from ._base import AbstractChain, NoiseKind
 class WholeState(AbstractChain):
     """The same chain with its memory as part of θ: to see velocities, or to ask for sets of (θ, memory).
 
-    Start it at `chain.begin(theta)`. It has no landscape, because a loss is a function of the inner θ alone.
+    chain: any chain. Start this one at `chain.begin(theta)`, of shape (state_dim,). It has no landscape, because a loss
+        is a function of the inner θ alone.
+    Raises ValueError for what is no chain.
     """
 
     chain: AbstractChain

@@ -42,7 +42,10 @@ def start_states(start, chain: AbstractChain, trajectories: int) -> Float[np.nda
 
 
 def refuse_transformations(given, chain: AbstractChain, name: str = "start") -> None:
-    """Raise ValueError inside jit, vmap or grad, and where jit is disabled. given: the argument called `name`."""
+    """Raise ValueError inside jit, vmap or grad, and where jit is disabled.
+
+    given: the argument called `name`. chain: of the run.
+    """
     # inside jit a new array is traced, whatever the arguments are
     if any(is_traced(leaf) for leaf in [jnp.zeros(()), *jax.tree.leaves((given, chain))]):
         raise ValueError(

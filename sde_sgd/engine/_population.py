@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
 from .. import _progress
-from ..chains import AbstractChain, refuse_late
+from ..chains import AbstractChain
 from ..random import SeedKey
 from ._batched_step import as_leaves
 from ._blocks import pad, split_branching
@@ -67,11 +67,11 @@ def run_population(
     key: of the seed, see `seed_key`. chunk: most trajectories in one compiled call.
     tuning: by default that of the devices.
     Which trajectories run together, and on which devices, changes of them what `simulate` says.
-    Raises ValueError where a step's number would pass 2³².
+    Raises ValueError where a step's number would pass 2³². Whether the chain knows the times of all steps is for the
+    caller to ask once (`chains.refuse_late`), because these runs are many.
     """
     if np.any(clocks.astype(np.int64) + budgets >= MAX_STEPS) or np.any(ids >= MAX_STEPS):
         raise ValueError("a trajectory's steps and the ids must stay below 2**32")
-    refuse_late(chain, int(np.max(clocks.astype(np.int64) + budgets, initial=0)), starts.dtype)
     step, code, state = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int64), np.array(starts)
     runs = np.flatnonzero(budgets > 0)
     code[runs] = _UNFINISHED

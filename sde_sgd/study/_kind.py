@@ -204,10 +204,8 @@ def cell_dataset(result: Any, seed: int, where: str, along: Sequence[str] = (), 
         if hasattr(result, name):
             data[name] = ((), float(getattr(result, name)), {"units": units, "long_name": text})
     data["cell_seed"] = ((), float(seed), {"units": "1", "long_name": _SEED})
-    # a verdict in words begins with its status
-    status = result.result.partition(":")[0]
-    data["status"] = ((), status, {"units": "", "long_name": "whether what was asked for was done"})
-    return data.assign_attrs(notes="" if status in _FINE else f"{where}: {result.result}")
+    data["status"] = ((), str(result.status), {"units": "", "long_name": "whether what was asked for was done"})
+    return data.assign_attrs(notes=f"{where}: {result.result}" if result.reasons else "")
 
 
 # statuses of a result without findings

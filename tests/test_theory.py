@@ -160,7 +160,7 @@ def test_a_loss_that_rounds_to_float32_inside_has_critical_points():
     assert weights == pytest.approx([0.5, 0.5], rel=1e-5)
     # and where it would have to go far, or finds none, there is none
     steep = ss.landscapes.Landscape(lambda x: jnp.abs(x[0]) + x[0] ** 2 / 2, dim=1)
-    with pytest.raises(ValueError, match="minima.* must lie at a critical point of the loss"):
+    with pytest.raises(ValueError, match=r"minima.* must lie at a critical point of the loss"):
         theory.gibbs_weights(ss.LangevinSGD.at_temperature(steep, 0.1), [[1e-4]])
 
 

@@ -345,6 +345,37 @@ def test_a_sharded_step_is_read_alike(name):
     assert lowering(jax.devices()) == lowering(jax.devices()[:1])
 
 
+def test_what_a_compiler_drops_hides_no_product():
+    """Copies, a stopped gradient, a precision that is the number's own, |x·x| and x to the 2.0: bits as without them.
+
+    In every loop. Twin: without the rule for them they differ, as a compiler then has two products to choose from.
+    """
+    keep, square = (jax.lax.stop_gradient, jnp.array, lambda z: jax.lax.reduce_precision(z, 8, 23)), jnp.square
+
+    def chain(keep, sizes):
+        def drift(x, t):
+            first, second, third = keep
+            one, other = sizes
+            turning = first(x[0] * x[1]) + second(1.3 * x[1]) - one(x[0])
+            return jnp.stack(
+                [turning, third(0.7 * x[0]) - second(x[0] * x[0] * x[1]) - other(x[1]) + first(0.3 * x[0])]
+            )
+
+        return ss.EulerMaruyama(ss.diffusions.ItoDiffusion(drift, lambda x, t: 0.1 * jnp.ones(2), 2), 0.01)
+
+    def loops(chain):
+        asked = (chain, np.array([0.3, 0.4], np.float32), 64, 512)
+        return ss.simulate(*asked, seed=1), ss.simulate(*asked, seed=1, save_every=1)[-1]
+
+    bare = loops(chain((lambda z: z,) * 3, (square, square)))[0]
+    kept = (keep, (lambda z: jnp.abs(z * z), lambda z: z**2.0))
+    assert all(np.array_equal(each, bare) for each in loops(chain(*kept)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_rules, "_DROPPED", frozenset())
+        broken = loops(chain(*kept))
+    assert not np.array_equal(*broken)
+
+
 def test_too_many_components_or_operations():
     def reading(chain, **changes):
         return BatchedStep(as_leaves(chain), jnp.float32, CPU.but(**changes))

@@ -78,6 +78,9 @@ def test_stationary_probability_of_a_region():
     line = FokkerPlanck(ss.LangevinSGD.at_temperature(ss.landscapes.Quadratic([1.0]), 0.5), (-6, 6, 400))
     assert line.stationary_probability(left_of(0.7)) == pytest.approx(scipy.special.ndtr(0.7 * np.sqrt(2)), abs=2e-4)
     assert line.stationary_probability(~left_of(0.7)) == pytest.approx(scipy.special.ndtr(-0.7 * np.sqrt(2)), abs=2e-4)
+    # parts of a cell are counted alike from both sides
+    left, right = line.stationary_probability(left_of(-0.7)), line.stationary_probability(right_of(0.7))
+    assert left == pytest.approx(right, rel=1e-9)
     plane = FokkerPlanck(ss.LangevinSGD.at_temperature(ss.landscapes.Quadratic(np.eye(2)), 0.5), [(-5, 5, 120)] * 2)
     assert plane.stationary_probability(ball(0.8, 2)) == pytest.approx(1 - np.exp(-0.64), abs=1e-3)
 
@@ -269,6 +272,14 @@ def test_correlated_irreversible_ornstein_uhlenbeck():
     assert np.all(np.abs(orders(gaps) - 2) < 0.3)
 
 
+def test_a_negative_correlation_is_a_positive_one_in_the_mirror():
+    flip = np.diag([1.0, -1.0])
+    turned = ito(lambda x, t: -jnp.asarray(flip @ ROTATION @ flip) @ x, lambda x, t: jnp.asarray(flip @ FACTOR), 2)
+    density, other = (FokkerPlanck(each, [(-4, 4, 24), (-4, 4, 20)]).stationary() for each in (CORRELATED, turned))
+    np.testing.assert_allclose(other[:, ::-1], density, rtol=1e-6, atol=1e-9)
+    assert np.abs(other - density).max() > 0.01 * density.max()
+
+
 def correlated_factor(x):
     """B with tr BBᵀ = 2, otherwise different at every point."""
     factor = jnp.array([[1 + 0.3 * jnp.sin(x[0] + x[1]), 0.3 * jnp.cos(x[0])], [0.2 * x[1], 1 + 0.2 * x[0] ** 2]])
@@ -331,6 +342,9 @@ def test_the_box_edge_can_be_the_exit():
     two = FokkerPlanck(BROWNIAN_2, [(-1, 1, 20), (0, 1, 5)])
     strip = ss.regions.HalfSpace([1.0, 0.0], 1.0) & ss.regions.HalfSpace([-1.0, 0.0], 1.0)
     assert two.mean_exit_time(strip, start=[0.3, 0.5]) == pytest.approx(1 - 0.3**2, rel=1e-6)
+    # what ends beyond the box is not left there: the box reflects
+    beyond = ss.regions.HalfSpace([1.0, 0.0], 1.02) & ss.regions.HalfSpace([-1.0, 0.0], 1.0)
+    assert two.mean_exit_time(beyond, start=[0.3, 0.5]) == pytest.approx(2**2 - (1 - 0.3) ** 2, rel=1e-6)
     one = FokkerPlanck(BROWNIAN_1, (-1, 1, 20))
     assert one.mean_exit_time(left_of(1.0), start=0.0) == pytest.approx(3.0, rel=1e-9)
 

@@ -13,10 +13,11 @@ from jaxtyping import Array, Float
 from scipy import stats
 
 from .. import _progress, scores
-from .._errors import fraction, names_options, nearest
+from .._errors import fraction, names_options
 from ..chains import AbstractChain, refuse_if_changing
 from ..engine import check_chain, refuse_transformations, seed_number
-from ..passage import FirstPassage, SettledRate, first_passage
+from ..passage import AbstractMethod, Direct, FirstPassage, SettledRate, first_passage
+from ..passage._method import method_of
 from ..regions import AbstractRegion
 from ..results import Provenance, Status
 from ..statistics import Estimate
@@ -38,7 +39,7 @@ class _Asked(NamedTuple):
     graph: MinimaGraph
     cores: tuple[AbstractRegion, ...]
     rtol: float
-    method: str
+    method: AbstractMethod
     score: str
     seed: int
     max_trajectories: int
@@ -119,7 +120,7 @@ def transitions(
     confidence: float = 0.95,
     neighbours: Iterable[Any] | None = None,
     radius: float | None = None,
-    method: str = "auto",
+    method: str | AbstractMethod = "auto",
     score: str = "path",
     monitoring: Literal["discrete", "continuous"] = "discrete",
     max_trajectories: int = 2**24,
@@ -148,7 +149,9 @@ def transitions(
     radius: of balls as cores, in θ. By default a core is the ellipsoid where the quadratic part of the loss is below a
         quarter of the lowest barrier out of its minimum: entered soon after the basin, and hardly left by mistake, as
         long as that is more than about dim/2 temperatures. In many dimensions give a radius that holds typical states.
-    method: "auto" chooses for each rate; "direct" or "splitting" for all.
+    method: "auto" chooses for each rate; "direct" or "splitting" for all. Or an object as for `escape`:
+        `passage.Direct()`, `passage.Splitting()`, or a method of your own, which finds how each minimum is left and
+        the only rate out of it; of several, splitting finds each. `score` is given here and not to the object.
     score: of splitting, "path" for `scores.path` to the minimum, "distance" for the level function of its core; in one
         dimension they order states alike, and the second is taken.
     max_trajectories, max_steps: budgets of each first passage, as there.
@@ -160,7 +163,7 @@ def transitions(
     landscape that does not rise in every direction, where there is no stationary law, and as `first_passage` does.
     """
     began = time.perf_counter()
-    _check(rtol, confidence, method, score)
+    way = _checked(rtol, confidence, method, score)
     number = seed_number(seed)
     check_chain(chain)
     refuse_transformations(minima, chain, "minima")
@@ -170,7 +173,7 @@ def transitions(
         graph = minima_graph(chain, minima, neighbours)
         measured = _Measured(
             _Asked(
-                chain, graph, core_sets(graph.points, graph.barriers, radius, graph.names), float(rtol), method, score,
+                chain, graph, core_sets(graph.points, graph.barriers, radius, graph.names), float(rtol), way, score,
                 number, max_trajectories, max_steps,
                 {"confidence": confidence, "monitoring": monitoring, "chunk": chunk, "devices": devices},
             )
@@ -180,14 +183,18 @@ def transitions(
     return _gathered(measured, exits, provenance)
 
 
-def _check(rtol: Any, confidence: Any, method: Any, score: Any) -> None:
+def _checked(rtol: Any, confidence: Any, method: Any, score: Any) -> AbstractMethod:
+    """The method that is meant."""
     fraction("rtol", rtol)
     fraction("confidence", confidence)
-    if method not in ("auto", "direct", "splitting"):
-        hint = nearest(method, ("auto", "direct", "splitting"))
-        raise ValueError(f"method must be 'auto', 'direct' or 'splitting', got {method!r}{hint}")
+    way = method_of(method)
+    if getattr(way, "score", None) is not None:
+        raise ValueError(
+            f"method must leave the score to the call, as each way between minima has its own, got {way!r}"
+        )
     if score not in ("path", "distance"):
         raise ValueError(f"score must be 'path' or 'distance', got {score!r}")
+    return way
 
 
 def _leave(measured: _Measured, start: int) -> _Exit:
@@ -223,11 +230,12 @@ def _towards(measured: _Measured, start: int, end: int, left: FirstPassage) -> _
     way: dict[str, Any] = {"avoid": measured.cores_but({start, end}), "score": measured.score(start, [end])}
     if left.method == "direct":
         needed = math.ceil((stats.norm.isf((1 - left.confidence) / 2) / asked.rtol) ** 2)
-        most = asked.max_trajectories if asked.method == "direct" else min(asked.max_trajectories, _DIRECT * needed)
+        only = isinstance(asked.method, Direct)
+        most = asked.max_trajectories if only else min(asked.max_trajectories, _DIRECT * needed)
         found = measured.passage(
             (start, end, 0), start, asked.cores[end], method="direct", rtol=asked.rtol, max_trajectories=most, **way
         )
-        if asked.method == "direct" or found.result == "complete":
+        if only or found.result == "complete":
             measured.say(start, names[end], found)
             return _Rate(end, found.exit_rate, found.method)
     found = measured.passage(

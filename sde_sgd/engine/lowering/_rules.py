@@ -20,6 +20,7 @@ from ._components import (
     component_array,
     divide,
     is_constant,
+    is_product,
     is_zero,
     multiply,
     negate,
@@ -48,6 +49,8 @@ def elementwise(equation, values: list[Any]) -> ComponentArray:
             component, factor, _ = parts_of(parts[0])
             power = equation.primitive.bind(*aligned([component]), **equation.params)
             return scaled(power, factor ** equation.params.get("y", 2), True)
+        if exact and (name == "pow" or (name in _DROPPED and is_product(parts[0]))):
+            return scaled(equation.primitive.bind(*aligned(parts), **equation.params), 1.0, True)
         if name in _FASTER and exact is np.float32 and np.ndim(parts_of(parts[0]).component) and not EXACT_SINE.get():
             return _FASTER[name](plain(parts[0]))
         return equation.primitive.bind(*aligned(parts), **equation.params)
@@ -202,6 +205,8 @@ def _unchanged(equation, values):
     return [component_array(value) for value in values]
 
 
+# what a compiler drops sooner or later, as in |x·x|, and finds the product behind it; to a power of 2.0 it makes one
+_DROPPED = frozenset(("copy", "copy_p", "stop_gradient", "convert_element_type", "reduce_precision", "abs"))
 _FASTER: dict[str, Callable] = {"sin": sin32, "cos": cos32}
 _ARITHMETIC: dict[str, Callable] = {
     "add": add,

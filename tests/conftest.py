@@ -13,7 +13,7 @@ from jaxtyping import install_import_hook
 
 install_import_hook("sde_sgd", "beartype.beartype")
 
-# tracing makes so many small objects that looking for cycles among them would take a sixth of the time of all tests
+# tracing makes so many small objects that looking for cycles among them takes a sixth of the time of such tests
 gc.set_threshold(100_000, 10, 10)
 
 

@@ -57,10 +57,32 @@ def path(landscape: AbstractLandscape, *minima: Any, images: int = 17, width: fl
     Source: the path variable is that of Branduardi, Gervasio and Parrinello, J. Chem. Phys. 126, 054103 (2007).
     """
     points = minimum_energy_path(landscape, *minima, images=images)
-    spacing = float(np.linalg.norm(np.diff(points, axis=0), axis=1).mean())
-    scale = spacing / math.sqrt(2.3) if width is None else width
-    positive_number("width", scale)
     with jax.enable_x64(True):
         losses = np.asarray(jax.vmap(landscape.loss)(jnp.asarray(points)), np.float64)
     heights = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(losses)))])
-    return PathScore(points, heights, float(scale))
+    return along(points, heights, width=width)
+
+
+def along(points: Any, heights: Any = None, *, width: float | None = None) -> PathScore:
+    """How far along a path of one's own: for motion whose drift is no gradient, say, a minimum-action path.
+
+    `along(way.path, way.climb)` of `way = theory.minimum_action(...)` is what `path` is where the drift is −∇L.
+
+    points: (images, dim), at least 2, evenly spaced, in order. heights: (images,), not falling, in any unit; the length
+        along the path by default. width: as for `path`.
+
+    Raises ValueError for points or heights of another shape, that are not finite, for points that coincide, heights
+    that fall, or a width that is not above 0.
+    """
+    path = np.asarray(points, np.float64)
+    if path.ndim != 2 or len(path) < 2 or not np.all(np.isfinite(path)):
+        raise ValueError(f"points must be finite, of shape (images, dim) with two or more, got shape {path.shape}")
+    lengths = np.linalg.norm(np.diff(path, axis=0), axis=1)
+    if not np.all(lengths > 0):
+        raise ValueError(f"points must differ from one to the next, got the same one twice at {path[np.argmin(lengths)]}")
+    values = np.concatenate([[0.0], np.cumsum(lengths)]) if heights is None else np.asarray(heights, np.float64)
+    if values.shape != path.shape[:1] or not np.all(np.isfinite(values)) or np.any(np.diff(values) < 0):
+        raise ValueError(f"heights must be finite, not falling, of shape ({len(path)},), got {values}")
+    scale = float(lengths.mean()) / math.sqrt(2.3) if width is None else width
+    positive_number("width", scale)
+    return PathScore(path, values, float(scale))

@@ -12,10 +12,14 @@ from scipy.optimize import minimize
 
 from .._numerics import bound
 
-# quasi-Newton steps before the images are spaced evenly again, how often that is done, and at what move it ends
-_STEPS, _MEMORY = 60, 20
+# quasi-Newton steps before the images are spaced again, how often that is done
+_STEPS, _MEMORY = 40, 20
 # Newton steps that take a free end back onto the target's boundary
 _ONTO = 3
+# what a search sees where there is no action, over the action it began with
+_CEILING = 10.0
+# how round the edge of |b| at a point of rest is, over the mean
+_ROUNDED = 3e-3
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(4)
 
 
@@ -32,10 +36,10 @@ class Problem(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """A curve that came to rest, or did not: its images (images, dim), and how far one last moved, over the spacing."""
+    """Images (images, dim) of a curve, and what part of its action the last round of descent won and a next one would."""
 
     images: np.ndarray
-    moved: float
+    gain: float
 
 
 class Along(NamedTuple):
@@ -68,45 +72,61 @@ def covariances(problem: Problem, points: Float[np.ndarray, "n dim"]) -> Float64
 
 
 def relaxed(problem: Problem, images: Float64[np.ndarray, "images dim"], tolerance: float, rounds: int) -> Curve:
-    """The curve of least action near the one through `images`, with as many, evenly spaced.
+    """The curve of least action near the one through `images`, with as many, as `spaced` spaces them.
 
     Each image moves across the curve only, within the plane normal to it, so that the action, which does not see how
-    a curve is parametrised, has one minimum; then they are spaced evenly again. tolerance: it has come to rest where
-    one such round moves no image by more than this part of the spacing. rounds: how many there may be.
+    a curve is parametrised, has one minimum; then they are spaced again. tolerance: it has come to rest where one such
+    round wins no more than this part of the action. rounds: how many there may be.
     """
-    images, moved = evenly(images, len(images)), 0.0
+    images, gain = spaced(images, len(images)), 0.0
     if images.shape[1] == 1:
-        return Curve(images, moved)
+        return Curve(images, gain)
     shapes = _shapes(len(images), free=problem.target is not None)
     start = np.zeros((shapes.shape[1], images.shape[1]))
     for _ in range(rounds):
-        across = _across(problem, images)
-        with jax.enable_x64(True):
-            frame = tuple(map(jnp.asarray, (images, across, shapes)))
-            objective = bound(_action_and_slope, problem)
-            ceiling = 10 * (1 + float(objective(jnp.asarray(start), *frame)[0]))
-
-            def value(flat, objective=objective, frame=frame, ceiling=ceiling):
-                action, slope = (np.asarray(each) for each in objective(jnp.asarray(flat).reshape(start.shape), *frame))
-                # where there is no action the search turns back
-                finite = np.isfinite(action) and np.all(np.isfinite(slope))
-                return (float(action), slope.ravel()) if finite else (ceiling, np.zeros(start.size))
-
-            options = {"maxiter": _STEPS, "maxcor": _MEMORY, "ftol": 1e-15, "gtol": 1e-12}
-            found = minimize(value, start.ravel(), jac=True, method="L-BFGS-B", options=options).x
-            there = np.asarray(bound(_displaced, problem)(jnp.asarray(found).reshape(start.shape), *frame))
-        spacing = _arc(images)[-1] / (len(images) - 1)
-        moved = float(np.max(np.linalg.norm(there - images, axis=1)) / spacing)
-        images = evenly(there, len(there))
-        if not moved > tolerance:
+        there, gain = _descended(problem, images, start, shapes * _arc(images)[-1])
+        images = spaced(there, len(there))
+        if not gain > tolerance:
             break
-    return Curve(images, moved)
+    return Curve(images, gain)
 
 
-def evenly(images: Float[np.ndarray, "n dim"], number: int) -> Float64[np.ndarray, "number dim"]:
-    """So many points evenly spaced along the broken line through `images`, both ends kept."""
+def _descended(problem: Problem, images: np.ndarray, start: np.ndarray, shapes: np.ndarray) -> tuple[Any, float]:
+    """The images after some quasi-Newton steps, and what part of the action these won and a next one would still win.
+
+    A search that could not move is judged by the slope that is left.
+    """
+    across = _across(problem, images)
+    with jax.enable_x64(True):
+        frame = tuple(map(jnp.asarray, (images, across, shapes)))
+        objective = bound(_action_and_slope, problem)
+        unit = max(float(objective(jnp.asarray(start), *frame)[0]), 1e-300)
+
+        def value(flat):
+            action, slope = (np.asarray(each) for each in objective(jnp.asarray(flat).reshape(start.shape), *frame))
+            # where there is no action the search turns back
+            finite = np.isfinite(action) and np.all(np.isfinite(slope))
+            return (float(action) / unit, slope.ravel() / unit) if finite else (_CEILING, np.zeros(start.size))
+
+        options = {"maxiter": _STEPS, "maxcor": _MEMORY, "ftol": 1e-13, "gtol": 1e-12}
+        found = minimize(value, start.ravel(), jac=True, method="L-BFGS-B", options=options)
+        there = np.asarray(bound(_displaced, problem)(jnp.asarray(found.x).reshape(start.shape), *frame))
+    return there, 1 - float(found.fun) + float(found.jac @ (found.hess_inv @ found.jac)) / 2
+
+
+def _furthest(moves: np.ndarray) -> float:
+    return float(np.max(np.linalg.norm(moves, axis=1)))
+
+
+def spaced(images: Float[np.ndarray, "n dim"], number: int) -> Float64[np.ndarray, "number dim"]:
+    """So many points along the broken line through `images`, both ends kept, and closer the nearer they are to an end.
+
+    The spacing falls with the root of the distance: a way may leave a point of rest, or come to it, in a spiral that
+    turns ever faster.
+    """
     arc = _arc(images)
-    return np.stack([np.interp(np.linspace(0, arc[-1], number), arc, column) for column in images.T], axis=1)
+    places = arc[-1] * (1 - np.cos(np.linspace(0, np.pi, number))) / 2
+    return np.stack([np.interp(places, arc, column) for column in images.T], axis=1)
 
 
 def _arc(images: np.ndarray) -> np.ndarray:
@@ -187,7 +207,10 @@ def onto(problem: Problem, point: Any) -> Any:
 def _action(problem: Problem, sizes: Any, images: Any, across: Any, shapes: Any) -> Any:
     """Of the broken line, by the midpoint of each piece."""
     moved = _displaced(problem, sizes, images, across, shapes)
-    return jnp.sum(_densities(problem, (moved[1:] + moved[:-1]) / 2, jnp.diff(moved, axis=0))[1])
+    climb, action = _densities(problem, (moved[1:] + moved[:-1]) / 2, jnp.diff(moved, axis=0))
+    edge = _ROUNDED * jax.lax.stop_gradient(jnp.mean(climb))
+    # |b| has an edge at a point of rest on the way, where a search along a line would end
+    return jnp.sum(action - climb + jnp.sqrt(climb**2 + edge**2))
 
 
 def _action_and_slope(problem: Problem, *arguments: Any) -> Any:

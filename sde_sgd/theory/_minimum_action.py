@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,28 +17,30 @@ from .._numerics import as_float64
 from ..diffusions import AbstractDiffusion, refuse_if_changing
 from ..regions import AbstractRegion
 from ..results import AbstractResult, Provenance, Status, Verdict
-from ._geometric_action import Problem, along, covariances, evenly, onto, relaxed
+from ._geometric_action import Problem, along, covariances, onto, relaxed, spaced
 
 # a smallest eigenvalue of the covariance below this part of the largest on the way counts as none
 _REGULAR = 1e-10
 _FEWEST, _HALVINGS = 9, 2
-# images at rest move less than this part of their spacing
-_AT_REST, _ROUNDS, _COARSE_ROUNDS = 1e-3, 60, 20
+# a curve is at rest where a round of descent wins less than this part of the action; the first ways less strictly
+_AT_REST, _COARSELY, _ROUNDS, _COARSE_ROUNDS = 1e-6, 1e-3, 60, 20
 # how far the first ways bow off the straight one, over its length; the side is drawn
 _BOWS = (0.0, 0.15, -0.15)
 # directions along which the boundary of a region is looked for, how far, and how many of the points found are tried
 _DIRECTIONS, _GROWTH, _WIDENINGS, _ENDS, _BISECTIONS = 16, 1.5, 60, 3, 60
+# the error that is told, over the change of the action as the images were doubled
+_SAFETY = 2
 _GRID, _MARGIN = 81, 0.3
 
 
 class MinimumAction(AbstractResult):
     """The path of least action between two points, or to a region, and what it costs.
 
-    path: (images, dim), evenly spaced, from the start to the target. action_along: (images,), the action up to each
-    image, in units of σσᵀ: 0 at the first. climb: (images,), rising all along: ∫|φ'|ₐ|b|ₐ ds up to each image, which
+    path: (images, dim), from the start to the target, closer at both ends. action_along: (images,), the action up to
+    each image, in units of σσᵀ: 0 at the first. climb: (images,), rising all along: ∫|φ'|ₐ|b|ₐ ds up to each image, which
     for b = −∇L is what the loss climbs and descends; heights for `scores.along`.
-    noise_scale: ε of a = εσσᵀ. error: of `action`, how much it changed when the images were doubled.
-    moved: how far an image moved in the last round, over the spacing; at rest below `at_rest`.
+    noise_scale: ε of a = εσσᵀ. error: of `action`, twice what it changed by when the images were doubled.
+    gain: what part of the action the last round of descent won, and a next one would; at rest below `at_rest`.
     ways: actions of the first ways tried, as a coarse curve found each, ascending; NaN where there was none.
     loss: (images,) at the images, NaN without a landscape.
     field: what `to_dataset` lays the path over, in two dimensions, else None: the axes, and loss or drift on them.
@@ -51,7 +52,7 @@ class MinimumAction(AbstractResult):
     loss: Float64[np.ndarray, " images"]
     noise_scale: float
     error: float
-    moved: float
+    gain: float
     at_rest: float
     ways: tuple[float, ...]
     field: tuple[np.ndarray, np.ndarray, np.ndarray] | None
@@ -95,7 +96,10 @@ class MinimumAction(AbstractResult):
         return [
             ("action", f"{self.action:.6g} ± {self.error:.1g} (σσᵀ)"),
             ("exponent", f"{self.exponent:.6g} of log E τ, at ε = {self.noise_scale:.4g}"),
-            ("images", f"{len(self.path)} in {self.path.shape[1]} dimensions, at rest to {self.moved:.1g} of a spacing"),
+            (
+                "images",
+                f"{len(self.path)} in {self.path.shape[1]} dimensions, at rest to {self.gain:.1g}",
+            ),
             ("ways tried", ", ".join(f"{each:.5g}" for each in self.ways)),
         ]
 
@@ -124,12 +128,13 @@ def minimum_action(
         along the way. Where it is not the action is infinite, or the way confined: see `floor`.
     start: (dim,) array, or an object with a `location`. A point where b = 0 is allowed at either end and in between.
     target: another such point, or a region: the path then ends freely on its boundary.
-    images: points along the path, at least 9; the action's error falls with the square of their number.
+    images: points along the path, at least 9, closer at both ends. The action's error falls with the fourth power of
+        their number, with the square where the path turns at a point of rest in between: go to that one instead.
     through: (n, dim) or (dim,), points that the first way goes through, to choose one of several. By default the
         straight way and two that bow to either side are tried, to a region from the three best of some points of
         its boundary. The best is followed; a way that none of them leads to is not seen.
-    rtol: the relative error that is asked for. status: "budget spent" where the action changes by more as the images
-        are doubled, or the path did not come to rest.
+    rtol: the relative error that is asked for. status: "budget spent" where the error is larger, or the path did not
+        come to rest.
     floor: ≥ 0, added to the diagonal of σσᵀ, in its units. The action is then too small, and rises to that without
         it, or to infinity, as floor → 0: for noise that misses a direction.
 
@@ -148,21 +153,24 @@ def minimum_action(
         raise ValueError(f"images must be at least {_FEWEST}, got {images}")
     numbers = sorted({max(_FEWEST, (images - 1) // 2**halving + 1) for halving in range(_HALVINGS + 1)})
     ways = _first_ways(problem, first, target, through, numbers[0])
-    curves = [relaxed(problem, way, 10 * _AT_REST, _COARSE_ROUNDS).images for way in ways]
+    curves = [relaxed(problem, way, _COARSELY, _COARSE_ROUNDS).images for way in ways]
     actions = np.array([float(np.sum(along(problem, curve).action)) for curve in curves])
     if not np.any(np.isfinite(actions)):
         _refuse_singular(problem, ways[0])
-        raise ValueError(f"diffusion must be finite on a way to the target, got drift or noise that is not near {first}")
+        raise ValueError(
+            f"diffusion must be finite on a way to the target, got drift or noise that is not near {first}"
+        )
     curve, previous = curves[int(np.nanargmin(actions))], np.inf
     for count in numbers:
-        rest = relaxed(problem, evenly(curve, count), _AT_REST, _ROUNDS)
+        rounds = _ROUNDS if count == images else _COARSE_ROUNDS
+        rest = relaxed(problem, spaced(curve, count), _AT_REST, rounds)
         curve, before = rest.images, previous
         pieces = along(problem, curve)
         previous = float(np.sum(pieces.action))
         if not np.isfinite(previous):
             _refuse_singular(problem, curve)
     _refuse_singular(problem, curve)
-    error = abs(previous - before) if len(numbers) > 1 else np.inf
+    error = _SAFETY * abs(previous - before) if len(numbers) > 1 else np.inf
     epsilon = float(np.asarray(problem.diffusion.noise_scale))
     return MinimumAction(
         curve,
@@ -170,11 +178,11 @@ def minimum_action(
         _losses(problem, curve),
         epsilon,
         error * epsilon,
-        rest.moved,
+        rest.gain,
         _AT_REST,
         tuple(float(each) for each in np.sort(actions) * epsilon),
         _field(problem, curve),
-        _verdict(rest.moved, error, previous, rtol, images),
+        _verdict(rest.gain, error, previous, rtol, images),
         Provenance.of(0, "geometric minimum action", 0, began),
     )
 
@@ -224,8 +232,8 @@ def _first_ways(problem: Problem, first: np.ndarray, target: Any, through: Any, 
     else:
         ends = _boundary(problem, middle[-1] if len(middle) else first, first)
     if len(middle):
-        return [evenly(np.concatenate([first[None], middle, ends[0][None]]), count)]
-    ways = [evenly(np.stack([first, end]), count) for end in ends]
+        return [spaced(np.concatenate([first[None], middle, ends[0][None]]), count)]
+    ways = [spaced(np.stack([first, end]), count) for end in ends]
     if dim == 1:
         return ways
     chord = ends[0] - first
@@ -275,18 +283,18 @@ def _boundary(problem: Problem, near: np.ndarray, start: np.ndarray) -> list[np.
             low, high = np.where(hit, low, half), np.where(hit, half, high)
         edges = [np.asarray(onto(problem, jnp.asarray(each))) for each in near + high[:, None] * (far - near)]
     edges = [edge for edge in edges if np.all(np.isfinite(edge))]
-    costs = [np.sum(along(problem, evenly(np.stack([near, edge]), _FEWEST)).action) for edge in edges]
+    costs = [np.sum(along(problem, spaced(np.stack([near, edge]), _FEWEST)).action) for edge in edges]
     order = np.argsort(np.where(np.isfinite(costs), costs, np.inf))
     return [edges[place] for place in order[:_ENDS]]
 
 
-def _verdict(moved: float, error: float, action: float, rtol: float, images: int) -> Verdict:
+def _verdict(gain: float, error: float, action: float, rtol: float, images: int) -> Verdict:
     verdict = Verdict()
-    if moved > _AT_REST:
-        reason = f"images still moved by {moved:.2g} of their spacing, {_AT_REST:.2g} being at rest"
+    if gain > _AT_REST:
+        reason = f"the last round still won {gain:.2g} of the action, {_AT_REST:.2g} being at rest"
         verdict = verdict.also(Status.BUDGET_SPENT, reason)
     if error > rtol * action:
-        reason = f"the action changed by {error / action:.2g} as the images were doubled to {images}: ask for more"
+        reason = f"the action's relative error is about {error / action:.2g} with {images} images: ask for more"
         verdict = verdict.also(Status.BUDGET_SPENT, reason)
     return verdict
 

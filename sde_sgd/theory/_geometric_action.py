@@ -19,7 +19,7 @@ _ONTO = 3
 # what a search sees where there is no action, over the action it began with
 _CEILING = 10.0
 # how round the edge of |b| at a point of rest is, over the mean
-_ROUNDED = 3e-3
+_ROUNDED = 1e-4
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(4)
 
 
@@ -36,7 +36,7 @@ class Problem(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """Images (images, dim) of a curve, and what part of its action the last round of descent won and a next one would."""
+    """Images (images, dim), and what part of the action the last round of descent won and a next one would."""
 
     images: np.ndarray
     gain: float

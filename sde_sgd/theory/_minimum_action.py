@@ -23,7 +23,7 @@ from ._geometric_action import Problem, along, covariances, onto, relaxed, space
 _REGULAR = 1e-10
 _FEWEST, _HALVINGS = 9, 2
 # a curve is at rest where a round of descent wins less than this part of the action; the first ways less strictly
-_AT_REST, _COARSELY, _ROUNDS, _COARSE_ROUNDS = 1e-6, 1e-3, 60, 20
+_AT_REST, _COARSELY, _ROUNDS, _COARSE_ROUNDS = 1e-5, 1e-3, 60, 20
 # how far the first ways bow off the straight one, over its length; the side is drawn
 _BOWS = (0.0, 0.15, -0.15)
 # directions along which the boundary of a region is looked for, how far, and how many of the points found are tried
@@ -37,9 +37,10 @@ class MinimumAction(AbstractResult):
     """The path of least action between two points, or to a region, and what it costs.
 
     path: (images, dim), from the start to the target, closer at both ends. action_along: (images,), the action up to
-    each image, in units of σσᵀ: 0 at the first. climb: (images,), rising all along: ∫|φ'|ₐ|b|ₐ ds up to each image, which
-    for b = −∇L is what the loss climbs and descends; heights for `scores.along`.
-    noise_scale: ε of a = εσσᵀ. error: of `action`, twice what it changed by when the images were doubled.
+    each image, in units of σσᵀ: 0 at the first. climb: (images,), the same without its second term, ∫|φ'||b| ds: it
+    rises all along, for b = −∇L by what the loss climbs and descends; heights for `scores.along`.
+    noise_scale: ε of a = εσσᵀ. error: of `action`, twice what it changed by when the images were doubled,
+    and what was still to win.
     gain: what part of the action the last round of descent won, and a next one would; at rest below `at_rest`.
     ways: actions of the first ways tried, as a coarse curve found each, ascending; NaN where there was none.
     loss: (images,) at the images, NaN without a landscape.
@@ -170,7 +171,7 @@ def minimum_action(
         if not np.isfinite(previous):
             _refuse_singular(problem, curve)
     _refuse_singular(problem, curve)
-    error = _SAFETY * abs(previous - before) if len(numbers) > 1 else np.inf
+    error = _SAFETY * abs(previous - before) + rest.gain * previous if len(numbers) > 1 else np.inf
     epsilon = float(np.asarray(problem.diffusion.noise_scale))
     return MinimumAction(
         curve,

@@ -12,7 +12,6 @@ from sde_sgd.theory._geometric_action import Problem, along
 DOUBLE_WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 # minima at (±1, 0), a saddle of loss 1 between them
 VALLEY = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + x[1] ** 2 + 0.3 * x[0] * x[1] ** 2, dim=2)
-OFF = 3e-3
 
 
 def ito(drift, amplitude, dim=2):
@@ -76,14 +75,14 @@ def test_mueller_brown_over_its_two_passes():
 def test_ornstein_uhlenbeck_with_full_covariance(dim):
     """½ xᵀC⁻¹x with BC + CBᵀ = a: what the logarithm of the stationary law falls by."""
     rng = np.random.default_rng(dim)
-    drift = np.eye(dim) + 0.6 * rng.standard_normal((dim, dim))
+    drift = np.eye(dim) + 0.4 * rng.standard_normal((dim, dim))
     factor = np.eye(dim) + 0.3 * rng.standard_normal((dim, dim))
     assert np.min(np.linalg.eigvals(drift).real) > 0.2
     drift, factor = drift.astype(np.float32), factor.astype(np.float32)
     inverse = np.linalg.inv(linalg.solve_continuous_lyapunov(drift.astype(float), factor @ factor.T.astype(float)))
     point = rng.standard_normal(dim)
     motion = ito(lambda x: -jnp.asarray(drift, x.dtype) @ x, lambda x: jnp.asarray(factor, x.dtype), dim)
-    way = minimum_action(motion, np.zeros(dim), point)
+    way = minimum_action(motion, np.zeros(dim), point, images=33)
     exact = point @ inverse @ point / 2
     assert agrees(way, exact), (way, exact)
     # broken twins: the factor of two, and the covariance that a symmetric drift would have
@@ -122,6 +121,7 @@ def test_noise_that_varies_and_a_flow_along_the_level_lines(turning):
         ),
         [-1.0, 0.0],
         [0.0, 0.0],
+        images=33,
     )
     assert agrees(way, 1.0), way
     # broken twin: the covariance of the place where each piece begins, in the place of that along it
@@ -136,9 +136,9 @@ def test_noise_that_varies_and_a_flow_along_the_level_lines(turning):
 
 def test_maier_stein_and_the_published_number():
     """β = 1 is a gradient, ½. For β = 10 the published 0.337 of the full way on 30 points is that of its rule."""
-    assert agrees(minimum_action(maier_stein(1.0), [-1.0, 0.0], [0.0, 0.0]), 0.5)
+    assert agrees(minimum_action(maier_stein(1.0), [-1.0, 0.0], [0.0, 0.0], images=33), 0.5)
     motion = maier_stein(10.0)
-    way = minimum_action(motion, [-1.0, 0.0], [0.0, 0.0])
+    way = minimum_action(motion, [-1.0, 0.0], [0.0, 0.0], images=33)
     full = minimum_action(motion, [-1.0, 0.0], [1.0, 0.0])
     assert full.action == pytest.approx(0.337, rel=0.0101) and abs(full.action - way.action) <= full.error + way.error
     # off the axis, along which it would be ½: the straight way is at rest too
@@ -170,15 +170,16 @@ def test_the_action_of_a_curve_is_that_of_a_quadrature():
 # Against mean times
 
 
-def slope(landscape, noise, start, target, grid, ratios):
-    """(log τ₂ − log τ₁)/(M₂/γ − M₁/γ) of the grid solver, and the action."""
+def slope(landscape, noise, start, target, grid, ratios, power=0.0):
+    """(log τ₂ − log τ₁)/(M₂/γ − M₁/γ) of the grid solver with τ ~ (M/γ)^−power exp(V M/γ), the action V, and log τ."""
     times, ways = [], []
     for ratio in ratios:
         diffusion = ss.LangevinSGD(landscape, noise, 0.1, 0.1 * ratio)
         times.append(np.log(ss.reference.FokkerPlanck(diffusion, grid).mean_passage_time(target, start)))
         ways.append(minimum_action(diffusion, start, target, images=33))
     assert ways[0].action == pytest.approx(ways[1].action, rel=1e-6)
-    return (times[1] - times[0]) / (ratios[1] - ratios[0]), ways[0].action, times
+    gain = times[1] - times[0] + power * np.log(ratios[1] / ratios[0])
+    return gain / (ratios[1] - ratios[0]), ways[0].action, times
 
 
 def test_loss_proportional_noise_over_ten_decades():
@@ -187,16 +188,16 @@ def test_loss_proportional_noise_over_ten_decades():
     target = ss.regions.HalfSpace([-1.0], -0.5)
     found, action, times = slope(well, ss.noise.LossProportional(), [-1.0], target, (-3, 1.5, 2000), (8.0, 20.0))
     assert times[1] - times[0] > 10 * np.log(10)
-    assert action == pytest.approx(2 * np.log(3), rel=1e-5) and found == pytest.approx(action, rel=0.01)
+    assert action == pytest.approx(2 * np.log(3), rel=2e-4) and found == pytest.approx(action, rel=0.01)
     # broken twins: half the action, and noise as at the minimum
-    assert not found == pytest.approx(action / 2, rel=0.05) and not found == pytest.approx(2 / 0.5, rel=0.05)
+    assert found != pytest.approx(action / 2, rel=0.05) and found != pytest.approx(2 / 0.5, rel=0.05)
 
 
 def test_hessian_proportional_noise():
-    """L = cosh, V = cosh: 2∫tanh = 2 log cosh out to the edge."""
+    """L = cosh, V = cosh: 2∫tanh = 2 log cosh out to the edge, against which the drift is not 0: τ ~ √ε exp(V/ε)."""
     bowl = ss.landscapes.Landscape(lambda x: jnp.cosh(x[0]), dim=1)
     noise, target = ss.noise.HessianProportional(), ~ss.regions.Ball([0.0], 2.0)
-    found, action, times = slope(bowl, noise, [0.0], target, (-2.5, 2.5, 2000), (12.0, 24.0))
+    found, action, times = slope(bowl, noise, [0.0], target, (-2.5, 2.5, 2000), (12.0, 24.0), 0.5)
     assert times[1] - times[0] > 10 * np.log(10)
     assert action == pytest.approx(2 * np.log(np.cosh(2)), rel=1e-5) and found == pytest.approx(action, rel=0.01)
     with pytest.raises(ValueError, match="noise in every direction all along the way"):
@@ -210,10 +211,10 @@ def test_in_the_plane_with_anisotropic_loss_proportional_noise():
     bent = ss.landscapes.Landscape(lambda x: 0.4 + (x[0] ** 2 - 1) ** 2 + 2 * (x[1] - 0.5 * x[0]) ** 2, dim=2)
     noise = ss.noise.LossProportional(shape=[[1.0, 0.0], [0.0, 0.3]])
     target = ss.regions.HalfSpace([-1.0, 0.0], -0.5)
-    grid = [(-2.2, 1.2, 170), (-2.0, 1.6, 180)]
+    grid = [(-2.2, 1.2, 110), (-2.0, 1.6, 120)]
     found, action, _ = slope(bent, noise, [-1.0, -0.5], target, grid, (6.0, 9.0))
     assert found == pytest.approx(action, rel=0.03)
-    assert not found == pytest.approx(2 * np.log(1.4 / 0.4), rel=0.03)
+    assert found != pytest.approx(2 * np.log(1.4 / 0.4), rel=0.03)
 
 
 # As a score, as a dataset, and what is refused
@@ -227,23 +228,34 @@ def test_a_score_along_the_path_is_that_of_a_landscape_where_there_is_one():
 
 
 def test_splitting_along_the_path_where_the_drift_is_no_gradient():
-    """A flow that turns round: the way winds out, and so must the levels. Against the grid solver, and cheaper."""
-    turn = jnp.array([[0.0, 1.0], [-1.0, 0.0]])
+    """A flow that turns round: the way winds out, and so must the levels, for then few repetitions hold all no more."""
     surface = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + 0.5 * x[1] ** 2, dim=2)
     motion = ito(
-        lambda x: -(jnp.eye(2, dtype=x.dtype) + 2.0 * turn.astype(x.dtype)) @ surface.gradient(x),
-        lambda x: jnp.full(2, 0.3),
+        lambda x: -jnp.array([[1.0, 3.0], [-3.0, 1.0]], x.dtype) @ surface.gradient(x), lambda x: jnp.full(2, 0.42)
     )
-    chain, start = ss.EulerMaruyama(motion, 0.01), np.array([-1.0, 0.0], np.float32)
-    target = ss.regions.Ball([1.0, 0.0], 0.3)
-    way = minimum_action(motion, start, [1.0, 0.0])
-    options = {"horizon": 5.0, "trajectories": 16_384, "seed": 3}
-    runs = {
-        name: ss.first_passage(chain, start, target, method=ss.passage.Splitting(score, 32), **options)
-        for name, score in (("default", None), ("along", ss.scores.along(way.path, way.climb)))
-    }
-    print({name: (run.probability, run.path_steps, run.status) for name, run in runs.items()})
-    raise SystemExit
+    chain, start, target = (
+        ss.EulerMaruyama(motion, 0.01),
+        np.array([-1.0, 0.0], np.float32),
+        ss.regions.Ball([1.0, 0.0], 0.3),
+    )
+    way = minimum_action(motion, start, [1.0, 0.0], images=33)
+    spread, values, uneven = {}, {}, {}
+    for name, score in (("default", None), ("along", ss.scores.along(way.path, way.climb, images=9))):
+        method = ss.passage.Splitting(score, 32)
+        runs = [
+            ss.first_passage(chain, start, target, horizon=5.0, trajectories=8_192, seed=seed, method=method)
+            for seed in range(4)
+        ]
+        values[name] = np.concatenate([run.level_probability[:, -1] for run in runs])
+        spread[name] = np.std(values[name], ddof=1) / np.mean(values[name])
+        uneven[name] = sum(run.status == "uneven" for run in runs)
+    assert uneven["along"] == 0 and uneven["default"] >= 2, uneven
+    # steps to a precision go with its square; the two spend the same
+    assert spread["along"] < 0.7 * spread["default"], spread
+    direct = ss.first_passage(chain, start, target, horizon=5.0, trajectories=2**19, seed=9, method="direct")
+    mean, chance = np.mean(values["along"]), direct.probability.value
+    error = np.hypot(spread["along"] * mean / np.sqrt(len(values["along"])), chance / np.sqrt(2**19 * chance))
+    assert abs(mean - chance) < 3 * error and abs(1.6 * mean - chance) > 3 * error, (mean, chance, error)
 
 
 def test_the_dataset_holds_what_a_figure_draws():
@@ -263,8 +275,8 @@ def test_noise_that_misses_a_direction_needs_a_floor():
     )
     with pytest.raises(ValueError, match="or be given a floor"):
         minimum_action(spring, [0.0, 0.0], [1.0, 0.0])
-    actions = [minimum_action(spring, [0.0, 0.0], [1.0, 0.0], floor=floor).action for floor in (0.2, 0.02)]
-    for floor, action in zip((0.2, 0.02), actions, strict=True):
+    actions = [minimum_action(spring, [0.0, 0.0], [1.0, 0.0], floor=floor, images=33).action for floor in (0.2, 0.05)]
+    for floor, action in zip((0.2, 0.05), actions, strict=True):
         matrix = np.array([[0.0, -1.0], [1.0, friction]])
         covariance = linalg.solve_continuous_lyapunov(matrix, np.diag([floor, 2 * friction + floor]))
         assert action == pytest.approx(np.linalg.inv(covariance)[0, 0] / 2, rel=2e-3)

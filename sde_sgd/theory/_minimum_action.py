@@ -106,7 +106,7 @@ class MinimumAction(AbstractResult):
 
 
 def minimum_action(
-    diffusion: AbstractDiffusion,
+    diffusion: Any,
     start: Any,
     target: Any,
     *,

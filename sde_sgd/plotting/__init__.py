@@ -1,4 +1,4 @@
-"""Figures, drawn from datasets alone: survival curves, phase diagram, minibatch SGD beside its SDE, minimum-action paths."""
+"""Figures, drawn from datasets alone: survival curves, phase diagram, SGD beside its SDE, minimum-action paths."""
 
 from .._exports import names_in as _names_in
 from ._digits import digits_figure as digits_figure

@@ -38,7 +38,7 @@ def bent(x):
 
 def problems() -> dict[str, Problem]:
     surface = ss.landscapes.Landscape(bent, dim=2)
-    narrow = ss.landscapes.Landscape(lambda x: jnp.cosh(x[0]) + jnp.cosh(2 * x[1] - x[0]), dim=2)
+    narrow = ss.landscapes.Landscape(lambda x: jnp.cosh(x[0]) + 2 * jnp.cosh(x[1]) + 0.6 * x[0] * x[1], dim=2)
     right, grid = ss.regions.HalfSpace([-1.0, 0.0], -0.5), [(-2.2, 1.2, 160), (-2.0, 1.6, 170)]
     return {
         "loss-proportional, over a saddle": Problem(

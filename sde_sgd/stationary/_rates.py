@@ -16,7 +16,7 @@ from .. import _progress, scores
 from .._errors import fraction, names_options, nearest
 from ..chains import AbstractChain, refuse_if_changing
 from ..engine import check_chain, refuse_transformations, seed_number
-from ..passage import FirstPassage, Splitting, first_passage
+from ..passage import FirstPassage, SettledRate, first_passage
 from ..regions import AbstractRegion
 from ..results import Provenance, Status
 from ..statistics import Estimate
@@ -27,8 +27,6 @@ from ._transitions import Transitions
 # direct simulation of one among several ways out, for at most so many times the trajectories that all of them would
 # take, is cheaper than splitting
 _DIRECT = 16
-# the horizon of a passage with others to avoid, in times to settle at first, and in delays of the passages at least
-_SETTLINGS, _DELAYS = 8, 6
 # relative half-width below which a passage must be found
 _LOOSEST = 0.99
 
@@ -135,8 +133,8 @@ def transitions(
     From each minimum, k_ij = P(j is the first other minimum whose core is entered)/E(time until then). With one
     neighbour that is one over the mean time to enter any other core. With several, each has a first passage of its own
     with the other cores to avoid, so that a way that is taken once in 1e10 exits is known as precisely as the others:
-    by direct simulation until all have left where that is affordable, else by splitting within a horizon after which
-    the basin has settled, as the hazard of its second half.
+    by direct simulation until all have left where that is affordable, else by splitting, as the rate of those that have
+    settled in the basin (`passage.SettledRate`).
 
     Valid where exits are slow against the motion inside a basin; `result` says so where they are not. Each basin of
     `minima` may have inner structure that settles quickly, but all minima that are slow to leave must be given: for
@@ -144,7 +142,7 @@ def transitions(
 
     chain: one with a landscape, that does not change in time.
     minima: CriticalPoints or arrays (dim,), at least two, or a mapping from names.
-    rtol: relative half-width asked of each rate's interval (one found as a hazard may come out a little wider).
+    rtol: relative half-width asked of each rate's interval.
     neighbours: (i, j) of minima between which there are jumps, in both ways; by default those of
         `landscapes.saddle_graph`. Jumps between others are not looked for.
     radius: of balls as cores, in θ. By default a core is the ellipsoid where the quadratic part of the loss is below a
@@ -232,50 +230,12 @@ def _towards(measured: _Measured, start: int, end: int, left: FirstPassage) -> _
         if asked.method == "direct" or found.result == "complete":
             measured.say(start, names[end], found)
             return _Rate(end, found.exit_rate, found.method)
-    found = _before_others(measured, start, end, _settled(measured, start, left), way)
-    measured.say(start, names[end], found)
-    return _Rate(end, _hazard(found.late_rate, found.horizon, left.mean_exit_time), found.method)
-
-
-def _before_others(measured: _Measured, start: int, end: int, horizon: float, way: dict[str, Any]) -> FirstPassage:
-    """Splitting within a horizon that is long against the passages' delay."""
-    asked = measured.asked
-    longest, attempt = asked.max_steps * float(np.asarray(asked.chain.time_step)), 1
-    while True:
-        # the interval of the second half's passages is wider than that of all
-        found = measured.passage(
-            (start, end, attempt), start, asked.cores[end], method="splitting", rtol=asked.rtol / 1.25,
-            horizon=horizon, max_trajectories=asked.max_trajectories, **way,
-        )  # fmt: skip
-        steady = _DELAYS * found.delay <= horizon
-        if not found.evidence.reached_target or steady or 2 * horizon > longest:
-            return found
-        horizon, attempt = 2 * horizon, attempt + 1
-
-
-def _settled(measured: _Measured, start: int, left: FirstPassage) -> float:
-    """A horizon in whose second half the start is forgotten."""
-    if left.settling_time is not None:
-        return _SETTLINGS * left.settling_time
-    ends = measured.asked.graph.neighbours[start]
     found = measured.passage(
-        (start, start, 1), start, measured.cores_but({start}), score=measured.score(start, ends),
-        method=Splitting(repetitions=4), trajectories=1024,
+        (start, end, 1), start, asked.cores[end], method=SettledRate(), rtol=asked.rtol,
+        max_trajectories=asked.max_trajectories, **way,
     )  # fmt: skip
-    assert found.settling_time is not None
-    return _SETTLINGS * found.settling_time
-
-
-def _hazard(late: Estimate, horizon: float, mean_time: Estimate) -> Estimate:
-    """Passages per time in the second half, over the mean share that has not left by then."""
-
-    def staying(mean: Any) -> float:
-        # ∫ exp(−t/mean) over the second half, per time
-        part = horizon / (2 * float(mean))
-        return float(np.exp(-part) * -np.expm1(-part) / part) if part > 0 else 1.0
-
-    most, least = staying(mean_time.high), max(staying(mean_time.low), 1e-300)
-    return Estimate(late.value / staying(mean_time.value), late.low / most, late.high / least, late.confidence)
+    measured.say(start, names[end], found)
+    return _Rate(end, found.exit_rate, found.method)
 
 
 def _gathered(measured: _Measured, exits: list[_Exit], provenance: Provenance) -> Transitions:

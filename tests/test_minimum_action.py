@@ -264,6 +264,12 @@ def test_the_dataset_holds_what_a_figure_draws():
     np.testing.assert_array_equal(data.action, way.action_along)
     assert all(each.attrs["long_name"] and each.attrs["units"] for each in data.data_vars.values())
     assert "exponent" in repr(way) and "0.5" in repr(way)
+    plane, along_it = ss.plotting.minimum_action_path(data).axes[:2]
+    line = next(each for each in plane.get_lines() if each.get_label() == "minimum-action path")
+    np.testing.assert_array_equal(line.get_xydata(), way.path)
+    np.testing.assert_array_equal(along_it.get_lines()[0].get_ydata(), way.action_along)
+    with pytest.raises(ValueError, match="lacks the dimension 'image'"):
+        ss.plotting.minimum_action_path(data.drop_dims("image"))
 
 
 def test_noise_that_misses_a_direction_needs_a_floor():

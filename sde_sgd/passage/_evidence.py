@@ -75,6 +75,11 @@ class AbstractEvidence(eqx.Module):
         """SDE time after which the law has forgotten its start; None where that was not asked."""
         return None
 
+    @property
+    def checked_until(self) -> float | None:
+        """SDE time up to which it was watched whether it changes again; None where that was not asked."""
+        return None
+
     def _within(self, times: Any) -> Float[np.ndarray, "..."]:
         """SDE times, checked to lie in the watch."""
         times = np.asarray(times, np.float64)

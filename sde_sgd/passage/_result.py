@@ -83,6 +83,14 @@ class FirstPassage(AbstractResult):
         return self.evidence.settling_time
 
     @property
+    def checked_until(self) -> float | None:
+        """SDE time up to which it was watched whether the settled law changes again; None where it was not asked for.
+
+        A basin that is found later than that, and a law that then changes, would not have been seen.
+        """
+        return self.evidence.checked_until
+
+    @property
     def method(self) -> str:
         """What answered: "direct", "splitting", or a person's own method."""
         return self.provenance.method
@@ -163,7 +171,9 @@ class FirstPassage(AbstractResult):
             ("confidence", f"{watch.confidence:.3g}, {watch.monitoring} monitoring"),
             ("trajectories", f"{self.trajectories:,}" + (f", {self.diverged:,} diverged" if self.diverged else "")),
         ]
-        return rows if self.settling_time is None else [*rows, ("settling time", f"{self.settling_time:.4g}")]
+        if self.settling_time is None:
+            return rows
+        return [*rows, ("settling time", f"{self.settling_time:.4g}, watched until {self.checked_until:.4g}")]
 
 
 def with_divergence(verdict: Verdict, evidence: AbstractEvidence) -> Verdict:

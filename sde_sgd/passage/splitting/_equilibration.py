@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from scipy import stats
 
 from ...engine import StopCode
@@ -15,46 +15,85 @@ _SIZE = 2_048
 _SHORTEST = 64
 # probability of going on although the law has settled
 _FALSE_ALARM = 0.01
+# a law that looks settled is watched on, by so many of the trajectories, for so many path-steps: in a basin that is
+# left within eight times as long an eighth has left by then, and fewer than so many would not tell
+_WATCHERS, _WATCHED = 512, 2**27
 
 
 class Equilibration(NamedTuple):
     """steps: at which the law of those on the way is that at twice as many, as far as 2 × 2,048 trajectories tell.
 
     settled: whether it is, within the budget of steps. scores: of the states at both times.
+    checked: steps up to which 512 of them still had that law.
     """
 
     steps: int
     settled: bool
     scores: Float[np.ndarray, " n"]
+    checked: int
 
 
 def equilibrate(run: Execution, score: Score) -> Equilibration:
     """Double the time until no component of a state, and no score, differs in law from that at twice the time.
 
-    Two-sample Kolmogorov–Smirnov tests, with one failure budget for all (Bonferroni).
+    Two-sample Kolmogorov–Smirnov tests, with one failure budget for all (Bonferroni). A law that looks settled may be
+    that of a basin which is left later: some trajectories go on for much longer, and where their law changes the time
+    is doubled on from there.
     """
-    run = run.derived(Stream.EQUILIBRATION)
-    late = np.arange(2 * _SIZE) >= _SIZE
-    run.ledger.start(len(late))
-    states, clocks, code = run.states(len(late)), np.zeros(len(late), np.int64), np.zeros(len(late), np.int64)
-    steps, runs = min(_SHORTEST, max(run.steps // 2, 1)), 0
+    walkers = _Walkers(run.derived(Stream.EQUILIBRATION), score)
+    steps = min(_SHORTEST, max(run.steps // 2, 1))
     while True:
-        budgets = np.where(code == StopCode.RUNNING, np.where(late, 2 * steps, steps) - clocks, 0)
-        ids = np.arange(len(late)) + runs * len(late)
-        ends = run.go_on(run.monitor, states, ids, clocks, budgets)
-        states, clocks, runs = ends.state, clocks + ends.step, runs + 1
-        code = np.where(code == StopCode.RUNNING, ends.code, code)
-        seen = np.column_stack([states, scores(score, states, clocks)])
-        settled = _alike(seen[(code == StopCode.RUNNING) & ~late], seen[(code == StopCode.RUNNING) & late])
-        if settled or 4 * steps > run.steps:
-            return Equilibration(steps, settled, seen[code == StopCode.RUNNING, -1])
+        walkers.go_to(np.where(walkers.late, 2 * steps, steps))
+        ones, others = (walkers.seen(chosen) for chosen in (~walkers.late, walkers.late))
+        settled = _alike(ones, others, _SIZE // 8)
+        changed, checked = _watch_on(walkers, 2 * steps, others) if settled else (None, 2 * steps)
+        if changed is None and (settled or 4 * steps > run.steps):
+            return Equilibration(steps, settled, np.concatenate([ones[:, -1], others[:, -1]]), checked)
+        steps = changed or 2 * steps
+
+
+def _watch_on(walkers: "_Walkers", steps: int, settled: Float[np.ndarray, "n k"]) -> tuple[int | None, int]:
+    """When the law was first seen to be another than the one that is `settled` after so many steps, if it was; and up
+    to when it was not."""
+    most = min(_WATCHED // _WATCHERS, walkers.run.steps // 2)
+    watchers = walkers.late & (np.cumsum(walkers.late) <= _WATCHERS)
+    rounds = max(int(np.log2(max(most / steps, 2))), 1)
+    while 2 * steps <= most:
+        walkers.go_to(np.where(watchers, 2 * steps, 0))
+        if not _alike(walkers.seen(watchers), settled, _WATCHERS // 8, rounds):
+            return 2 * steps, steps
         steps *= 2
+    return None, steps
 
 
-def _alike(ones: Float[np.ndarray, "n k"], others: Float[np.ndarray, "m k"]) -> bool:
-    if min(len(ones), len(others)) < _SIZE // 8:
+class _Walkers:
+    """Trajectories from the start, half of them `late`; each goes on from where it is."""
+
+    def __init__(self, run: Execution, score: Score):
+        self.run, self._score, self._runs = run, score, 0
+        self.late = np.arange(2 * _SIZE) >= _SIZE
+        run.ledger.start(len(self.late))
+        self._states, self._code = run.states(len(self.late)), np.zeros(len(self.late), np.int64)
+        self._clocks = np.zeros(len(self.late), np.int64)
+
+    def go_to(self, steps: Int[np.ndarray, " n"]) -> None:
+        """Let each go on until it has taken so many steps; one that has stays where it is."""
+        budgets = np.where(self._code == StopCode.RUNNING, np.maximum(steps - self._clocks, 0), 0)
+        ids = np.arange(len(self.late)) + self._runs * len(self.late)
+        ends = self.run.go_on(self.run.monitor, self._states, ids, self._clocks, budgets)
+        self._states, self._clocks, self._runs = ends.state, self._clocks + ends.step, self._runs + 1
+        self._code = np.where(self._code == StopCode.RUNNING, ends.code, self._code)
+
+    def seen(self, chosen: Bool[np.ndarray, " n"]) -> Float[np.ndarray, "m k"]:
+        """States and scores of those chosen that are still on their way."""
+        seen = np.column_stack([self._states, scores(self._score, self._states, self._clocks)])
+        return seen[chosen & (self._code == StopCode.RUNNING)]
+
+
+def _alike(ones: Float[np.ndarray, "n k"], others: Float[np.ndarray, "m k"], fewest: int, rounds: int = 1) -> bool:
+    if min(len(ones), len(others)) < fewest:
         # nearly all have arrived: what the rest looks like does not matter
         return True
-    least = _FALSE_ALARM / ones.shape[1]
+    least = _FALSE_ALARM / ones.shape[1] / rounds
     tests: list[Any] = [stats.ks_2samp(*pair, method="asymp") for pair in zip(ones.T, others.T, strict=True)]
     return all(test.pvalue > least for test in tests)

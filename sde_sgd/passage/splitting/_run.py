@@ -196,8 +196,10 @@ def _answer(plan: Plan, tally: Tally) -> Answer:
     )
     if plan.equilibration is None:
         return Answer("splitting", sample, verdict)
-    settled_by = plan.equilibration.steps * question.time_step
-    return Answer("splitting", SteadyStateSample(question.watch(), sample, settled_by), verdict)
+    settled_by, checked = (
+        steps * question.time_step for steps in (plan.equilibration.steps, plan.equilibration.checked)
+    )
+    return Answer("splitting", SteadyStateSample(question.watch(), sample, settled_by, checked), verdict)
 
 
 def _verdict(question: Question, verdict: Verdict, tally: Tally) -> Verdict:

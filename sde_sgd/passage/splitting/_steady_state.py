@@ -24,13 +24,15 @@ class SteadyStateSample(AbstractEvidence):
 
     excursions: by splitting; its probabilities are per trajectory and `exposure`, the time that one waited for its
         excursions and spent on them.
-    settled_by: SDE time after which the law is seen to have forgotten the start.
+    settled_by: SDE time after which the law is seen to have forgotten the start. watched_until: SDE time up to which
+        trajectories were watched for a later change of it, into a basin that is slow to be found.
     """
 
     found_by: ClassVar[str] = "splitting of a mean time (method='splitting' without horizon)"
     watch: Watch
     excursions: SplittingSample
     settled_by: float
+    watched_until: float
 
     @property
     def trajectories(self) -> int:
@@ -67,6 +69,10 @@ class SteadyStateSample(AbstractEvidence):
     @property
     def settling_time(self) -> float:
         return self.settled_by
+
+    @property
+    def checked_until(self) -> float:
+        return self.watched_until
 
     @property
     def censored(self) -> int:

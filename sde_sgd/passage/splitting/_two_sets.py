@@ -78,6 +78,11 @@ class TwoSetsSample(AbstractEvidence):
         return max(self.to_target.settling_time, self.to_avoid.settling_time)
 
     @property
+    def checked_until(self) -> float:
+        """SDE time up to which trajectories were watched for a later change of their law."""
+        return min(self.to_target.checked_until, self.to_avoid.checked_until)
+
+    @property
     def probability(self) -> Estimate:
         """P(target reached before `avoid`), from the start."""
         late = share(self.exit_rate, self.avoid_rate)

@@ -1,0 +1,286 @@
+"""The critical points that an exploration knows, and what its climbs and descents add to them."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from .._errors import show
+from ._base import AbstractLandscape
+from ._critical_points import CriticalPoint, Float64Landscape, descend, newton
+from ._searches import End, Searches
+from ._string import evenly
+
+# points that are nearer, relative to 1 or to their distance from 0, are one; where a degenerate one is, is known less
+_SAME, _SAME_DEGENERATE = 1e-5, 1e-3
+# images of a path on each side of its saddle
+_IMAGES = 33
+# of a continuum of degenerate points no more are kept
+_MOST_DEGENERATE = 8
+_NUDGES = 4
+
+_OUTCOMES = {
+    End.UNBOUNDED: "the loss descends without bound",
+    End.NOT_FINITE: "the loss or its derivatives are not finite or jump",
+    End.RUNNING: "a descent comes to no end",
+}
+
+
+@dataclasses.dataclass
+class Side:
+    """One side of a saddle. minimum: its number, or −1. leads_to: what is there else. path: (n, dim) from the saddle."""
+
+    minimum: int
+    leads_to: str
+    location: np.ndarray
+    path: np.ndarray
+
+
+@dataclasses.dataclass
+class Saddle:
+    """A first-order saddle. finds: how often independent climbs found it; seen: and any climbs."""
+
+    point: CriticalPoint
+    sides: list[Side]
+    finds: int = 0
+    seen: int = 0
+
+    @property
+    def joins(self) -> bool:
+        """Whether both sides lead to a minimum."""
+        return all(side.minimum >= 0 for side in self.sides)
+
+
+@dataclasses.dataclass
+class Degenerate:
+    """A degenerate critical point, and the minima around it."""
+
+    point: CriticalPoint
+    minima: set[int]
+    kind: str
+
+
+class KnownPoints:
+    """What is known, in the order in which it was found; minimum 0 is the one below the start.
+
+    ceiling: loss up to which saddles count. passes: loss of the highest saddle on the lowest way from minimum 0 to each
+    minimum. walls, wall: how many climbs ended where the loss is not finite, and where one did.
+    """
+
+    def __init__(self, landscape: AbstractLandscape, start: np.ndarray, height: float | None, rng: Any):
+        self.searches, self._surface, self._rng = Searches(landscape), Float64Landscape(landscape), rng
+        self.minima: list[CriticalPoint] = []
+        self.passes: list[float] = []
+        self.saddles: list[Saddle] = []
+        self.degenerate: list[Degenerate] = []
+        self._others: list[CriticalPoint] = []
+        self._edges: list[list[tuple[int, float]]] = []
+        self._jumps: dict[int, int] = {}
+        self.walls, self.wall = 0, start
+        self.lowest_above = np.inf
+        first = self._below_start(start)
+        self.ceiling = np.inf if height is None else first.loss + float(height)
+        self._add_minimum(first)
+        self.passes[0] = first.loss
+
+    def _below_start(self, start: np.ndarray) -> CriticalPoint:
+        name = f"start = {show(start)}"
+        found = self.searches.descend(start[None])
+        if found.ends[0] == End.CONVERGED:
+            point, converged = newton(self._surface, found.points[0])
+            if converged and point.index == 0 and not point.is_degenerate:
+                return point
+            if point.index == 0 and point.is_degenerate:
+                raise ValueError(
+                    f"{name} must lead down to an isolated minimum, got {self._kind(point)} at {show(point.location)}"
+                )
+        # it knows the sentence for everything else, and where a start stands on a saddle, a way on
+        return descend(self._surface, start, name)
+
+    def climb(self, minimum: int, number: int, softest: int) -> set[int]:
+        """Climbs from a minimum, ± its `softest` eigenvectors first, the others independent; saddles these found."""
+        here = self.minima[minimum]
+        values, vectors = np.linalg.eigh(here.hessian)
+        free = number - 2 * softest
+        random = self._rng.standard_normal((free, len(values)))
+        # every other one as long along an eigenvector as thermal motion is
+        random[::2] /= np.sqrt(values)
+        along = np.concatenate([vectors.T[:softest], -vectors.T[:softest], random @ vectors.T])
+        along /= np.linalg.norm(along, axis=1, keepdims=True)
+        shares = np.concatenate([np.ones(2 * softest), self._rng.uniform(size=free)])
+        climbs = self.searches.climb(here.location, along, shares)
+        self._note_walls(climbs, here)
+        labels = [
+            self._identify(point) if end == End.CONVERGED else None
+            for end, point in zip(climbs.ends, climbs.points, strict=True)
+        ]
+        self._settle()
+        found = set()
+        for place, label in enumerate(labels):
+            if label is not None and label < len(self.saddles):
+                self.saddles[label].seen += 1
+                if place >= 2 * softest:
+                    self.saddles[label].finds += 1
+                    found.add(label)
+                    for side in self.saddles[label].sides:
+                        if side.minimum >= 0 and side.minimum != minimum:
+                            self._jumps[side.minimum] = self._jumps.get(side.minimum, 0) + 1
+        return found
+
+    def _note_walls(self, climbs: Any, here: CriticalPoint) -> None:
+        # a loss that overflows is as good as infinite
+        high = self.ceiling if np.isfinite(self.ceiling) else here.loss + 1e12 * max(1.0, abs(here.loss))
+        for end, point, loss in zip(climbs.ends, climbs.points, climbs.losses, strict=True):
+            if end == End.NOT_FINITE and loss <= high:
+                self.walls, self.wall = self.walls + 1, point
+
+    def _identify(self, location: np.ndarray) -> int | None:
+        """The number of the saddle at which a climb converged, None where it is none below the height."""
+        number = _nearest(location, [saddle.point for saddle in self.saddles])
+        if number is not None or _nearest(location, self._others) is not None:
+            return number
+        if len(self.degenerate) >= _MOST_DEGENERATE and self.degenerate[-1].kind.startswith("a continuum"):
+            return None
+        point, converged = newton(self._surface, location)
+        number = _nearest(point.location, [saddle.point for saddle in self.saddles])
+        if number is not None:
+            return number
+        degenerate = converged and point.is_degenerate and point.loss <= self.ceiling
+        if degenerate and len(self.degenerate) < _MOST_DEGENERATE:
+            self._add_degenerate(point)
+        fits = converged and point.index == 1 and not point.is_degenerate
+        if fits and point.loss > self.ceiling:
+            self.lowest_above = min(self.lowest_above, point.loss)
+        if fits and point.loss <= self.ceiling:
+            self.saddles.append(Saddle(point, []))
+            return len(self.saddles) - 1
+        self._others.append(point)
+        return None
+
+    def _settle(self) -> None:
+        """Descend from every new saddle both ways."""
+        new = [saddle for saddle in self.saddles if not saddle.sides]
+        if not new:
+            return
+        across = [np.linalg.eigh(saddle.point.hessian)[1][:, 0] for saddle in new]
+        starts = np.repeat([saddle.point.location for saddle in new], 2, axis=0)
+        found = self.searches.descend(starts, np.concatenate([[u, -u] for u in across]))
+        sides = [self._side(*each) for each in zip(found.ends, found.points, found.paths, strict=True)]
+        for saddle, pair in zip(new, zip(sides[::2], sides[1::2], strict=True), strict=True):
+            back = max([1e-3, *(float(np.linalg.norm(s.location - saddle.point.location)) for s in pair if s.minimum >= 0)])
+            saddle.sides = [self._with_path(side, saddle.point, 10 * back) for side in pair]
+            if saddle.joins:
+                self._add_edge(pair[0].minimum, pair[1].minimum, saddle.point.loss)
+
+    def _with_path(self, side: Side, saddle: CriticalPoint, far: float) -> Side:
+        points = np.concatenate([saddle.location[None], side.path, side.location[None]])
+        if side.minimum < 0:
+            # what goes away without end is shown as far as the ways around it go
+            out = np.flatnonzero(~(np.linalg.norm(points - saddle.location, axis=1) <= far))
+            points = points[: max(int(out[0]), 2)] if len(out) else points
+        return dataclasses.replace(side, path=evenly(points, _IMAGES))
+
+    def _side(self, end: int, location: np.ndarray, path: np.ndarray) -> Side:
+        if end != End.CONVERGED:
+            return Side(-1, _OUTCOMES[End(int(end))], location, path)
+        for _ in range(_NUDGES):
+            number = _nearest(location, self.minima)
+            if number is not None:
+                return Side(number, "", self.minima[number].location, path)
+            point, converged = newton(self._surface, location)
+            if not converged:
+                return Side(-1, _OUTCOMES[End.RUNNING], location, path)
+            if point.index == 0:
+                if point.is_degenerate:
+                    return Side(-1, f"there is {self._kind(point)}", point.location, path)
+                number = _nearest(point.location, self.minima)
+                return Side(self._add_minimum(point) if number is None else number, "", point.location, path)
+            # by symmetry a flow can end at another saddle; of its two sides one is as good as the other
+            off = np.linalg.eigh(point.hessian)[1][:, 0] * self._rng.choice([-1.0, 1.0])
+            found = self.searches.descend(point.location[None], off[None])
+            if found.ends[0] != End.CONVERGED:
+                return self._side(int(found.ends[0]), found.points[0], np.concatenate([path, found.paths[0]]))
+            location, path = found.points[0], np.concatenate([path, found.paths[0]])
+        return Side(-1, _OUTCOMES[End.RUNNING], location, path)
+
+    def _add_minimum(self, point: CriticalPoint) -> int:
+        self.minima.append(point)
+        self.passes.append(np.inf)
+        self._edges.append([])
+        return len(self.minima) - 1
+
+    def _add_edge(self, first: int, second: int, loss: float) -> None:
+        """Join two minima, and lower the passes to all that are reached lower so."""
+        self._edges[first].append((second, loss))
+        self._edges[second].append((first, loss))
+        changed = [first, second]
+        while changed:
+            here = changed.pop()
+            for other, top in self._edges[here]:
+                through = max(self.passes[here], top)
+                if through < self.passes[other]:
+                    self.passes[other] = through
+                    changed.append(other)
+
+    def _add_degenerate(self, point: CriticalPoint) -> None:
+        values, vectors = np.linalg.eigh(point.hessian)
+        flat = vectors[:, np.abs(values) <= point.zero_below]
+        kind = "a monkey saddle or another degenerate critical point"
+        if self._is_continuum(point, flat[:, 0]):
+            kind = "a continuum of critical points"
+        around = self._rng.standard_normal((self.searches.width, len(values)))
+        reach = 1e-2 * max(1.0, float(np.linalg.norm(point.location)))
+        found = self.searches.descend(point.location + reach * around / np.linalg.norm(around, axis=1, keepdims=True))
+        sides = [self._side(*each) for each in zip(found.ends, found.points, found.paths, strict=True)]
+        self.degenerate.append(Degenerate(point, {side.minimum for side in sides if side.minimum >= 0}, kind))
+
+    def _is_continuum(self, point: CriticalPoint, flat: np.ndarray) -> bool:
+        """Whether Newton's method, from a step along a flat direction, comes to rest there and not at `point`."""
+        aside = 1e-2 * max(1.0, float(np.linalg.norm(point.location)))
+        other, converged = newton(self._surface, point.location + aside * flat)
+        apart = float(np.linalg.norm(other.location - point.location))
+        return converged and apart > aside / 2 and abs(other.loss - point.loss) <= 1e-10 * max(1.0, abs(point.loss))
+
+    def _kind(self, point: CriticalPoint) -> str:
+        """What a degenerate point at the bottom of a descent is, in words."""
+        values, vectors = np.linalg.eigh(point.hessian)
+        if np.abs(values).max() <= 1e-12:
+            aside = point.location + 1e-2 * max(1.0, float(np.linalg.norm(point.location))) * vectors.T
+            if np.all(np.abs(self._surface.values(aside)[0] - point.loss) <= 1e-14 * max(1.0, abs(point.loss))):
+                return "a flat region"
+        flat = vectors[:, np.abs(values) <= point.zero_below][:, 0]
+        if self._is_continuum(point, flat):
+            return "a valley or ring of minima, none of them isolated"
+        return "a degenerate minimum, whose Hessian has a zero eigenvalue"
+
+    def add_below(self, states: Float[np.ndarray, "n dim"]) -> None:
+        """Minima below states that were visited; a state that leads to none adds nothing."""
+        found = self.searches.descend(states)
+        for each in zip(found.ends, found.points, found.paths, strict=True):
+            self._side(*each)
+
+    def minimum_finds(self) -> list[int]:
+        """How often independent climbs from another minimum led to each minimum."""
+        return [self._jumps.get(number, 0) for number in range(len(self.minima))]
+
+    def elsewhere(self) -> dict[str, tuple[int, str]]:
+        """How many saddles lead to each thing that is no minimum, and where the lowest of them is."""
+        leads: dict[str, list[CriticalPoint]] = {}
+        for saddle in self.saddles:
+            for words in {side.leads_to for side in saddle.sides if side.minimum < 0}:
+                leads.setdefault(words, []).append(saddle.point)
+        return {
+            words: (len(points), show(min(points, key=lambda point: point.loss).location))
+            for words, points in leads.items()
+        }
+
+
+def _nearest(location: np.ndarray, points: list[CriticalPoint]) -> int | None:
+    """The number of the point that is the same as `location`, if any is."""
+    if not points:
+        return None
+    away = np.linalg.norm(np.array([point.location for point in points]) - location, axis=1)
+    number = int(np.argmin(away))
+    tolerance = _SAME_DEGENERATE if points[number].is_degenerate else _SAME
+    return number if away[number] < tolerance * max(1.0, float(np.linalg.norm(location))) else None

@@ -43,11 +43,12 @@ class DegeneratePoint(eqx.Module):
     """A critical point whose Hessian has a zero eigenvalue, as at a monkey saddle: ways may lead over it.
 
     point: the critical point. minima: numbers of those that descents from around it end in, ascending.
-    kind: what it is, in words.
+    leads_to: what else they meet, in words, as of a `SaddleExit`. kind: what it is, in words.
     """
 
     point: CriticalPoint
     minima: tuple[int, ...] = eqx.field(static=True)
+    leads_to: tuple[str, ...] = eqx.field(static=True)
     kind: str = eqx.field(static=True)
 
 
@@ -226,7 +227,8 @@ class Exploration(AbstractResult):
         text += f", {loops} back to the same" if loops else ""
         text += f", {len(self.exits)} to no minimum" if self.exits else ""
         rows.append(("saddles", text + (f"; {len(self.degenerate)} degenerate points" if self.degenerate else "")))
-        rows.append(("in all, estimated", f"minima {self.minimum_total}, saddles {self.saddle_total}"))
+        total = f"minima {self.minimum_total}, saddles {self.saddle_total}" if self.finds.sum() else "no climb found any"
+        rows.append(("in all, estimated", total))
         top = "no limit" if np.isinf(self.height) else f"{self.height:.6g} above the start's minimum"
         return [*rows, ("height", top), ("rule", self.rule)]
 

@@ -12,6 +12,7 @@ from .._errors import positive_integer, positive_number, show
 from .._progress import shown, stage
 from ..random import seed_number
 from ..results import Provenance, Status, Verdict
+from ..statistics import Estimate
 from ._base import AbstractLandscape, check_landscape
 from ._capture_recapture import chao
 from ._critical_points import CriticalPoint
@@ -21,8 +22,8 @@ from ._saddle_graph import SaddleConnection
 
 # dense Hessians, and random directions that tell something
 _MOST_COMPONENTS = 300
-# of one minimum, after which it counts as unsettled
-_MOST_BATCHES = 8
+# of one minimum in a row
+_MOST_BATCHES = 4
 _RULE = (
     "a minimum is searched once every saddle below the height that its independent climbs found, at least {} of them "
     "and then {} at a time, has been found twice"
@@ -54,7 +55,8 @@ def explore(
     From each minimum climbs begin along its softest eigenvectors, both ways, and independently in random directions,
     each leaving its convex surroundings on a straight ray, a Newton trajectory or between; where a direction of
     negative curvature is met it is followed uphill, all others downhill, to a saddle (eigenvector following). From each
-    saddle both ways lead down the gradient flow, so that its two minima are known. A minimum counts as searched once
+    saddle both ways lead down the gradient flow, so that its two minima are known; descents from random points within
+    sight below those saddles show minima that the climbs may have passed by. A minimum counts as searched once
     every saddle that its independent climbs found has been found twice, by whichever climbs; the lowest reached is
     searched next. How many minima and saddles may be left out is estimated by capture–recapture over the independent
     climbs alone: with unlike chances of being found a lower bound, and blind to what no climb can find (a saddle
@@ -90,51 +92,74 @@ def explore(
 
 
 class _Work:
-    """Which minimum is searched next, and when it is done. used: climbs that were made."""
+    """Which minimum is searched next, and when it is done. used: climbs that were made.
+
+    softest: eigenvectors of a minimum along which climbs begin, both ways. searched: minima from which climbs were made
+    until the rule held, or `_MOST_BATCHES` of them.
+    """
 
     def __init__(self, known: KnownPoints, most: int):
-        self.known, self._most, self.used = known, most, 0
+        self.known, self.most, self.used = known, most, 0
+        self.width = known.searches.width
+        self.softest = min(known.minima[0].location.size, self.width // 4)
         self.searched: set[int] = set()
-        self.unsettled: set[int] = set()
 
     def run(self) -> None:
         """Search the lowest minimum that is reached and not searched, until there is none or the budget is spent."""
-        while True:
-            passes = np.array(self.known.passes)
-            left = [number for number in np.argsort(passes, kind="stable") if number not in self.searched]
-            if not left or self.used + self.known.searches.width > self._most:
-                return
-            self._search(int(left[0]))
+        while self._next():
+            pass
+        # what was found once from one side may be found again from another
+        for saddle in list(self.known.saddles):
+            for minimum in sorted({side.minimum for side in saddle.sides} & self.searched):
+                if saddle.seen == 1 and self._may_climb:
+                    self._search(minimum)
+        while self._next():
+            pass
 
-    def _search(self, minimum: int) -> None:
-        width, found = self.known.searches.width, set()
-        softest = min(self.known.minima[minimum].location.size, width // 4)
-        for batch in range(_MOST_BATCHES):
-            if self.used + width > self._most:
-                return
+    @property
+    def _may_climb(self) -> bool:
+        return self.used + self.width <= self.most
+
+    def _next(self) -> bool:
+        order = np.argsort(np.array(self.known.passes), kind="stable").tolist()
+        left = [number for number in order if number not in self.searched]
+        return bool(left) and self._may_climb and self._search(left[0])
+
+    def _search(self, minimum: int) -> bool:
+        found: set[int] = set()
+        softest = 0 if minimum in self.searched else self.softest
+        for _ in range(_MOST_BATCHES):
+            if not self._may_climb:
+                return False
             stage(f"{len(self.known.minima)} minima, {len(self.known.saddles)} saddles, {self.used} searches")
-            found |= self.known.climb(minimum, width, 0 if batch else softest)
-            self.used += width
+            found |= self.known.climb(minimum, self.width, softest)
+            self.known.look_around(minimum, self.width)
+            self.used, softest = self.used + self.width, 0
             if all(self.known.saddles[saddle].seen > 1 for saddle in found):
                 break
-        else:
-            self.unsettled.add(minimum)
         self.searched.add(minimum)
+        return True
+
+    def done(self, minimum: int) -> bool:
+        """Whether a minimum was searched, and each saddle at it was found twice."""
+        return minimum in self.searched and not any(
+            side.minimum == minimum for saddle in self.known.saddles if saddle.seen < 2 for side in saddle.sides
+        )
 
 
 def _result(landscape: AbstractLandscape, known: KnownPoints, work: _Work, seed: int, began: float) -> Exploration:
     order = np.argsort(np.array(known.passes), kind="stable")
     place = {int(old): new for new, old in enumerate(order)}
-    searched = np.array([int(old) in work.searched and int(old) not in work.unsettled for old in order])
+    searched = np.array([work.done(int(old)) for old in order])
     minima, passes = tuple(known.minima[old] for old in order), np.array(known.passes)[order]
     joined = [_connection(saddle, place, minima) for saddle in known.saddles if saddle.joins]
     joined.sort(key=lambda pair: (pair[0].first, pair[0].second, pair[0].saddle.loss))
     exits = [_exit(saddle, place, minima) for saddle in known.saddles if not saddle.joins]
     finds = np.array([each[-1] for each in (*joined, *exits)], np.int64)
-    saddle_total = chao(finds)
-    minimum_total = chao(known.minimum_finds())
+    saddle_total = _at_least(len(finds), chao(finds))
+    minimum_total = _at_least(len(minima), chao(known.minimum_finds()))
     left = passes[~searched]
-    verdict = _verdict(known, work, len(left), saddle_total.value - np.sum(finds == 0) - np.sum(finds > 0))
+    verdict = _verdict(known, work, float(saddle_total.value) - len(finds))
     return Exploration(
         landscape=landscape,
         minima=minima,
@@ -151,10 +176,16 @@ def _result(landscape: AbstractLandscape, known: KnownPoints, work: _Work, seed:
         saddle_total=saddle_total,
         minimum_total=minimum_total,
         searches=work.used,
-        rule=_RULE.format(max(known.searches.width // 2, 1), known.searches.width),
+        rule=_RULE.format(known.searches.width - 2 * work.softest, known.searches.width),
         verdict=verdict,
         provenance=Provenance.of(seed, f"{work.used} climbs, {known.searches.steps} Hessians", 0, began),
     )
+
+
+def _at_least(found: int, total: Estimate) -> Estimate:
+    """The estimate of a total, of which so many were found, by whatever searches."""
+    ends = (max(float(end), found) for end in (total.value, total.low, total.high))
+    return Estimate(*ends, total.confidence)
 
 
 def _connection(saddle: Saddle, place: dict[int, int], minima: Any) -> tuple[SaddleConnection, np.ndarray, int]:
@@ -177,37 +208,37 @@ def _exit(saddle: Saddle, place: dict[int, int], minima: Any) -> tuple[SaddleExi
 
 def _degenerate(known: KnownPoints, place: dict[int, int]) -> list[DegeneratePoint]:
     return [
-        DegeneratePoint(each.point, tuple(sorted(place[number] for number in each.minima)), each.kind)
+        DegeneratePoint(each.point, tuple(sorted(place[n] for n in each.minima)), tuple(sorted(each.leads_to)), each.kind)
         for each in known.degenerate
     ]
 
 
-def _verdict(known: KnownPoints, work: _Work, unsearched: int, missing: float) -> Verdict:
+def _verdict(known: KnownPoints, work: _Work, missing: float) -> Verdict:
     verdict = Verdict()
-    budget = unsearched - len(work.unsettled)
-    if budget > 0:
+    left = len(known.minima) - len(work.searched)
+    if left:
         verdict = verdict.also(
             Status.BUDGET_SPENT,
-            f"{work.used} climbs of max_searches = {work._most} searched {len(work.searched)} minima of the "
-            f"{len(known.minima)} that were found: what lies behind the other {budget} was not looked at; raise "
+            f"{work.used} climbs of max_searches = {work.most} searched {len(work.searched)} minima of the "
+            f"{len(known.minima)} that were found: what lies behind the other {left} was not looked at; raise "
             "max_searches, or lower height",
         )
-    if work.unsettled:
-        verdict = verdict.also(
-            Status.INCOMPLETE,
-            f"around {len(work.unsettled)} minima each batch of climbs found saddles that had not been found before",
-        )
-    if not budget > 0 and missing >= 0.5:
+    once = sum(saddle.seen < 2 for saddle in known.saddles)
+    if once and not left:
+        verdict = verdict.also(Status.INCOMPLETE, f"{once} saddles were found only once, so that more may be there")
+    if not left and missing >= 0.5:
         verdict = verdict.also(
             Status.INCOMPLETE, f"capture–recapture says that about {missing:.0f} more saddles have not been found"
         )
     cut = int(np.sum(np.isinf(known.passes)))
-    if cut:
+    if cut and not known.degenerate:
         verdict = verdict.also(
-            Status.INCOMPLETE, f"to {cut} minima below states that were given no way from minimum 0 was found"
+            Status.INCOMPLETE, f"to {cut} of the minima no way over saddles below the height was found"
         )
+    for words, number in known.astray.items():
+        verdict = verdict.also(Status.INCOMPLETE, f"{number} of the states lead down to where {words}")
     for words, where in known.elsewhere().items():
-        verdict = verdict.also(Status.INCOMPLETE, f"{where[0]} saddles lead to where {words}, the lowest at {where[1]}")
+        verdict = verdict.also(Status.INCOMPLETE, f"saddles that lead to where {words}: {where[0]}, the lowest at {where[1]}")
     for each in known.degenerate:
         verdict = verdict.also(
             Status.INCOMPLETE,

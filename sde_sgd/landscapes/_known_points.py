@@ -16,14 +16,17 @@ from ._string import evenly
 _SAME, _SAME_DEGENERATE = 1e-5, 1e-3
 # images of a path on each side of its saddle
 _IMAGES = 33
-# of a continuum of degenerate points no more are kept
-_MOST_DEGENERATE = 8
+# distances at which a ray from a minimum is looked at, each longer than the last by a factor
+_LOOKS, _SIGHT = 64, 1.15
+# of which one point is kept
+_CONTINUUM = "a continuum of critical points"
 _NUDGES = 4
+_MOST_DIRECTIONS = 4
 
 _OUTCOMES = {
     End.UNBOUNDED: "the loss descends without bound",
     End.NOT_FINITE: "the loss or its derivatives are not finite or jump",
-    End.RUNNING: "a descent comes to no end",
+    End.RUNNING: "a descent of 400 steps comes to no end",
 }
 
 
@@ -54,10 +57,11 @@ class Saddle:
 
 @dataclasses.dataclass
 class Degenerate:
-    """A degenerate critical point, and the minima around it."""
+    """A degenerate critical point, the minima around it, and what else descents from around it meet."""
 
     point: CriticalPoint
     minima: set[int]
+    leads_to: set[str]
     kind: str
 
 
@@ -65,7 +69,8 @@ class KnownPoints:
     """What is known, in the order in which it was found; minimum 0 is the one below the start.
 
     ceiling: loss up to which saddles count. passes: loss of the highest saddle on the lowest way from minimum 0 to each
-    minimum. walls, wall: how many climbs ended where the loss is not finite, and where one did.
+    minimum. walls, wall: how many climbs ended where the loss is not finite, and where one did. astray: how many of the
+    states that were given lead to no minimum, by what they lead to.
     """
 
     def __init__(self, landscape: AbstractLandscape, start: np.ndarray, height: float | None, rng: Any):
@@ -78,6 +83,7 @@ class KnownPoints:
         self._edges: list[list[tuple[int, float]]] = []
         self._jumps: dict[int, int] = {}
         self.walls, self.wall = 0, start
+        self.astray: dict[str, int] = {}
         self.lowest_above = np.inf
         first = self._below_start(start)
         self.ceiling = np.inf if height is None else first.loss + float(height)
@@ -100,14 +106,9 @@ class KnownPoints:
 
     def climb(self, minimum: int, number: int, softest: int) -> set[int]:
         """Climbs from a minimum, ± its `softest` eigenvectors first, the others independent; saddles these found."""
-        here = self.minima[minimum]
-        values, vectors = np.linalg.eigh(here.hessian)
-        free = number - 2 * softest
-        random = self._rng.standard_normal((free, len(values)))
-        # every other one as long along an eigenvector as thermal motion is
-        random[::2] /= np.sqrt(values)
-        along = np.concatenate([vectors.T[:softest], -vectors.T[:softest], random @ vectors.T])
-        along /= np.linalg.norm(along, axis=1, keepdims=True)
+        here, free = self.minima[minimum], number - 2 * softest
+        vectors = np.linalg.eigh(here.hessian)[1].T[:softest]
+        along = np.concatenate([vectors, -vectors, self._directions(here, free)])
         shares = np.concatenate([np.ones(2 * softest), self._rng.uniform(size=free)])
         climbs = self.searches.climb(here.location, along, shares)
         self._note_walls(climbs, here)
@@ -128,6 +129,36 @@ class KnownPoints:
                             self._jumps[side.minimum] = self._jumps.get(side.minimum, 0) + 1
         return found
 
+    def _directions(self, minimum: CriticalPoint, number: int) -> np.ndarray:
+        """Random unit vectors, (number, dim): isotropic ones, and every other one as thermal motion spreads."""
+        values, vectors = np.linalg.eigh(minimum.hessian)
+        random = self._rng.standard_normal((number, len(values)))
+        random[::2] /= np.sqrt(values)
+        along = random @ vectors.T
+        return along / np.linalg.norm(along, axis=1, keepdims=True)
+
+    def look_around(self, minimum: int, number: int) -> None:
+        """Descend from random points that can be seen from a minimum below the highest of the saddles around it.
+
+        A minimum that is found so can be reached below that height, along a straight line first: one to which no saddle
+        is found in the end shows that saddles are missing.
+        """
+        here = self.minima[minimum]
+        around = [each.point for each in self.saddles if any(side.minimum == minimum for side in each.sides)]
+        if not around:
+            return
+        top = max(saddle.loss for saddle in around)
+        nearest = min(float(np.linalg.norm(saddle.location - here.location)) for saddle in around)
+        along = self._directions(here, number)
+        distances = 0.1 * nearest * _SIGHT ** np.arange(_LOOKS)
+        points = here.location + distances[:, None, None] * along
+        losses = self._surface.values(points.reshape(-1, here.location.size))[0].reshape(_LOOKS, number)
+        seen = np.cumprod(losses <= top, axis=0).sum(axis=0)
+        far = distances[np.maximum(seen - 1, 0)] * self._rng.uniform(size=number)
+        found = self.searches.descend(here.location + far[:, None] * along)
+        for each in zip(found.ends, found.points, found.paths, strict=True):
+            self._side(*each)
+
     def _note_walls(self, climbs: Any, here: CriticalPoint) -> None:
         # a loss that overflows is as good as infinite
         high = self.ceiling if np.isfinite(self.ceiling) else here.loss + 1e12 * max(1.0, abs(here.loss))
@@ -140,14 +171,11 @@ class KnownPoints:
         number = _nearest(location, [saddle.point for saddle in self.saddles])
         if number is not None or _nearest(location, self._others) is not None:
             return number
-        if len(self.degenerate) >= _MOST_DEGENERATE and self.degenerate[-1].kind.startswith("a continuum"):
-            return None
         point, converged = newton(self._surface, location)
         number = _nearest(point.location, [saddle.point for saddle in self.saddles])
         if number is not None:
             return number
-        degenerate = converged and point.is_degenerate and point.loss <= self.ceiling
-        if degenerate and len(self.degenerate) < _MOST_DEGENERATE:
+        if converged and point.is_degenerate and point.loss <= self.ceiling:
             self._add_degenerate(point)
         fits = converged and point.index == 1 and not point.is_degenerate
         if fits and point.loss > self.ceiling:
@@ -224,41 +252,43 @@ class KnownPoints:
                     changed.append(other)
 
     def _add_degenerate(self, point: CriticalPoint) -> None:
-        values, vectors = np.linalg.eigh(point.hessian)
-        flat = vectors[:, np.abs(values) <= point.zero_below]
+        if any(each.kind == _CONTINUUM and _same_loss(each.point, point) for each in self.degenerate):
+            return
         kind = "a monkey saddle or another degenerate critical point"
-        if self._is_continuum(point, flat[:, 0]):
-            kind = "a continuum of critical points"
-        around = self._rng.standard_normal((self.searches.width, len(values)))
+        if self._is_continuum(point, _flat_directions(point)):
+            kind = _CONTINUUM
+        around = self._rng.standard_normal((self.searches.width, point.location.size))
         reach = 1e-2 * max(1.0, float(np.linalg.norm(point.location)))
         found = self.searches.descend(point.location + reach * around / np.linalg.norm(around, axis=1, keepdims=True))
         sides = [self._side(*each) for each in zip(found.ends, found.points, found.paths, strict=True)]
-        self.degenerate.append(Degenerate(point, {side.minimum for side in sides if side.minimum >= 0}, kind))
+        minima = {side.minimum for side in sides if side.minimum >= 0}
+        self.degenerate.append(Degenerate(point, minima, {side.leads_to for side in sides} - {""}, kind))
 
     def _is_continuum(self, point: CriticalPoint, flat: np.ndarray) -> bool:
-        """Whether Newton's method, from a step along a flat direction, comes to rest there and not at `point`."""
+        """Whether Newton's method, from a step along some flat direction, comes to rest there and not at `point`."""
         aside = 1e-2 * max(1.0, float(np.linalg.norm(point.location)))
-        other, converged = newton(self._surface, point.location + aside * flat)
-        apart = float(np.linalg.norm(other.location - point.location))
-        return converged and apart > aside / 2 and abs(other.loss - point.loss) <= 1e-10 * max(1.0, abs(point.loss))
+        for direction in (sign * each for each in flat.T[:_MOST_DIRECTIONS] for sign in (1, -1)):
+            other, converged = newton(self._surface, point.location + aside * direction)
+            apart = float(np.linalg.norm(other.location - point.location))
+            if converged and apart > aside / 2 and _same_loss(other, point):
+                return True
+        return False
 
     def _kind(self, point: CriticalPoint) -> str:
         """What a degenerate point at the bottom of a descent is, in words."""
-        values, vectors = np.linalg.eigh(point.hessian)
-        if np.abs(values).max() <= 1e-12:
-            aside = point.location + 1e-2 * max(1.0, float(np.linalg.norm(point.location))) * vectors.T
-            if np.all(np.abs(self._surface.values(aside)[0] - point.loss) <= 1e-14 * max(1.0, abs(point.loss))):
-                return "a flat region"
-        flat = vectors[:, np.abs(values) <= point.zero_below][:, 0]
-        if self._is_continuum(point, flat):
-            return "a valley or ring of minima, none of them isolated"
-        return "a degenerate minimum, whose Hessian has a zero eigenvalue"
+        if not self._is_continuum(point, _flat_directions(point)):
+            return "a degenerate minimum, whose Hessian has a zero eigenvalue"
+        if np.abs(point.eigenvalues).max() == 0:
+            return "a flat region"
+        return "a valley or ring of minima, none of them isolated"
 
     def add_below(self, states: Float[np.ndarray, "n dim"]) -> None:
-        """Minima below states that were visited; a state that leads to none adds nothing."""
+        """Minima below states that were visited; those that lead to none are counted in `astray`, by what they meet."""
         found = self.searches.descend(states)
         for each in zip(found.ends, found.points, found.paths, strict=True):
-            self._side(*each)
+            side = self._side(*each)
+            if side.minimum < 0:
+                self.astray[side.leads_to] = self.astray.get(side.leads_to, 0) + 1
 
     def minimum_finds(self) -> list[int]:
         """How often independent climbs from another minimum led to each minimum."""
@@ -274,6 +304,16 @@ class KnownPoints:
             words: (len(points), show(min(points, key=lambda point: point.loss).location))
             for words, points in leads.items()
         }
+
+
+def _same_loss(first: CriticalPoint, second: CriticalPoint) -> bool:
+    return abs(first.loss - second.loss) <= 1e-10 * max(1.0, abs(first.loss))
+
+
+def _flat_directions(point: CriticalPoint) -> np.ndarray:
+    """Those whose eigenvalue counts as zero, (dim, n)."""
+    values, vectors = np.linalg.eigh(point.hessian)
+    return vectors[:, np.abs(values) <= max(point.zero_below, 0.0)]
 
 
 def _nearest(location: np.ndarray, points: list[CriticalPoint]) -> int | None:

@@ -138,19 +138,21 @@ class KnownPoints:
         return along / np.linalg.norm(along, axis=1, keepdims=True)
 
     def look_around(self, minimum: int, number: int) -> None:
-        """Descend from random points that can be seen from a minimum below the highest of the saddles around it.
+        """Descend from random points that can be seen from a minimum below the height.
 
-        A minimum that is found so can be reached below that height, along a straight line first: one to which no saddle
-        is found in the end shows that saddles are missing.
+        A minimum that is found so can be reached below it, along a straight line first: one to which no saddle is found
+        in the end shows that saddles are missing. Without a height it is seen as far as twice as high as the highest of
+        the saddles around it.
         """
-        here = self.minima[minimum]
-        around = [each.point for each in self.saddles if any(side.minimum == minimum for side in each.sides)]
-        if not around:
+        here, top = self.minima[minimum], self.ceiling
+        if np.isinf(top):
+            around = [each.point.loss for each in self.saddles if any(side.minimum == minimum for side in each.sides)]
+            top = here.loss + 2 * (max(around) - here.loss) if around else here.loss
+        if top <= here.loss:
             return
-        top = max(saddle.loss for saddle in around)
-        nearest = min(float(np.linalg.norm(saddle.location - here.location)) for saddle in around)
         along = self._directions(here, number)
-        distances = 0.1 * nearest * _SIGHT ** np.arange(_LOOKS)
+        # from well within where the loss would be as high if it were quadratic
+        distances = 0.1 * np.sqrt(2 * (top - here.loss) / here.eigenvalues[-1]) * _SIGHT ** np.arange(_LOOKS)
         points = here.location + distances[:, None, None] * along
         losses = self._surface.values(points.reshape(-1, here.location.size))[0].reshape(_LOOKS, number)
         seen = np.cumprod(losses <= top, axis=0).sum(axis=0)

@@ -126,7 +126,9 @@ class Exploration(AbstractResult):
             return ()
         inside = jax.vmap(contains)
         if bool(contains(jnp.asarray(self.minima[0].location))):
-            raise ValueError(f"target must not hold the minimum below the start, got one that holds {show(self._first)}")
+            raise ValueError(
+                f"target must not hold the minimum below the start, got one that holds {show(self._first)}"
+            )
         legs = self._legs(lambda path: np.asarray(inside(jnp.asarray(path))))
         return lowest_ways(legs, 0, self.minima[0].loss, lambda leg: leg.inside, most)
 
@@ -197,9 +199,8 @@ class Exploration(AbstractResult):
         return [*self.paths, *(way.path for way in self.exits)]
 
     def _grid(self, data: xr.Dataset) -> dict[str, Any]:
-        names = ("minimum_location", "saddle_location", "path")
-        points = np.concatenate([data[name].values.reshape(-1, self.landscape.dim) for name in names])
-        low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
+        points = np.concatenate([data.minimum_location.values, data.saddle_location.values, *self.paths])
+        low, high = points.min(axis=0), points.max(axis=0)
         # a lone minimum has no extent of its own
         margin = _MARGIN * max(float((high - low).max()), 1e-3 * max(1.0, float(np.abs(high).max())))
         axes = [np.linspace(a - margin, b + margin, _GRID[len(low)]) for a, b in zip(low, high, strict=True)]
@@ -227,7 +228,9 @@ class Exploration(AbstractResult):
         text += f", {loops} back to the same" if loops else ""
         text += f", {len(self.exits)} to no minimum" if self.exits else ""
         rows.append(("saddles", text + (f"; {len(self.degenerate)} degenerate points" if self.degenerate else "")))
-        total = f"minima {self.minimum_total}, saddles {self.saddle_total}" if self.finds.sum() else "no climb found any"
+        total = (
+            f"minima {self.minimum_total}, saddles {self.saddle_total}" if self.finds.sum() else "no climb found any"
+        )
         rows.append(("in all, estimated", total))
         top = "no limit" if np.isinf(self.height) else f"{self.height:.6g} above the start's minimum"
         return [*rows, ("height", top), ("rule", self.rule)]

@@ -15,7 +15,6 @@ from ..results import Provenance, Status, Verdict
 from ..statistics import Estimate
 from ._base import AbstractLandscape, check_landscape
 from ._capture_recapture import chao
-from ._critical_points import CriticalPoint
 from ._exploration import DegeneratePoint, Exploration, SaddleExit
 from ._known_points import KnownPoints, Saddle
 from ._saddle_graph import SaddleConnection
@@ -208,7 +207,9 @@ def _exit(saddle: Saddle, place: dict[int, int], minima: Any) -> tuple[SaddleExi
 
 def _degenerate(known: KnownPoints, place: dict[int, int]) -> list[DegeneratePoint]:
     return [
-        DegeneratePoint(each.point, tuple(sorted(place[n] for n in each.minima)), tuple(sorted(each.leads_to)), each.kind)
+        DegeneratePoint(
+            each.point, tuple(sorted(place[n] for n in each.minima)), tuple(sorted(each.leads_to)), each.kind
+        )
         for each in known.degenerate
     ]
 
@@ -238,7 +239,9 @@ def _verdict(known: KnownPoints, work: _Work, missing: float) -> Verdict:
     for words, number in known.astray.items():
         verdict = verdict.also(Status.INCOMPLETE, f"{number} of the states lead down to where {words}")
     for words, where in known.elsewhere().items():
-        verdict = verdict.also(Status.INCOMPLETE, f"saddles that lead to where {words}: {where[0]}, the lowest at {where[1]}")
+        verdict = verdict.also(
+            Status.INCOMPLETE, f"saddles that lead to where {words}: {where[0]}, the lowest at {where[1]}"
+        )
     for each in known.degenerate:
         verdict = verdict.also(
             Status.INCOMPLETE,

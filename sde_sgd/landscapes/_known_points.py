@@ -9,7 +9,7 @@ from jaxtyping import Float
 from .._errors import show
 from ._base import AbstractLandscape
 from ._critical_points import CriticalPoint, Float64Landscape, descend, newton
-from ._searches import End, Searches
+from ._searches import End, Searched, Searches
 from ._string import evenly
 
 # points that are nearer, relative to 1 or to their distance from 0, are one; where a degenerate one is, is known less
@@ -32,7 +32,7 @@ _OUTCOMES = {
 
 @dataclasses.dataclass
 class Side:
-    """One side of a saddle. minimum: its number, or −1. leads_to: what is there else. path: (n, dim) from the saddle."""
+    """One side of a saddle. minimum: its number, or −1. leads_to: what else is there. path: (n, dim) down from it."""
 
     minimum: int
     leads_to: str
@@ -158,8 +158,7 @@ class KnownPoints:
         seen = np.cumprod(losses <= top, axis=0).sum(axis=0)
         far = distances[np.maximum(seen - 1, 0)] * self._rng.uniform(size=number)
         found = self.searches.descend(here.location + far[:, None] * along)
-        for each in zip(found.ends, found.points, found.paths, strict=True):
-            self._side(*each)
+        self._sides(found)
 
     def _note_walls(self, climbs: Any, here: CriticalPoint) -> None:
         # a loss that overflows is as good as infinite
@@ -196,9 +195,11 @@ class KnownPoints:
         across = [np.linalg.eigh(saddle.point.hessian)[1][:, 0] for saddle in new]
         starts = np.repeat([saddle.point.location for saddle in new], 2, axis=0)
         found = self.searches.descend(starts, np.concatenate([[u, -u] for u in across]))
-        sides = [self._side(*each) for each in zip(found.ends, found.points, found.paths, strict=True)]
+        sides = self._sides(found)
         for saddle, pair in zip(new, zip(sides[::2], sides[1::2], strict=True), strict=True):
-            back = max([1e-3, *(float(np.linalg.norm(s.location - saddle.point.location)) for s in pair if s.minimum >= 0)])
+            back = max(
+                [1e-3, *(float(np.linalg.norm(s.location - saddle.point.location)) for s in pair if s.minimum >= 0)]
+            )
             saddle.sides = [self._with_path(side, saddle.point, 10 * back) for side in pair]
             if saddle.joins:
                 self._add_edge(pair[0].minimum, pair[1].minimum, saddle.point.loss)
@@ -211,9 +212,14 @@ class KnownPoints:
             points = points[: max(int(out[0]), 2)] if len(out) else points
         return dataclasses.replace(side, path=evenly(points, _IMAGES))
 
-    def _side(self, end: int, location: np.ndarray, path: np.ndarray) -> Side:
+    def _sides(self, found: Searched) -> list[Side]:
+        """What each descent led to; minima that were not known are added."""
+        rows = zip(found.ends.tolist(), found.points, found.paths, strict=True)
+        return [self._side(End(end), point, path) for end, point, path in rows]
+
+    def _side(self, end: End, location: np.ndarray, path: np.ndarray) -> Side:
         if end != End.CONVERGED:
-            return Side(-1, _OUTCOMES[End(int(end))], location, path)
+            return Side(-1, _OUTCOMES[end], location, path)
         for _ in range(_NUDGES):
             number = _nearest(location, self.minima)
             if number is not None:
@@ -230,7 +236,7 @@ class KnownPoints:
             off = np.linalg.eigh(point.hessian)[1][:, 0] * self._rng.choice([-1.0, 1.0])
             found = self.searches.descend(point.location[None], off[None])
             if found.ends[0] != End.CONVERGED:
-                return self._side(int(found.ends[0]), found.points[0], np.concatenate([path, found.paths[0]]))
+                return self._side(End(int(found.ends[0])), found.points[0], np.concatenate([path, found.paths[0]]))
             location, path = found.points[0], np.concatenate([path, found.paths[0]])
         return Side(-1, _OUTCOMES[End.RUNNING], location, path)
 
@@ -262,7 +268,7 @@ class KnownPoints:
         around = self._rng.standard_normal((self.searches.width, point.location.size))
         reach = 1e-2 * max(1.0, float(np.linalg.norm(point.location)))
         found = self.searches.descend(point.location + reach * around / np.linalg.norm(around, axis=1, keepdims=True))
-        sides = [self._side(*each) for each in zip(found.ends, found.points, found.paths, strict=True)]
+        sides = self._sides(found)
         minima = {side.minimum for side in sides if side.minimum >= 0}
         self.degenerate.append(Degenerate(point, minima, {side.leads_to for side in sides} - {""}, kind))
 
@@ -287,8 +293,7 @@ class KnownPoints:
     def add_below(self, states: Float[np.ndarray, "n dim"]) -> None:
         """Minima below states that were visited; those that lead to none are counted in `astray`, by what they meet."""
         found = self.searches.descend(states)
-        for each in zip(found.ends, found.points, found.paths, strict=True):
-            side = self._side(*each)
+        for side in self._sides(found):
             if side.minimum < 0:
                 self.astray[side.leads_to] = self.astray.get(side.leads_to, 0) + 1
 

@@ -61,7 +61,10 @@ class Searches:
         self._search = bound(_searches, as_float64(landscape))
 
     def climb(
-        self, minimum: Float[np.ndarray, " dim"], directions: Float[np.ndarray, "n dim"], shares: Float[np.ndarray, " n"]
+        self,
+        minimum: Float[np.ndarray, " dim"],
+        directions: Float[np.ndarray, "n dim"],
+        shares: Float[np.ndarray, " n"],
     ) -> Searched:
         """Climbs from a minimum along each of the unit vectors `directions`, then along the softest direction.
 
@@ -154,7 +157,9 @@ def _search(landscape: AbstractLandscape, start: Any, direction: Any, share: Any
         error = jnp.linalg.norm(there.gradient - now.here.gradient - now.here.hessian @ now.move)
         steep = jnp.linalg.norm(now.here.gradient)
         trust = jnp.where(
-            climbs, _CLIMB_TRUST * jnp.maximum(steep, jnp.linalg.norm(now.here.hessian @ now.move)), _DESCENT_TRUST * steep
+            climbs,
+            _CLIMB_TRUST * jnp.maximum(steep, jnp.linalg.norm(now.here.hessian @ now.move)),
+            _DESCENT_TRUST * steep,
         )
         # near a minimum the loss is rounding error, and only the gradient tells
         falls = climbs | (there.loss <= now.here.loss + 1e-12 * jnp.abs(now.here.loss))

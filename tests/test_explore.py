@@ -269,7 +269,7 @@ def test_out_of_budget():
     assert found.status is ss.Status.BUDGET_SPENT and "raise max_searches" in found.result
     assert found.searches <= 200 and 0 < found.searched.sum() < len(found.minima)
     assert found.searched_to == pytest.approx(found.passes[~found.searched].min() - found.minima[0].loss)
-    assert np.all(np.diff(found.passes) >= 0)
+    np.testing.assert_array_equal(found.passes, np.sort(found.passes))
     none = explore(Rastrigin(2), [0.0, 0.0], max_searches=10)
     assert none.status is ss.Status.BUDGET_SPENT and len(none.minima) == 1 and none.searched_to == 0
 
@@ -303,15 +303,15 @@ def test_descents_follow_the_gradient_flow():
     """Points of a descent from Müller and Brown's higher saddle lie on the flow's line, by an adaptive integrator."""
     found = explore(MullerBrown(), [-0.5, 1.5])
     path = found.paths[0]
-    gradient = jax.grad(found.landscape.loss)
+    gradient = jax.jit(jax.grad(found.landscape.loss))
     middle = len(path) // 2
     np.testing.assert_allclose(path[middle], found.connections[0].saddle.location, atol=1e-9)
     for side in (path[middle::-1], path[middle:]):
         flow = solve_ivp(
             lambda _, x: -np.asarray(gradient(jnp.asarray(x)), np.float64), (0, 0.5), side[1], method="LSODA",
-            rtol=1e-8, atol=1e-8, dense_output=True,
+            rtol=1e-5, atol=1e-5, dense_output=True,
         )  # fmt: skip
-        line = flow.sol(np.linspace(0, 0.5, 20_001)).T
+        line = flow.sol(np.geomspace(1e-7, 0.5, 10_001)).T
         away = [np.min(np.linalg.norm(line - point, axis=1)) for point in side[1:]]
         # a line of length 1: what corners of the polygon cut
         assert max(away) < 5e-3
@@ -446,7 +446,7 @@ def test_the_map_in_one_and_two_dimensions(three_hole):
     np.testing.assert_allclose(lines["way down from a saddle"], three_hole.paths[0])
     shared = plotting.landscape_map(data.assign(share=("saddle", [0.2, 0.7, 0.2]))).axes[0]
     widths = [line.get_linewidth() for line in shared.get_lines() if "way" in line.get_label()]
-    assert widths[1] > 3 * widths[0] and widths[0] == widths[2]
+    np.testing.assert_allclose(widths, [0.6 + 6 * share for share in (0.2, 0.7, 0.2)])
     assert "70%" in [text.get_text() for text in shared.texts]
 
     behind = explore(SHALLOW_THEN_DEEP, [0.0])
@@ -484,4 +484,4 @@ def test_styblinski_tang_from_any_minimum():
     found = explore(StyblinskiTang(2), [-2.9, -2.9])
     assert len(found.minima) == 4 and len(found.connections) == 4
     deep, shallow, top = -39.166165703771, -25.029445738555, 0.195612
-    assert found.passes[-1] - found.minima[0].loss == pytest.approx(top - shallow + shallow - deep, abs=1e-4)
+    assert found.passes[-1] - found.minima[0].loss == pytest.approx(top + shallow - 2 * deep, abs=1e-4)

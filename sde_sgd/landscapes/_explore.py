@@ -232,7 +232,7 @@ def _verdict(known: KnownPoints, work: _Work, missing: float) -> Verdict:
             Status.INCOMPLETE, f"capture–recapture says that about {missing:.0f} more saddles have not been found"
         )
     cut = int(np.sum(np.isinf(known.passes)))
-    if cut and not known.degenerate:
+    if cut and not left and not known.degenerate:
         verdict = verdict.also(
             Status.INCOMPLETE, f"to {cut} of the minima no way over saddles below the height was found"
         )

@@ -284,10 +284,14 @@ class KnownPoints:
 
     def _kind(self, point: CriticalPoint) -> str:
         """What a degenerate point at the bottom of a descent is, in words."""
+        # a descent ends at a flat region's edge
+        aside = 1e-2 * max(1.0, float(np.linalg.norm(point.location)))
+        around = np.linalg.eigh(point.hessian)[1].T[:, None] * np.array([[-aside], [aside]])
+        near = [self._surface.critical(point.location + each) for each in around.reshape(-1, point.location.size)]
+        if any(each.gradient_norm == 0 and np.all(each.eigenvalues == 0) and _same_loss(each, point) for each in near):
+            return "a flat region"
         if not self._is_continuum(point, _flat_directions(point)):
             return "a degenerate minimum, whose Hessian has a zero eigenvalue"
-        if np.abs(point.eigenvalues).max() == 0:
-            return "a flat region"
         return "a valley or ring of minima, none of them isolated"
 
     def add_below(self, states: Float[np.ndarray, "n dim"]) -> None:
@@ -320,7 +324,7 @@ def _same_loss(first: CriticalPoint, second: CriticalPoint) -> bool:
 def _flat_directions(point: CriticalPoint) -> np.ndarray:
     """Those whose eigenvalue counts as zero, (dim, n)."""
     values, vectors = np.linalg.eigh(point.hessian)
-    return vectors[:, np.abs(values) <= max(point.zero_below, 0.0)]
+    return vectors[:, np.abs(values) <= point.zero_below]
 
 
 def _nearest(location: np.ndarray, points: list[CriticalPoint]) -> int | None:

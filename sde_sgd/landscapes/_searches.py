@@ -19,7 +19,7 @@ _TOGETHER = 32
 _CONVEX_STEPS, _STEPS = 64, 400
 # a step is taken where the quadratic model foretells the gradient as well as this, relative to it, and the next one is
 # longer where it does by much more
-_CLIMB_TRUST, _DESCENT_TRUST, _LONGER = 0.5, 0.03, 0.25
+_CLIMB_TRUST, _DESCENT_TRUST, _LONGER = 0.5, 0.1, 0.25
 _CONVERGED = 1e-9
 # how much a Hessian changes, relative to itself, along what counts as a landscape's own length
 _CHANGE = 0.1

@@ -258,6 +258,10 @@ BAD = {
         lambda: occupancy(regions=None, minima=[[1.0]], basins="near"),
         r"basins must be 'quench', 'nearest' or 'sublevel', or an object such as SublevelBasins\(height\), got 'near'",
     ),
+    "a misspelt rule": (
+        lambda: occupancy(regions=None, minima=[[1.0]], basins="quensh"),
+        "got 'quensh'; did you mean 'quench'",
+    ),
     "a sublevel without height": (
         lambda: occupancy(regions=None, minima=[[1.0]], basins="sublevel"),
         "height is the loss above a minimum",

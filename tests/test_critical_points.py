@@ -152,7 +152,10 @@ def test_gaussian_wells():
     pair = GaussianWells([[-1.0, 0.0], [1.0, 0.0]], depths=[2.0, 2.0], widths=[0.5, 0.5], confinement=0.1)
     minima = find_minima(pair, pair.centers)
     assert len(minima) == 2
-    _check(find_saddle(pair, *minima), [0.0, 0.0], -4 * np.exp(-2.0), index=1)
+    saddle = find_saddle(pair, *minima)
+    _check(saddle, [0.0, 0.0], -4 * np.exp(-2.0), index=1)
+    # each well gives (depth/width²)(1 − offset²/width²) e^{−2} along the way and the first factor across it
+    np.testing.assert_allclose(saddle.eigenvalues, 0.1 + 16 * np.exp(-2.0) * np.array([-3.0, 1.0]), rtol=1e-6)
 
 
 def test_quadratic():

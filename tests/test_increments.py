@@ -78,6 +78,23 @@ def test_bits_do_not_depend_on_chunk_devices_or_replay(increments):
     assert passage.count("target") > 0
 
 
+@pytest.mark.parametrize("name", INCREMENTS)
+def test_a_known_step_takes_what_a_traced_one_takes(name):
+    """A Python integer saves the selection and no more; and the steps of a hash all take another part of it.
+
+    Twin: the step behind.
+    """
+    kind = INCREMENTS[name]
+    words = tuple(jnp.asarray(each) for each in np.random.default_rng(2).integers(0, 2**32, (2, 64), dtype=np.uint32))
+    pair = kind.draw(words)
+    traced = jax.jit(lambda offset: kind.of_step(pair, offset, jnp.float32))
+    draws = [np.asarray(traced(jnp.uint32(offset))) for offset in range(kind.steps_per_hash)]
+    assert len({draw.tobytes() for draw in draws}) == kind.steps_per_hash
+    for offset, draw in enumerate(draws):
+        known = np.asarray(kind.of_step(pair, offset, jnp.float32))
+        assert np.array_equal(known, draw) and not np.array_equal(known, draws[offset - 1])
+
+
 def test_ready_made_kinds_are_their_short_names():
     for name, kind in (("gaussian", Gaussian()), ("rademacher", Rademacher())):
         chains = [ss.EulerMaruyama(REST, 1.0, each) for each in (name, kind)]

@@ -5,40 +5,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chains_with_memory import MomentumSGD
 
 import sde_sgd as ss
 from sde_sgd.chains import AbstractChain, WholeState
 from sde_sgd.engine import AbstractMonitor, StopCode, run_until_stopped, seed_key, start_states
 
 STEPS, TRAJECTORIES = 128, 200
-
-
-class Momentum(AbstractChain):
-    """v' = μv − γ∇L(θ) + s ξ, θ' = θ + v'."""
-
-    landscape: ss.landscapes.Landscape
-    rate: float = 0.05
-    momentum: float = 0.8
-    scale: float = 0.1
-    noise_kind: str = eqx.field(static=True, default="gaussian")
-    time_step: float = 0.05
-
-    @property
-    def dim(self):
-        return self.landscape.dim
-
-    @property
-    def noise_dim(self):
-        return self.landscape.dim
-
-    @property
-    def memory(self):
-        return self.landscape.dim
-
-    def step(self, state, noise, step_index):
-        theta, velocity = state[: self.dim], state[self.dim :]
-        velocity = self.momentum * velocity - self.rate * self.landscape.gradient(theta) + self.scale * noise
-        return jnp.concatenate([theta + velocity, velocity])
 
 
 class Peak(AbstractChain):
@@ -81,9 +54,9 @@ def well(dim):
 
 INNER = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(well(1), 0.5), 0.01)
 CHAINS = {
-    "momentum in one": Momentum(well(1)),
-    "momentum in three": Momentum(well(3)),
-    "signs": Momentum(well(2), noise_kind="rademacher"),
+    "momentum in one": MomentumSGD(well(1), deviation=0.1),
+    "momentum in three": MomentumSGD(well(3), deviation=0.1),
+    "signs": MomentumSGD(well(2), deviation=0.1, noise_kind="rademacher"),
     "peak": Peak(INNER),
 }
 
@@ -126,7 +99,8 @@ def test_bits_do_not_depend_on_devices_chunks_or_replay(name):
 
 def test_a_step_that_is_not_lowered_agrees_to_rounding():
     """Without the contraction barrier a compiler may contract its sums of products otherwise in another program."""
-    chain = Momentum(ss.landscapes.Landscape(lambda x: jnp.sum((jnp.cumsum(x) ** 2 - 1) ** 2), 2))
+    cumulated = ss.landscapes.Landscape(lambda x: jnp.sum((jnp.cumsum(x) ** 2 - 1) ** 2), 2)
+    chain = MomentumSGD(cumulated, deviation=0.1)
     whole = run(chain, devices=jax.devices()[:1])
     for other in (run(chain, devices=jax.devices()), run(chain, chunk=64, devices=jax.devices()[:1])):
         np.testing.assert_allclose(whole[0], other[0], rtol=1e-3, atol=1e-3)

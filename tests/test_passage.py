@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from chains_with_memory import MomentumSGD, Underdamped
 from scipy import stats
 from statistical import agrees
 
@@ -27,38 +28,14 @@ def below(level):
     return ss.regions.HalfSpace(np.array([1.0]), level)
 
 
-class MomentumSGD(ss.chains.AbstractChain):
-    """v' = μ v − γ ∇L(θ) + s ξ, θ' = θ + v': θ with a velocity behind it."""
-
-    landscape: ss.landscapes.AbstractLandscape
-    rate: float = 0.05
-    momentum: float = 0.8
-    noise: float = 0.035
-    noise_kind: str = "gaussian"
-
-    dim = noise_dim = memory = property(lambda self: self.landscape.dim)
-    time_step = property(lambda self: self.rate)
-
-    def step(self, state, noise, step_index):
-        theta, velocity = jnp.split(state, 2)
-        velocity = self.momentum * velocity - self.rate * self.landscape.gradient(theta) + self.noise * noise
-        return jnp.concatenate([theta + velocity, velocity])
-
-
-class Underdamped(MomentumSGD):
-    """dθ = v dt, dv = −∇L dt − μ v dt + s dW by symplectic Euler."""
-
-    def step(self, state, noise, step_index):
-        theta, velocity = jnp.split(state, 2)
-        force = -self.landscape.gradient(theta) - self.momentum * velocity
-        velocity = velocity + self.rate * force + 10 * self.noise * jnp.sqrt(self.rate) * noise
-        return jnp.concatenate([theta + self.rate * velocity, velocity])
-
-
-@pytest.mark.parametrize("kind", [MomentumSGD, Underdamped])
-def test_chains_with_memory_leave_a_sublevel(kind):
+@pytest.mark.parametrize(
+    "chain",
+    [MomentumSGD(DOUBLE_WELL, deviation=0.035), Underdamped(DOUBLE_WELL, temperature=0.077)],
+    ids=["MomentumSGD", "Underdamped"],
+)
+def test_chains_with_memory_leave_a_sublevel(chain):
     """By splitting as often as directly (4 standard errors), with either score; no bit tells of devices or chunks."""
-    chain, region = kind(DOUBLE_WELL), ss.regions.Sublevel(DOUBLE_WELL, 0.55)
+    region = ss.regions.Sublevel(DOUBLE_WELL, 0.55)
 
     def escape(trajectories, **options):
         return ss.escape(chain, -np.ones(1, np.float32), region, 10.0, trajectories=trajectories, seed=3, **options)

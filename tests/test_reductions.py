@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chains_with_memory import MomentumSGD, Underdamped
 from scipy import stats
 from statistical import agrees
 
@@ -174,39 +175,6 @@ def test_reductions_that_are_none():
 # ------------------------------------------------------------------------------------------------ chains with memory
 
 
-class MomentumSGD(ss.chains.AbstractChain):
-    """Heavy-ball descent with Gaussian gradient noise: v' = μ v − γ (∇L + ξ), θ' = θ + v'."""
-
-    landscape: Any
-    noise_kind: Any = "gaussian"
-    momentum: float = 0.5
-    rate: float = 0.05
-    deviation: float = 1.0
-
-    dim = noise_dim = property(lambda self: self.landscape.dim)
-    memory = property(lambda self: self.landscape.dim)
-    time_step = property(lambda self: self.rate)
-
-    def step(self, state, noise, step_index):
-        theta, velocity = state[: self.dim], state[self.dim :]
-        velocity = self.momentum * velocity - self.rate * (self.landscape.gradient(theta) + self.deviation * noise)
-        return jnp.concatenate([theta + velocity, velocity])
-
-
-class Underdamped(MomentumSGD):
-    """dθ = v dt, dv = −∇L dt − f v dt + √(2 f T) dW, with f = 1: a symplectic Euler step."""
-
-    temperature: float = 0.5
-
-    def step(self, state, noise, step_index):
-        theta, velocity = state[: self.dim], state[self.dim :]
-        kick = self.landscape.gradient(theta) * self.rate
-        velocity = (velocity - kick) * jnp.exp(-self.rate) + jnp.sqrt(
-            self.temperature * -jnp.expm1(-2 * self.rate)
-        ) * noise
-        return jnp.concatenate([theta + self.rate * velocity, velocity])
-
-
 LEFT = ss.regions.HalfSpace([1.0, 0.0], 0.0)
 WINDOW = {"horizon": 8.0, "every": 0.4, "trajectories": 200, "seed": 5}
 CALLS = {
@@ -263,7 +231,7 @@ def test_theta_of_an_underdamped_chain_has_the_law_of_gibbs():
 def test_rates_of_chains_with_memory(kind):
     """Cores are entered by θ: the same rates on one device and on two, and both wells are left at one rate."""
     well = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
-    chain = kind(well) if kind is Underdamped else kind(well, deviation=3.0)
+    chain = kind(well) if kind is Underdamped else kind(well, momentum=0.5, deviation=0.15)
     found = [
         ss.transitions(chain, {"left": [-1.0], "right": [1.0]}, rtol=0.2, method="direct", seed=1, **way)
         for way in WAYS[:2]

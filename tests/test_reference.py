@@ -11,6 +11,7 @@ import scipy.special
 
 import sde_sgd as ss
 from sde_sgd.reference import FokkerPlanck, Grid
+from sde_sgd.reference._one_dimensional import exit_probability, solve
 
 WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 BOWL = ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2, dim=1)
@@ -77,6 +78,9 @@ def test_stationary_probability_of_a_region():
     line = FokkerPlanck(ss.LangevinSGD.at_temperature(ss.landscapes.Quadratic([1.0]), 0.5), (-6, 6, 400))
     assert line.stationary_probability(left_of(0.7)) == pytest.approx(scipy.special.ndtr(0.7 * np.sqrt(2)), abs=2e-4)
     assert line.stationary_probability(~left_of(0.7)) == pytest.approx(scipy.special.ndtr(-0.7 * np.sqrt(2)), abs=2e-4)
+    # parts of a cell are counted alike from both sides
+    left, right = line.stationary_probability(left_of(-0.7)), line.stationary_probability(right_of(0.7))
+    assert left == pytest.approx(right, rel=1e-9)
     plane = FokkerPlanck(ss.LangevinSGD.at_temperature(ss.landscapes.Quadratic(np.eye(2)), 0.5), [(-5, 5, 120)] * 2)
     assert plane.stationary_probability(ball(0.8, 2)) == pytest.approx(1 - np.exp(-0.64), abs=1e-3)
 
@@ -120,6 +124,31 @@ def test_escape_probability_of_brownian_motion():
     assert np.all(np.abs(orders(errors) - 2) < 0.2)
     fine = FokkerPlanck(BROWNIAN_1, (-1.01, 1.01, 2000)).escape_probability(ball(1.0, 1), [0.3], times)
     np.testing.assert_allclose(fine, exact, atol=1e-6)
+
+
+def test_the_contour_is_the_best_one():
+    """P(left by t) of one node, 1 − e^{−2t}: off by 4·3.89^−contour, the rate of the published coefficients.
+
+    Trefethen, Weideman and Schmelzer 2006. Any other contour of the kind converges too, to fewer digits.
+    """
+    one, times = np.array([0.0, 1.0, 0.0]), np.geomspace(0.1, 3, 20)
+    for contour in (12, 16, 20, 24):
+        found = exit_probability(one, one, one > 0, 1, times, contour)
+        error = np.abs(found + np.expm1(-2 * times)).max() * 3.89**contour
+        assert 2 < error < 6, (contour, error)
+
+
+def test_elimination_is_the_solution_of_the_linear_system():
+    """(killing − Q)f = source on two runs of nodes, f given on both sides of each: against a dense solver."""
+    random = np.random.default_rng(3)
+    up, down, source, boundary = random.uniform(0.5, 2.0, (4, 9))
+    up[-1] = down[0] = 0
+    inside = np.array([0, 1, 1, 1, 0, 1, 1, 0, 0], bool)
+    for killing in (0.0, 0.3):
+        matrix = np.diag(killing + up + down) - np.diag(up[:-1], 1) - np.diag(down[1:], -1)
+        matrix[~inside] = np.eye(9)[~inside]
+        exact = np.linalg.solve(matrix, np.where(inside, source, boundary))
+        np.testing.assert_allclose(solve(up, down, inside, source, boundary, killing), exact, rtol=1e-12)
 
 
 def test_escape_probability_is_exponential_for_a_rare_exit():
@@ -243,6 +272,14 @@ def test_correlated_irreversible_ornstein_uhlenbeck():
     assert np.all(np.abs(orders(gaps) - 2) < 0.3)
 
 
+def test_a_negative_correlation_is_a_positive_one_in_the_mirror():
+    flip = np.diag([1.0, -1.0])
+    turned = ito(lambda x, t: -jnp.asarray(flip @ ROTATION @ flip) @ x, lambda x, t: jnp.asarray(flip @ FACTOR), 2)
+    density, other = (FokkerPlanck(each, [(-4, 4, 24), (-4, 4, 20)]).stationary() for each in (CORRELATED, turned))
+    np.testing.assert_allclose(other[:, ::-1], density, rtol=1e-6, atol=1e-9)
+    assert np.abs(other - density).max() > 0.01 * density.max()
+
+
 def correlated_factor(x):
     """B with tr BBᵀ = 2, otherwise different at every point."""
     factor = jnp.array([[1 + 0.3 * jnp.sin(x[0] + x[1]), 0.3 * jnp.cos(x[0])], [0.2 * x[1], 1 + 0.2 * x[0] ** 2]])
@@ -305,6 +342,9 @@ def test_the_box_edge_can_be_the_exit():
     two = FokkerPlanck(BROWNIAN_2, [(-1, 1, 20), (0, 1, 5)])
     strip = ss.regions.HalfSpace([1.0, 0.0], 1.0) & ss.regions.HalfSpace([-1.0, 0.0], 1.0)
     assert two.mean_exit_time(strip, start=[0.3, 0.5]) == pytest.approx(1 - 0.3**2, rel=1e-6)
+    # what ends beyond the box is not left there: the box reflects
+    beyond = ss.regions.HalfSpace([1.0, 0.0], 1.02) & ss.regions.HalfSpace([-1.0, 0.0], 1.0)
+    assert two.mean_exit_time(beyond, start=[0.3, 0.5]) == pytest.approx(2**2 - (1 - 0.3) ** 2, rel=1e-6)
     one = FokkerPlanck(BROWNIAN_1, (-1, 1, 20))
     assert one.mean_exit_time(left_of(1.0), start=0.0) == pytest.approx(3.0, rel=1e-9)
 

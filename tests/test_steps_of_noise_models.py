@@ -96,6 +96,17 @@ def test_a_step_is_an_iteration(name, dim, scheduled, double_precision):
         np.testing.assert_allclose(covariance, gamma**2 / size * expected, rtol=1e-5, atol=1e-7)
 
 
+def test_at_an_sde_time_schedules_are_those_of_the_whole_iterations_before(double_precision):
+    """Drift and covariance of the SDE in the middle of iteration k: −u ∇L and u² γ₀ V/M, with u = γ_k/γ₀."""
+    theta = jnp.asarray(ORIGIN[3])
+    diffusion = ss.LangevinSGD(ss.landscapes.Landscape(loss, 3), ss.noise.Isotropic(1.7), rate, batch)
+    for number, gamma, size in STEPS:
+        time, share = jnp.asarray((number + 0.5) * 0.2), gamma / 0.2
+        np.testing.assert_allclose(diffusion.drift(theta, time), -share * gradient(ORIGIN[3]), rtol=1e-5)
+        expected = share**2 * 0.2 / size * 1.7 * np.eye(3)
+        np.testing.assert_allclose(diffusion.covariance(theta, time), expected, rtol=1e-5, atol=1e-9)
+
+
 @pytest.mark.parametrize("dim", [1, 2])
 def test_negative_curvature_is_clipped_or_stops(dim, double_precision):
     """At a saddle, and in one dimension at a maximum: no noise along it, or a state that is not a number."""

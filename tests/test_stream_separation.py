@@ -20,6 +20,8 @@ from sde_sgd import engine
 from sde_sgd import passage as passage
 from sde_sgd import stationary as stationary
 from sde_sgd.engine import derived_key, seed_key
+from sde_sgd.passage._question import execution_of, make_question
+from sde_sgd.passage.splitting._equilibration import equilibrate
 
 DT = 0.05
 BOWL = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2, 1), 0.5), DT)
@@ -124,6 +126,22 @@ def test_no_two_paths_share_their_noise(name, monkeypatch):
     if keys > 1:
         ear.runs = [((0, 0), *rest) for _, *rest in ear.runs]
         assert ear.shared()[0] > 100
+
+
+def test_each_doubling_of_the_equilibration_has_noise_of_its_own(monkeypatch):
+    """A well that is forgotten within 1,000 steps is asked four times or more whether its law has settled.
+
+    Twin: the ids of every stage are those of the first.
+    """
+    slow = ss.EulerMaruyama(BOWL.diffusion, DT / 50)
+    question = make_question(slow, START, ~below(3.0))
+    run, score = execution_of(question, 1, None, None, None), ss.passage.Splitting().score_for(question)
+    ear = Ear(monkeypatch)
+    found = equilibrate(run, score)
+    stages = [ids for _, ids, *_ in ear.runs]
+    assert found.settled and len(stages) >= 4 and ear.shared()[0] == 0
+    ear.runs = [(key, ids - ids.min() + stages[0].min(), *rest) for key, ids, *rest in ear.runs]
+    assert ear.shared()[0] > 1000
 
 
 def test_keys_that_a_seed_yields_are_its_own():

@@ -154,6 +154,14 @@ def test_a_loss_that_rounds_to_float32_inside_has_critical_points():
     rounded = ss.landscapes.Landscape(lambda x: ((x[0].astype(jnp.float32) ** 2 - 1) ** 2).astype(x.dtype), dim=1)
     weights = theory.gibbs_weights(ss.LangevinSGD.at_temperature(rounded, 0.1), [[-1.0], [1.0]])
     assert weights == pytest.approx([0.5, 0.5], rel=1e-5)
+    # minima that are no float32 numbers: some gradient is left wherever Newton's method stops
+    between = ss.landscapes.Landscape(lambda x: ((x[0].astype(jnp.float32) ** 2 - 2) ** 2).astype(x.dtype), dim=1)
+    weights = theory.gibbs_weights(ss.LangevinSGD.at_temperature(between, 0.1), [[-np.sqrt(2)], [np.sqrt(2)]])
+    assert weights == pytest.approx([0.5, 0.5], rel=1e-5)
+    # and where it would have to go far, or finds none, there is none
+    steep = ss.landscapes.Landscape(lambda x: jnp.abs(x[0]) + x[0] ** 2 / 2, dim=1)
+    with pytest.raises(ValueError, match=r"minima.* must lie at a critical point of the loss"):
+        theory.gibbs_weights(ss.LangevinSGD.at_temperature(steep, 0.1), [[1e-4]])
 
 
 def tilted():

@@ -12,6 +12,7 @@ from scipy.stats import norm
 from statistical import agrees, false_pass
 
 import sde_sgd as ss
+from sde_sgd.passage import AbstractMethod, Direct, Splitting
 from sde_sgd.reference import ChainRates
 from sde_sgd.results import Provenance, Status
 from sde_sgd.stationary import Transitions, spectral_gap, stationary_law, transition_matrix
@@ -226,6 +227,22 @@ def test_gap_is_that_of_fokker_planck(equal_depth):
         assert agrees(np.log(found.spectral_gap.value), np.log(exact), error, bias=0.1 + 0.3 * temperature)
 
 
+class Own(AbstractMethod):
+    """Direct simulation by another name."""
+
+    def answer(self, question, run, effort):
+        return Direct().answer(question, run, effort)._replace(name="own")
+
+
+@pytest.mark.parametrize(("method", "name"), [(Direct(), "direct"), (Own(), "own")])
+def test_a_method_may_be_an_object(method, name):
+    """One's own too: it finds the rates, which here are those of the short name to the last bit."""
+    chain, options = two_wells(TEMPERATURES[0]), {"seed": 0, "rtol": 0.3}
+    named, found = (measure(chain, method=each, **options) for each in ("direct", method))
+    assert np.array_equal(found.rates.value, named.rates.value) and np.array_equal(found.rates.high, named.rates.high)
+    assert set(found.methods.values()) == {name}
+
+
 def test_unequal_depth():
     chain = two_wells(0.15, depth_difference=0.2)
     found = measure(chain, method="direct", seed=5, rtol=0.065)
@@ -341,6 +358,8 @@ def _bad(minima=((-1.0,), (1.0,)), loss=lambda x: (x[0] ** 2 - 1) ** 2, **option
         ("neighbours must be pairs", {"neighbours": [(0, 2)]}),
         ("neighbours must lead from every minimum", {"neighbours": []}),
         ("method must be", {"method": "fast"}),
+        ("got 'spliting'; did you mean 'splitting'", {"method": "spliting"}),
+        ("method must leave the score to the call", {"method": Splitting(score=lambda x: x[0])}),
         ("score must be", {"score": "level"}),
         ("rtol must lie strictly between 0 and 1", {"rtol": 0.0}),
         ("rtol must lie strictly between 0 and 1", {"rtol": 1.0}),

@@ -88,8 +88,14 @@ class EulerMaruyama(AbstractChain):
 
     def last_step(self, dtype: Any) -> int:
         """As of any chain. Raises ValueError where dt was replaced by one that the diffusion is not asked at so."""
-        self._check_clock()
-        return self.clock.last_step(dtype)
+        clock = self.clock
+        # it was made from the dt, the learning rate and the period of the time when the chain was
+        if not clock.fits(self.dt, self.diffusion.base_time):
+            raise ValueError(
+                f"dt must keep its ratio to the learning rate or the period that the chain was made with, got "
+                f"{self.dt!r}; make the chain anew"
+            )
+        return clock.last_step(dtype)
 
     def instant(self, step_index: Any, dtype: Any) -> Any:
         """The time at which step number `step_index` begins, as the diffusion takes it, for states of `dtype`."""
@@ -99,11 +105,3 @@ class EulerMaruyama(AbstractChain):
         dt = jnp.asarray(self.dt, state.dtype)
         time = self.instant(step_index, state.dtype)
         return state + self.diffusion.increment(state, time, dt, noise.astype(state.dtype))
-
-    def _check_clock(self) -> None:
-        """The clock was made from the dt, the learning rate and the period of the time when the chain was."""
-        if not self.clock.fits(self.dt, self.diffusion.base_time):
-            raise ValueError(
-                f"dt must keep its ratio to the learning rate or the period that the chain was made with, got "
-                f"{self.dt!r}; make the chain anew"
-            )

@@ -91,6 +91,14 @@ class AbstractDiffusion(eqx.Module):
         return None
 
     @property
+    def noise_scale(self) -> Any:
+        """ε of a = εσσᵀ, shape (): how loud the noise is, told apart from its shape σσᵀ; 1 where that is not done.
+
+        It tends to 0 at low noise: γ/M for SGD, 2T at a temperature. Of a schedule, its value at iteration 0.
+        """
+        return 1.0
+
+    @property
     def base_time(self) -> Any:
         """SDE time that a chain's dt must stand in a simple ratio to, shape (), or None where any dt will do."""
         return None

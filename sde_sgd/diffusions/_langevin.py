@@ -46,6 +46,10 @@ class Langevin(AbstractDiffusion):
     def gibbs_temperature(self) -> Any:
         return self.temperature
 
+    @property
+    def noise_scale(self) -> Any:
+        return 2 * self.temperature
+
     def drift(self, theta, time):
         return -self.landscape.gradient(theta)
 

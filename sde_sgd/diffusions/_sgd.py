@@ -117,6 +117,11 @@ class LangevinSGD(AbstractDiffusion):
         return rate * variance / (2 * batch)
 
     @property
+    def noise_scale(self) -> Any:
+        batch = self.batch_size(0) if callable(self.batch_size) else self.batch_size
+        return self.time_unit / batch
+
+    @property
     def changes_in_time(self) -> bool:
         return bool(self._schedules)
 

@@ -105,21 +105,12 @@ def run_chunks(work: Callable[[int, threading.Event], None], chunks: int, at_onc
     for number in range(chunks):
         waiting.put(number)
 
-    def drain() -> None:
-        try:
-            while not halted.is_set():
-                work(waiting.get_nowait(), halted)
-        except queue.Empty:
-            pass
-        except BaseException:
-            halted.set()
-            raise
-
     helpers = min(at_once, chunks) - 1
     if helpers == 0:
-        drain()
+        _drain(work, waiting, halted)
         return
     settings = _thread_settings()
+    drain = functools.partial(_drain, work, waiting, halted)
     others = [_pool(helpers).submit(settings, drain) for _ in range(helpers)]
     try:
         drain()
@@ -128,6 +119,18 @@ def run_chunks(work: Callable[[int, threading.Event], None], chunks: int, at_onc
         wait(others)
     for other in others:
         other.result()
+
+
+def _drain(work: Callable[[int, threading.Event], None], waiting: "queue.SimpleQueue[int]", halted: threading.Event):
+    """Work off what waits, until nothing does."""
+    try:
+        while not halted.is_set():
+            work(waiting.get_nowait(), halted)
+    except queue.Empty:
+        pass
+    except BaseException:
+        halted.set()
+        raise
 
 
 @functools.cache

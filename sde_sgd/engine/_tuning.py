@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -55,9 +56,14 @@ class Tuning:
     most_components: int = 32
     most_operations: int = 4_096
 
-    def __hash__(self) -> int:
+    @functools.cached_property
+    def _hash(self) -> int:
         values = (getattr(self, field.name) for field in dataclasses.fields(self))
         return hash(tuple(frozenset(v.items()) if isinstance(v, Mapping) else v for v in values))
+
+    def __hash__(self) -> int:
+        # made once: every call of a compiled program asks for it
+        return self._hash
 
     def but(self, **changes: Any) -> "Tuning":
         """The same with some fields changed; changes: field=value."""

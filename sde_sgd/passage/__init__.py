@@ -22,9 +22,11 @@ from ._question import Watch as Watch
 from ._result import FirstPassage as FirstPassage
 from .splitting import Branch as Branch
 from .splitting import Branches as Branches
+from .splitting import SettledRate as SettledRate
 from .splitting import Splitting as Splitting
 from .splitting import SplittingSample as SplittingSample
 from .splitting import SteadyStateSample as SteadyStateSample
+from .splitting import TwoSetsSample as TwoSetsSample
 from .splitting import branches as branches
 
 __all__ = _names_in(vars())

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..results import Status, Verdict
-from ._direct import Direct, found
+from ._direct import BATCH, Direct, found
 from ._execution import Execution
 from ._method import AbstractMethod, Answer
 from ._pilots import is_rare, rarely_ends
@@ -34,10 +34,8 @@ class Automatic(AbstractMethod):
     def answer(self, question: Question, run: Execution, effort: Effort) -> Answer:
         if effort.replays:
             return Direct().answer(question, run, effort)
-        if effort.rtol is not None and question.open_ended and question.avoid is not None:
-            lingering = rarely_ends(question, run)
-            if lingering is not None:
-                return lingering
+        if (effort.trajectories is None or effort.trajectories >= BATCH) and rarely_ends(question, run):
+            return Splitting(self.score).which_first(question, run, effort)
         pilot = is_rare(question, run, effort.trajectories)
         if not pilot.rare:
             return Direct().answer(question, run, effort)

@@ -6,10 +6,8 @@ import numpy as np
 
 from ..engine import DIVERGED, StopCode, StopTimes
 from ..random import Stream
-from ..results import Status, Verdict
-from ._direct import BATCH, found
+from ._direct import BATCH
 from ._execution import Execution
-from ._method import Answer
 from ._question import Question
 
 # with fewer passages than one in so many, and than so many in all, splitting is the cheaper way to a precision
@@ -60,24 +58,14 @@ def is_rare(question: Question, run: Execution, trajectories: int | None) -> Pil
     return Pilot(rare, diverged, watched.steps, stops)
 
 
-def rarely_ends(question: Question, run: Execution) -> Answer | None:
-    """What a pilot saw, where without a horizon hardly any of its trajectories comes to an end.
+def rarely_ends(question: Question, run: Execution) -> bool:
+    """Whether without a horizon hardly any trajectory comes to an end, in `avoid` or in the target, as a pilot tells.
 
     By an eighth of the budget of steps fewer than one in sixteen then has reached either set, so that most would be
     cut off by the budget: from a start that both sets are far from, nothing that follows trajectories to their end
     answers.
     """
-    if run.ledger.left < 2 * _LINGERING:
-        return None
+    if not question.open_ended or question.avoid is None or run.ledger.left < 2 * _LINGERING:
+        return False
     watched = run.derived(Stream.LINGERERS)._replace(steps=max(run.steps // 8, 1))
-    stops = watched.run(range(_LINGERING))
-    ended = int(np.count_nonzero(stops.code))
-    if ended >= _LINGERING // 16:
-        return None
-    reason = (
-        f"of {_LINGERING} trajectories {ended} had reached target or avoid after {watched.steps} steps, an "
-        "eighth of max_steps, so both are rare from this start; give more max_steps, or a horizon of some times what "
-        "it takes to settle, and compare the probabilities of the two, or measure their rates with transitions"
-    )
-    answer = found(question, stops, Verdict(), steps=watched.steps)
-    return answer._replace(verdict=Verdict(((Status.UNDECIDED, reason),)))
+    return int(np.count_nonzero(watched.run(range(_LINGERING)).code)) < _LINGERING // 16

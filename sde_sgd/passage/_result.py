@@ -16,8 +16,7 @@ class FirstPassage(AbstractResult):
 
     evidence: what the method saw, such as a DirectSample, a SplittingSample or a SteadyStateSample. Its further names
         are attributes of the result too: `exit_times`, `outcome`, `count` of direct simulation; `levels`, `weights`,
-        `repetitions`, `late_rate`, `delay` and others of splitting. A name that another method has raises an
-        AttributeError that says which.
+        `repetitions` and others of splitting. A name that another method has raises an AttributeError that says which.
     verdict, provenance: what is to be said about the numbers, and how they came about.
     """
 

@@ -46,6 +46,10 @@ class Stream(enum.IntEnum):
     """Where excursions begin."""
     LINGERERS = 6
     """Whether some trajectories rarely end."""
+    OTHER_SET = 7
+    """The rate at which the set to avoid is reached, beside that of the target."""
+    EARLY = 8
+    """Which set is reached before the law has settled."""
 
 
 _STREAM_BITS = 4

@@ -5,6 +5,7 @@ from ._automatic import automatic as automatic
 from ._committor import GridScore as GridScore
 from ._committor import committor as committor
 from ._path import PathScore as PathScore
+from ._path import along as along
 from ._path import path as path
 
 __all__ = _names_in(vars())

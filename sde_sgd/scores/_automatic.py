@@ -35,15 +35,17 @@ def automatic(
     *,
     avoid: AbstractRegion | None = None,
     horizon: float | None = None,
+    settled: bool = False,
 ) -> GridScore | PathScore | None:
     """The best score there is a way to for this passage: `committor`, else `path`, else None, the default.
 
     chain, start, target, avoid, horizon: those of the passage that is asked for; start (dim,), horizon in SDE time.
+    settled: of trajectories that have settled, whose rate is asked for, although there is a set to avoid.
 
     In one and two dimensions: the `committor` of an EulerMaruyama chain's diffusion, which sees every way to the target
     within a box around the start. The box grows until two wider ones, by half each, show no likelier way: one that
-    leads further away is not seen. With neither horizon nor `avoid`, the exponential time is the shortest within
-    which the start is forgotten. It takes a second or two.
+    leads further away is not seen. With neither horizon nor `avoid`, and where `settled` is asked for, the exponential
+    time is the shortest within which the start is forgotten. It takes a second or two.
     In more dimensions, up to 300, where the chain has a landscape: the `path` from the minimum below `start` to the one
     below a near point of the target. It sees one way only.
     Else, and where these cannot be had (coefficients that depend on time, no noise somewhere, a target in the basin of
@@ -52,7 +54,7 @@ def automatic(
     point = np.asarray(start, np.float64).reshape(-1)
     try:
         if chain.dim <= 2 and isinstance(chain, EulerMaruyama):
-            return None if chain.changes_in_time else _on_a_grid(chain, point, target, avoid, horizon)
+            return None if chain.changes_in_time else _on_a_grid(chain, point, target, avoid, horizon, settled)
         if chain.landscape is not None and chain.dim <= _MOST_COMPONENTS:
             return path(chain.landscape, point, _nearest(target, point))
     except ValueError:
@@ -60,14 +62,15 @@ def automatic(
     return None
 
 
-def _on_a_grid(chain: EulerMaruyama, start, target, avoid, horizon) -> GridScore | None:
+def _on_a_grid(chain: EulerMaruyama, start, target, avoid, horizon, settled) -> GridScore | None:
     chances: list[float] = []
     boxes: list[tuple[float, float | None]] = []
     half, cells = _first_half(start, target), _FIRST[chain.dim]
     for _ in range(_BOXES):
         try:
             solver = FokkerPlanck(chain.diffusion, _grid(start, half, cells))
-            time = _memory(solver, start, target, chain.time_step) if avoid is None and horizon is None else horizon
+            forgets = horizon is None and (avoid is None or settled)
+            time = _memory(solver, start, target, avoid, chain.time_step) if forgets else horizon
             chance = solver.committor(target, avoid, start, killing=1 / time if time else 0.0)
         except ValueError:
             # a wider box will not have coefficients that a narrower one has not
@@ -107,11 +110,11 @@ def _first_half(start: Float[np.ndarray, " dim"], target: AbstractRegion) -> flo
     raise ValueError(f"target must not lie further than {half:.3g} from {start}, got none of it so near")
 
 
-def _memory(solver: FokkerPlanck, start, target, shortest: float) -> float:
+def _memory(solver: FokkerPlanck, start, target, avoid, shortest: float) -> float:
     """A time after which the passage's chance grows in proportion to it, whatever went before."""
 
     def chance(time: float) -> float:
-        return solver.committor(target, None, start, killing=1 / time)
+        return solver.committor(target, avoid, start, killing=1 / time)
 
     time = 8 * shortest
     now = chance(time)

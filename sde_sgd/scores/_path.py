@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Scalar
 
-from .._errors import positive_number
+from .._errors import positive_integer, positive_number
 from ..landscapes import AbstractLandscape, minimum_energy_path
 
 
@@ -57,10 +57,46 @@ def path(landscape: AbstractLandscape, *minima: Any, images: int = 17, width: fl
     Source: the path variable is that of Branduardi, Gervasio and Parrinello, J. Chem. Phys. 126, 054103 (2007).
     """
     points = minimum_energy_path(landscape, *minima, images=images)
-    spacing = float(np.linalg.norm(np.diff(points, axis=0), axis=1).mean())
-    scale = spacing / math.sqrt(2.3) if width is None else width
-    positive_number("width", scale)
     with jax.enable_x64(True):
         losses = np.asarray(jax.vmap(landscape.loss)(jnp.asarray(points)), np.float64)
     heights = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(losses)))])
+    return _score(points, heights, width)
+
+
+def along(points: Any, heights: Any = None, *, images: int = 17, width: float | None = None) -> PathScore:
+    """How far along a path of one's own: for motion whose drift is no gradient, say, a minimum-action path.
+
+    `along(way.path, way.climb)` of `way = theory.minimum_action(...)` is what `path` is where the drift is −∇L.
+
+    points: (n, dim), at least 2, in order. heights: (n,), not falling, in any unit; the length along the path by
+        default. Both are taken at `images` points evenly spaced along the broken line. images, width: as for `path`.
+
+    Raises ValueError for points or heights of another shape, that are not finite, for points that coincide, heights
+    that fall, fewer than 3 images, or a width that is not above 0.
+    """
+    path = np.asarray(points, np.float64)
+    if path.ndim != 2 or len(path) < 2 or not np.all(np.isfinite(path)):
+        raise ValueError(f"points must be finite, of shape (images, dim) with two or more, got shape {path.shape}")
+    lengths = np.linalg.norm(np.diff(path, axis=0), axis=1)
+    if not np.all(lengths > 0):
+        raise ValueError(
+            f"points must differ from one to the next, got the same one twice at {path[np.argmin(lengths)]}"
+        )
+    values = np.concatenate([[0.0], np.cumsum(lengths)]) if heights is None else np.asarray(heights, np.float64)
+    if values.shape != path.shape[:1] or not np.all(np.isfinite(values)) or np.any(np.diff(values) < 0):
+        raise ValueError(f"heights must be finite, not falling, of shape ({len(path)},), got {values}")
+    positive_integer("images", images)
+    if images < 3:
+        raise ValueError(f"images must be at least 3, got {images}")
+    arc = np.concatenate([[0.0], np.cumsum(lengths)])
+    even = np.linspace(0.0, arc[-1], images)
+    return _score(
+        np.stack([np.interp(even, arc, column) for column in path.T], axis=1), np.interp(even, arc, values), width
+    )
+
+
+def _score(points: np.ndarray, heights: np.ndarray, width: float | None) -> PathScore:
+    spacing = float(np.linalg.norm(np.diff(points, axis=0), axis=1).mean())
+    scale = spacing / math.sqrt(2.3) if width is None else width
+    positive_number("width", scale)
     return PathScore(points, heights, float(scale))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int32
 
-from .._errors import positive_number
+from .._errors import nearest, positive_number
 from ..chains import AbstractChain
 from ..engine import LANES, Compiled
 from ..landscapes import AbstractLandscape, CriticalPoint, check_minima
@@ -235,7 +235,10 @@ def _rule(given: Any, height: Any) -> AbstractBasins:
     name = "quench" if given is None else given
     if not isinstance(name, str) or name not in BASINS:
         names = " or ".join([", ".join(map(repr, list(BASINS)[:-1])), repr(list(BASINS)[-1])])
-        raise ValueError(f"basins must be {names}, or an object such as SublevelBasins(height), got {given!r}")
+        raise ValueError(
+            f"basins must be {names}, or an object such as SublevelBasins(height), got {given!r}"
+            f"{nearest(given, BASINS)}"
+        )
     wants = "height" in {field.name for field in dataclasses.fields(BASINS[name])}
     if wants != (height is not None):
         raise ValueError(f"height is the loss above a minimum, for basins='sublevel' only, got {height!r} and {name!r}")

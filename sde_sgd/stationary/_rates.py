@@ -13,10 +13,11 @@ from jaxtyping import Array, Float
 from scipy import stats
 
 from .. import _progress, scores
-from .._errors import fraction, names_options, nearest
+from .._errors import fraction, names_options
 from ..chains import AbstractChain, refuse_if_changing
 from ..engine import check_chain, refuse_transformations, seed_number
-from ..passage import FirstPassage, Splitting, first_passage
+from ..passage import AbstractMethod, Direct, FirstPassage, SettledRate, first_passage
+from ..passage._method import method_of
 from ..regions import AbstractRegion
 from ..results import Provenance, Status
 from ..statistics import Estimate
@@ -27,8 +28,6 @@ from ._transitions import Transitions
 # direct simulation of one among several ways out, for at most so many times the trajectories that all of them would
 # take, is cheaper than splitting
 _DIRECT = 16
-# the horizon of a passage with others to avoid, in times to settle at first, and in delays of the passages at least
-_SETTLINGS, _DELAYS = 8, 6
 # relative half-width below which a passage must be found
 _LOOSEST = 0.99
 
@@ -40,7 +39,7 @@ class _Asked(NamedTuple):
     graph: MinimaGraph
     cores: tuple[AbstractRegion, ...]
     rtol: float
-    method: str
+    method: AbstractMethod
     score: str
     seed: int
     max_trajectories: int
@@ -121,7 +120,7 @@ def transitions(
     confidence: float = 0.95,
     neighbours: Iterable[Any] | None = None,
     radius: float | None = None,
-    method: str = "auto",
+    method: str | AbstractMethod = "auto",
     score: str = "path",
     monitoring: Literal["discrete", "continuous"] = "discrete",
     max_trajectories: int = 2**24,
@@ -135,8 +134,8 @@ def transitions(
     From each minimum, k_ij = P(j is the first other minimum whose core is entered)/E(time until then). With one
     neighbour that is one over the mean time to enter any other core. With several, each has a first passage of its own
     with the other cores to avoid, so that a way that is taken once in 1e10 exits is known as precisely as the others:
-    by direct simulation until all have left where that is affordable, else by splitting within a horizon after which
-    the basin has settled, as the hazard of its second half.
+    by direct simulation until all have left where that is affordable, else by splitting, as the rate of those that have
+    settled in the basin (`passage.SettledRate`).
 
     Valid where exits are slow against the motion inside a basin; `result` says so where they are not. Each basin of
     `minima` may have inner structure that settles quickly, but all minima that are slow to leave must be given: for
@@ -144,13 +143,15 @@ def transitions(
 
     chain: one with a landscape, that does not change in time.
     minima: CriticalPoints or arrays (dim,), at least two, or a mapping from names.
-    rtol: relative half-width asked of each rate's interval (one found as a hazard may come out a little wider).
+    rtol: relative half-width asked of each rate's interval.
     neighbours: (i, j) of minima between which there are jumps, in both ways; by default those of
         `landscapes.saddle_graph`. Jumps between others are not looked for.
     radius: of balls as cores, in θ. By default a core is the ellipsoid where the quadratic part of the loss is below a
         quarter of the lowest barrier out of its minimum: entered soon after the basin, and hardly left by mistake, as
         long as that is more than about dim/2 temperatures. In many dimensions give a radius that holds typical states.
-    method: "auto" chooses for each rate; "direct" or "splitting" for all.
+    method: "auto" chooses for each rate; "direct" or "splitting" for all. Or an object as for `escape`:
+        `passage.Direct()`, `passage.Splitting()`, or a method of your own, which finds how each minimum is left and
+        the only rate out of it; of several, splitting finds each. `score` is given here and not to the object.
     score: of splitting, "path" for `scores.path` to the minimum, "distance" for the level function of its core; in one
         dimension they order states alike, and the second is taken.
     max_trajectories, max_steps: budgets of each first passage, as there.
@@ -162,7 +163,7 @@ def transitions(
     landscape that does not rise in every direction, where there is no stationary law, and as `first_passage` does.
     """
     began = time.perf_counter()
-    _check(rtol, confidence, method, score)
+    way = _checked(rtol, confidence, method, score)
     number = seed_number(seed)
     check_chain(chain)
     refuse_transformations(minima, chain, "minima")
@@ -172,7 +173,7 @@ def transitions(
         graph = minima_graph(chain, minima, neighbours)
         measured = _Measured(
             _Asked(
-                chain, graph, core_sets(graph.points, graph.barriers, radius, graph.names), float(rtol), method, score,
+                chain, graph, core_sets(graph.points, graph.barriers, radius, graph.names), float(rtol), way, score,
                 number, max_trajectories, max_steps,
                 {"confidence": confidence, "monitoring": monitoring, "chunk": chunk, "devices": devices},
             )
@@ -182,14 +183,18 @@ def transitions(
     return _gathered(measured, exits, provenance)
 
 
-def _check(rtol: Any, confidence: Any, method: Any, score: Any) -> None:
+def _checked(rtol: Any, confidence: Any, method: Any, score: Any) -> AbstractMethod:
+    """The method that is meant."""
     fraction("rtol", rtol)
     fraction("confidence", confidence)
-    if method not in ("auto", "direct", "splitting"):
-        hint = nearest(method, ("auto", "direct", "splitting"))
-        raise ValueError(f"method must be 'auto', 'direct' or 'splitting', got {method!r}{hint}")
+    way = method_of(method)
+    if getattr(way, "score", None) is not None:
+        raise ValueError(
+            f"method must leave the score to the call, as each way between minima has its own, got {way!r}"
+        )
     if score not in ("path", "distance"):
         raise ValueError(f"score must be 'path' or 'distance', got {score!r}")
+    return way
 
 
 def _leave(measured: _Measured, start: int) -> _Exit:
@@ -225,57 +230,20 @@ def _towards(measured: _Measured, start: int, end: int, left: FirstPassage) -> _
     way: dict[str, Any] = {"avoid": measured.cores_but({start, end}), "score": measured.score(start, [end])}
     if left.method == "direct":
         needed = math.ceil((stats.norm.isf((1 - left.confidence) / 2) / asked.rtol) ** 2)
-        most = asked.max_trajectories if asked.method == "direct" else min(asked.max_trajectories, _DIRECT * needed)
+        only = isinstance(asked.method, Direct)
+        most = asked.max_trajectories if only else min(asked.max_trajectories, _DIRECT * needed)
         found = measured.passage(
             (start, end, 0), start, asked.cores[end], method="direct", rtol=asked.rtol, max_trajectories=most, **way
         )
-        if asked.method == "direct" or found.result == "complete":
+        if only or found.result == "complete":
             measured.say(start, names[end], found)
             return _Rate(end, found.exit_rate, found.method)
-    found = _before_others(measured, start, end, _settled(measured, start, left), way)
-    measured.say(start, names[end], found)
-    return _Rate(end, _hazard(found.late_rate, found.horizon, left.mean_exit_time), found.method)
-
-
-def _before_others(measured: _Measured, start: int, end: int, horizon: float, way: dict[str, Any]) -> FirstPassage:
-    """Splitting within a horizon that is long against the passages' delay."""
-    asked = measured.asked
-    longest, attempt = asked.max_steps * float(np.asarray(asked.chain.time_step)), 1
-    while True:
-        # the interval of the second half's passages is wider than that of all
-        found = measured.passage(
-            (start, end, attempt), start, asked.cores[end], method="splitting", rtol=asked.rtol / 1.25,
-            horizon=horizon, max_trajectories=asked.max_trajectories, **way,
-        )  # fmt: skip
-        steady = _DELAYS * found.delay <= horizon
-        if not found.evidence.reached_target or steady or 2 * horizon > longest:
-            return found
-        horizon, attempt = 2 * horizon, attempt + 1
-
-
-def _settled(measured: _Measured, start: int, left: FirstPassage) -> float:
-    """A horizon in whose second half the start is forgotten."""
-    if left.settling_time is not None:
-        return _SETTLINGS * left.settling_time
-    ends = measured.asked.graph.neighbours[start]
     found = measured.passage(
-        (start, start, 1), start, measured.cores_but({start}), score=measured.score(start, ends),
-        method=Splitting(repetitions=4), trajectories=1024,
+        (start, end, 1), start, asked.cores[end], method=SettledRate(), rtol=asked.rtol,
+        max_trajectories=asked.max_trajectories, **way,
     )  # fmt: skip
-    assert found.settling_time is not None
-    return _SETTLINGS * found.settling_time
-
-
-def _hazard(late: Estimate, horizon: float, mean_time: Estimate) -> Estimate:
-    """Passages per time in the second half, over the mean share that has not left by then."""
-
-    def staying(mean: Any) -> float:
-        # ∫ exp(−t/mean) over the second half, per time
-        part = horizon / (2 * float(mean))
-        return float(np.exp(-part) * -np.expm1(-part) / part) if part > 0 else 1.0
-
-    most, least = staying(mean_time.high), max(staying(mean_time.low), 1e-300)
-    return Estimate(late.value / staying(mean_time.value), late.low / most, late.high / least, late.confidence)
+    measured.say(start, names[end], found)
+    return _Rate(end, found.exit_rate, found.method)
 
 
 def _gathered(measured: _Measured, exits: list[_Exit], provenance: Provenance) -> Transitions:

@@ -7,6 +7,8 @@ from ._kramers import spectral_gap as spectral_gap
 from ._linearised import covariance_at as covariance_at
 from ._linearised import outside_probability as outside_probability
 from ._linearised import stationary_covariance as stationary_covariance
+from ._minimum_action import MinimumAction as MinimumAction
+from ._minimum_action import minimum_action as minimum_action
 from ._ornstein_uhlenbeck import exit_probability as exit_probability
 from ._poincare import poincare_bound as poincare_bound
 from ._rate_matrix import rate_matrix as rate_matrix

@@ -115,6 +115,12 @@ def scaled(component: Component, factor: float, product: bool = False) -> Compon
     return ScaledComponent(component, factor, product) if factor != 1 or product else component
 
 
+def is_product(component: Component) -> bool:
+    """Whether it is a product as an ordinary number, where its factor is one of two."""
+    _, factor, product = parts_of(component)
+    return product or abs(factor) != 1
+
+
 def is_power_of_two(component: Component) -> bool:
     known = isinstance(component, np.floating) and np.isfinite(component) and component != 0
     return bool(known and abs(np.frexp(component)[0]) == 0.5)

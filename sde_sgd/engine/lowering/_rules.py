@@ -20,6 +20,7 @@ from ._components import (
     component_array,
     divide,
     is_constant,
+    is_product,
     is_zero,
     multiply,
     negate,
@@ -38,21 +39,27 @@ class Unlowerable(Exception):
 def elementwise(equation, values: list[Any]) -> ComponentArray:
     """An elementwise primitive over components."""
     grids = np.broadcast_arrays(*(component_array(value).entries for value in values))
-    shape, name = grids[0].shape, equation.primitive.name
+    shape = grids[0].shape
     exact = next((kind for kind in (np.float32, np.float64) if equation.outvars[0].aval.dtype == kind), None)
 
-    def one(*parts: Component) -> Component:
-        if exact and name in _ARITHMETIC:
-            return _ARITHMETIC[name](*parts)
-        if exact and name in ("integer_pow", "square"):
-            component, factor, _ = parts_of(parts[0])
-            power = equation.primitive.bind(*aligned([component]), **equation.params)
-            return scaled(power, factor ** equation.params.get("y", 2), True)
-        if name in _FASTER and exact is np.float32 and np.ndim(parts_of(parts[0]).component) and not EXACT_SINE.get():
-            return _FASTER[name](plain(parts[0]))
-        return equation.primitive.bind(*aligned(parts), **equation.params)
+    entries = (_entry(equation, exact, [grid[index] for grid in grids]) for index in np.ndindex(shape))
+    return ComponentArray(list(entries), shape)
 
-    return ComponentArray([one(*(grid[index] for grid in grids)) for index in np.ndindex(shape)], shape)
+
+def _entry(equation, exact: type | None, parts: list[Component]) -> Component:
+    """One entry of an elementwise primitive. exact: the floating type in which products are kept apart, or None."""
+    name = equation.primitive.name
+    if exact and name in _ARITHMETIC:
+        return _ARITHMETIC[name](*parts)
+    if exact and name in ("integer_pow", "square"):
+        component, factor, _ = parts_of(parts[0])
+        power = equation.primitive.bind(*aligned([component]), **equation.params)
+        return scaled(power, factor ** equation.params.get("y", 2), True)
+    if exact and (name == "pow" or (name in _DROPPED and is_product(parts[0]))):
+        return scaled(equation.primitive.bind(*aligned(parts), **equation.params), 1.0, True)
+    if name in _FASTER and exact is np.float32 and np.ndim(parts_of(parts[0]).component) and not EXACT_SINE.get():
+        return _FASTER[name](plain(parts[0]))
+    return equation.primitive.bind(*aligned(parts), **equation.params)
 
 
 def _total(components: Sequence[Component], combine: Callable) -> Component:
@@ -202,6 +209,8 @@ def _unchanged(equation, values):
     return [component_array(value) for value in values]
 
 
+# what a compiler drops sooner or later, as in |x·x|, and finds the product behind it; to a power of 2.0 it makes one
+_DROPPED = frozenset(("copy", "copy_p", "stop_gradient", "convert_element_type", "reduce_precision", "abs"))
 _FASTER: dict[str, Callable] = {"sin": sin32, "cos": cos32}
 _ARITHMETIC: dict[str, Callable] = {
     "add": add,

@@ -3,7 +3,9 @@
 from ._branches import Branch as Branch
 from ._branches import Branches as Branches
 from ._branches import branches as branches
+from ._method import SettledRate as SettledRate
 from ._method import Splitting as Splitting
 from ._method import check_score as check_score
 from ._sample import SplittingSample as SplittingSample
 from ._steady_state import SteadyStateSample as SteadyStateSample
+from ._two_sets import TwoSetsSample as TwoSetsSample

@@ -60,7 +60,7 @@ def branches(
     question = make_question(chain, start, target, avoid, horizon, monitoring=monitoring, max_steps=max_steps)
     check_score(question, score)
     run = execution_of(question, seed, None, None, None)
-    repeat = prepare(question, run, Splitting(score).score_for(question), trajectories).repetitions
+    repeat = prepare(question, run, Splitting(score).score_for(question), trajectories, question.mean_time).repetitions
     history: list[Stage] = []
     repeat(1, history)
     pieces = [

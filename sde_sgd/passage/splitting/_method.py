@@ -1,10 +1,11 @@
-"""Splitting as a method: its options, and what is said where its budget is too small."""
+"""Splitting as a method, and the rate of settled trajectories as one: options, and what is said of a spent budget."""
 
 from typing import Any
 
 import equinox as eqx
 
 from ..._errors import positive_integer
+from ...chains import refuse_if_changing
 from ...results import Status, Verdict
 from ...scores import automatic
 from .._direct import found
@@ -14,6 +15,7 @@ from .._pilots import AFFORDABLE, rarely_ends
 from .._question import Effort, Question
 from ._run import split, split_until
 from ._score import Score, score_of
+from ._two_sets import Asking, which_first
 
 
 class Splitting(AbstractMethod):
@@ -24,11 +26,13 @@ class Splitting(AbstractMethod):
     takes. Where steps are coarse it takes them in substeps. With neither horizon nor `avoid` it answers for the mean
     time, by the rate at which excursions from where settled trajectories usually are reach the target; `rtol` is then
     that of the rate, and `max_steps` the budget of an excursion. With `avoid` and no horizon trajectories are followed
-    to their end; where a pilot sees that both sets are rare from the start, the result says so, "undecided", at once.
+    to their end; where a pilot sees that both sets are rare from the start, the rate at which settled trajectories
+    reach each of them tells which is first (`SettledRate`, and a TwoSetsSample as evidence).
 
     score: a number that grows on the way to the target: a function of θ, or of θ and t; by default the target's level
         function, negated; "auto" for `scores.automatic`. Any score gives the right answer on average, a good one gives
-        it soon, and a way along which it does not grow may go unseen.
+        it soon, and a way along which it does not grow may go unseen. Towards the set to avoid its own level function
+        serves, or with "auto" a score that is chosen too.
     repetitions: how many share `trajectories`, 32 by default; with `rtol=` there are as many as it takes.
 
     Raises ValueError for repetitions below 2, and where it cannot answer: trajectory_ids, a score that is given twice.
@@ -54,28 +58,88 @@ class Splitting(AbstractMethod):
             raise ValueError(
                 "method='splitting' has no single trajectories to replay, got trajectory_ids; use 'direct'"
             )
-        if question.open_ended and question.avoid is not None:
-            lingering = rarely_ends(question, run)
-            if lingering is not None:
-                return lingering
+        if rarely_ends(question, run):
+            return self.which_first(question, run, effort)
         return self.split(question, run, effort)
 
     def split(self, question: Question, run: Execution, effort: Effort) -> Answer:
         """The answer by splitting, whatever pilots may say of it; question, run, effort: as in `answer`."""
-        score = self.score_for(question)
-        if effort.rtol is None:
-            return split(question, run, score, len(effort.ids), self.repetitions)
         try:
-            return split_until(question, run, score, effort.rtol)
+            return self._split(question, run, effort.rtol, len(effort.ids), settled=question.mean_time)
         except BudgetSpent:
             return _too_few(question, run)
 
-    def score_for(self, question: Question) -> Score:
-        """The score as a function of the states of a question's chain."""
+    def rate(self, question: Question, run: Execution, effort: Effort) -> Answer:
+        """The rate of settled trajectories; question, run, effort: as in `answer`."""
+        try:
+            return self._split(question, run, effort.rtol, len(effort.ids), settled=True)
+        except BudgetSpent:
+            return _too_few(question, run)
+
+    def which_first(self, question: Question, run: Execution, effort: Effort) -> Answer:
+        """Which of two sets is reached first that are both rare; question, run, effort: as in `answer`."""
+
+        def part(settled: bool):
+            def answer(asked: Question, run: Execution, asking: Asking) -> Answer:
+                fn = self.score if asked.target is question.target or is_auto(self.score) else None
+                own = Splitting(fn, self.repetitions)
+                return own._split(asked, run, asking.rtol, asking.trajectories, settled=settled)
+
+            return answer
+
+        asking = Asking(effort.rtol, len(effort.ids) // 2)
+        try:
+            return which_first(question, run, asking, part(True), part(False))
+        except BudgetSpent:
+            return _too_few(question, run)
+
+    def _split(
+        self, question: Question, run: Execution, rtol: float | None, trajectories: int, *, settled: bool
+    ) -> Answer:
+        score = self.score_for(question, settled)
+        if rtol is None:
+            return split(question, run, score, trajectories, self.repetitions, settled)
+        return split_until(question, run, score, rtol, settled)
+
+    def score_for(self, question: Question, settled: bool = False) -> Score:
+        """The score as a function of the states of a question's chain. settled: of those that have settled."""
         fn, theta = self.score, question.starts[0, : question.chain.dim]
         if is_auto(fn):
-            fn = automatic(question.chain, theta, question.target, avoid=question.avoid, horizon=question.horizon)
+            fn = automatic(
+                question.chain, theta, question.target, avoid=question.avoid, horizon=question.horizon, settled=settled
+            )
         return score_of(question.chain, question.target, fn)
+
+
+class SettledRate(AbstractMethod):
+    """The rate at which trajectories reach the target that have settled and have reached neither set, by splitting.
+
+    For questions without horizon: excursions from where settled trajectories usually are end in the target, in `avoid`,
+    or at home, and the rate is the flux of the first over the time at risk (`exit_rate` of the result, and
+    `mean_exit_time` its reciprocal; the evidence is a SteadyStateSample). `rtol` is that of the rate. It is what a mean
+    time by splitting is made of; with `avoid` it is the rate of one way out among several.
+
+    score, repetitions: as of `Splitting`.
+    Valid where both sets are rare from settled trajectories. Raises ValueError with a horizon or trajectory_ids.
+    Source: as of `SteadyStateSample`.
+    """
+
+    score: Any = None
+    repetitions: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        Splitting(self.score, self.repetitions)
+
+    def with_score(self, score: Any) -> "SettledRate":
+        return SettledRate(Splitting(self.score).with_score(score).score, self.repetitions)
+
+    def answer(self, question: Question, run: Execution, effort: Effort) -> Answer:
+        if not question.open_ended:
+            raise ValueError(f"horizon must be None for a rate of settled trajectories, got {question.horizon}")
+        refuse_if_changing(question.chain, "rates")
+        if effort.replays:
+            raise ValueError("a rate has no single trajectories to replay, got trajectory_ids; use method='direct'")
+        return Splitting(self.score, self.repetitions).rate(question, run, effort)
 
 
 def check_kind(score: Any) -> None:

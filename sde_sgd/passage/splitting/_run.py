@@ -49,8 +49,13 @@ class Plan(NamedTuple):
     equilibration: Equilibration | None
 
 
-def split(question: Question, run: Execution, score: Score, trajectories: int, repetitions: int | None) -> Answer:
-    """So many trajectories in all, in independent repetitions."""
+def split(
+    question: Question, run: Execution, score: Score, trajectories: int, repetitions: int | None, settled: bool
+) -> Answer:
+    """So many trajectories in all, in independent repetitions.
+
+    settled: asks for the rate of those that have settled, of a question without horizon.
+    """
     if repetitions is None:
         repetitions = max(2, min(_REPETITIONS, trajectories // 64))
     positive_integer("repetitions", repetitions)
@@ -59,13 +64,15 @@ def split(question: Question, run: Execution, score: Score, trajectories: int, r
             f"trajectories must be at least {_SMALLEST} for each of {repetitions} repetitions of splitting, "
             f"got {trajectories}"
         )
-    plan = prepare(question, run, score, trajectories // repetitions)
+    plan = prepare(question, run, score, trajectories // repetitions, settled)
     stage("repetitions")
     return _answer(plan, plan.repetitions(repetitions))
 
 
-def split_until(question: Question, run: Execution, score: Score, rtol: float) -> Answer:
+def split_until(question: Question, run: Execution, score: Score, rtol: float, settled: bool) -> Answer:
     """Repetitions until the interval is narrow enough, or as many trajectories were started as may be.
+
+    settled: as in `split`.
 
     How many it takes is told by repetitions that are then dropped. Kept, they would bias the answer: those that came
     out low also show a small spread, and would be thought enough. BudgetSpent where not even a batch of those that are
@@ -73,7 +80,7 @@ def split_until(question: Question, run: Execution, score: Score, rtol: float) -
     """
     ledger = run.ledger
     with ledger.half():
-        plan = prepare(question, run, score, None)
+        plan = prepare(question, run, score, None, settled)
     repeat = plan.repetitions
     batch = _BATCH * repeat.starts
     if ledger.left < (_SIZING + 1) * batch:
@@ -113,13 +120,13 @@ def _needed(answer: Answer, rtol: float) -> int | None:
     return math.ceil(repetitions * (width / rtol) ** 2) if math.isfinite(width) else 2 * repetitions
 
 
-def prepare(question: Question, run: Execution, score: Score, size: int | None) -> Plan:
-    """The levels of a passage, or for a mean time those of the excursions that end in it.
+def prepare(question: Question, run: Execution, score: Score, size: int | None, settled: bool) -> Plan:
+    """The levels of a passage, or for the rate of those that have `settled` those of the excursions that end in it.
 
     size: trajectories of a repetition; None for as many as the levels ask for.
     """
     randomness = np.random.default_rng([run.seed & 0xFFFFFFFF, run.seed >> 32])
-    if not question.mean_time:
+    if not settled:
         return Plan(question, _between_levels(run, score, size, randomness), Verdict(), None)
     stage("equilibration")
     equilibration = equilibrate(run, score)

@@ -156,30 +156,6 @@ class SplittingSample(AbstractEvidence):
         return widest(plain.value, plain, estimate(self.diverging, none), estimate(none, self.diverging))
 
     @property
-    def late_rate(self) -> Estimate:
-        """Passages per unit of time in the second half of the horizon, as if all were still on their way then.
-
-        Once the start is forgotten it is the hazard of the target times the share still on their way, with an `avoid`
-        set too.
-        """
-        late, half = self._sum(self._times > self.watch.horizon / 2), self.watch.horizon / 2
-        if not late.any():
-            return self._estimate(0.0, 0.0, float(self.probability.high) / half)
-        estimate = self._ratio(late[:, None], lambda mean: mean[..., 0] * 2 / self.watch.horizon)
-        return self._estimate(estimate.value, estimate.low, estimate.high + self._undecided() / half)
-
-    @property
-    def delay(self) -> float:
-        """SDE time until passages come at a steady rate, 2 E(τ | τ ≤ T) − T for a rare one; the horizon T if none came.
-
-        It is the path's own duration and what the law needs to forget its start; much of it in T means that the hazard
-        of the second half is not yet the last one.
-        """
-        if not self.weights.size:
-            return self.watch.horizon
-        return 2 * float(np.average(self._times, weights=self.weights)) - self.watch.horizon
-
-    @property
     def speed_up(self) -> float:
         """Chain steps that direct simulation would need for the same precision, over those that were run."""
         probability = float(self.probability.value)

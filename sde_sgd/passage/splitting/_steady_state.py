@@ -77,8 +77,11 @@ class SteadyStateSample(AbstractEvidence):
     def probability(self) -> Estimate:
         """1, without a horizon and a set to avoid, as long as the target can be reached: 0 to 1 where it was not.
 
-        Those that diverge may never reach it: the lower bound is then the chance to arrive before that.
+        With `avoid` it is not known from this rate alone: NaN, in [0, 1]. Those that diverge may never reach it: the
+        lower bound is then the chance to arrive before that.
         """
+        if self.watch.avoids:
+            return Estimate(np.nan, 0.0, 1.0, self.watch.confidence)
         known = float(self.reached_target)
         low = known
         if known and self.diverged:
@@ -88,17 +91,22 @@ class SteadyStateSample(AbstractEvidence):
         return Estimate(known, low, 1.0, self.watch.confidence)
 
     def survival(self, times: Any) -> Estimate:
-        """exp(−rate·t), valid at SDE times that are long against `settling_time`; ValueError for times below 0."""
+        """exp(−rate·t), valid at SDE times that are long against `settling_time`; ValueError for times below 0.
+
+        With `avoid` some end there, and that is its lower bound alone.
+        """
         times = np.asarray(times, np.float64)
         if not np.all(times >= 0):
             raise ValueError(f"times must be at least 0, got {times}")
         rate = self.exit_rate
-        alive = (np.exp(-bound * times) for bound in (rate.value, rate.high, rate.low))
-        return Estimate(*alive, self.watch.confidence)
+        value, low, high = (np.exp(-bound * times) for bound in (rate.value, rate.high, rate.low))
+        if self.watch.avoids:
+            value, high = np.full(times.shape, np.nan), np.ones(times.shape)
+        return Estimate(value, low, high, self.watch.confidence)
 
     @property
     def exit_rate(self) -> Estimate:
-        """Passages per unit of SDE time."""
+        """Passages per unit of SDE time at risk: of those that have settled and reached neither set."""
         return self.excursions.exit_rate
 
     @property

@@ -120,6 +120,9 @@ def _ways(panel: Any, dataset: xr.Dataset, place: Any) -> None:
     for number in range(dataset.sizes["saddle"]):
         path = dataset.path.values[number]
         path = path[np.all(np.isfinite(path), axis=1)]
+        if dataset.sizes["component"] == 1:
+            # on the loss's own curve between its points too
+            path = np.linspace(path[0], path[-1], 2_001)
         out = int(dataset.second[number]) < 0
         label = "way to no minimum" if out else "way down from a saddle"
         share = float(shares[number])
@@ -141,7 +144,7 @@ def _labels(panel: Any, dataset: xr.Dataset, dim: int) -> None:
         first, second = _plane(dataset)[2]
         panel.set_xlabel(f"first direction of the ways ({first:.0%} of their extent, θ)")
         panel.set_ylabel(f"second direction ({second:.0%})")
-        panel.set_aspect("equal", adjustable="datalim")
+        panel.set_aspect("equal")
 
 
 def _title(dataset: xr.Dataset) -> str:

@@ -9,12 +9,17 @@ from ._critical_points import find_minima as find_minima
 from ._curvature import sharpness as sharpness
 from ._curvature import trace as trace
 from ._empirical_risk import EmpiricalRisk as EmpiricalRisk
+from ._exploration import DegeneratePoint as DegeneratePoint
+from ._exploration import Exploration as Exploration
+from ._exploration import SaddleExit as SaddleExit
+from ._explore import explore as explore
 from ._given_minima import check_minima as check_minima
 from ._saddle_graph import SaddleConnection as SaddleConnection
 from ._saddle_graph import saddle_graph as saddle_graph
 from ._string import find_saddle as find_saddle
 from ._string import minimum_energy_path as minimum_energy_path
 from ._two_wells import TwoWells as TwoWells
+from ._ways import Way as Way
 from ._zoo import GaussianWells as GaussianWells
 from ._zoo import MullerBrown as MullerBrown
 from ._zoo import Quadratic as Quadratic

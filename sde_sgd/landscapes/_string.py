@@ -71,7 +71,7 @@ def minimum_energy_path(
     with jax.enable_x64(True):
         surface, found = _minima(landscape, {f"minima[{number}]": given for number, given in enumerate(minima)})
         pieces = [_resting(surface, first, last, images) for first, last in itertools.pairwise(found)]
-    return _evenly(np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])]), images)
+    return evenly(np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])]), images)
 
 
 def _resting(surface: Float64Landscape, first: CriticalPoint, last: CriticalPoint, images: int) -> np.ndarray:
@@ -165,11 +165,11 @@ def _relax(surface: Float64Landscape, path: np.ndarray, step: float, cap: float)
         size = np.linalg.norm(move, axis=1, keepdims=True)
         path[1:-1] += move * np.minimum(1.0, cap / np.maximum(size, 1e-300))
         if number % 5 == 4:
-            path = _evenly(path, len(path))
+            path = evenly(path, len(path))
     return path
 
 
-def _evenly(path: np.ndarray, images: int) -> np.ndarray:
+def evenly(path: np.ndarray, images: int) -> np.ndarray:
     """So many points evenly spaced along the broken line through `path`."""
     arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     even = np.linspace(0.0, 1.0, images)

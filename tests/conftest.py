@@ -13,12 +13,9 @@ from jaxtyping import install_import_hook
 
 install_import_hook("sde_sgd", "beartype.beartype")
 
-# tracing makes so many small objects that looking for cycles among them takes a sixth of the time of such tests
-gc.set_threshold(100_000, 10, 10)
-
 
 def pytest_collection_finish():
-    """What has been imported stays: no later look for cycles goes through it."""
+    """What has been imported stays: no later look for cycles goes through it, of which tracing causes many."""
     gc.collect()
     gc.freeze()
 

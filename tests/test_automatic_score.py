@@ -82,7 +82,7 @@ def test_the_time_is_one_after_which_the_start_is_forgotten():
     """The shortest of 8 dt, 16 dt, 32 dt … whose double makes the passage no more than 2.2 times as likely."""
     chain, target = chain_on(WELL), ss.regions.Ball([1.0], 0.4)
     solver = FokkerPlanck(chain.diffusion, [(-2.0, 2.0, 200)])
-    time = _memory(solver, np.array([-1.0]), target, chain.time_step)
+    time = _memory(solver, np.array([-1.0]), target, None, chain.time_step)
 
     def growth(time):
         once, twice = (solver.committor(target, None, [-1.0], killing=1 / each) for each in (time, 2 * time))

@@ -110,6 +110,8 @@ def test_the_registry_of_streams_never_changes():
         "EQUILIBRATION": 3,
         "EXCURSIONS": 5,
         "LINGERERS": 6,
+        "OTHER_SET": 7,
+        "EARLY": 8,
     }
 
 

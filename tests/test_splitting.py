@@ -299,13 +299,6 @@ def test_an_avoided_set_where_the_score_is_high():
     assert agrees(values.mean(), exact(end, steps, FINE)[-1], error)
 
 
-def test_two_rare_sets_without_a_horizon_are_told():
-    """Hardly any of those that a pilot watches for 1,250 steps comes to an end: followed on, most never would."""
-    fp = ss.first_passage(CHAIN, START, below(-4.0), ~below(4.0), rtol=0.1, max_steps=10_000)
-    assert fp.result.startswith("undecided: of 256 trajectories") and "transitions" in fp.result
-    assert fp.probability.low == 0 and fp.probability.high > 0.98 and fp.path_steps <= 256 * 1_280
-
-
 def test_between_the_steps_too():
     """monitoring="continuous": more passages than on the grid, and those of direct simulation."""
     fine, coarse = (

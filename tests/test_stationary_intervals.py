@@ -14,7 +14,6 @@ from sde_sgd.stationary._bins import GROUPS, BinnedSums, Bins, Observable, Sums
 from sde_sgd.stationary._core_sets import core_sets
 from sde_sgd.stationary._delta_method import delta_method, from_log_odds, log_odds
 from sde_sgd.stationary._intervals import time_average_interval
-from sde_sgd.stationary._rates import _hazard
 from sde_sgd.stationary._time_averages import TimeAverages
 from sde_sgd.stationary._unassigned_minima import cluster_ends
 from sde_sgd.statistics import Estimate
@@ -313,21 +312,6 @@ def test_observation_steps_of_times_and_windows():
     # half of 128,000 steps are burn-in; 250 of 256 are whole blocks of 8 steps at a time
     assert block_unit(CHAIN.noise_kind) == 8
     assert observation_steps(CHAIN, None, 12_800.0, None, None, 256) == range(64_248, 127_985, 248)
-
-
-def test_a_hazard_is_the_rate_of_passages_of_those_that_are_left():
-    """Exits at a rate of 0.5, one in a hundred of them to the target: passages per time in (4, 8), exactly."""
-    late = 0.005 * (np.exp(-2.0) - np.exp(-4.0)) / 0.5 / 4
-    mean_time = Estimate(2.0, 1.9, 2.1)
-    found = _hazard(Estimate(late, 0.9 * late, 1.1 * late), 8.0, mean_time)
-    assert float(found) == pytest.approx(0.005, rel=1e-12)
-
-    def staying(mean):
-        return mean * (np.exp(-4 / mean) - np.exp(-8 / mean)) / 4
-
-    assert found.low == pytest.approx(0.9 * late / staying(2.1)) and found.high == pytest.approx(
-        1.1 * late / staying(1.9)
-    )
 
 
 def test_core_sets_are_where_the_quadratic_part_is_a_quarter_of_the_barrier():

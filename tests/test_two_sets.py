@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chains_with_memory import Underdamped
 from scipy.stats import norm
-from test_passage import Underdamped
 
 import sde_sgd as ss
 from sde_sgd.passage import SettledRate, SteadyStateSample, TwoSetsSample
@@ -147,12 +147,23 @@ def test_shares_of_two_rates():
 
 def test_a_chain_with_memory():
     """Underdamped in an even well: one half, by symmetry."""
-    seen = first(Underdamped(WELL), low=-2.0, high=2.0, trajectories=2_048, method="splitting", seed=4)
+    seen = first(Underdamped(WELL, temperature=0.1), low=-1.3, high=1.3, trajectories=2_048, method="splitting", seed=4)
     assert isinstance(seen.evidence, TwoSetsSample)
     assert abs(deviations(seen.probability, 0.5)) < 4
 
 
-def test_the_two_ways_have_random_numbers_of_their_own():
+@pytest.fixture(scope="module")
+def even():
+    return first(low=-3.4, high=3.4, trajectories=1_024, method="splitting")
+
+
+def test_the_two_ways_have_random_numbers_of_their_own(even):
     """In an even well the two rates would else be the same number."""
-    even = first(low=-3.4, high=3.4, trajectories=1_024, method="splitting")
     assert float(even.exit_rate) != float(even.avoid_rate)
+
+
+def test_symmetric_rates_add(even):
+    """In an even well half of the time to either set is that to one of them, but for their errors."""
+    total = float(even.exit_rate) + float(even.avoid_rate)
+    assert float(even.mean_end_time) == pytest.approx(1 / total, rel=1e-12)
+    assert even.mean_end_time.low < even.mean_end_time.value < even.mean_end_time.high

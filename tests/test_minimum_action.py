@@ -142,7 +142,7 @@ def test_maier_stein_and_the_published_number():
     assert full.action == pytest.approx(0.337, rel=0.0101) and abs(full.action - way.action) <= full.error + way.error
     # off the axis, along which it would be ½: the straight way is at rest too
     assert np.max(np.abs(way.path[:, 1])) > 0.3 and full.ways[-1] == pytest.approx(0.5, abs=1e-3)
-    # central differences and trapezoids on 30 even points, by which CriticalTransitions.jl sums
+    # central differences and trapezoids on 30 even points, as many as were published, are off by as much
     arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(full.path, axis=0), axis=1))])
     even = np.stack([np.interp(np.linspace(0, arc[-1], 30), arc, column) for column in full.path.T], axis=1)
     velocity = np.gradient(even, axis=0)

@@ -20,6 +20,14 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_programs_left():
+    """Programs of one file serve no other, and all together would take more memory maps than a process may have."""
+    yield
+    jax.clear_caches()
+    gc.collect()
+
+
 @pytest.fixture
 def double_precision():
     """Run the test in float64."""

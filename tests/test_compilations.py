@@ -123,3 +123,16 @@ def test_a_forgotten_program_lets_go_of_its_function():
     del functions, fn
     gc.collect()
     assert [ref() is not None for ref in seen] == [False] * 4 + [True] * 2
+
+
+def test_a_forgotten_program_is_no_longer_compiled():
+    """Whether it had to make room or all are forgotten: its machine code would else stay in memory."""
+    compiled = Compiled(lambda shared, x: shared[0](x), most=1)
+    programs = []
+    for fn in (jnp.sin, jnp.cos):
+        programs.append(compiled.prepare((fn,)).func)
+        compiled.prepare((fn,))(np.float32(1))
+    assert [program.jitted._cache_size() for program in programs] == [0, 1]
+    compiled.forget()
+    assert len(compiled) == 0 and programs[1].jitted._cache_size() == 0
+    assert compiled.prepare((jnp.cos,))(np.float32(0)) == 1

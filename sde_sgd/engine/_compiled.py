@@ -33,6 +33,13 @@ class Compiled:
         """How many programs are kept now."""
         return len(self._programs)
 
+    def forget(self) -> None:
+        """Keep no program: the next call makes its own anew."""
+        with self._lock:
+            for program in self._programs.values():
+                program.jitted.clear_cache()
+            self._programs.clear()
+
     def prepare(self, shared: Any) -> Callable:
         """The function of the arrays alone: what `shared` decides is looked up once for many calls."""
         program, arrays = self._program(shared)
@@ -52,7 +59,7 @@ class Compiled:
             if key not in self._programs:
                 self._programs[key] = _Program(self._fn, *key, self._data_dependent_loop)
                 if len(self._programs) > self._most:
-                    self._programs.popitem(last=False)
+                    self._programs.popitem(last=False)[1].jitted.clear_cache()
             self._programs.move_to_end(key)
             return self._programs[key], [leaf for leaf in leaves if hasattr(leaf, "dtype")]
 

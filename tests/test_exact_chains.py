@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal, norm
 
 import sde_sgd as ss
-from sde_sgd.reference import ChainExit, ChainLaw, ChainRates
+from sde_sgd.reference import ChainExit, ChainFork, ChainLaw, ChainRates
 
 DT = 0.1
 STEP = float(np.sqrt(DT))
@@ -85,3 +85,18 @@ def test_rates_between_cores_are_those_of_the_diffusion_at_small_steps():
 def test_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_a_fork_is_even_in_the_middle_and_an_exit_where_one_end_is_far():
+    """One half by symmetry; with the lower end out of reach the mean time of `ChainExit`, with no chance left."""
+
+    def mean(x):
+        return 0.98 * x
+
+    even = ChainFork(mean, 0.1, 0.0, -0.5, 0.5)
+    assert even.probability() == pytest.approx(0.5, rel=1e-12)
+    far = ChainFork(mean, 0.1, 0.0, -4.5, 0.6)
+    assert far.mean_steps() == pytest.approx(ChainExit(mean, 0.1, 0.0, 0.6, -4.5).mean_steps(), rel=1e-9)
+    assert 1 - far.probability() < 1e-12 and ChainFork(mean, 0.1, 0.3, -0.5, 0.5).probability() > 0.55
+    with pytest.raises(ValueError, match="start must lie between low = 0 and high = 1, got 2"):
+        ChainFork(mean, 0.1, 2, 0, 1)

@@ -1,7 +1,6 @@
 """Explored landscapes against critical points that are published, known in closed form or found by a grid of starts."""
 
 import itertools
-import math
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +8,8 @@ import numpy as np
 import pytest
 from numpy.polynomial import Polynomial
 from scipy.integrate import solve_ivp
-from statistical import Z, agrees, binomial_error
 
 import sde_sgd as ss
-from sde_sgd import plotting
 from sde_sgd.landscapes import (
     Landscape,
     MullerBrown,
@@ -24,7 +21,6 @@ from sde_sgd.landscapes import (
     explore,
     find_minima,
 )
-from sde_sgd.landscapes._capture_recapture import chao
 from sde_sgd.landscapes._searches import End, Searches
 
 
@@ -385,98 +381,10 @@ def test_bad_arguments():
             explore(surface, **({"start": [1.0, 1.0]} | options))
 
 
-def urn(rng, chances, draws):
-    """How often each kind was drawn."""
-    return np.bincount(rng.choice(len(chances), size=draws, p=chances), minlength=len(chances))
-
-
-def test_capture_recapture():
-    """50 kinds of equal chance, 120 draws, 2,000 times: about 4.5 kinds are not seen.
-
-    The mean of the estimate is 50 to within Z standard errors (a fresh seed fails once in 16,000) and a known bias
-    below 0.25; the interval's coverage is 95 % within Z binomial errors and 2 %. Twins: what was found without an
-    estimate of the rest, and 1.1 times the estimate, are outside; both with certainty to ten digits.
-    """
-    rng, truth, repetitions = np.random.default_rng(0), 50, 2_000
-    counts = [urn(rng, np.full(truth, 1 / truth), 120) for _ in range(repetitions)]
-    totals = [chao(each) for each in counts]
-    values = np.array([float(total.value) for total in totals])
-    error = values.std(ddof=1) / math.sqrt(repetitions)
-    assert agrees(values.mean(), truth, error, bias=0.25)
-    assert not agrees(1.1 * values.mean(), truth, error, bias=0.25)
-    seen = np.array([np.sum(each > 0) for each in counts])
-    assert not agrees(seen.mean(), truth, seen.std() / math.sqrt(repetitions), bias=0.25)
-    covered = np.mean([bool(total.contains(truth)) for total in totals])
-    assert abs(covered - 0.95) < Z * binomial_error(0.95, repetitions) + 0.02
-    assert np.mean([bool(total.contains(1.3 * truth)) for total in totals]) < 0.5
-
-
-def test_capture_recapture_is_a_lower_bound_where_chances_differ():
-    """Chances that fall by a factor of 30: the mean estimate lies above what was found, and not above the truth."""
-    rng = np.random.default_rng(1)
-    chances = np.geomspace(1, 30, 50) / np.geomspace(1, 30, 50).sum()
-    counts = [urn(rng, chances, 120) for _ in range(500)]
-    values = np.array([float(chao(each).value) for each in counts])
-    error = values.std(ddof=1) / math.sqrt(len(values))
-    assert np.mean([np.sum(each > 0) for each in counts]) + Z * error < values.mean() < 50 + Z * error
-
-
-def test_capture_recapture_by_hand():
-    """Six kinds seen once, two twice, four often: 12 + 6·5/(2·3)."""
-    assert float(chao([1] * 6 + [2, 2, 5, 7, 9, 9]).value) == pytest.approx(17)
-    sure = chao([8, 9, 12])
-    assert float(sure.value) == float(sure.low) == 3 and 3 < float(sure.high) < 3.1
-    assert np.isinf(chao([]).high) and np.isinf(chao([1, 1, 1]).high)
-
-
 def test_it_prints_what_it_found(three_hole):
     text = str(three_hole)
     for words in ("3, of which 3 were searched", "3 between two minima", "saddles 3.0", "complete", "found twice"):
         assert words in text, words
-
-
-def test_the_map_in_one_and_two_dimensions(three_hole):
-    """By its data: minima, saddles and ways are where the exploration has them, and shares are widths."""
-    data = three_hole.to_dataset()
-    np.testing.assert_allclose(data.loss.sel(x=-1.048, y=-0.042, method="nearest"), -3.995, atol=2e-3)
-    (panel, _) = plotting.landscape_map(data).axes
-    lines = {line.get_label(): line.get_xydata() for line in panel.get_lines()}
-    np.testing.assert_allclose(lines["minimum"], [minimum.location for minimum in three_hole.minima])
-    np.testing.assert_allclose(lines["saddle"], [way.saddle.location for way in three_hole.connections])
-    np.testing.assert_allclose(lines["way down from a saddle"], three_hole.paths[0])
-    shared = plotting.landscape_map(data.assign(share=("saddle", [0.2, 0.7, 0.2]))).axes[0]
-    widths = [line.get_linewidth() for line in shared.get_lines() if "way" in line.get_label()]
-    np.testing.assert_allclose(widths, [0.6 + 6 * share for share in (0.2, 0.7, 0.2)])
-    assert "70%" in [text.get_text() for text in shared.texts]
-
-    behind = explore(SHALLOW_THEN_DEEP, [0.0])
-    (panel,) = plotting.landscape_map(behind.to_dataset()).axes
-    lines = {line.get_label(): line for line in panel.get_lines()}
-    np.testing.assert_allclose(lines["minimum"].get_xdata(), [0, 2.3], atol=1e-9)
-    np.testing.assert_allclose(lines["minimum"].get_ydata(), [m.loss for m in behind.minima], atol=5e-3)
-    assert lines["way to no minimum"].get_linestyle() == "--"
-    low, high = panel.get_ylim()
-    assert low < behind.minima[1].loss and high > behind.exits[0].saddle.loss and high - low < 60
-
-
-def test_the_map_beyond_two_dimensions_is_the_plane_of_the_ways(three_hole):
-    """Three holes turned into four dimensions: distances between minima and saddles in the plane are those in space."""
-    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
-    surface = Landscape(lambda x: ThreeHole().loss((jnp.asarray(turn, x.dtype) @ x)[:2])
-                        + 2 * jnp.sum((jnp.asarray(turn, x.dtype) @ x)[2:] ** 2), 4)  # fmt: skip
-    found = explore(surface, turn.T @ np.array([-1.0, 0, 0, 0]))
-    assert len(found.minima) == 3 and len(found.connections) == 3
-    (panel,) = plotting.landscape_map(found.to_dataset()).axes
-    lines = {line.get_label(): line.get_xydata() for line in panel.get_lines()}
-    for label, points in (("minimum", three_hole.minima), ("saddle", [way.saddle for way in three_hole.connections])):
-        where = np.array([point.location for point in points])
-        expected = np.linalg.norm(where[:, None] - where, axis=2)
-        np.testing.assert_allclose(np.linalg.norm(lines[label][:, None] - lines[label], axis=2), expected, atol=2e-3)
-
-
-def test_a_map_needs_an_exploration(three_hole):
-    with pytest.raises(ValueError, match="landscape_map draws the dataset of an exploration"):
-        plotting.landscape_map(three_hole.to_dataset().drop_dims("saddle"))
 
 
 def test_styblinski_tang_from_any_minimum():

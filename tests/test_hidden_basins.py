@@ -34,14 +34,14 @@ def test_a_deep_well_behind_the_start(exact, monkeypatch):
     assert found.method == "splitting" and found.status is Status.COMPLETE
     width = np.log(float(found.mean_exit_time.high / found.mean_exit_time.low)) / 2
     assert abs(np.log(float(found.mean_exit_time) / exact)) < 2 * width
-    assert found.settling_time > 10 and found.checked_until >= 500 and "watched until" in repr(found)
+    assert found.settling_time > 10 and found.checked_until >= 500 and "checked until" in repr(found)
     monkeypatch.setattr(_equilibration, "_WATCHED", 0)
     believed = passage(seed=1)
     assert believed.settling_time < 2 and believed.mean_exit_time.high < 0.2 * exact
 
 
-def test_how_far_it_was_watched_is_told_where_it_was():
+def test_how_far_the_law_was_checked_is_told_where_it_was():
     """Direct simulation settles nothing."""
     options = {"trajectories": 1_024, "method": "direct"}
     seen = ss.escape(CHAIN, np.array([0.0]), ss.regions.Ball([0.0], 0.5), 1.0, **options)
-    assert seen.checked_until is None and "watched" not in repr(seen)
+    assert seen.checked_until is None and "checked" not in repr(seen)

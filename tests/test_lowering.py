@@ -14,8 +14,6 @@ from sde_sgd.engine import CPU, as_leaves
 from sde_sgd.engine._batched_step import BatchedStep
 from sde_sgd.engine._devices import mesh_of, shard_apply
 from sde_sgd.engine.lowering import _rules
-from sde_sgd.engine.lowering._program import Program
-from sde_sgd.engine.lowering._sine import cos32, sin32
 from sde_sgd.random import Source, seed_key
 
 N, STEP = 24, 5
@@ -346,60 +344,6 @@ def test_a_sharded_step_is_read_alike(name):
     assert lowering(jax.devices()) == lowering(jax.devices()[:1])
 
 
-def own_precision(z):
-    return jax.lax.reduce_precision(z, 8, 23)
-
-
-DROPPED = {
-    "nothing": lambda z: z,
-    "a copy": jnp.array,
-    "a stopped gradient": jax.lax.stop_gradient,
-    "its own precision": own_precision,
-    "the size of a square": lambda z: jnp.abs(z * z),
-    "to the 2.0": lambda z: z**2.0,
-    "twice": lambda z: jnp.abs(2 * z),
-}
-
-
-@pytest.mark.parametrize("name", DROPPED)
-def test_one_of_two_products_is_hidden(name):
-    """Behind what a compiler drops too, as |x·x|, or makes a product, as x to the 2.0. Twin: of sines none is."""
-
-    def hidden(of):
-        program = Program(lambda x: of(x[0] * x[1]) + of(x[1] * x[2]), jax.ShapeDtypeStruct((3,), jnp.float32))
-
-        def lowered(guard, *parts):
-            return program.components(list(parts), guard=guard)
-
-        return str(jax.make_jaxpr(lowered)(jnp.uint32(0), *jnp.ones((3, 4), jnp.float32))).count("= hidden")
-
-    assert hidden(DROPPED[name]) == 1
-    assert hidden(lambda z: jnp.sinh(DROPPED[name](z))) == 0
-
-
-def test_what_a_compiler_drops_changes_no_bit():
-    """Of a step with copies and the like, in two loops: the bits are those without. Twin: without the rule for them."""
-
-    def chain(first, second, third):
-        def drift(x, t):
-            turned = first(x[0] * x[1]) + second(1.3 * x[1]) - x[0]
-            return jnp.stack([turned, third(0.7 * x[0]) - first(x[0] * x[0] * x[1])])
-
-        return ss.EulerMaruyama(ss.diffusions.ItoDiffusion(drift, lambda x, t: 0.1 * jnp.ones(2), 2), 0.01)
-
-    def loops(chain):
-        asked = (chain, np.array([0.3, 0.4], np.float32), 64, 512)
-        return ss.simulate(*asked, seed=1), ss.simulate(*asked, seed=1, save_every=1)[-1]
-
-    bare = loops(chain(*[DROPPED["nothing"]] * 3))[0]
-    kept = jax.lax.stop_gradient, jnp.array, own_precision
-    assert all(np.array_equal(each, bare) for each in loops(chain(*kept)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_rules, "_DROPPED", frozenset())
-        broken = loops(chain(*kept))
-    assert not all(np.array_equal(each, bare) for each in broken)
-
-
 def test_too_many_components_or_operations():
     def reading(chain, **changes):
         return BatchedStep(as_leaves(chain), jnp.float32, CPU.but(**changes))
@@ -438,27 +382,3 @@ def test_what_is_wrong_with_a_step_itself_is_raised():
     chain = Wrong(user_chain(bowl).diffusion, 0.05)
     with pytest.raises(ArithmeticError, match="no such step"):
         ss.integrate(chain, jnp.ones((4, 3)), 0, 2, 0, np.arange(4))
-
-
-@pytest.mark.parametrize(("ours", "true"), [(sin32, np.sin), (cos32, np.cos)], ids=["sine", "cosine"])
-def test_sine_and_cosine(ours, true):
-    random = np.random.default_rng(3)
-    spread = random.uniform(-8192, 8192, 400_000)
-    turns = np.arange(-5215, 5216) * np.pi / 2
-    near = (turns[:, None] + np.concatenate([[0.0], random.uniform(-1e-3, 1e-3, 20)])).reshape(-1)
-    x = np.float32(np.concatenate([spread, near, random.uniform(-7, 7, 100_000), [0.0, -0.0, 8192.0, -8192.0]]))
-    run = jax.jit(ours)
-    assert np.max(np.abs(run(x) - true(np.float64(x)))) < 1.2e-7
-    # beyond, as good as an argument that is off by its last bit
-    far = np.float32(random.uniform(-(2**20), 2**20, 100_000))
-    assert np.all(np.abs(run(far) - true(np.float64(far))) <= 1.2e-7 + np.spacing(np.abs(far)))
-    assert np.all(np.abs(run(np.float32(np.logspace(6, 38, 1_000)))) <= 1)
-    assert np.all(np.isnan(run(np.float32([np.nan, np.inf, -np.inf]))))
-
-
-def test_sine_and_cosine_are_derivatives_of_each_other():
-    x = jnp.linspace(-4.0, 4.0, 201)
-    slope = jax.vmap(jax.grad(sin32))
-    np.testing.assert_array_equal(slope(x), cos32(x))
-    np.testing.assert_array_equal(jax.vmap(jax.grad(cos32))(x), -sin32(x))
-    np.testing.assert_array_equal(jax.vmap(jax.grad(jax.grad(sin32)))(x), -sin32(x))

@@ -2,14 +2,14 @@
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from chains_with_memory import Underdamped
-from scipy.stats import norm
 
 import sde_sgd as ss
 from sde_sgd.passage import SettledRate, SteadyStateSample, TwoSetsSample
 from sde_sgd.passage.splitting._two_sets import _together, share
-from sde_sgd.reference._exact_chains import _add_up, _nodes
+from sde_sgd.reference import ChainFork
 from sde_sgd.results import Status, Verdict
 from sde_sgd.scores import automatic
 from sde_sgd.statistics import Estimate
@@ -31,14 +31,9 @@ def first(chain=CHAIN, start=START, low=A, high=B, **options):
 
 
 def kernel(start, low=A, high=B, temperature=T):
-    """P(above `high` before below `low`) and the mean time until either, of the chain itself: no simulation."""
-    points, weights = _nodes([(low, high)], 400)
-    means, deviation = np.append(points, start) * (1 - DT), np.sqrt(2 * temperature * DT)
-    density = norm.pdf(points[None], means[:, None], deviation) * weights[None]
-    up, down = norm.sf(high, means, deviation), norm.cdf(low, means, deviation)
-    right = np.stack([up, np.ones(len(means))], axis=1)
-    chance, steps = _add_up(np.pad(density, ((0, 0), (0, 1))), up + down, right)[-1]
-    return float(chance), float(steps * DT)
+    """P(above `high` before below `low`) and the mean time until either, of the chain itself."""
+    fork = ChainFork(lambda x: x * (1 - DT), np.sqrt(2 * temperature * DT), start, low, high)
+    return fork.probability(), fork.mean_steps() * DT
 
 
 def deviations(estimate, truth):
@@ -167,3 +162,13 @@ def test_symmetric_rates_add(even):
     total = float(even.exit_rate) + float(even.avoid_rate)
     assert float(even.mean_end_time) == pytest.approx(1 / total, rel=1e-12)
     assert even.mean_end_time.low < even.mean_end_time.value < even.mean_end_time.high
+
+
+def test_a_chain_that_changes_in_time_is_refused():
+    """Its rates are those of no law. With a horizon, and where one set is not rare, there is an answer."""
+    rate = optax.piecewise_constant_schedule(0.02, {2_000: 0.5})
+    chain = ss.EulerMaruyama(ss.LangevinSGD(WELL, ss.noise.Isotropic(1.0), rate, 0.02))
+    for options in ({"rtol": 0.1}, {"trajectories": 1_024}, {"trajectories": 1_024, "method": "splitting"}):
+        with pytest.raises(ValueError, match="two rare sets without a horizon"):
+            first(chain, **options)
+    assert first(chain, horizon=1.0, trajectories=64).probability.high < 0.1

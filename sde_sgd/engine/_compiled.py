@@ -70,7 +70,7 @@ class _Program:
             left = iter(arrays)
             return fn(jax.tree.unflatten(structure, [next(left) if r is _ARRAY else r for r in rest]), *args)
 
-        self.jitted = jax.jit(flat, compiler_options=dict(known_options(tuning, data_dependent_loop)))
+        self.jitted: Any = jax.jit(flat, compiler_options=dict(known_options(tuning, data_dependent_loop)))
         self._ready: set[Any] = set()
         self._lock = threading.Lock()
 

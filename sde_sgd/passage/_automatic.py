@@ -18,6 +18,7 @@ class Automatic(AbstractMethod):
     path-steps. A pilot with random numbers of its own tells, so that the choice biases neither answer. Below 1024
     trajectories there is no choice and no pilot. Where a pilot's trajectories diverge nothing rare is looked for: what
     diverges leaves more open than a rare passage could add.
+    Where without a horizon both the target and `avoid` are rare, splitting tells which is first.
 
     score: of splitting, where that is chosen; see `Splitting`.
     """

@@ -125,7 +125,7 @@ def first_passage(
     start: θ of shape (dim,) for all trajectories, or (trajectories, dim); outside both sets.
     target, avoid: regions of R^dim. A trajectory stops at the first of them.
     horizon: SDE time of the watch, rounded down to whole steps; None watches until all have stopped. Without one the
-        chain must not change in time: a mean time or a rate would be that of no law.
+        chain must not change in time: a mean time or a rate would be that of no law. With `avoid` the two may be rare.
 
     Options:
     trajectories: how many; ids 0, 1, 2, … choose their noise.

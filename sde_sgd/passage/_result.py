@@ -173,7 +173,7 @@ class FirstPassage(AbstractResult):
         ]
         if self.settling_time is None:
             return rows
-        return [*rows, ("settling time", f"{self.settling_time:.4g}, watched until {self.checked_until:.4g}")]
+        return [*rows, ("settling time", f"{self.settling_time:.4g}, checked until {self.checked_until:.4g}")]
 
 
 def with_divergence(verdict: Verdict, evidence: AbstractEvidence) -> Verdict:

@@ -2,6 +2,7 @@
 
 from .._exports import names_in as _names_in
 from ._exact_chains import ChainExit as ChainExit
+from ._exact_chains import ChainFork as ChainFork
 from ._exact_chains import ChainLaw as ChainLaw
 from ._exact_chains import ChainRates as ChainRates
 from ._fokker_planck import FokkerPlanck as FokkerPlanck

@@ -68,6 +68,37 @@ class ChainExit:
         return 1 + float(self._first @ _add_up(self._kernel, self._leaving, np.ones((len(self._first), 1)))[:, 0])
 
 
+class ChainFork:
+    """Which end of an interval the chain x' = mean(x) + deviation·ξ leaves first, from its transition density.
+
+    mean, deviation, nodes: as for `ChainExit`. start, low, high: low < start < high.
+
+    Nothing is simulated; the error is that of the quadrature. Both answers keep their digits however rare exits are.
+    Raises ValueError where the numbers are not as said.
+    """
+
+    def __init__(self, mean: Any, deviation: Any, start: Any, low: Any, high: Any, nodes: int = 400):
+        _check_chain(mean, deviation, nodes)
+        for name, value in (("start", start), ("low", low), ("high", high)):
+            number(name, value)
+        if not low < start < high:
+            raise ValueError(f"start must lie between low = {low} and high = {high}, got {start}")
+        points, weights = _nodes([(float(low), float(high))], nodes)
+        means = mean(np.append(points, float(start)))
+        kernel = norm.pdf(points[None, :], means[:, None], deviation) * weights[None, :]
+        up, down = norm.sf(high, means, deviation), norm.cdf(low, means, deviation)
+        right = np.stack([up, np.ones(len(means))], axis=1)
+        self._solved = _add_up(np.pad(kernel, ((0, 0), (0, 1))), up + down, right)[-1]
+
+    def probability(self) -> float:
+        """P(above `high` before below `low`)."""
+        return float(self._solved[0])
+
+    def mean_steps(self) -> float:
+        """Mean steps until either."""
+        return float(self._solved[1])
+
+
 class ChainLaw:
     """Law of the chain x' = mean(x) + deviation·ξ on the line, at a step and in the long run, from its density.
 

@@ -188,18 +188,20 @@ class AbstractStudy(Section, abc.ABC):
         return "\n".join([*lines, "", text_table(columns, self.rows(dataset)), "", *_closing(dataset)])
 
 
-def cell_dataset(result: Any, seed: int, where: str, along: Sequence[str] = (), **options: Any) -> "xr.Dataset":
+def cell_dataset(
+    result: Any, seed: int, where: str, along: Sequence[str] = (), data: "xr.Dataset | None" = None
+) -> "xr.Dataset":
     """A result's own dataset as that of a cell.
 
     seed: of the cell, kept as `cell_seed` to replay a trajectory.
     where: the cell in words, for the note that tells of a result that is not complete.
     along: dimensions that are kept, such as time; what lies along others, such as the trajectories, is left out.
-    options: go to the result's `to_dataset`.
+    data: the result's dataset, `result.to_dataset()` by default.
     Beside the result's variables it has `status`, `trajectories`, `diverged` and `path_steps`, and `censored` where
     the result has it.
     """
-    data = result.to_dataset(**options)
-    data = data.drop_dims(set(data.dims) - set(along)).drop_attrs(deep=False)
+    own: xr.Dataset = result.to_dataset() if data is None else data
+    data = own.drop_dims(set(own.dims) - set(along)).drop_attrs(deep=False)
     for name, (units, text) in _OF_A_RUN.items():
         if hasattr(result, name):
             data[name] = ((), float(getattr(result, name)), {"units": units, "long_name": text})

@@ -1,5 +1,7 @@
 """Tables of a study: columns with their meaning, and how numbers and intervals are written, at the very end."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,7 +24,7 @@ class Column(NamedTuple):
     variable: str
     meaning: str = ""
     interval: bool = False
-    at: dict[str, int] = {}  # noqa: RUF012
+    at: Mapping[str, int] = MappingProxyType({})
     digits: int = 4
 
     @property

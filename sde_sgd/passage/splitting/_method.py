@@ -62,44 +62,34 @@ class Splitting(AbstractMethod):
             return self.which_first(question, run, effort)
         return self.split(question, run, effort)
 
-    def split(self, question: Question, run: Execution, effort: Effort) -> Answer:
-        """The answer by splitting, whatever pilots may say of it; question, run, effort: as in `answer`."""
-        try:
-            return self._split(question, run, effort.rtol, len(effort.ids), settled=question.mean_time)
-        except BudgetSpent:
-            return _too_few(question, run)
+    def split(self, question: Question, run: Execution, effort: Effort, settled: bool = False) -> Answer:
+        """The answer by splitting, whatever pilots may say of it; question, run, effort: as in `answer`.
 
-    def rate(self, question: Question, run: Execution, effort: Effort) -> Answer:
-        """The rate of settled trajectories; question, run, effort: as in `answer`."""
+        settled: ask for the rate of trajectories that have settled, as a mean time does anyhow.
+        """
         try:
-            return self._split(question, run, effort.rtol, len(effort.ids), settled=True)
+            return self._split(question, run, Asking(effort.rtol, len(effort.ids)), settled or question.mean_time)
         except BudgetSpent:
             return _too_few(question, run)
 
     def which_first(self, question: Question, run: Execution, effort: Effort) -> Answer:
         """Which of two sets is reached first that are both rare; question, run, effort: as in `answer`."""
+        refuse_if_changing(question.chain, "two rare sets without a horizon")
 
-        def part(settled: bool):
-            def answer(asked: Question, run: Execution, asking: Asking) -> Answer:
-                fn = self.score if asked.target is question.target or is_auto(self.score) else None
-                own = Splitting(fn, self.repetitions)
-                return own._split(asked, run, asking.rtol, asking.trajectories, settled=settled)
+        def part(asked: Question, run: Execution, asking: Asking, settled: bool) -> Answer:
+            own = asked.target is question.target or is_auto(self.score)
+            return Splitting(self.score if own else None, self.repetitions)._split(asked, run, asking, settled)
 
-            return answer
-
-        asking = Asking(effort.rtol, len(effort.ids) // 2)
         try:
-            return which_first(question, run, asking, part(True), part(False))
+            return which_first(question, run, Asking(effort.rtol, len(effort.ids) // 2), part)
         except BudgetSpent:
             return _too_few(question, run)
 
-    def _split(
-        self, question: Question, run: Execution, rtol: float | None, trajectories: int, *, settled: bool
-    ) -> Answer:
+    def _split(self, question: Question, run: Execution, asking: Asking, settled: bool) -> Answer:
         score = self.score_for(question, settled)
-        if rtol is None:
-            return split(question, run, score, trajectories, self.repetitions, settled)
-        return split_until(question, run, score, rtol, settled)
+        if asking.rtol is None:
+            return split(question, run, score, asking.trajectories, self.repetitions, settled)
+        return split_until(question, run, score, asking.rtol, settled)
 
     def score_for(self, question: Question, settled: bool = False) -> Score:
         """The score as a function of the states of a question's chain. settled: of those that have settled."""
@@ -139,7 +129,7 @@ class SettledRate(AbstractMethod):
         refuse_if_changing(question.chain, "rates")
         if effort.replays:
             raise ValueError("a rate has no single trajectories to replay, got trajectory_ids; use method='direct'")
-        return Splitting(self.score, self.repetitions).rate(question, run, effort)
+        return Splitting(self.score, self.repetitions).split(question, run, effort, settled=True)
 
 
 def check_kind(score: Any) -> None:

@@ -24,7 +24,7 @@ class SteadyStateSample(AbstractEvidence):
 
     excursions: by splitting; its probabilities are per trajectory and `exposure`, the time that one waited for its
         excursions and spent on them.
-    settled_by: SDE time after which the law is seen to have forgotten the start. watched_until: SDE time up to which
+    settled_by: SDE time after which the law is seen to have forgotten the start. checked: SDE time up to which
         trajectories were watched for a later change of it, into a basin that is slow to be found.
     """
 
@@ -32,7 +32,7 @@ class SteadyStateSample(AbstractEvidence):
     watch: Watch
     excursions: SplittingSample
     settled_by: float
-    watched_until: float
+    checked: float
 
     @property
     def trajectories(self) -> int:
@@ -72,7 +72,7 @@ class SteadyStateSample(AbstractEvidence):
 
     @property
     def checked_until(self) -> float:
-        return self.watched_until
+        return self.checked
 
     @property
     def censored(self) -> int:

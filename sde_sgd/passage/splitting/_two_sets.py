@@ -45,8 +45,8 @@ class TwoSetsSample(AbstractEvidence):
 
     Valid where both sets are rare from settled trajectories; `settling_time` is when they are taken to be so.
 
-    to_target, to_avoid: the rate of each. early: the passages to the target before that time. early_avoid: of so many
-        trajectories, those that had reached `avoid` by then, and those of which it is not known.
+    to_target, to_avoid: the rate of each. early: the passages to the target before that time. early_avoid: the chance
+        that `avoid` was reached by then.
     """
 
     found_by: ClassVar[str] = "splitting towards two rare sets (method='splitting' with avoid, without horizon)"
@@ -156,46 +156,41 @@ def share(one: Estimate, other: Estimate) -> Estimate:
     return Estimate(value, low, high, one.confidence)
 
 
-def which_first(
-    question: Question, run: Execution, asking: Asking, rate: Callable[[Question, Execution, Asking], Answer],
-    within: Callable[[Question, Execution, Asking], Answer],
-) -> Answer:  # fmt: skip
-    """Which of two rare sets is reached first.
+Part = Callable[[Question, Execution, Asking, bool], Answer]
+"""The answer by splitting to a part of the question; at last whether it is the rate of those that have settled."""
 
-    rate: the rate of those that have settled, of a question without horizon. within: the passage within a horizon.
-    """
+
+def which_first(question: Question, run: Execution, asking: Asking, part: Part) -> Answer:
+    """Which of two rare sets is reached first: the rate of each, and what is reached before the law has settled."""
     assert question.avoid is not None
-    part = asking.of(1 / np.sqrt(2))
+    each = asking.of(1 / np.sqrt(2))
     with run.ledger.half():
-        target = rate(question, run, part)
+        target = part(question, run, each, True)
     other = question._replace(target=question.avoid, avoid=question.target)
     theta = question.starts[:, : question.chain.dim]
     watch = monitor_for(question.chain, other.target, other.avoid, question.monitoring, theta)
     with run.ledger.half():
-        avoid = rate(other, run.derived(Stream.OTHER_SET)._replace(monitor=watch), part)
+        avoid = part(other, run.derived(Stream.OTHER_SET)._replace(monitor=watch), each, True)
     rates = [_rate_of(answer) for answer in (target, avoid)]
-    verdict = _together(target.verdict, avoid.verdict)
-    settled = max(each.settling_time for each in rates)
+    settled = max(rate.settling_time for rate in rates)
     steps = max(1, min(round(_WATCHED_FROM * settled / question.time_step), question.steps))
     soon = question._replace(horizon=steps * question.time_step, steps=steps)
     early = run.derived(Stream.EARLY)._replace(steps=steps, open_ended=False)
     late = float(share(rates[0].exit_rate, rates[1].exit_rate).value)
-    passages = _early_passages(soon, early, asking, late, within)
+    passages = _early_passages(soon, early, asking, late, part)
     sample = TwoSetsSample(question.watch(), rates[0], rates[1], passages, _early_avoided(early))
-    return Answer("splitting", sample, verdict)
+    return Answer("splitting", sample, _together(target.verdict, avoid.verdict))
 
 
-def _early_passages(
-    question: Question, run: Execution, asking: Asking, late: float, within: Callable[..., Answer]
-) -> SplittingSample:
-    """The passages to the target before the law has settled, as precisely as their part in the whole asks for."""
-    found = within(question, run, asking.of(np.inf)).evidence
+def _early_passages(question: Question, run: Execution, asking: Asking, late: float, part: Part) -> SplittingSample:
+    """The passages to the target before the law has settled, as precisely as their share in the whole asks for."""
+    found = part(question, run, asking.of(np.inf), False).evidence
     assert isinstance(found, SplittingSample)
     value = float(found.probability.value)
-    part = value / (value + late) if value > 0 and np.isfinite(late) else 0.0
-    if asking.rtol is None or part * _COARSE <= asking.rtol / _PART:
+    early = value / (value + late) if value > 0 and np.isfinite(late) else 0.0
+    if asking.rtol is None or early * _COARSE <= asking.rtol / _PART:
         return found
-    again = within(question, run.derived(Stream.EARLY), asking.of(1 / (_PART * part))).evidence
+    again = part(question, run.derived(Stream.EARLY), asking.of(1 / (_PART * early)), False).evidence
     assert isinstance(again, SplittingSample)
     return again
 

@@ -191,7 +191,7 @@ class EscapeStudy(AbstractStudy):
         # the watch ends at a whole number of steps, which may lie a fraction of a step before the horizon asked for
         times = np.minimum(self.times(), result.horizon)
         where = f"start {start.name}, γ = {rate:g}, M = {batch:g}"
-        data = cell_dataset(result, cell.seed, where, along=("time",), times=times.tolist())
+        data = cell_dataset(result, cell.seed, where, along=("time",), data=result.to_dataset(times.tolist()))
         data = data.assign_coords(time=self.times())
         theory = shared.theory(cell.index["start"], float(f"{rate / batch:.12g}"))
         notes = "\n".join([data.attrs["notes"], theory.attrs["notes"]])

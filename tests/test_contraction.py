@@ -1,0 +1,64 @@
+"""The barrier against contraction: of two products that are added one is hidden, whatever a compiler drops between."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import sde_sgd as ss
+from sde_sgd.engine.lowering import _rules
+from sde_sgd.engine.lowering._program import Program
+
+
+def own_precision(z):
+    return jax.lax.reduce_precision(z, 8, 23)
+
+
+DROPPED = {
+    "nothing": lambda z: z,
+    "a copy": jnp.array,
+    "a stopped gradient": jax.lax.stop_gradient,
+    "its own precision": own_precision,
+    "the size of a square": lambda z: jnp.abs(z * z),
+    "to the 2.0": lambda z: z**2.0,
+    "twice": lambda z: jnp.abs(2 * z),
+}
+
+
+@pytest.mark.parametrize("name", DROPPED)
+def test_one_of_two_products_is_hidden(name):
+    """Behind what a compiler drops too, as |x·x|, or makes a product, as x to the 2.0. Twin: of sines none is."""
+
+    def hidden(of):
+        program = Program(lambda x: of(x[0] * x[1]) + of(x[1] * x[2]), jax.ShapeDtypeStruct((3,), jnp.float32))
+
+        def lowered(guard, *parts):
+            return program.components(list(parts), guard=guard)
+
+        return str(jax.make_jaxpr(lowered)(jnp.uint32(0), *jnp.ones((3, 4), jnp.float32))).count("= hidden")
+
+    assert hidden(DROPPED[name]) == 1
+    assert hidden(lambda z: jnp.sinh(DROPPED[name](z))) == 0
+
+
+def test_what_a_compiler_drops_changes_no_bit():
+    """Of a step with copies and the like, in two loops: the bits are those without. Twin: without the rule for them."""
+
+    def chain(first, second, third):
+        def drift(x, t):
+            turned = first(x[0] * x[1]) + second(1.3 * x[1]) - x[0]
+            return jnp.stack([turned, third(0.7 * x[0]) - first(x[0] * x[0] * x[1])])
+
+        return ss.EulerMaruyama(ss.diffusions.ItoDiffusion(drift, lambda x, t: 0.1 * jnp.ones(2), 2), 0.01)
+
+    def loops(chain):
+        asked = (chain, np.array([0.3, 0.4], np.float32), 64, 512)
+        return ss.simulate(*asked, seed=1), ss.simulate(*asked, seed=1, save_every=1)[-1]
+
+    bare = loops(chain(*[DROPPED["nothing"]] * 3))[0]
+    kept = jax.lax.stop_gradient, jnp.array, own_precision
+    assert all(np.array_equal(each, bare) for each in loops(chain(*kept)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_rules, "_DROPPED", frozenset())
+        broken = loops(chain(*kept))
+    assert not all(np.array_equal(each, bare) for each in broken)

@@ -7,7 +7,7 @@ from scipy import integrate, linalg
 
 import sde_sgd as ss
 from sde_sgd.theory import minimum_action
-from sde_sgd.theory._geometric_action import Problem, along
+from sde_sgd.theory._geometric_action import Problem, along, onto
 
 DOUBLE_WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 # minima at (±1, 0), a saddle of loss 1 between them
@@ -103,6 +103,14 @@ def test_to_a_region_the_end_is_free():
     assert normal @ way.path[-1] == pytest.approx(1, abs=1e-6)
     # broken twin: where the straight way meets the boundary
     assert not np.allclose(way.path[-1], normal / (normal @ normal), atol=0.03)
+
+
+def test_the_end_is_put_on_the_boundary():
+    """From beside a curved boundary to it, from either side, along the radius."""
+    ball = Problem(None, 0.0, ss.regions.Ball([0.0, 0.0], 2.0))
+    for size in (1.7, 2.4):
+        end = np.asarray(onto(ball, jnp.array([0.6, 0.8]) * size))
+        np.testing.assert_allclose(end, [1.2, 1.6], rtol=1e-6)
 
 
 def mixing(x):

@@ -110,6 +110,12 @@ CALLS = {
         lambda: ss.first_passage(WELLS, START, ~below(0.8), below(-0.8), seed=1, rtol=0.3, method="splitting"),
         3,
     ),
+    "two rare sets": (
+        lambda: ss.first_passage(
+            BOWL, START, ~below(2.6), below(-2.4), seed=1, trajectories=512, max_steps=2_000, method="splitting"
+        ),
+        9,
+    ),
     "transitions": (lambda: ss.transitions(WELLS, minima=[[-1.0], [1.0]], seed=1, rtol=0.3), 4),
 }
 

@@ -147,21 +147,13 @@ def test_a_chain_with_memory():
     assert abs(deviations(seen.probability, 0.5)) < 4
 
 
-@pytest.fixture(scope="module")
-def even():
-    return first(low=-3.4, high=3.4, trajectories=1_024, method="splitting")
-
-
-def test_the_two_ways_have_random_numbers_of_their_own(even):
-    """In an even well the two rates would else be the same number."""
-    assert float(even.exit_rate) != float(even.avoid_rate)
-
-
-def test_symmetric_rates_add(even):
-    """In an even well half of the time to either set is that to one of them, but for their errors."""
-    total = float(even.exit_rate) + float(even.avoid_rate)
-    assert float(even.mean_end_time) == pytest.approx(1 / total, rel=1e-12)
-    assert even.mean_end_time.low < even.mean_end_time.value < even.mean_end_time.high
+def test_the_time_to_either_is_that_of_both_rates(found):
+    """Their sum, and their errors in squares."""
+    rates = found.exit_rate, found.avoid_rate
+    total = sum(float(rate) for rate in rates)
+    assert float(found.mean_end_time) == pytest.approx(1 / total, rel=1e-12)
+    below = np.sqrt(sum(float(rate.value - rate.low) ** 2 for rate in rates))
+    assert float(found.mean_end_time.high) == pytest.approx(1 / (total - below), rel=1e-9)
 
 
 def test_a_chain_that_changes_in_time_is_refused():

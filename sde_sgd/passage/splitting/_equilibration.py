@@ -38,32 +38,32 @@ def equilibrate(run: Execution, score: Score) -> Equilibration:
 
     Two-sample Kolmogorov–Smirnov tests, with one failure budget for all (Bonferroni). A law that looks settled may be
     that of a basin which is left later: some trajectories go on for much longer, and where their law changes the time
-    is doubled on from there.
+    is doubled on.
     """
     walkers = _Walkers(run.derived(Stream.EQUILIBRATION), score)
     steps = min(_SHORTEST, max(run.steps // 2, 1))
     while True:
         walkers.go_to(np.where(walkers.late, 2 * steps, steps))
         ones, others = (walkers.seen(chosen) for chosen in (~walkers.late, walkers.late))
-        settled = _alike(ones, others, _SIZE // 8)
-        changed, checked = _watch_on(walkers, 2 * steps, others) if settled else (None, 2 * steps)
-        if changed is None and (settled or 4 * steps > run.steps):
+        settled, checked = _alike(ones, others, _SIZE // 8), 2 * steps
+        if settled:
+            settled, checked = _stays(walkers, 2 * steps, others)
+        if settled or 4 * steps > run.steps:
             return Equilibration(steps, settled, np.concatenate([ones[:, -1], others[:, -1]]), checked)
-        steps = changed or 2 * steps
+        steps *= 2
 
 
-def _watch_on(walkers: "_Walkers", steps: int, settled: Float[np.ndarray, "n k"]) -> tuple[int | None, int]:
-    """When the law was first seen to be another than the one that is `settled` after so many steps, if it was; and up
-    to when it was not."""
+def _stays(walkers: "_Walkers", steps: int, settled: Float[np.ndarray, "n k"]) -> tuple[bool, int]:
+    """Whether the law stays what it is `settled` after so many steps; and up to when it was seen to."""
     most = min(_WATCHED // _WATCHERS, walkers.run.steps // 2)
     watchers = walkers.late & (np.cumsum(walkers.late) <= _WATCHERS)
     rounds = max(int(np.log2(max(most / steps, 2))), 1)
     while 2 * steps <= most:
         walkers.go_to(np.where(watchers, 2 * steps, 0))
         if not _alike(walkers.seen(watchers), settled, _WATCHERS // 8, rounds):
-            return 2 * steps, steps
+            return False, steps
         steps *= 2
-    return None, steps
+    return True, steps
 
 
 class _Walkers:

@@ -23,12 +23,20 @@ def minimum_action_path(dataset: xr.Dataset) -> Figure:
     """
     require(dataset, "minimum_action_path", "a minimum-action path", "image", "component")
     in_the_plane = "landscape" in dataset or "drift" in dataset
-    figure = Figure(figsize=(11.4 if in_the_plane else 6.2, 4.7), layout="constrained")
+    figure = Figure(figsize=_size(dataset) if in_the_plane else (6.2, 4.7))
+    # beside an axis with equal scales the layout leaves too little for its label
+    figure.set_layout_engine("constrained", w_pad=0.15)
     panels = figure.subplots(1, 2 if in_the_plane else 1, squeeze=False)[0]
     if in_the_plane:
         _plane(figure, panels[0], dataset)
     _along(panels[-1], dataset)
     return figure
+
+
+def _size(dataset: xr.Dataset) -> tuple[float, float]:
+    """In inches, such that a plane with equal scales fills its half: where it is much too high its labels are cut."""
+    sides = [float(np.ptp(dataset[axis].values)) for axis in ("x", "y")]
+    return 11.4, float(np.clip(4.3 * sides[1] / sides[0] + 1.1, 3.2, 6.5))
 
 
 def _plane(figure: Figure, panel: Any, dataset: xr.Dataset) -> None:
@@ -57,8 +65,8 @@ def _plane(figure: Figure, panel: Any, dataset: xr.Dataset) -> None:
     panel.set_xlim(x[0], x[-1])
     panel.set_ylim(y[0], y[-1])
     panel.set_aspect("equal")
-    panel.set_xlabel("θ₁")
-    panel.set_ylabel("θ₂")
+    panel.set_xlabel("θ₀")
+    panel.set_ylabel("θ₁")
     panel.legend(loc="upper right", fontsize=8)
 
 

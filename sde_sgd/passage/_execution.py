@@ -43,12 +43,16 @@ class Ledger:
         """Trajectories that may still start."""
         return (_UNLIMITED if self.limit is None else self.limit) - self.trajectories
 
-    @contextlib.contextmanager
-    def half(self) -> Iterator[None]:
+    def half(self) -> contextlib.AbstractContextManager[None]:
         """Within it no more than half of what is left may start, so that as many are left for what follows."""
+        return self.part(1 / 2)
+
+    @contextlib.contextmanager
+    def part(self, share: float) -> Iterator[None]:
+        """Within it no more than this share of what is left may start."""
         limit = self.limit
         if limit is not None:
-            self.limit = self.trajectories + (limit - self.trajectories) // 2
+            self.limit = self.trajectories + int((limit - self.trajectories) * share)
         try:
             yield
         finally:

@@ -154,8 +154,8 @@ def on_a_grid(
     coarse, fine = solved(law, cells), solved(law, cells * 3 // 2)
     limit = fine + (fine - coarse) / (1.5**2 - 1)
     bias = 0.0 if dt is None else math.log(solved(diffusion, cells) / coarse)
-    # what is left of a step's bias is of its second order
-    left = abs(math.log(limit / fine)) / 2 + bias**2 + abs(bias) / 20
+    # a tenth or so of a step's bias is left
+    left = abs(math.log(limit / fine)) / 2 + abs(bias) / 8
     return Truth(limit, left + error, "grid solver")
 
 

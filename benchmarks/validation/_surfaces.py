@@ -202,14 +202,14 @@ def simulated() -> list[Problem]:
     hidden = Seen(Ball((1.8, 0.0), 0.35), turned(4)[:2])
     return [
         problem(
-            "heavy ball", "momentum saddle", 1, ball_of(HeavyBall(well, deviation=0.035), [-1.0], right), 32_768
+            "heavy ball", "momentum saddle", 1, ball_of(HeavyBall(well, deviation=0.0405), [-1.0], right), 4_096
         ),
         problem(
             "underdamped, by a horizon", "momentum saddle", 1,
-            ball_of(Underdamped(well, temperature=0.11), [-1.0], right, 10.0), 2**22,
+            ball_of(Underdamped(well, temperature=0.11), [-1.0], right, 10.0), 2**24,
         ),
         problem("heavy ball with a well beside, 4-D", "momentum beside", 4,
-                ball_of(HeavyBall(four, deviation=0.06), np.zeros(4), hidden), 8_192),
+                ball_of(HeavyBall(four, deviation=0.036), np.zeros(4), hidden), 4_096),
     ]  # fmt: skip
 
 

@@ -255,7 +255,7 @@ def main(words: Sequence[str] | None = None) -> None:
         "date": time.strftime("%Y-%m-%d"),
     }
     for name, problem in known.items():
-        if options.only and not any(part in name for part in options.only):
+        if options.only and not any(part == name or (part not in known and part in name) for part in options.only):
             continue
         there = {} if options.again else record["runs"].get(name, {})
         if left := [seed for seed in range(options.seeds) if str(seed) not in there]:

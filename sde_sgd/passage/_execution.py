@@ -46,9 +46,17 @@ class Ledger:
     @contextlib.contextmanager
     def half(self) -> Iterator[None]:
         """Within it no more than half of what is left may start, so that as many are left for what follows."""
+        if self.limit is None:
+            yield
+            return
+        with self.at_most((self.limit - self.trajectories) // 2):
+            yield
+
+    @contextlib.contextmanager
+    def at_most(self, trajectories: int) -> Iterator[None]:
+        """Within it no more than so many may start, nor than are left."""
         limit = self.limit
-        if limit is not None:
-            self.limit = self.trajectories + (limit - self.trajectories) // 2
+        self.limit = self.trajectories + min(trajectories, self.left)
         try:
             yield
         finally:

@@ -50,6 +50,8 @@ class Stream(enum.IntEnum):
     """The rate at which the set to avoid is reached, beside that of the target."""
     EARLY = 8
     """Which set is reached before the law has settled."""
+    SECOND_SCORE = 10
+    """What another score finds."""
 
 
 _STREAM_BITS = 4

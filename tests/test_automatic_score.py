@@ -6,10 +6,10 @@ import optax
 import pytest
 
 import sde_sgd as ss
-from sde_sgd.passage.splitting import _method
+from sde_sgd.passage.splitting import _choice
 from sde_sgd.reference import ChainExit, FokkerPlanck
-from sde_sgd.scores import GridScore, PathScore, automatic
-from sde_sgd.scores._automatic import _memory
+from sde_sgd.scores import GridScore, WaysScore, automatic
+from sde_sgd.scores._on_a_grid import _memory
 
 WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 HOLES = ss.landscapes.ThreeHole()
@@ -39,9 +39,9 @@ def scheduled(landscape):
 CASES = {
     "one dimension": (chain_on(WELL), [-1.0], ss.regions.Ball([1.0], 0.4), GridScore),
     "two dimensions": (chain_on(bent(2)), end(2, -1.0), ss.regions.Ball(end(2), 0.3), GridScore),
-    "ten dimensions": (chain_on(bent(10)), end(10, -1.0), ss.regions.Ball(end(10), 0.5), PathScore),
+    "ten dimensions": (chain_on(bent(10)), end(10, -1.0), ss.regions.Ball(end(10), 0.5), WaysScore),
     "a half-space in ten dimensions": (
-        chain_on(bent(10)), end(10, -1.0), ~ss.regions.HalfSpace(end(10), 0.5), PathScore,
+        chain_on(bent(10)), end(10, -1.0), ~ss.regions.HalfSpace(end(10), 0.5), WaysScore,
     ),
     "a target in the basin of the start": (
         chain_on(bent(3)), end(3, -1.0), ~ss.regions.Ball(end(3, -1.1), 0.3), type(None),
@@ -67,7 +67,7 @@ def test_what_is_chosen(name, horizon):
 
 @pytest.mark.parametrize(("avoid", "horizon"), [(None, 8.0), (None, None), (ss.regions.Ball(LEFT, 0.1), None)])
 def test_every_way_in_a_plane_is_seen(avoid, horizon):
-    """It rises along the way over the top hole too; the default, the twin, falls there at first."""
+    """It rises along the way over the top hole too; the level function, the twin, falls there at first."""
     start = LEFT if avoid is None else LEFT + np.array([0.0, 0.3])
     target = ss.regions.Ball(RIGHT, 0.3)
     score = automatic(chain_on(HOLES, 0.12), start, target, avoid=avoid, horizon=horizon)
@@ -95,7 +95,7 @@ def test_the_time_is_one_after_which_the_start_is_forgotten():
 def test_the_mean_time_by_two_ways():
     """From hole to hole over the top one or not: within a quarter of the grid solver's, 5 standard errors.
 
-    Twin: the default score, which sees the direct way alone and finds 1.6 times as long.
+    Twin: the level function, which sees the direct way alone and finds 1.6 times as long.
     """
     chain, target = chain_on(HOLES, 0.25, 0.005), ss.regions.Ball(RIGHT, 0.3)
     solver = FokkerPlanck(chain.diffusion, [(-2.2, 2.2, 120), (-1.6, 2.6, 120)])
@@ -114,7 +114,7 @@ def test_the_mean_time_by_two_ways():
     assert found.score == "committor" and found.result == "complete"
     assert found.to_dataset().attrs["score"] == "committor"
     assert agrees(found), found.mean_exit_time.value / truth
-    assert not agrees(passage(None))
+    assert not agrees(passage("level"))
 
 
 def test_a_probability_by_the_chosen_score():
@@ -135,7 +135,7 @@ def test_direct_simulation_asks_for_none(monkeypatch):
     def asked(*args, **options):
         raise AssertionError("a score was chosen")
 
-    monkeypatch.setattr(_method, "automatic", asked)
+    monkeypatch.setattr(_choice, "choose", asked)
     region = ss.regions.HalfSpace([1.0], 0.5)
     with pytest.raises(AssertionError, match="a score was chosen"):
         ss.passage.branches(chain_on(WELL, 0.5), [-1.0], ~region, horizon=4.0, score="auto")

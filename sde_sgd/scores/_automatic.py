@@ -19,8 +19,13 @@ from ._ways import WaysScore, ways
 
 # a dense Hessian
 _MOST_COMPONENTS = 300
-# climbs of the exploration: a second or a few
-_SEARCHES = 512
+# climbs of the exploration, at most so many and so many floating-point operations: some seconds; each takes about so
+# many Hessians, and an eigendecomposition so many operations for each cube of the components
+_CLIMBS, _OPERATIONS, _HESSIANS, _EIGEN = 512, 1e11, 100, 25
+# and at least so many, without which it is no search
+_FEWEST = 32
+# what a landscape's own code may raise where it has no second derivatives, say
+_FAILURES = (ValueError, TypeError, NotImplementedError, RuntimeError)
 # ways whose barrier is more than so many times the lowest one's are no ways that matter
 _TOO_HIGH = 2.0
 # distances from the start at which the line is looked at, each so many times the last
@@ -72,7 +77,8 @@ def choose(
     leads further away is not seen. With neither horizon nor `avoid`, and where `settled` is asked for, the exponential
     time is the shortest within which the start is forgotten. It takes a second or two.
     Else, up to 300 components, where the chain has a landscape: the `ways` over saddles that `landscapes.explore` finds
-    with 512 climbs, up to twice the lowest one's barrier. It takes a few seconds with compilation.
+    with 512 climbs, up to twice the lowest one's barrier, and clear of `avoid`. It takes some seconds with compilation; it
+    has fewer climbs where Hessians are dear, and is not at all where 32 would take more than about 1e11 operations.
     Where no such way is found: the `path` from the minimum below `start` to the one below a near point of the target.
     It sees one way only.
     Else, and where these cannot be had (coefficients that depend on time, no noise somewhere, a target in the basin of
@@ -93,14 +99,14 @@ def choose(
         lacks = "the chain has no landscape" if chain.landscape is None else f"{chain.dim} components"
         return Choice(None, "; ".join([*why, f"no ways over saddles: {lacks}"]))
     try:
-        found, words = _ways(chain.landscape, point, target)
+        found, words = _ways(chain.landscape, point, target, avoid)
         return Choice(ways(chain.landscape, *found), "; ".join([*why, words]))
-    except ValueError as error:
+    except _FAILURES as error:
         why.append(f"no ways over saddles: {error}")
     try:
         one = path(chain.landscape, point, _nearest(target, point))
         return Choice(one, "; ".join([*why, "the path to a near point of the target is the only way that is followed"]))
-    except ValueError as error:
+    except _FAILURES as error:
         why.append(f"no path: {error}")
     return Choice(None, "; ".join(why))
 
@@ -122,14 +128,17 @@ def _in_order(target: AbstractRegion, start: Float[np.ndarray, " dim"]) -> bool:
 
 
 def _ways(
-    landscape: AbstractLandscape, start: Float[np.ndarray, " dim"], target: AbstractRegion
+    landscape: AbstractLandscape, start: Float[np.ndarray, " dim"], target: AbstractRegion, avoid: AbstractRegion | None
 ) -> tuple[list[Way], str]:
     """The ways to the target that an exploration finds, the lowest first, and what it says of itself."""
-    explored = explore(landscape, start, max_searches=_SEARCHES)
-    found = [way for way in explored.ways(target) if way.saddles]
+    explored = explore(landscape, start, max_searches=_affordable(landscape, start))
+    found = explored.ways(target)
     if not found:
         minima = len(explored.minima)
         raise ValueError(f"of {minima} minima that an exploration found none lies in the target or beyond its edge")
+    found = [way for way in found if avoid is None or _is_clear(way, avoid)]
+    if not found:
+        raise ValueError("every way that an exploration found leads through the set to avoid")
     lowest = found[0].barrier
     found = [way for way in found if way.barrier <= _TOO_HIGH * lowest]
     if not _passes_its_saddle(found[0]):
@@ -142,6 +151,24 @@ def _ways(
         )
     number = "one way" if len(found) == 1 else f"{len(found)} ways"
     return found, f"{number} over saddles, of an exploration of {len(explored.minima)} minima ({explored.status})"
+
+
+def _affordable(landscape: AbstractLandscape, start: Float[np.ndarray, " dim"]) -> int:
+    """How many climbs take no more than some seconds; ValueError where those are too few."""
+    # an array of the default precision: operations are the same in either
+    costs: Any = jax.jit(landscape.hessian).lower(jnp.asarray(start)).compile().cost_analysis()
+    costs = costs[0] if isinstance(costs, list) else costs or {}
+    operations = float(costs.get("flops", 0.0)) + _EIGEN * len(start) ** 3
+    climbs = int(_OPERATIONS / (_HESSIANS * operations))
+    if climbs < _FEWEST:
+        raise ValueError(f"each Hessian takes {operations:.2g} operations, too many for an exploration")
+    return min(climbs, _CLIMBS)
+
+
+def _is_clear(way: Way, avoid: AbstractRegion) -> bool:
+    """Whether a way does not come into the set to avoid, once it has left it if it begins there."""
+    inside = np.asarray(jax.vmap(avoid.contains)(jnp.asarray(way.points)))
+    return not (inside.all() or inside[int(np.argmin(inside)) :].any())
 
 
 def _passes_its_saddle(way: Way) -> bool:

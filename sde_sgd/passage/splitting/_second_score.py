@@ -85,12 +85,12 @@ def held_against(
             other = make(_PILOT_SIZE)
             each = other.levels.path_steps * other.size / _PILOT_SIZE
             left = _AFFORDABLE * spent - (ledger.path_steps - spent)
-            number = min(number, int(left / max(each, 1.0)))
+            number = min(number, int(left / max(each, 1.0)), ledger.left // other.starts)
             if number < _FEWEST:
-                return ScoreCheck(f"not held against {name}: that takes too long", None)
+                return ScoreCheck(f"not held against {name}: that takes too much", None)
             seen = other(number)
     except BudgetSpent:
-        return ScoreCheck(f"not held against {name}: that takes too many trajectories", None)
+        return ScoreCheck(f"not held against {name}: that takes too much", None)
     except ValueError as error:
         return ScoreCheck(f"not held against {name}: {error}", None)
     found = [_log_mean(*each, rate) for each in ((own, tally), (other, seen))]

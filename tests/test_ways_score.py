@@ -1,4 +1,4 @@
-"""The score along all ways over saddles: heights that compare between ways, and two channels in four and ten dimensions."""
+"""The score along all ways over saddles: heights that compare between ways, and two channels in many dimensions."""
 
 import functools
 
@@ -18,7 +18,7 @@ TEMPERATURE, DT, HORIZON, BEYOND = 0.25, 0.01, 10.0, 0.75
 
 
 def turned(dim):
-    """Three holes in a plane of `dim` dimensions, no axis along it, with stiff quadratic directions across: and axes."""
+    """Three holes in a plane of `dim` dimensions, along no axis, and stiff quadratic directions across."""
     turn = np.linalg.qr(np.random.default_rng(dim).standard_normal((dim, dim)))[0]
     stiff = np.linspace(2, 8, dim - 2)
 
@@ -136,6 +136,9 @@ def test_the_nearest_way_counts_and_not_the_furthest(explored):
     assert float(Farthest(tuple(alone))(place)) >= right
 
 
+TILTED = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 - x[0], dim=1)
+
+
 def bowl(dim):
     return ss.landscapes.Landscape(lambda x: 0.5 * jnp.sum(x**2), dim)
 
@@ -143,6 +146,10 @@ def bowl(dim):
 def crater(x):
     """Two wells 2 apart, and a box that cuts the bowl around the left one below the saddle."""
     return (x[0] ** 2 - 1) ** 2 + 0.3 * jnp.sum(x[1:] ** 2)
+
+
+def beyond(side):
+    return ~ss.regions.HalfSpace([0.0, 1.0, 0.0], side)
 
 
 CRATER = ss.landscapes.Landscape(crater, 3)
@@ -153,7 +160,7 @@ ONE, OTHER = -np.eye(3)[0], np.eye(3)[0]
     ("landscape", "start", "target", "reason"),
     [
         (bowl(3), np.zeros(3), ~ss.regions.Ball(np.zeros(3), 2.0), "no ways over saddles: of 1 minima that an explor"),
-        (CRATER, ONE, ss.regions.Ball(OTHER, 0.3) | ~ss.regions.HalfSpace([0.0, 1.0, 0.0], 1.0), "entered uphill where"),
+        (CRATER, ONE, ss.regions.Ball(OTHER, 0.3) | beyond(1.0), "entered uphill where"),
         (CRATER, ONE, ~ss.regions.Ball(ONE, 0.3), "the target begins before the first saddle"),
         (None, np.zeros(3), ss.regions.Ball(OTHER, 0.3), "the chain has no landscape"),
         (bowl(301), np.zeros(301), ss.regions.Ball(np.eye(301)[0], 0.3), "301 components"),
@@ -171,7 +178,7 @@ def test_why_there_are_none(landscape, start, target, reason):
 
 def test_a_wall_higher_than_the_saddle_hides_no_way():
     """The twin of a wall that is lower: entered uphill at 0.3·2², above the saddle at 1."""
-    target = ss.regions.Ball(OTHER, 0.3) | ~ss.regions.HalfSpace([0.0, 1.0, 0.0], 2.0)
+    target = ss.regions.Ball(OTHER, 0.3) | beyond(2.0)
     assert isinstance(choose(ss.EulerMaruyama(langevin(CRATER), DT), ONE, target).score, WaysScore)
 
 
@@ -182,20 +189,14 @@ def test_a_wall_higher_than_the_saddle_hides_no_way():
         (~ss.regions.HalfSpace([1.0], 0.5), type(None)),
         (~ss.regions.Ball([-1.0], 0.7), ss.scores.GridScore),
         (ss.regions.Ball([1.0], 0.4) | ss.regions.HalfSpace([1.0], -1.8), ss.scores.GridScore),
-        (ss.regions.Sublevel(HOLES, 0.0), None),
+        (ss.regions.Sublevel(TILTED, -0.9), ss.scores.GridScore),
     ],
-    ids=["one side", "a half-line", "all round", "both sides", "another dimension"],
+    ids=["one side", "a half-line", "all round", "both sides", "a level that rises on the way"],
 )
 def test_on_the_line(target, kind):
     """`plain`: the level function where it orders states as the committor does, from one end to the other."""
     well = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
     chain = ss.EulerMaruyama(langevin(well), DT)
-    if kind is None:
-        # the loss itself, which rises on the way there
-        target, kind = (
-            ss.regions.Sublevel(ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 - x[0], 1), -0.9),
-            ss.scores.GridScore,
-        )
     assert type(choose(chain, np.array([-1.0]), target, horizon=5.0, plain=True).score) is kind
     assert type(choose(chain, np.array([-1.0]), target, horizon=5.0).score) is ss.scores.GridScore
 

@@ -28,6 +28,8 @@ _FEWEST = 32
 _FAILURES = (ValueError, TypeError, NotImplementedError, RuntimeError)
 # ways whose barrier is more than so many times the lowest one's are no ways that matter
 _TOO_HIGH = 2.0
+# of the shortest way: each costs time in every step, and in its compilation
+_IMAGES = 11
 # distances from the start at which the line is looked at, each so many times the last
 _LOOKS, _FARTHER = 800, 1.02
 
@@ -77,8 +79,8 @@ def choose(
     leads further away is not seen. With neither horizon nor `avoid`, and where `settled` is asked for, the exponential
     time is the shortest within which the start is forgotten. It takes a second or two.
     Else, up to 300 components, where the chain has a landscape: the `ways` over saddles that `landscapes.explore` finds
-    with 512 climbs, up to twice the lowest one's barrier, and clear of `avoid`. It takes some seconds with compilation; it
-    has fewer climbs where Hessians are dear, and is not at all where 32 would take more than about 1e11 operations.
+    with 512 climbs, up to twice the lowest one's barrier, and clear of `avoid`. It takes some seconds with compilation,
+    fewer climbs where Hessians are dear, and none where 32 would take more than about 1e11 operations.
     Where no such way is found: the `path` from the minimum below `start` to the one below a near point of the target.
     It sees one way only.
     Else, and where these cannot be had (coefficients that depend on time, no noise somewhere, a target in the basin of
@@ -100,7 +102,7 @@ def choose(
         return Choice(None, "; ".join([*why, f"no ways over saddles: {lacks}"]))
     try:
         found, words = _ways(chain.landscape, point, target, avoid)
-        return Choice(ways(chain.landscape, *found), "; ".join([*why, words]))
+        return Choice(ways(chain.landscape, *found, images=_IMAGES), "; ".join([*why, words]))
     except _FAILURES as error:
         why.append(f"no ways over saddles: {error}")
     try:

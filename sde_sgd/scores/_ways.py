@@ -32,7 +32,7 @@ class WaysScore(eqx.Module):
         return self.points(theta)
 
 
-def ways(landscape: AbstractLandscape, *found: Way, images: int = 17, width: float | None = None) -> WaysScore:
+def ways(landscape: AbstractLandscape, *found: Any, images: int = 17, width: float | None = None) -> WaysScore:
     """What the loss has still to climb on the nearest of several ways to the target, negated, in units of L.
 
     `ways(landscape, *explore(landscape, start).ways(target))` follows all that an exploration found.

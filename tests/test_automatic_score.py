@@ -9,6 +9,7 @@ import sde_sgd as ss
 from sde_sgd.passage.splitting import _choice
 from sde_sgd.reference import ChainExit, FokkerPlanck
 from sde_sgd.scores import GridScore, WaysScore, automatic
+from sde_sgd.scores._automatic import _nearest
 from sde_sgd.scores._on_a_grid import _memory
 
 WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
@@ -46,10 +47,10 @@ CASES = {
     "a target in the basin of the start": (
         chain_on(bent(3)), end(3, -1.0), ~ss.regions.Ball(end(3, -1.1), 0.3), type(None),
     ),
-    "a target all round": (
-        chain_on(bent(3)), end(3, -1.0), ~ss.regions.Ball(end(3, -1.1), 1.5), type(None),
+    "a target all round, but lowest over a saddle": (
+        chain_on(bent(3)), end(3, -1.0), ~ss.regions.Ball(end(3, -1.1), 1.5), WaysScore,
     ),
-    "a schedule": (scheduled(WELL), [-1.0], ss.regions.Ball([1.0], 0.4), type(None)),
+    "a schedule": (scheduled(WELL), [-1.0], ss.regions.Ball([1.0], 0.4), WaysScore),
     "no landscape": (
         ss.EulerMaruyama(ss.diffusions.ItoDiffusion(lambda x, t: -x, lambda x, t: 1.0 + 0 * x, 3), 0.01),
         np.zeros(3), ss.regions.Ball(end(3), 0.3), type(None),
@@ -63,6 +64,14 @@ CASES = {
 def test_what_is_chosen(name, horizon):
     chain, start, target, expected = CASES[name]
     assert type(automatic(chain, np.asarray(start), target, horizon=horizon)) is expected
+
+
+def test_a_target_all_round_has_no_near_point():
+    """A path to one side would leave the others unseen."""
+    near = _nearest(ss.regions.Ball([3.0, 0.0, 0.0], 1.0), np.array([0.1, 0.0, 0.0]))
+    assert np.linalg.norm(near - [3.0, 0.0, 0.0]) < 1
+    with pytest.raises(ValueError, match=r"target must lie to one side of \[0\.1"):
+        _nearest(~ss.regions.Ball(np.zeros(3), 1.0), np.array([0.1, 0.0, 0.0]))
 
 
 @pytest.mark.parametrize(("avoid", "horizon"), [(None, 8.0), (None, None), (ss.regions.Ball(LEFT, 0.1), None)])

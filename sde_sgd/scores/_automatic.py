@@ -92,8 +92,6 @@ def choose(
     why: list[str] = []
     if chain.dim <= 2 and isinstance(chain, EulerMaruyama):
         try:
-            if chain.changes_in_time:
-                raise ValueError("the chain changes in time")
             return Choice(on_a_grid(chain, point, target, avoid, horizon, settled), "every way within a box")
         except ValueError as error:
             why.append(f"no committor on a grid: {error}")

@@ -26,6 +26,8 @@ def on_a_grid(chain: EulerMaruyama, start, target, avoid, horizon, settled) -> G
 
     start, target, avoid, horizon, settled: as of `choose`.
     """
+    if chain.changes_in_time:
+        raise ValueError("the chain changes in time")
     chances: list[float] = []
     boxes: list[tuple[float, float | None]] = []
     half, cells = _first_half(start, target), _FIRST[chain.dim]

@@ -31,6 +31,7 @@ class Status(enum.StrEnum):
     TARGET_NOT_REACHED = "target not reached", "no trajectory reached the target: only an upper bound is known"
     UNDECIDED = "undecided", "what became of some trajectories is not known, and the interval leaves it open"
     NOT_SETTLED = "not settled", "the law still changed when it was taken for steady"
+    DISAGREEING = "disagreeing", "another way of looking finds more than the answer holds"
     UNEVEN = "uneven", "a few repetitions hold most of the probability, so that more may be where none has been"
     DIVERGED = "diverged", "some trajectories stopped being finite; the intervals hold for whatever became of them"
     NOT_CONVERGED = "not converged", "the time averages are not those of the stationary law"

@@ -51,7 +51,7 @@ def occupancy(**changes):
 BAD = {
     "a score that is no function": (
         lambda: escape(score=3.0),
-        "score must be a function of θ, or of θ and t, or 'auto', got 3.0",
+        "score must be a function of θ, or of θ and t, 'level' or 'auto', got 3.0",
     ),
     "a score of several numbers": (
         lambda: escape(score=lambda x: jnp.ones(2)),
@@ -221,7 +221,7 @@ BAD = {
     "a misspelt method": (lambda: escape(method="spliting"), "got 'spliting'; did you mean 'splitting'"),
     "a method's score that is no function": (
         lambda: ss.passage.Automatic(score=3),
-        "score must be a function of θ, or of θ and t, or 'auto', got 3",
+        "score must be a function of θ, or of θ and t, 'level' or 'auto', got 3",
     ),
     "all the state of no chain": (lambda: ss.chains.WholeState(3), "chain must be a chain, such as"),
     "a seed that is no integer": (lambda: simulate(seed=0.5), "seed must be a whole number"),

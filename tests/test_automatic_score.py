@@ -6,10 +6,11 @@ import optax
 import pytest
 
 import sde_sgd as ss
-from sde_sgd.passage.splitting import _method
+from sde_sgd.passage.splitting import _choice
 from sde_sgd.reference import ChainExit, FokkerPlanck
-from sde_sgd.scores import GridScore, PathScore, automatic
-from sde_sgd.scores._automatic import _memory
+from sde_sgd.scores import GridScore, WaysScore, automatic
+from sde_sgd.scores._automatic import _nearest
+from sde_sgd.scores._on_a_grid import _memory
 
 WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 HOLES = ss.landscapes.ThreeHole()
@@ -39,17 +40,17 @@ def scheduled(landscape):
 CASES = {
     "one dimension": (chain_on(WELL), [-1.0], ss.regions.Ball([1.0], 0.4), GridScore),
     "two dimensions": (chain_on(bent(2)), end(2, -1.0), ss.regions.Ball(end(2), 0.3), GridScore),
-    "ten dimensions": (chain_on(bent(10)), end(10, -1.0), ss.regions.Ball(end(10), 0.5), PathScore),
+    "ten dimensions": (chain_on(bent(10)), end(10, -1.0), ss.regions.Ball(end(10), 0.5), WaysScore),
     "a half-space in ten dimensions": (
-        chain_on(bent(10)), end(10, -1.0), ~ss.regions.HalfSpace(end(10), 0.5), PathScore,
+        chain_on(bent(10)), end(10, -1.0), ~ss.regions.HalfSpace(end(10), 0.5), WaysScore,
     ),
     "a target in the basin of the start": (
         chain_on(bent(3)), end(3, -1.0), ~ss.regions.Ball(end(3, -1.1), 0.3), type(None),
     ),
-    "a target all round": (
-        chain_on(bent(3)), end(3, -1.0), ~ss.regions.Ball(end(3, -1.1), 1.5), type(None),
+    "a target all round, but lowest over a saddle": (
+        chain_on(bent(3)), end(3, -1.0), ~ss.regions.Ball(end(3, -1.1), 1.5), WaysScore,
     ),
-    "a schedule": (scheduled(WELL), [-1.0], ss.regions.Ball([1.0], 0.4), type(None)),
+    "a schedule": (scheduled(WELL), [-1.0], ss.regions.Ball([1.0], 0.4), WaysScore),
     "no landscape": (
         ss.EulerMaruyama(ss.diffusions.ItoDiffusion(lambda x, t: -x, lambda x, t: 1.0 + 0 * x, 3), 0.01),
         np.zeros(3), ss.regions.Ball(end(3), 0.3), type(None),
@@ -65,9 +66,17 @@ def test_what_is_chosen(name, horizon):
     assert type(automatic(chain, np.asarray(start), target, horizon=horizon)) is expected
 
 
+def test_a_target_all_round_has_no_near_point():
+    """A path to one side would leave the others unseen."""
+    near = _nearest(ss.regions.Ball([3.0, 0.0, 0.0], 1.0), np.array([0.1, 0.0, 0.0]))
+    assert np.linalg.norm(near - [3.0, 0.0, 0.0]) < 1
+    with pytest.raises(ValueError, match=r"target must lie to one side of \[0\.1"):
+        _nearest(~ss.regions.Ball(np.zeros(3), 1.0), np.array([0.1, 0.0, 0.0]))
+
+
 @pytest.mark.parametrize(("avoid", "horizon"), [(None, 8.0), (None, None), (ss.regions.Ball(LEFT, 0.1), None)])
 def test_every_way_in_a_plane_is_seen(avoid, horizon):
-    """It rises along the way over the top hole too; the default, the twin, falls there at first."""
+    """It rises along the way over the top hole too; the level function, the twin, falls there at first."""
     start = LEFT if avoid is None else LEFT + np.array([0.0, 0.3])
     target = ss.regions.Ball(RIGHT, 0.3)
     score = automatic(chain_on(HOLES, 0.12), start, target, avoid=avoid, horizon=horizon)
@@ -95,7 +104,7 @@ def test_the_time_is_one_after_which_the_start_is_forgotten():
 def test_the_mean_time_by_two_ways():
     """From hole to hole over the top one or not: within a quarter of the grid solver's, 5 standard errors.
 
-    Twin: the default score, which sees the direct way alone and finds 1.6 times as long.
+    Twin: the level function (CASES A2), which sees the direct way alone and finds 1.6 times as long; that is told.
     """
     chain, target = chain_on(HOLES, 0.25, 0.005), ss.regions.Ball(RIGHT, 0.3)
     solver = FokkerPlanck(chain.diffusion, [(-2.2, 2.2, 120), (-1.6, 2.6, 120)])
@@ -114,7 +123,9 @@ def test_the_mean_time_by_two_ways():
     assert found.score == "committor" and found.result == "complete"
     assert found.to_dataset().attrs["score"] == "committor"
     assert agrees(found), found.mean_exit_time.value / truth
-    assert not agrees(passage(None))
+    level = passage("level")
+    assert not agrees(level) and level.score_reason == "as asked"
+    assert level.status is ss.Status.DISAGREEING and "score 'committor' finds" in level.result
 
 
 def test_a_probability_by_the_chosen_score():
@@ -135,7 +146,7 @@ def test_direct_simulation_asks_for_none(monkeypatch):
     def asked(*args, **options):
         raise AssertionError("a score was chosen")
 
-    monkeypatch.setattr(_method, "automatic", asked)
+    monkeypatch.setattr(_choice, "choose", asked)
     region = ss.regions.HalfSpace([1.0], 0.5)
     with pytest.raises(AssertionError, match="a score was chosen"):
         ss.passage.branches(chain_on(WELL, 0.5), [-1.0], ~region, horizon=4.0, score="auto")

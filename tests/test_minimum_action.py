@@ -247,7 +247,7 @@ def test_splitting_along_the_path_where_the_drift_is_no_gradient():
     )
     way = minimum_action(motion, start, [1.0, 0.0], images=33)
     spread, values, uneven = {}, {}, {}
-    for name, score in (("default", None), ("along", ss.scores.along(way.path, way.climb, images=9))):
+    for name, score in (("default", "level"), ("along", ss.scores.along(way.path, way.climb, images=9))):
         method = ss.passage.Splitting(score, 32)
         runs = [
             ss.first_passage(chain, start, target, horizon=5.0, trajectories=8_192, seed=seed, method=method)

@@ -3,8 +3,8 @@
     python -m benchmarks.validation scores
 
 Every score of a problem runs with the same effort; the spread of the repetitions times the steps that they took says
-how many steps a 95 % interval of relative half-width 10 % would take. `ratio` is that of the default score over it:
-above 1 is cheaper than the default. The pilot that chooses the levels is part of the cost of a run, not of this.
+how many steps a 95 % interval of relative half-width 10 % would take. `ratio` is that of the level function over it:
+above 1 is cheaper than that. The pilot that chooses the levels is part of the cost of a run, not of this.
 """
 
 import math
@@ -23,7 +23,7 @@ REPETITIONS, SIZE, RUNS, RTOL = 32, 256, 3, 0.1
 
 
 class Problem(NamedTuple):
-    """A passage from `start` to `target` within `horizon`, and the scores to compare; None is the default one."""
+    """A passage from `start` to `target` within `horizon`, and the scores to compare."""
 
     landscape: Any
     temperature: float
@@ -37,7 +37,7 @@ class Problem(NamedTuple):
 def problem(landscape, temperature, dt, start, goal, target, horizon, grid=None) -> Problem:
     diffusion = ss.LangevinSGD.at_temperature(landscape, temperature)
     scores: dict[str, Any] = {
-        "default": None,
+        "level": "level",
         "automatic": "auto",
         "loss": landscape.loss,
         "-|θ - goal|": lambda theta: -jnp.sqrt(jnp.sum((theta - jnp.asarray(goal, theta.dtype)) ** 2)),
@@ -108,7 +108,7 @@ def rows() -> list[dict]:
     for name, case in problems().items():
         found = {label: measure(case, score) for label, score in case.scores.items()}
         for label, row in found.items():
-            ratio = found["default"]["steps_to_precision"] / row["steps_to_precision"]
+            ratio = found["level"]["steps_to_precision"] / row["steps_to_precision"]
             values = {**row, "ratio": ratio}
             # what was never seen has no cost: null in the record
             finite = {key: value if math.isfinite(value) else None for key, value in values.items()}

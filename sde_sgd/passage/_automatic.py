@@ -20,7 +20,7 @@ class Automatic(AbstractMethod):
     diverges leaves more open than a rare passage could add.
     Where without a horizon both the target and `avoid` are rare, splitting tells which is first.
 
-    score: of splitting, where that is chosen; see `Splitting`.
+    score: of splitting, where that is chosen, by default the one that suits the passage; see `Splitting`.
     """
 
     score: Any = None

@@ -143,7 +143,9 @@ def first_passage(
     method: "direct", "splitting" or "auto", the default, for `passage.Direct()`, `passage.Splitting()` and
         `passage.Automatic()`, or such an object with options of its own; or a method of your own. The objects say what
         they do.
-    score: of splitting, a number that grows on the way to the target; see `passage.Splitting`.
+    score: of splitting, a number that grows on the way to the target: "auto", "level" or a function; by default one
+        that sees every way that it can, with a reason (`score_reason` of the result), and held against another one, so
+        that the status is `disagreeing` where it misses some; see `passage.Splitting`.
     trajectory_ids: run just these ids, to replay them.
     chunk: most trajectories in one compiled call; by default what is fast and fits memory.
     devices: those to run on, by default all local ones. Neither changes a bit of the result.

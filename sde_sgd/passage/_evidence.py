@@ -70,6 +70,10 @@ class AbstractEvidence(eqx.Module):
         """What a method has to say beside that, as attributes of a dataset."""
         return {}
 
+    def remarks(self) -> list[tuple[str, str]]:
+        """What a method has to say of how it came by its answer, to be printed with it: names and words, row by row."""
+        return []
+
     @property
     def settling_time(self) -> float | None:
         """SDE time after which the law has forgotten its start; None where that was not asked."""

@@ -47,12 +47,17 @@ class Ledger:
         """Within it no more than half of what is left may start, so that as many are left for what follows."""
         return self.part(1 / 2)
 
-    @contextlib.contextmanager
-    def part(self, share: float) -> Iterator[None]:
+    def part(self, share: float) -> contextlib.AbstractContextManager[None]:
         """Within it no more than this share of what is left may start."""
+        if self.limit is None:
+            return contextlib.nullcontext()
+        return self.at_most(int((self.limit - self.trajectories) * share))
+
+    @contextlib.contextmanager
+    def at_most(self, trajectories: int) -> Iterator[None]:
+        """Within it no more than so many may start, nor than are left."""
         limit = self.limit
-        if limit is not None:
-            self.limit = self.trajectories + int((limit - self.trajectories) * share)
+        self.limit = self.trajectories + min(trajectories, self.left)
         try:
             yield
         finally:

@@ -179,6 +179,7 @@ class FirstPassage(AbstractResult):
             ("confidence", f"{watch.confidence:.3g}, {watch.monitoring} monitoring"),
             ("trajectories", f"{self.trajectories:,}" + (f", {self.diverged:,} diverged" if self.diverged else "")),
         ]
+        rows += self.evidence.remarks()
         if self.settling_time is None:
             return rows
         rows.append(("settling time", f"{self.settling_time:.4g}, checked until {self.checked_until:.4g}"))

@@ -1,7 +1,6 @@
-"""A score chosen for the passage that is asked for."""
+"""A score chosen for the passage that is asked for, and why it is that one."""
 
-import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,22 +9,36 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 
 from ..chains import AbstractChain, EulerMaruyama
-from ..diffusions import AbstractDiffusion
-from ..reference import FokkerPlanck, Grid
+from ..landscapes import AbstractLandscape, Way, explore
 from ..regions import AbstractRegion
-from ._committor import GridScore, committor, has_some
+from ._committor import GridScore
+from ._on_a_grid import on_a_grid
 from ._path import PathScore, path
+from ._uphill import entrance_below
+from ._ways import WaysScore, ways
 
-# cells per axis, in one dimension and two, of the score and of the first box; wider ones have more cells as large
-_CELLS, _FIRST = {1: 400, 2: 96}, {1: 200, 2: 40}
-_GROWTH, _BOXES = 1.5, 4
-_WIDENINGS = 60
-# a wider box that changes log P by less, beside 1 % of it, shows no new way
-_SAME = 0.2
-# the mean of the exponential time doubles until P grows no faster than this with it
-_LINEAR, _LIKELY, _DOUBLINGS = 2.2, 0.05, 60
 # a dense Hessian
 _MOST_COMPONENTS = 300
+# climbs of the exploration, at most so many and so many floating-point operations: some seconds; each takes about so
+# many Hessians, and an eigendecomposition so many operations for each cube of the components
+_CLIMBS, _OPERATIONS, _HESSIANS, _EIGEN = 512, 1e11, 100, 25
+# and at least so many, without which it is no search
+_FEWEST = 32
+# what a landscape's own code may raise where it has no second derivatives, say
+_FAILURES = (ValueError, TypeError, NotImplementedError, RuntimeError)
+# ways whose barrier is more than so many times the lowest one's are no ways that matter
+_TOO_HIGH = 2.0
+# of the shortest way: each costs time in every step, and in its compilation
+_IMAGES = 11
+# distances from the start at which the line is looked at, each so many times the last
+_LOOKS, _FARTHER = 800, 1.02
+
+
+class Choice(NamedTuple):
+    """A score that was chosen. score: None where it is the target's own level function. reason: why, in words."""
+
+    score: GridScore | WaysScore | PathScore | None
+    reason: str
 
 
 def automatic(
@@ -36,94 +49,132 @@ def automatic(
     avoid: AbstractRegion | None = None,
     horizon: float | None = None,
     settled: bool = False,
-) -> GridScore | PathScore | None:
-    """The best score there is a way to for this passage: `committor`, else `path`, else None, the default.
+) -> GridScore | WaysScore | PathScore | None:
+    """The score of `choose` without its reason: `committor`, else `ways`, else `path`, else None, the level function.
+
+    chain, start, target, avoid, horizon, settled: as there; start (dim,), horizon in SDE time.
+    """
+    return choose(chain, start, target, avoid=avoid, horizon=horizon, settled=settled).score
+
+
+def choose(
+    chain: AbstractChain,
+    start: Any,
+    target: AbstractRegion,
+    *,
+    avoid: AbstractRegion | None = None,
+    horizon: float | None = None,
+    settled: bool = False,
+    plain: bool = False,
+) -> Choice:
+    """The best score there is a way to for this passage, and why: `committor`, else `ways`, else `path`, else none.
 
     chain, start, target, avoid, horizon: those of the passage that is asked for; start (dim,), horizon in SDE time.
     settled: of trajectories that have settled, whose rate is asked for, although there is a set to avoid.
+    plain: leave it at the target's level function where it orders states as any good score does: on the line, where it
+        rises from the far side of the start up to a target that lies on one side alone.
 
     In one and two dimensions: the `committor` of an EulerMaruyama chain's diffusion, which sees every way to the target
     within a box around the start. The box grows until two wider ones, by half each, show no likelier way: one that
     leads further away is not seen. With neither horizon nor `avoid`, and where `settled` is asked for, the exponential
     time is the shortest within which the start is forgotten. It takes a second or two.
-    In more dimensions, up to 300, where the chain has a landscape: the `path` from the minimum below `start` to the one
-    below a near point of the target. It sees one way only.
+    Else, up to 300 components, where the chain has a landscape: the `ways` over saddles that `landscapes.explore` finds
+    with 512 climbs, up to twice the lowest one's barrier, and clear of `avoid`. It takes some seconds with compilation,
+    fewer climbs where Hessians are dear, and none where 32 would take more than about 1e11 operations.
+    Where no such way is found: the `path` from the minimum below `start` to the one below a near point of the target.
+    It sees one way only.
     Else, and where these cannot be had (coefficients that depend on time, no noise somewhere, a target in the basin of
-    the start or all round it, a way that is not found), None: the target's own level function serves.
+    the start or all round it), none: the target's own level function serves. The reason then says what was in the way.
     """
     point = np.asarray(start, np.float64).reshape(-1)
+    if plain and chain.dim == 1 and _in_order(target, point):
+        return Choice(None, "on the line, with the target on one side, distance orders states as any good score does")
+    why: list[str] = []
+    if chain.dim <= 2 and isinstance(chain, EulerMaruyama):
+        try:
+            return Choice(on_a_grid(chain, point, target, avoid, horizon, settled), "every way within a box")
+        except ValueError as error:
+            why.append(f"no committor on a grid: {error}")
+    if chain.landscape is None or chain.dim > _MOST_COMPONENTS:
+        lacks = "the chain has no landscape" if chain.landscape is None else f"{chain.dim} components"
+        return Choice(None, "; ".join([*why, f"no ways over saddles: {lacks}"]))
     try:
-        if chain.dim <= 2 and isinstance(chain, EulerMaruyama):
-            return None if chain.changes_in_time else _on_a_grid(chain, point, target, avoid, horizon, settled)
-        if chain.landscape is not None and chain.dim <= _MOST_COMPONENTS:
-            return path(chain.landscape, point, _nearest(target, point))
-    except ValueError:
-        pass
-    return None
+        found, words = _ways(chain.landscape, point, target, avoid)
+        return Choice(ways(chain.landscape, *found, images=_IMAGES), "; ".join([*why, words]))
+    except _FAILURES as error:
+        why.append(f"no ways over saddles: {error}")
+    try:
+        one = path(chain.landscape, point, _nearest(target, point))
+        return Choice(one, "; ".join([*why, "the path to a near point of the target is the only way that is followed"]))
+    except _FAILURES as error:
+        why.append(f"no path: {error}")
+    return Choice(None, "; ".join(why))
 
 
-def _on_a_grid(chain: EulerMaruyama, start, target, avoid, horizon, settled) -> GridScore | None:
-    chances: list[float] = []
-    boxes: list[tuple[float, float | None]] = []
-    half, cells = _first_half(start, target), _FIRST[chain.dim]
-    for _ in range(_BOXES):
-        try:
-            solver = FokkerPlanck(chain.diffusion, _grid(start, half, cells))
-            forgets = horizon is None and (avoid is None or settled)
-            time = _memory(solver, start, target, avoid, chain.time_step) if forgets else horizon
-            chance = solver.committor(target, avoid, start, killing=1 / time if time else 0.0)
-        except ValueError:
-            # a wider box will not have coefficients that a narrower one has not
-            break
-        chances.append(math.log(max(chance, 1e-300)))
-        boxes.append((half, time))
-        if len(chances) > 2 and np.ptp(chances[-3:]) <= _SAME - 0.01 * chances[-3]:
-            boxes = boxes[:-2]
-            break
-        half, cells = half * _GROWTH, round(cells * _GROWTH)
-    return _finest(chain.diffusion, start, target, avoid, boxes)
+def _in_order(target: AbstractRegion, start: Float[np.ndarray, " dim"]) -> bool:
+    """Whether on the line the target lies on one side, and its level falls all the way there from the other side."""
+    away = 1e-3 * (1 + float(np.abs(start[0]))) * _FARTHER ** np.arange(_LOOKS)
+    with jax.enable_x64(True):
+        level = jax.jit(jax.vmap(target.level))
+        here, up, down = (
+            np.asarray(level(jnp.asarray(start[0] + side)[:, None])) for side in (np.zeros(1), away, -away)
+        )
+    sides = [up, down] if np.any(up < 0) else [down, up]
+    if not np.any(sides[0] < 0) or np.any(sides[1] < 0):
+        return False
+    entered = int(np.argmax(sides[0] < 0))
+    line = np.concatenate([sides[1][::-1], here, sides[0][: entered + 1]])
+    return bool(np.all(np.diff(line) < 0))
 
 
-def _finest(
-    diffusion: AbstractDiffusion, start, target, avoid, boxes: list[tuple[float, float | None]]
-) -> GridScore | None:
-    """The score in the widest box that has one."""
-    for half, time in boxes[::-1]:
-        try:
-            return committor(diffusion, target, _grid(start, half, _CELLS[len(start)]), avoid=avoid, horizon=time)
-        except ValueError:
-            continue
-    return None
+def _ways(
+    landscape: AbstractLandscape, start: Float[np.ndarray, " dim"], target: AbstractRegion, avoid: AbstractRegion | None
+) -> tuple[list[Way], str]:
+    """The ways to the target that an exploration finds, the lowest first, and what it says of itself."""
+    explored = explore(landscape, start, max_searches=_affordable(landscape, start))
+    found = explored.ways(target)
+    if not found:
+        minima = len(explored.minima)
+        raise ValueError(f"of {minima} minima that an exploration found none lies in the target or beyond its edge")
+    found = [way for way in found if avoid is None or _is_clear(way, avoid)]
+    if not found:
+        raise ValueError("every way that an exploration found leads through the set to avoid")
+    lowest = found[0].barrier
+    found = [way for way in found if way.barrier <= _TOO_HIGH * lowest]
+    if not _passes_its_saddle(found[0]):
+        raise ValueError("the target begins before the first saddle that leads there")
+    uphill = entrance_below(explored, target, lowest)
+    if uphill is not None:
+        raise ValueError(
+            f"the target is entered uphill where the loss is {uphill:.4g} above the start's minimum, below the lowest "
+            f"saddle on the way there, at {lowest:.4g}"
+        )
+    number = "one way" if len(found) == 1 else f"{len(found)} ways"
+    return found, f"{number} over saddles, of an exploration of {len(explored.minima)} minima ({explored.status})"
 
 
-def _grid(start: Float[np.ndarray, " dim"], half: float, cells: int) -> list[tuple[float, float, int]]:
-    return [(float(x - half), float(x + half), cells) for x in start]
+def _affordable(landscape: AbstractLandscape, start: Float[np.ndarray, " dim"]) -> int:
+    """How many climbs take no more than some seconds; ValueError where those are too few."""
+    # an array of the default precision: operations are the same in either
+    costs: Any = jax.jit(landscape.hessian).lower(jnp.asarray(start)).compile().cost_analysis()
+    costs = costs[0] if isinstance(costs, list) else costs or {}
+    operations = float(costs.get("flops", 0.0)) + _EIGEN * len(start) ** 3
+    climbs = int(_OPERATIONS / (_HESSIANS * operations))
+    if climbs < _FEWEST:
+        raise ValueError(f"each Hessian takes {operations:.2g} operations, too many for an exploration")
+    return min(climbs, _CLIMBS)
 
 
-def _first_half(start: Float[np.ndarray, " dim"], target: AbstractRegion) -> float:
-    """Half-width of the least box around the start that has some of the target; ValueError where it is too far."""
-    half = 1e-3 * (1 + float(np.abs(start).max()))
-    for _ in range(_WIDENINGS):
-        half *= _GROWTH
-        if has_some(target, Grid.of(_grid(start, half, _FIRST[len(start)]))):
-            return half
-    raise ValueError(f"target must not lie further than {half:.3g} from {start}, got none of it so near")
+def _is_clear(way: Way, avoid: AbstractRegion) -> bool:
+    """Whether a way does not come into the set to avoid, once it has left it if it begins there."""
+    inside = np.asarray(jax.vmap(avoid.contains)(jnp.asarray(way.points)))
+    return not (inside.all() or inside[int(np.argmin(inside)) :].any())
 
 
-def _memory(solver: FokkerPlanck, start, target, avoid, shortest: float) -> float:
-    """A time after which the passage's chance grows in proportion to it, whatever went before."""
-
-    def chance(time: float) -> float:
-        return solver.committor(target, avoid, start, killing=1 / time)
-
-    time = 8 * shortest
-    now = chance(time)
-    for _ in range(_DOUBLINGS):
-        then = chance(2 * time)
-        if now > _LIKELY or (now > 0 and then < _LINEAR * now):
-            return time
-        time, now = 2 * time, then
-    return time
+def _passes_its_saddle(way: Way) -> bool:
+    """Whether a way is not cut by the target before its highest saddle."""
+    gaps = np.linalg.norm(way.points - way.highest.location, axis=1)
+    return bool(gaps.argmin() < len(way.points) - 1)
 
 
 def _nearest(target: AbstractRegion, start: Float[np.ndarray, " dim"]) -> Float[np.ndarray, " dim"]:

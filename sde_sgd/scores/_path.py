@@ -95,8 +95,13 @@ def along(points: Any, heights: Any = None, *, images: int = 17, width: float | 
     )
 
 
+def width_of(spacing: float) -> float:
+    """The width at which points that are so far apart weigh a tenth at one another."""
+    return spacing / math.sqrt(2.3)
+
+
 def _score(points: np.ndarray, heights: np.ndarray, width: float | None) -> PathScore:
     spacing = float(np.linalg.norm(np.diff(points, axis=0), axis=1).mean())
-    scale = spacing / math.sqrt(2.3) if width is None else width
+    scale = width_of(spacing) if width is None else width
     positive_number("width", scale)
     return PathScore(points, heights, float(scale))

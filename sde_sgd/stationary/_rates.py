@@ -6,10 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
-import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 from scipy import stats
 
 from .. import _progress, scores
@@ -69,9 +66,9 @@ class _Measured:
         landscape, points = self.asked.graph.landscape, self.asked.graph.points
         # on the line both order states alike, and the distance is the cheaper one
         if self.asked.score == "distance" or landscape.dim == 1:
-            return None
+            return "level"
         ways = tuple(scores.path(landscape, points[start], points[end]) for end in ends)
-        return ways[0] if len(ways) == 1 else _Farthest(ways)
+        return ways[0] if len(ways) == 1 else scores.Farthest(ways)
 
     def cores_but(self, but: set[int]) -> AbstractRegion:
         """The union of all cores but these."""
@@ -99,15 +96,6 @@ class _Exit(NamedTuple):
     rates: list[_Rate]
     time: Estimate
     settling: float
-
-
-class _Farthest(eqx.Module):
-    """The largest of several scores."""
-
-    scores: tuple[Any, ...]
-
-    def __call__(self, theta: Float[Array, " dim"]) -> Array:
-        return functools.reduce(jnp.maximum, [score(theta) for score in self.scores])
 
 
 @names_options

@@ -23,14 +23,19 @@ _WATCHERS, _WATCHED = 512, 2**27
 class Equilibration(NamedTuple):
     """steps: at which the law of those on the way is that at twice as many, as far as 2 × 2,048 trajectories tell.
 
-    settled: whether it is, within the budget of steps. scores: of the states at both times.
+    settled: whether it is, within the budget of steps. states: at both times; scores: theirs.
     checked: steps up to which 512 of them still had that law.
     """
 
     steps: int
     settled: bool
+    states: Float[np.ndarray, "n state_dim"]
     scores: Float[np.ndarray, " n"]
     checked: int
+
+    def seen_by(self, score: Score) -> "Equilibration":
+        """The same with another score of the states, one that knows no time."""
+        return self._replace(scores=scores(score, self.states, np.zeros(len(self.states), np.int64)))
 
 
 def equilibrate(run: Execution, score: Score) -> Equilibration:
@@ -49,7 +54,8 @@ def equilibrate(run: Execution, score: Score) -> Equilibration:
         if settled:
             settled, checked = _stays(walkers, 2 * steps, others)
         if settled or 4 * steps > run.steps:
-            return Equilibration(steps, settled, np.concatenate([ones[:, -1], others[:, -1]]), checked)
+            seen = np.concatenate([ones, others])
+            return Equilibration(steps, settled, seen[:, :-1], seen[:, -1], checked)
         steps *= 2
 
 

@@ -7,13 +7,13 @@ import equinox as eqx
 from ..._errors import positive_integer
 from ...chains import refuse_if_changing
 from ...results import Status, Verdict
-from ...scores import automatic
 from .._direct import found
 from .._execution import BudgetSpent, Execution
 from .._method import AbstractMethod, Answer
 from .._pilots import AFFORDABLE, rarely_ends
 from .._question import Effort, Question
 from ._asking import Asking
+from ._choice import chosen_for, is_auto, is_level
 from ._run import split, split_until
 from ._score import Score, score_of
 from ._two_sets import which_first
@@ -31,10 +31,15 @@ class Splitting(AbstractMethod):
     to their end; where a pilot sees that both sets are rare from the start, the rate at which settled trajectories
     reach each of them tells which is first (`SettledRate`, and a TwoSetsSample as evidence).
 
-    score: a number that grows on the way to the target: a function of θ, or of θ and t; by default the target's level
-        function, negated; "auto" for `scores.automatic`. Any score gives the right answer on average, a good one gives
-        it soon, and a way along which it does not grow may go unseen. Towards the set to avoid its own level function
-        serves, or with "auto" a score that is chosen too.
+    score: a number that grows on the way to the target. By default, or with "auto", it is what `scores.choose` finds:
+        the committor on a grid in one and two dimensions, all ways over saddles beyond; by default too, on the line and
+        where nothing better is had, the target's level function, negated, which is "level". Or a function of θ, or of
+        θ and t. Any score gives the right answer on average, a good one gives it soon, and a way along which it does
+        not grow may go unseen. So a chosen score is held against the level function, and "level" against the score that
+        would be chosen, by further repetitions, a quarter as many, with random numbers of their own: where they find
+        significantly more the status is `disagreeing` (`score_check` of the result). A function of one's own is not
+        held against any. Towards the set to avoid its own level function serves, or without a score of one's own one
+        that is chosen too.
     repetitions: how many share `trajectories`, 32 by default; with `rtol=` there are as many as it takes.
 
     Raises ValueError for repetitions below 2, and where it cannot answer: trajectory_ids, a score that is given twice.
@@ -87,7 +92,7 @@ class Splitting(AbstractMethod):
 
         def part(asked: Question, run: Execution, asking: Asking, settled: bool) -> Answer:
             own = asked.target is question.target or is_auto(self.score)
-            return Splitting(self.score if own else None, self.repetitions)._split(asked, run, asking, settled)
+            return Splitting(self.score if own else "level", self.repetitions)._split(asked, run, asking, settled)
 
         try:
             return which_first(question, run, Asking(effort.rtol, len(effort.ids) // 2), part)
@@ -95,19 +100,14 @@ class Splitting(AbstractMethod):
             return _too_few(question, run)
 
     def _split(self, question: Question, run: Execution, asking: Asking, settled: bool) -> Answer:
-        score = self.score_for(question, settled)
+        chosen = chosen_for(question, self.score, settled)
         if asking.rtol is None:
-            return split(question, run, score, asking.trajectories, self.repetitions, settled)
-        return split_until(question, run, score, asking.rtol, settled)
+            return split(question, run, chosen, asking.trajectories, self.repetitions, settled)
+        return split_until(question, run, chosen, asking.rtol, settled)
 
     def score_for(self, question: Question, settled: bool = False) -> Score:
         """The score as a function of the states of a question's chain. settled: of those that have settled."""
-        fn, theta = self.score, question.starts[0, : question.chain.dim]
-        if is_auto(fn):
-            fn = automatic(
-                question.chain, theta, question.target, avoid=question.avoid, horizon=question.horizon, settled=settled
-            )
-        return score_of(question.chain, question.target, fn)
+        return chosen_for(question, self.score, settled).score
 
 
 class SettledRate(AbstractMethod):
@@ -142,20 +142,15 @@ class SettledRate(AbstractMethod):
 
 
 def check_kind(score: Any) -> None:
-    """ValueError where it is neither None, a function nor "auto"."""
-    if not (score is None or callable(score) or is_auto(score)):
-        raise ValueError(f"score must be a function of θ, or of θ and t, or 'auto', got {score!r}")
+    """ValueError where it is neither None, a function, "level" nor "auto"."""
+    if not (callable(score) or is_auto(score) or is_level(score)):
+        raise ValueError(f"score must be a function of θ, or of θ and t, 'level' or 'auto', got {score!r}")
 
 
 def check_score(question: Question, score: Any) -> None:
     """ValueError where it is no score of this question."""
-    if not is_auto(score):
+    if not (is_auto(score) or is_level(score)):
         score_of(question.chain, question.target, score)
-
-
-def is_auto(score: Any) -> bool:
-    """Whether the score is to be chosen by `scores.automatic`."""
-    return isinstance(score, str) and score == "auto"
 
 
 def _too_few(question: Question, run: Execution) -> Answer:

@@ -12,12 +12,14 @@ from ...results import Status, Verdict
 from .._execution import BudgetSpent, Execution
 from .._method import Answer
 from .._question import Question
+from ._choice import ChosenScore
 from ._equilibration import Equilibration, equilibrate
 from ._excursions import Excursions
 from ._levels import Levels, choose_levels
 from ._repetitions import Repetitions, Tally, merge, population_size
 from ._sample import SplittingSample
 from ._score import Score, scores
+from ._second_score import held_against
 from ._steady_state import SteadyStateSample
 from ._substeps import can_have_substeps, with_substeps
 
@@ -50,11 +52,11 @@ class Plan(NamedTuple):
 
 
 def split(
-    question: Question, run: Execution, score: Score, trajectories: int, repetitions: int | None, settled: bool
+    question: Question, run: Execution, chosen: ChosenScore, trajectories: int, repetitions: int | None, settled: bool
 ) -> Answer:
     """So many trajectories in all, in independent repetitions.
 
-    settled: asks for the rate of those that have settled, of a question without horizon.
+    chosen: the score. settled: asks for the rate of those that have settled, of a question without horizon.
     """
     if repetitions is None:
         repetitions = max(2, min(_REPETITIONS, trajectories // 64))
@@ -64,15 +66,15 @@ def split(
             f"trajectories must be at least {_SMALLEST} for each of {repetitions} repetitions of splitting, "
             f"got {trajectories}"
         )
-    plan = prepare(question, run, score, trajectories // repetitions, settled)
+    plan = prepare(question, run, chosen.score, trajectories // repetitions, settled)
     stage("repetitions")
-    return _answer(plan, plan.repetitions(repetitions))
+    return _checked(plan, plan.repetitions(repetitions), run, chosen)
 
 
-def split_until(question: Question, run: Execution, score: Score, rtol: float, settled: bool) -> Answer:
+def split_until(question: Question, run: Execution, chosen: ChosenScore, rtol: float, settled: bool) -> Answer:
     """Repetitions until the interval is narrow enough, or as many trajectories were started as may be.
 
-    settled: as in `split`.
+    chosen, settled: as in `split`.
 
     How many it takes is told by repetitions that are then dropped. Kept, they would bias the answer: those that came
     out low also show a small spread, and would be thought enough. BudgetSpent where not even a batch of those that are
@@ -80,7 +82,7 @@ def split_until(question: Question, run: Execution, score: Score, rtol: float, s
     """
     ledger = run.ledger
     with ledger.half():
-        plan = prepare(question, run, score, None, settled)
+        plan = prepare(question, run, chosen.score, None, settled)
     repeat = plan.repetitions
     batch = _BATCH * repeat.starts
     if ledger.left < (_SIZING + 1) * batch:
@@ -96,13 +98,15 @@ def split_until(question: Question, run: Execution, score: Score, rtol: float, s
         needed = _needed(answer, rtol)
         # where nothing was seen, more of the same will not help
         if needed is None or needed <= len(tally.exposure):
-            return answer
+            return _checked(plan, tally, run, chosen, _SIZING * _BATCH)
         if ledger.left < batch:
             reason = (
                 f"max_trajectories = {ledger.limit} reached before rtol = {rtol}, with {len(tally.exposure)} "
                 "repetitions"
             )
-            return _answer(plan._replace(verdict=Verdict(((Status.BUDGET_SPENT, reason),))), tally)
+            return _checked(
+                plan._replace(verdict=Verdict(((Status.BUDGET_SPENT, reason),))), tally, run, chosen, _SIZING * _BATCH
+            )
         tally = merge([tally, repeat(_BATCH)])
 
 
@@ -127,16 +131,30 @@ def prepare(question: Question, run: Execution, score: Score, size: int | None, 
     """
     randomness = np.random.default_rng([run.seed & 0xFFFFFFFF, run.seed >> 32])
     if not settled:
-        return Plan(question, _between_levels(run, score, size, randomness), Verdict(), None)
+        return Plan(question, repetitions_of(run, score, size, randomness, None), Verdict(), None)
     stage("equilibration")
     equilibration = equilibrate(run, score)
-    excursions = Excursions(run, score, equilibration)
-    seen = excursions.pilot(_PILOT_SIZE)
-    passage = excursions.passage_from_excursion(seen.states if len(seen.states) else run.starts)
-    repetitions = _between_levels(passage, score, size, randomness, excursions)
+    repetitions = repetitions_of(run, score, size, randomness, equilibration)
     reason = f"the law still changed after {equilibration.steps} steps"
     verdict = Verdict() if equilibration.settled else Verdict(((Status.NOT_SETTLED, reason),))
     return Plan(question, repetitions, verdict, equilibration)
+
+
+def repetitions_of(
+    run: Execution,
+    score: Score,
+    size: int | None,
+    randomness: np.random.Generator,
+    equilibration: Equilibration | None,
+    pilot: int = _PILOT_SIZE,
+) -> Repetitions:
+    """What runs repetitions of a passage, or of the excursions of those that have settled; pilot: its trajectories."""
+    if equilibration is None:
+        return _between_levels(run, score, size, randomness, None, pilot)
+    excursions = Excursions(run, score, equilibration)
+    seen = excursions.pilot(pilot)
+    passage = excursions.passage_from_excursion(seen.states if len(seen.states) else run.starts)
+    return _between_levels(passage, score, size, randomness, excursions, pilot)
 
 
 def _between_levels(
@@ -145,6 +163,7 @@ def _between_levels(
     size: int | None,
     randomness: np.random.Generator,
     excursions: Excursions | None = None,
+    pilot: int = _PILOT_SIZE,
 ) -> Repetitions:
     """What runs repetitions, of `size` trajectories or as many as its levels ask for.
 
@@ -154,7 +173,7 @@ def _between_levels(
     stage("levels")
     fine, fine_score, log2_substeps, pilots = run, score, 0, []
     while True:
-        levels = choose_levels(fine.derived(Stream.LEVELS), fine_score, _PILOT_SIZE, randomness)
+        levels = choose_levels(fine.derived(Stream.LEVELS), fine_score, pilot, randomness)
         pilots.append(levels)
         enough = levels.overshoot < _OVERSHOOT or _leads_astray(pilots)
         if enough or not can_have_substeps(run, log2_substeps + 1):
@@ -173,7 +192,34 @@ def _leads_astray(pilots: list[Levels]) -> bool:
     return pilots[-1].overshoot > min(pilot.overshoot for pilot in pilots) or pilots[-1].path_steps > dearest
 
 
-def _answer(plan: Plan, tally: Tally) -> Answer:
+def _checked(plan: Plan, tally: Tally, run: Execution, chosen: ChosenScore, sizing: int = 0) -> Answer:
+    """The answer, why its score was taken, and what another score finds beside it.
+
+    sizing: repetitions that told how many the answer takes.
+    """
+    if chosen.other is None:
+        return _answer(plan, tally, chosen.reason)
+    other, own = chosen.other, plan.repetitions
+    run = run.derived(Stream.SECOND_SCORE)
+    randomness = np.random.default_rng([run.seed & 0xFFFFFFFF, run.seed >> 32, Stream.SECOND_SCORE])
+    equilibration = plan.equilibration and plan.equilibration.seen_by(other)
+    size = None if sizing else own.size
+
+    def make(pilot: int) -> Repetitions:
+        return repetitions_of(run, other, size, randomness, equilibration, pilot)
+
+    check = held_against(other.name, make, own, tally, sizing, rate=equilibration is not None)
+    answer = _answer(plan, tally, chosen.reason, check.words)
+    if check.more is None:
+        return answer
+    reason = (
+        f"score {other.name!r} finds {check.more} as score {own.score.name!r}, by which the answer was found: there is "
+        "more than it has seen, along a way on which it does not grow; give a score= that grows on every way"
+    )
+    return answer._replace(verdict=Verdict(((Status.DISAGREEING, reason), *answer.verdict.findings)))
+
+
+def _answer(plan: Plan, tally: Tally, reason: str = "", check: str = "") -> Answer:
     question, repeat = plan.question, plan.repetitions
     if tally.weights.size:
         verdict = _verdict(question, plan.verdict, tally)
@@ -192,6 +238,8 @@ def _answer(plan: Plan, tally: Tally) -> Answer:
         n_diverged=tally.n_diverged,
         trajectories_per_repetition=repeat.size,
         score=repeat.score.name,
+        score_reason=reason,
+        score_check=check,
         path_steps=repeat.run.ledger.path_steps,
     )
     if plan.equilibration is None:

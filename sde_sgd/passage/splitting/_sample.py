@@ -30,7 +30,8 @@ class SplittingSample(AbstractEvidence):
         at the end.
     exposure: (R,) mean SDE time until the end. n_diverged: how many trajectories stopped being finite.
     trajectories_per_repetition: how many started from the start in each.
-    score: what the levels are of: "level", the target's level function, "committor", "path", or "given".
+    score: what the levels are of: "level", the target's level function, "committor", "ways", "path", or "given".
+    score_reason: why, in words. score_check: what repetitions by another score find beside it, in words, or "".
     path_steps: cost in chain steps, with the choice of the levels and the pilots.
     """
 
@@ -47,6 +48,8 @@ class SplittingSample(AbstractEvidence):
     n_diverged: int
     trajectories_per_repetition: int
     score: str
+    score_reason: str
+    score_check: str
     path_steps: int
 
     @property
@@ -177,7 +180,11 @@ class SplittingSample(AbstractEvidence):
         }
 
     def attributes(self):
-        return {"score": self.score}
+        return {"score": self.score, "score_reason": self.score_reason, "score_check": self.score_check}
+
+    def remarks(self):
+        words = "; ".join(each for each in (self.score_reason, self.score_check) if each)
+        return [("score", f"{self.score}: {words}" if words else self.score)]
 
     @property
     def _times(self) -> Float[np.ndarray, " k"]:

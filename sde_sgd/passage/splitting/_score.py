@@ -14,10 +14,10 @@ from ..._numerics import read_outside
 from ...chains import AbstractChain
 from ...engine import AbstractMonitor, Compiled, StopCode
 from ...regions import AbstractRegion
-from ...scores import GridScore, PathScore
+from ...scores import GridScore, PathScore, WaysScore
 from .._wrappers import AbstractAugmentedChain, AbstractWrappedMonitor, theta_of
 
-_NAMES = {type(None): "level", GridScore: "committor", PathScore: "path"}
+_NAMES = {type(None): "level", GridScore: "committor", WaysScore: "ways", PathScore: "path"}
 
 
 class Score(eqx.Module):
@@ -55,7 +55,7 @@ def score_of(chain: AbstractChain, target: AbstractRegion, fn: Any) -> Score:
     if fn is None:
         return Score(target, None, False, chain.dim, chain.time_step)
     if not callable(fn):
-        raise ValueError(f"score must be a function of θ, or of θ and t, or 'auto', got {fn!r}")
+        raise ValueError(f"score must be a function of θ, or of θ and t, 'level' or 'auto', got {fn!r}")
     try:
         timed = not _accepts_one(fn)
         score = Score(target, fn, timed, chain.dim, chain.time_step)

@@ -59,6 +59,16 @@ class SteadyStateSample(AbstractEvidence):
         return self.excursions.score
 
     @property
+    def score_reason(self) -> str:
+        """Why it is that score, in words."""
+        return self.excursions.score_reason
+
+    @property
+    def score_check(self) -> str:
+        """What repetitions by another score find beside it, in words, or ""."""
+        return self.excursions.score_check
+
+    @property
     def levels(self) -> Float[np.ndarray, " m"]:
         """Scores of the levels between the beginning of an excursion and the target."""
         return self.excursions.levels
@@ -131,3 +141,6 @@ class SteadyStateSample(AbstractEvidence):
 
     def attributes(self):
         return self.excursions.attributes()
+
+    def remarks(self):
+        return self.excursions.remarks()

@@ -1,0 +1,90 @@
+"""What another score finds beside the answer: how often it disagrees by chance, how often rightly, what it costs."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import sde_sgd as ss
+from sde_sgd.passage.splitting import _run
+from sde_sgd.passage.splitting._second_score import LogMean, finds_more
+from sde_sgd.results import Status
+
+HOLES = ss.landscapes.ThreeHole()
+LEFT, RIGHT = np.array([-1.048, -0.042], np.float32), np.array([1.048, -0.042])
+TARGET = ss.regions.Ball(RIGHT, 0.3)
+
+
+def told(ratio, spreads, numbers, runs=10_000):
+    """How often a score that finds `ratio` times as much is told, for log-normal repetitions."""
+    randomness, seen = np.random.default_rng(0), 0
+    for _ in range(runs):
+        one, other = (
+            randomness.lognormal(np.log(mean) - deviation**2 / 2, deviation, number)
+            for mean, deviation, number in zip((1.0, ratio), spreads, numbers, strict=True)
+        )
+        seen += finds_more(*(LogMean.of(each, np.ones(len(each))) for each in (one, other)))
+    return seen / runs
+
+
+@pytest.mark.parametrize("numbers", [(32, 8), (48, 20), (128, 32)])
+@pytest.mark.parametrize("spread", [0.3, 0.6, 1.2])
+def test_false_alarms(numbers, spread):
+    """One in 1,000 by the normal law; of repetitions as uneven as splitting's, and of worse, at most two.
+
+    Of 10,000 runs 10 are expected at the rate that is stated.
+    """
+    assert told(1.0, (0.4, spread), numbers) < 2e-3
+
+
+@pytest.mark.parametrize(("ratio", "spreads", "numbers", "least"), [
+    (1.6, (0.3, 0.4), (64, 24), 0.8),
+    (2.0, (0.4, 0.4), (48, 16), 0.8),
+    (3.0, (0.4, 0.4), (32, 8), 0.8),
+    (3.8, (0.4, 0.8), (48, 16), 0.8),
+])  # fmt: skip
+def test_power(ratio, spreads, numbers, least):
+    """What CASES A2 has, 1.6 to 3.8 times too little, is told four times of five or more; 5 % too little is not."""
+    assert told(ratio, spreads, numbers, 2_000) > least
+    assert told(1.05, spreads, numbers, 2_000) < 0.02
+
+
+def test_less_says_nothing():
+    """A score that misses most of the probability is the worse one: nothing is held against the answer."""
+    assert told(0.05, (0.4, 0.4), (32, 8), 2_000) == 0
+    lone = np.zeros(8)
+    lone[3] = 1.0
+    assert LogMean.of(lone, np.ones(8)) is None
+
+
+def test_what_it_costs(monkeypatch):
+    """At most 1.3 times as many path-steps, and the answer is the same to the last bit."""
+    chain = ss.EulerMaruyama(
+        ss.LangevinSGD.at_temperature(
+            ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + jnp.sum(x**2) / 9, 2), 0.1
+        ),
+        0.02,
+    )
+    region = ss.regions.HalfSpace([1.0, 0.2], 0.5)
+
+    def run():
+        return ss.escape(chain, np.float32([-1.0, 0.0]), region, 4.0, rtol=0.3, method="splitting", seed=2)
+
+    checked = run()
+    assert "times as much in" in checked.score_check and checked.status is Status.COMPLETE
+    chosen = _run._checked
+    monkeypatch.setattr(
+        _run, "_checked", lambda plan, tally, run, asked, *rest: chosen(plan, tally, run, asked._replace(other=None))
+    )
+    alone = run()
+    assert alone.score_check == "" and alone.probability.value == checked.probability.value
+    assert np.array_equal(alone.weights, checked.weights)
+    assert 1.02 < checked.path_steps / alone.path_steps < 1.3
+
+
+def test_too_little_is_left():
+    """Few repetitions: no check, which is said, and no finding."""
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(HOLES, 0.25), 0.02)
+    few = ss.first_passage(
+        chain, LEFT, TARGET, horizon=4.0, trajectories=1_024, seed=1, method=ss.passage.Splitting("level", 8)
+    )
+    assert few.score_check == "not held against committor: too few repetitions"

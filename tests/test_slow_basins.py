@@ -9,7 +9,7 @@ import pytest
 from numpy.polynomial import Polynomial
 
 import sde_sgd as ss
-from sde_sgd._jumps import core_sets
+from sde_sgd._jumps import core_sets, slow_groups
 from sde_sgd.passage import JumpProcessSample, SplittingSample
 from sde_sgd.passage._question import make_question
 from sde_sgd.passage.splitting.basins._approaches import ways_around
@@ -17,7 +17,6 @@ from sde_sgd.passage.splitting.basins._one_of import OneOf
 from sde_sgd.passage.splitting.basins._surroundings import (
     Surroundings,
     Unexplored,
-    _groups,
     _through_light_ones,
     surroundings,
 )
@@ -139,10 +138,10 @@ def test_a_shallow_minimum_between_two_deep_ones_joins_one_of_them():
     assert len(found.minima) == 3
     order = {round(float(point.location[0]), 2): number for number, point in enumerate(found.minima)}
     edges = sorted(found.connections, key=lambda way: way.saddle.loss)
-    groups = _groups(found.minima, np.arange(3), edges, 0.05, 100.0)
+    groups = slow_groups(found.minima, np.arange(3), edges, 0.05, 0.02)
     assert {order[0.0], order[-1.5]} in groups or {order[0.0], order[1.5]} in groups
     assert len(groups) == 2 and 0 in groups[0]
-    assert len(_groups(found.minima, np.arange(3), edges, 10.0, 100.0)) == 1
+    assert len(slow_groups(found.minima, np.arange(3), edges, 10.0, 0.02)) == 1
 
 
 def test_light_basins_are_passed_through():

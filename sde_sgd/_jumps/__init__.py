@@ -9,3 +9,5 @@ from ._process import spectral_gap as spectral_gap
 from ._process import stationary_law as stationary_law
 from ._process import times_before as times_before
 from ._process import transition_matrix as transition_matrix
+from ._slow_basins import log_weight as log_weight
+from ._slow_basins import slow_groups as slow_groups

@@ -21,7 +21,8 @@ _FAR, _DIRECTIONS = (10.0, 20.0), 64
 class MinimaGraph(NamedTuple):
     """names, points: of the minima. neighbours: of each. barriers: (K,) the lowest one out of each.
 
-    slowest: (K,) time of the slowest linear relaxation at each minimum and at the saddles out of it.
+    slowest: (K,) time of the slowest linear relaxation at each minimum and at the saddles out of it. top: loss of the
+    highest saddle between two neighbours.
     """
 
     landscape: AbstractLandscape
@@ -30,6 +31,7 @@ class MinimaGraph(NamedTuple):
     neighbours: list[list[int]]
     barriers: Float[np.ndarray, " K"]
     slowest: Float[np.ndarray, " K"]
+    top: float
 
 
 def minima_graph(chain: AbstractChain, minima: Any, neighbours: Iterable[Any] | None) -> MinimaGraph:
@@ -43,9 +45,9 @@ def minima_graph(chain: AbstractChain, minima: Any, neighbours: Iterable[Any] | 
     names = names_of(minima, points)
     _check_confining(landscape, points)
     passes = saddle_graph(landscape, points, pairs=neighbours)
-    return MinimaGraph(
-        landscape, names, points, _neighbours(passes, names), _barriers(passes, len(points)), _slowest(passes, points)
-    )
+    top = max(way.saddle.loss for way in passes)
+    barriers, slowest = _barriers(passes, len(points)), _slowest(passes, points)
+    return MinimaGraph(landscape, names, points, _neighbours(passes, names), barriers, slowest, top)
 
 
 def _neighbours(passes: list[SaddleConnection], names: tuple[str, ...]) -> list[list[int]]:

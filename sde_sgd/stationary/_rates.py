@@ -20,6 +20,7 @@ from ..regions import AbstractRegion
 from ..results import Provenance, Status
 from ..statistics import Estimate
 from ._minima_graph import MinimaGraph, minima_graph
+from ._missing_minima import missing_minima
 from ._transitions import Transitions
 
 # direct simulation of one among several ways out, for at most so many times the trajectories that all of them would
@@ -126,8 +127,9 @@ def transitions(
     settled in the basin (`passage.SettledRate`).
 
     Valid where exits are slow against the motion inside a basin; `result` says so where they are not. Each basin of
-    `minima` may have inner structure that settles quickly, but all minima that are slow to leave must be given: for
-    those on the way between two of them that is checked.
+    `minima` may have inner structure that settles quickly, but all minima that are slow to leave must be given: others
+    are looked for by `landscapes.explore`, up to ten temperatures above the highest saddle between those given, and one
+    that would hold a thousandth of the stationary law is named in the status.
 
     chain: one with a landscape, that does not change in time.
     minima: CriticalPoints or arrays (dim,), at least two, or a mapping from names.
@@ -166,6 +168,8 @@ def transitions(
                 {"confidence": confidence, "monitoring": monitoring, "chunk": chunk, "devices": devices},
             )
         )  # fmt: skip
+        _progress.stage("further minima")
+        measured.findings += missing_minima(chain, graph, number)
         exits = [_leave(measured, start) for start in range(len(graph.points))]
     provenance = Provenance.of(number, "transitions", measured.path_steps, began, devices)
     return _gathered(measured, exits, provenance)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ...._jumps import log_weight, slow_groups
 from ...._progress import stage
 from ....landscapes import CriticalPoint, Exploration, SaddleConnection, explore
 from ....regions import AbstractRegion
@@ -22,9 +23,6 @@ _MARGIN = 10.0
 # temperatures above the start's minimum of the first look, and how often it is raised
 _FIRST, _RAISED, _TIMES = 8.0, 2.0, 12
 _SEARCHES = 512
-# minima that exchange trajectories within so many steps are one basin: that the law settles by then is seen; and so are
-# those that do within so many times that the slowest motion inside takes, as they have no rates
-_FAST, _APART = 2**12, 50.0
 # share of the start's basin's time below which another one's does not matter
 _LIGHT = 1e-4
 _MOST_BASINS = 8
@@ -125,9 +123,8 @@ def _seen(question: Question, map_: _Map, temperature: float, needed: float) -> 
     edges = sorted(
         (way for way in map_.ways.edges if reached[way.first] and reached[way.second]), key=lambda way: way.saddle.loss
     )
-    fast = _FAST * question.time_step
-    groups = _groups(found.minima, np.flatnonzero(reached), edges, temperature, fast)
-    weights = [_log_weight([found.minima[each] for each in group], temperature) for group in groups]
+    groups = slow_groups(found.minima, np.flatnonzero(reached), edges, temperature, question.time_step)
+    weights = [log_weight([found.minima[each] for each in group], temperature) for group in groups]
     heavy = [place == 0 or weight - weights[0] > math.log(_LIGHT) for place, weight in enumerate(weights)]
     near = _adjacency(groups, edges, map_.ways.approaches)
     kept = [place for place, each in enumerate(heavy) if each]
@@ -139,36 +136,6 @@ def _seen(question: Question, map_: _Map, temperature: float, needed: float) -> 
     barriers, towards = _ways_out(basins, edges, map_.ways.approaches)
     told = _told(found, int(reached.sum()), basins)
     return Surroundings(found, basins, jumps, barriers, towards, told, _findings(map_, needed, basins))
-
-
-def _groups(minima, reached, edges: list[SaddleConnection], temperature: float, fast: float) -> list[frozenset[int]]:
-    """Minima that exchange trajectories within `fast`, in SDE time, or soon; the start's group first.
-
-    By ascending saddles, so that a shallow minimum between two deep ones joins that over the lower saddle, and the two
-    stay apart. Times are those of Eyring and Kramers.
-    """
-    group = {int(each): frozenset([int(each)]) for each in reached}
-    for way in edges:
-        one, other = group[way.first], group[way.second]
-        if one == other:
-            continue
-        lows = [min((minima[each] for each in side), key=lambda point: point.loss) for side in (one, other)]
-        inside = max(1 / float(low.eigenvalues[0]) for low in lows)
-        if min(_log_exit_time(low, way.saddle, temperature) for low in lows) < math.log(max(fast, _APART * inside)):
-            for each in one | other:
-                group[each] = one | other
-    return sorted(dict.fromkeys(group.values()), key=min)
-
-
-def _log_exit_time(low: CriticalPoint, saddle: CriticalPoint, temperature: float) -> float:
-    """log of 2π/|λ₋| √(|det H_s|/det H_m) exp((L_s − L_m)/T) (Eyring and Kramers)."""
-    prefactor = math.log(2 * math.pi / -saddle.eigenvalues[0]) + (saddle.log_det - low.log_det) / 2
-    return prefactor + (saddle.loss - low.loss) / temperature
-
-
-def _log_weight(points: list[CriticalPoint], temperature: float) -> float:
-    """log of the sum of exp(−L/T)/√det H over minima, up to a constant."""
-    return float(np.logaddexp.reduce([-point.loss / temperature - point.log_det / 2 for point in points]))
 
 
 def _adjacency(groups, edges: list[SaddleConnection], ways: list[Approach]) -> Bool[np.ndarray, "G G_and_target"]:

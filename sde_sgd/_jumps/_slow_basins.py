@@ -1,0 +1,54 @@
+"""Which minima make one basin, because trajectories go to and fro between them fast, and how much time a basin holds."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..landscapes import CriticalPoint, SaddleConnection
+
+# minima that exchange trajectories within so many steps are one basin: that the law settles by then is seen; and so are
+# those that do within so many times that the slowest motion inside takes, as they have no rates
+_FAST, _APART = 2**12, 50.0
+
+
+def slow_groups(
+    minima: Sequence[CriticalPoint],
+    reached: Iterable[Any],
+    edges: Sequence[SaddleConnection],
+    temperature: float,
+    time_step: float,
+) -> list[frozenset[int]]:
+    """Minima that exchange trajectories fast, each group one basin; that of the first minimum first.
+
+    minima: all of them. reached: numbers of those that count. edges: saddles between them, the lowest first.
+    temperature: in units of L. time_step: SDE time of a step; within 4,096 of them it is fast.
+
+    By ascending saddles, so that a shallow minimum between two deep ones joins that over the lower saddle, and the two
+    stay apart. Times are those of Eyring and Kramers.
+    """
+    group = {int(each): frozenset([int(each)]) for each in reached}
+    for way in edges:
+        one, other = group[way.first], group[way.second]
+        if one == other:
+            continue
+        lows = [min((minima[each] for each in side), key=lambda point: point.loss) for side in (one, other)]
+        inside = max(1 / float(low.eigenvalues[0]) for low in lows)
+        if min(_log_exit_time(low, way.saddle, temperature) for low in lows) < math.log(
+            max(_FAST * time_step, _APART * inside)
+        ):
+            for each in one | other:
+                group[each] = one | other
+    return sorted(dict.fromkeys(group.values()), key=min)
+
+
+def _log_exit_time(low: CriticalPoint, saddle: CriticalPoint, temperature: float) -> float:
+    """log of 2π/|λ₋| √(|det H_s|/det H_m) exp((L_s − L_m)/T) (Eyring and Kramers)."""
+    prefactor = math.log(2 * math.pi / -saddle.eigenvalues[0]) + (saddle.log_det - low.log_det) / 2
+    return prefactor + (saddle.loss - low.loss) / temperature
+
+
+def log_weight(points: list[CriticalPoint], temperature: float) -> float:
+    """log of the sum of exp(−L/T)/√det H over minima, up to a constant."""
+    return float(np.logaddexp.reduce([-point.loss / temperature - point.log_det / 2 for point in points]))

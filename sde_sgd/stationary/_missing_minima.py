@@ -1,0 +1,56 @@
+"""Minima that were not given and hold trajectories back, wherever they are: what exploration finds around those given."""
+
+import numpy as np
+
+from .._errors import show
+from .._jumps import log_weight, slow_groups
+from ..chains import AbstractChain
+from ..landscapes import explore
+from ..results import Status
+from ._minima_graph import MinimaGraph
+
+# temperatures above the highest saddle between those given up to which others are looked for, and climbs for it
+_MARGIN, _SEARCHES = 10.0, 512
+# of the stationary law; less does not count as missing
+_SHARE = 1e-3
+# temperatures in the lowest barrier, where the noise has none of its own
+_BARRIER = 8.0
+
+
+def missing_minima(chain: AbstractChain, graph: MinimaGraph, seed: int) -> list[tuple[Status, str]]:
+    """What is to be said of slow basins that hold none of the given minima and a thousandth of the law or more.
+
+    They are looked for from the first minimum up to ten temperatures above the highest saddle between those given.
+    Nothing is said where it cannot be explored. seed: of the searches.
+    """
+    landscape, points = graph.landscape, graph.points
+    known = getattr(getattr(chain, "diffusion", None), "gibbs_temperature", None)
+    temperature = float(np.min(graph.barriers)) / _BARRIER if known is None else float(known)
+    height = graph.top - points[0].loss + _MARGIN * temperature
+    try:
+        found = explore(landscape, points[0].location, height=height, max_searches=_SEARCHES, seed=seed, progress=False)
+    except ValueError:
+        return []
+    edges = sorted(found.connections, key=lambda way: way.saddle.loss)
+    reached = np.flatnonzero(np.isfinite(found.passes))
+    groups = slow_groups(found.minima, reached, edges, temperature, float(np.asarray(chain.time_step)))
+    weights = np.array([log_weight([found.minima[each] for each in group], temperature) for group in groups])
+    shares = np.exp(weights - np.logaddexp.reduce(weights))
+    given = {found.number_of(point) for point in points}
+    findings = []
+    for group, share in zip(groups, shares, strict=True):
+        if group.isdisjoint(given) and share >= _SHARE:
+            number = min(group, key=lambda each: found.minima[each].loss)
+            point = found.minima[number]
+            words = (
+                f"minima lack one at {show(point.location)}, with loss {point.loss:.4g} and reached over a saddle at "
+                f"{found.passes[number]:.4g}: by the weights exp(−L/T)/√det ∇²L it holds {share:.2g} of the law"
+            )
+            findings.append((Status.INCOMPLETE, words))
+    if found.searched_to < height:
+        words = (
+            f"{found.searches} climbs searched for further minima up to {found.searched_to:.4g} above "
+            f"{graph.names[0]}, not to the {height:.4g} that matter"
+        )
+        findings.append((Status.INCOMPLETE, words))
+    return findings

@@ -5,7 +5,7 @@ import numpy as np
 from statistical import agrees
 
 import sde_sgd as ss
-from sde_sgd.passage import Splitting, SteadyStateSample
+from sde_sgd.passage import SettledRate, Splitting, SteadyStateSample
 from sde_sgd.passage._question import execution_of, make_question
 from sde_sgd.passage.splitting._equilibration import equilibrate
 from sde_sgd.passage.splitting._excursions import Excursions
@@ -88,7 +88,7 @@ def test_rest_on_the_way():
         return x - dt * (np.pi * np.sin(2 * np.pi * x) + np.minimum(x + 1, 0) * 4)
 
     truth = dt * ChainExit(mean_step, np.sqrt(2 * temperature * dt), -1.0, end, -2.5).mean_steps()
-    options = {"trajectories": 16_384, "seed": 15, "method": Splitting(repetitions=32)}
+    options = {"trajectories": 16_384, "seed": 15, "method": SettledRate(repetitions=32)}
     fp = ss.escape(chain, np.array([-1.0], np.float32), below(end), **options)
     found = fp.mean_exit_time
     error = (found.high - found.low) / 4

@@ -6,13 +6,12 @@ import pytest
 from scipy import stats
 
 import sde_sgd as ss
+from sde_sgd._jumps import core_sets, delta_method, from_log_odds, log_odds
 from sde_sgd.engine import block_unit, observation_steps
 from sde_sgd.results import Provenance, Status
 from sde_sgd.stationary import Histogram, Occupancy, Transitions, UnassignedMinima
 from sde_sgd.stationary._at_times import AtTimes
 from sde_sgd.stationary._bins import GROUPS, BinnedSums, Bins, Observable, Sums
-from sde_sgd.stationary._core_sets import core_sets
-from sde_sgd.stationary._delta_method import delta_method, from_log_odds, log_odds
 from sde_sgd.stationary._intervals import time_average_interval
 from sde_sgd.stationary._time_averages import TimeAverages
 from sde_sgd.stationary._unassigned_minima import cluster_ends

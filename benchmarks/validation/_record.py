@@ -52,4 +52,7 @@ def renewed(path: Path, what: str, sections: Mapping[str, Callable[[], Any]], na
 
 def save(record: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+    # who is stopped while writing leaves the record of before
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+    fresh.replace(path)

@@ -1,9 +1,11 @@
 """Exploration of a landscape from a minimum: all minima and first-order saddles that can be reached below a height."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .._errors import point as point_of
@@ -34,6 +36,7 @@ def explore(
     start: Any,
     *,
     height: float | None = None,
+    absorbing: Any = None,
     states: Any = None,
     max_searches: int = 2_048,
     seed: Any = 0,
@@ -46,6 +49,8 @@ def explore(
     start: (dim,); the exploration begins at the minimum below it, number 0 of the result.
     height: above that minimum, in units of L and above 0; saddles up to it are crossed, exactly, and none above it.
         None sets no limit: then minima are searched in the order of their lowest ways until the budget is spent.
+    absorbing: a region (an object with `contains` of one point) that whatever enters stays in, such as the target of a
+        passage: minima in it are found, but nothing is searched from them, and what lies behind is not looked at.
     states: (n, dim) of points, such as those that trajectories visited: minima below them are searched too, and named
         where no way from minimum 0 is found.
     max_searches: climbs that may be made; the descents that follow them come on top. progress: as of `escape`.
@@ -82,7 +87,7 @@ def explore(
         return _hopeless(landscape, height, number, began)
     with jax.enable_x64(True), shown(progress, "explore"):
         known = KnownPoints(landscape, point, height, np.random.default_rng(number))
-        work = _Work(known, max_searches)
+        work = _Work(known, max_searches, absorbing)
         work.run()
         if visited is not None:
             known.add_below(visited)
@@ -97,8 +102,11 @@ class _Work:
     until the rule held, or `_MOST_BATCHES` of them.
     """
 
-    def __init__(self, known: KnownPoints, most: int):
+    def __init__(self, known: KnownPoints, most: int, absorbing: Any):
         self.known, self.most, self.used = known, most, 0
+        self._absorbs = (lambda point: False) if absorbing is None else _holds(absorbing)
+        self.absorbed: set[int] = set()
+        self._looked_at = 0
         self.width = known.searches.width
         self.softest = min(known.minima[0].location.size, self.width // 4)
         self.searched: set[int] = set()
@@ -121,7 +129,11 @@ class _Work:
 
     def _next(self) -> bool:
         order = np.argsort(np.array(self.known.passes), kind="stable").tolist()
-        left = [number for number in order if number not in self.searched]
+        for number in range(self._looked_at, len(order)):
+            if self._absorbs(self.known.minima[number].location):
+                self.absorbed.add(number)
+        self._looked_at = len(order)
+        left = [number for number in order if number not in self.searched | self.absorbed]
         return bool(left) and self._may_climb and self._search(left[0])
 
     def _search(self, minimum: int) -> bool:
@@ -140,10 +152,21 @@ class _Work:
         return True
 
     def done(self, minimum: int) -> bool:
-        """Whether a minimum was searched, and each saddle at it was found twice."""
-        return minimum in self.searched and not any(
-            side.minimum == minimum for saddle in self.known.saddles if saddle.seen < 2 for side in saddle.sides
+        """Whether a minimum was searched, and each saddle at it was found twice, or nothing is asked of it."""
+        return minimum in self.absorbed or (
+            minimum in self.searched
+            and not any(
+                side.minimum == minimum for saddle in self.known.saddles if saddle.seen < 2 for side in saddle.sides
+            )
         )
+
+
+def _holds(region: Any) -> Callable[[np.ndarray], bool]:
+    """Whether a region contains a point. ValueError for what is no region."""
+    contains = getattr(region, "contains", None)
+    if not callable(contains):
+        raise ValueError(f"absorbing must be a region, such as regions.Ball(center, radius), got {region!r}")
+    return lambda point: bool(contains(jnp.asarray(point)))
 
 
 def _result(landscape: AbstractLandscape, known: KnownPoints, work: _Work, seed: int, began: float) -> Exploration:
@@ -216,7 +239,7 @@ def _degenerate(known: KnownPoints, place: dict[int, int]) -> list[DegeneratePoi
 
 def _verdict(known: KnownPoints, work: _Work, missing: float) -> Verdict:
     verdict = Verdict()
-    left = len(known.minima) - len(work.searched)
+    left = len(known.minima) - len(work.searched | work.absorbed)
     if left:
         verdict = verdict.also(
             Status.BUDGET_SPENT,

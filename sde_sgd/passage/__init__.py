@@ -22,6 +22,7 @@ from ._question import Watch as Watch
 from ._result import FirstPassage as FirstPassage
 from .splitting import Branch as Branch
 from .splitting import Branches as Branches
+from .splitting import JumpProcessSample as JumpProcessSample
 from .splitting import SettledRate as SettledRate
 from .splitting import Splitting as Splitting
 from .splitting import SplittingSample as SplittingSample

@@ -84,6 +84,11 @@ class AbstractEvidence(eqx.Module):
         """SDE time up to which it was watched whether it changes again; None where that was not asked."""
         return None
 
+    @property
+    def surroundings(self) -> str | None:
+        """What was explored around the way, in words; None where that was not asked."""
+        return None
+
     def _within(self, times: Any) -> Float[np.ndarray, "..."]:
         """SDE times, checked to lie in the watch."""
         times = np.asarray(times, np.float64)

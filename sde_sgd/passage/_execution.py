@@ -43,13 +43,17 @@ class Ledger:
         """Trajectories that may still start."""
         return (_UNLIMITED if self.limit is None else self.limit) - self.trajectories
 
-    @contextlib.contextmanager
-    def half(self) -> Iterator[None]:
+    def half(self) -> contextlib.AbstractContextManager[None]:
         """Within it no more than half of what is left may start, so that as many are left for what follows."""
+        return self.part(1 / 2)
+
+    @contextlib.contextmanager
+    def part(self, share: float) -> Iterator[None]:
+        """Within it no more than this share of what is left may start."""
         if self.limit is None:
             yield
             return
-        with self.at_most((self.limit - self.trajectories) // 2):
+        with self.at_most(int((self.limit - self.trajectories) * share)):
             yield
 
     @contextlib.contextmanager

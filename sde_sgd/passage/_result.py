@@ -91,6 +91,14 @@ class FirstPassage(AbstractResult):
         return self.evidence.checked_until
 
     @property
+    def surroundings(self) -> str | None:
+        """What was explored of the landscape around the way to the target, in words; None where that was not asked.
+
+        Where there is no landscape to explore, trajectories alone tell, up to `checked_until`.
+        """
+        return self.evidence.surroundings
+
+    @property
     def method(self) -> str:
         """What answered: "direct", "splitting", or a person's own method."""
         return self.provenance.method
@@ -174,7 +182,8 @@ class FirstPassage(AbstractResult):
         rows += self.evidence.remarks()
         if self.settling_time is None:
             return rows
-        return [*rows, ("settling time", f"{self.settling_time:.4g}, checked until {self.checked_until:.4g}")]
+        rows.append(("settling time", f"{self.settling_time:.4g}, checked until {self.checked_until:.4g}"))
+        return [*rows, ("surroundings", self.surroundings)] if self.surroundings else rows
 
 
 def with_divergence(verdict: Verdict, evidence: AbstractEvidence) -> Verdict:

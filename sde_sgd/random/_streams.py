@@ -50,7 +50,13 @@ class Stream(enum.IntEnum):
     """The rate at which the set to avoid is reached, beside that of the target."""
     EARLY = 8
     """Which set is reached before the law has settled."""
-    SECOND_SCORE = 10
+    SURROUNDINGS = 9
+    """How warm the motion is."""
+    BASINS = 10
+    """The rates between slow basins: a key of its own for each of them."""
+    FIRST_BASIN = 11
+    """Which slow basin the start leads to."""
+    SECOND_SCORE = 12
     """What another score finds."""
 
 

@@ -11,6 +11,7 @@ from scipy import stats
 
 from .. import _progress, scores
 from .._errors import fraction, names_options
+from .._jumps import core_sets
 from ..chains import AbstractChain, refuse_if_changing
 from ..engine import check_chain, refuse_transformations, seed_number
 from ..passage import AbstractMethod, Direct, FirstPassage, SettledRate, first_passage
@@ -18,7 +19,6 @@ from ..passage._method import method_of
 from ..regions import AbstractRegion
 from ..results import Provenance, Status
 from ..statistics import Estimate
-from ._core_sets import core_sets
 from ._minima_graph import MinimaGraph, minima_graph
 from ._transitions import Transitions
 

@@ -6,11 +6,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+from .._jumps import delta_method, from_log_odds, log_odds, spectral_gap, stationary_law, transition_matrix, unseen
 from ..regions import AbstractRegion
 from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate, add_estimate
-from ._delta_method import delta_method, from_log_odds, log_odds, unseen
-from ._jumps import spectral_gap, stationary_law, transition_matrix
 
 # mean exit time, in times that the motion in the basin takes to settle: below it the rates depend on what "in a
 # basin" means by more than some 5 %

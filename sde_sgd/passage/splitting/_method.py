@@ -12,10 +12,12 @@ from .._execution import BudgetSpent, Execution
 from .._method import AbstractMethod, Answer
 from .._pilots import AFFORDABLE, rarely_ends
 from .._question import Effort, Question
+from ._asking import Asking
 from ._choice import chosen_for, is_auto, is_level
 from ._run import split, split_until
 from ._score import Score, score_of
-from ._two_sets import Asking, which_first
+from ._two_sets import which_first
+from .basins import mean_time
 
 
 class Splitting(AbstractMethod):
@@ -72,8 +74,15 @@ class Splitting(AbstractMethod):
 
         settled: ask for the rate of trajectories that have settled, as a mean time does anyhow.
         """
+        asking = Asking(effort.rtol, len(effort.ids))
+
+        def part(asked: Question, run: Execution, asking: Asking, score: Any) -> Answer:
+            return Splitting(score, self.repetitions)._split(asked, run, asking, True)
+
         try:
-            return self._split(question, run, Asking(effort.rtol, len(effort.ids)), settled or question.mean_time)
+            if question.mean_time and not settled:
+                return mean_time(question, run, asking, part, self.score)
+            return self._split(question, run, asking, settled)
         except BudgetSpent:
             return _too_few(question, run)
 

@@ -25,7 +25,8 @@ class SteadyStateSample(AbstractEvidence):
     excursions: by splitting; its probabilities are per trajectory and `exposure`, the time that one waited for its
         excursions and spent on them.
     settled_by: SDE time after which the law is seen to have forgotten the start. checked: SDE time up to which
-        trajectories were watched for a later change of it, into a basin that is slow to be found.
+        trajectories were watched for a later change of it, into a basin that is slow to be found. told: what was
+        explored around the way, in words; empty where that was not asked for.
     """
 
     found_by: ClassVar[str] = "splitting of a mean time (method='splitting' without horizon)"
@@ -33,6 +34,7 @@ class SteadyStateSample(AbstractEvidence):
     excursions: SplittingSample
     settled_by: float
     checked: float
+    told: str = ""
 
     @property
     def trajectories(self) -> int:
@@ -83,6 +85,10 @@ class SteadyStateSample(AbstractEvidence):
     @property
     def checked_until(self) -> float:
         return self.checked
+
+    @property
+    def surroundings(self) -> str | None:
+        return self.told or None
 
     @property
     def censored(self) -> int:

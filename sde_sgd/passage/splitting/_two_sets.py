@@ -1,7 +1,7 @@
 """Two rare sets and no horizon: which is reached first, by the rate of each once the law has settled."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from .._execution import Execution
 from .._method import Answer
 from .._monitor import monitor_for
 from .._question import Question, Watch
+from ._asking import COARSE, Asking
 from ._sample import SplittingSample
 from ._steady_state import SteadyStateSample
 
@@ -22,18 +23,7 @@ _EARLY = 4_096
 # the law is watched from so many settling times on; before that, passages are early
 _WATCHED_FROM = 2
 # the share of early passages must be known to a quarter of what is asked of the whole
-_PART, _COARSE = 4, 0.5
-
-
-class Asking(NamedTuple):
-    """How much is asked of each part. rtol: of the probability, or None. trajectories: of each rate, where it is."""
-
-    rtol: float | None
-    trajectories: int
-
-    def of(self, part: float) -> "Asking":
-        """The same with so much of the tolerance."""
-        return self if self.rtol is None else self._replace(rtol=min(self.rtol * part, _COARSE))
+_PART = 4
 
 
 class TwoSetsSample(AbstractEvidence):
@@ -188,7 +178,7 @@ def _early_passages(question: Question, run: Execution, asking: Asking, late: fl
     assert isinstance(found, SplittingSample)
     value = float(found.probability.value)
     early = value / (value + late) if value > 0 and np.isfinite(late) else 0.0
-    if asking.rtol is None or early * _COARSE <= asking.rtol / _PART:
+    if asking.rtol is None or early * COARSE <= asking.rtol / _PART:
         return found
     again = part(question, run.derived(Stream.EARLY), asking.of(1 / (_PART * early)), False).evidence
     assert isinstance(again, SplittingSample)

@@ -12,24 +12,36 @@ from ..regions import Ellipsoid
 
 # height of a core's edge above its minimum, in the lowest barrier out of it
 _HEIGHT = 0.25
+# temperatures that a barrier has at least where basins are slow to leave, and how much of a core's height the quadratic
+# part of a typical state across the ways out may take
+_TEMPERATURES, _ACROSS = 8.0, 0.25
 
 
 def core_sets(
-    minima: list[CriticalPoint], barriers: Float[np.ndarray, " K"], radius: Any, names: tuple[str, ...]
+    minima: list[CriticalPoint],
+    barriers: Float[np.ndarray, " K"],
+    radius: Any,
+    names: tuple[str, ...],
+    towards: tuple[Float[np.ndarray, "_ dim"], ...] | None = None,
 ) -> tuple[Ellipsoid, ...]:
     """A core around each minimum.
 
     barriers: lowest one out of each minimum. radius: of balls, in θ; None for the ellipsoids on which the quadratic
-        part of the loss is a quarter of that barrier.
+        part of the loss is a quarter of that barrier. towards: of each minimum, points where ways lead out of it: along
+        all other directions the ellipsoid is then so long that those of a typical state, whose quadratic part is half a
+        temperature each, do not keep it from entering. A barrier is taken as eight temperatures at least.
     Raises ValueError where two of them overlap.
     """
     if radius is not None:
         positive_number("radius", radius)
     cores = []
-    for point, barrier in zip(minima, barriers, strict=True):
+    for place, (point, barrier) in enumerate(zip(minima, barriers, strict=True)):
         values, vectors = np.linalg.eigh(point.hessian)
         axes = np.sqrt(values / (2 * _HEIGHT * barrier)) if radius is None else np.full(len(values), 1 / float(radius))
-        cores.append(Ellipsoid.from_factor(np.array(point.location), (vectors * axes) @ vectors.T))
+        factor = (vectors * axes) @ vectors.T
+        if towards is not None:
+            factor = _loosened(factor, towards[place] - point.location)
+        cores.append(Ellipsoid.from_factor(np.array(point.location), factor))
     for second in range(len(cores)):
         for first in range(second):
             if not _apart(cores[first], cores[second]):
@@ -38,6 +50,19 @@ def core_sets(
                     "radius="
                 )
     return tuple(cores)
+
+
+def _loosened(factor: Float[np.ndarray, "dim dim"], ways: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "dim dim"]:
+    """The factor, smaller along the directions that no way leads along."""
+    dim = len(factor)
+    across = dim - np.linalg.matrix_rank(ways)
+    typical = across / 2 / (_TEMPERATURES * _HEIGHT)
+    if typical <= _ACROSS:
+        return factor
+    along, sizes, _ = np.linalg.svd((ways @ factor.T).T, full_matrices=False)
+    along = along[:, sizes > 1e-9 * sizes.max()]
+    kept = along @ along.T
+    return (kept + np.sqrt(_ACROSS / typical) * (np.eye(dim) - kept)) @ factor
 
 
 def _apart(first: Ellipsoid, second: Ellipsoid) -> bool:

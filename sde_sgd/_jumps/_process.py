@@ -47,7 +47,7 @@ def spectral_gap(rates: Rates) -> float:
     others = np.delete(np.arange(len(law)), last)
     root = np.sqrt(law[others])
     # nonzero eigenvalues of −Q⁻ are those of G(I − 1π'), and so of √B G' √B with G' scaled by √π, B = I − √π √π'
-    times = root[:, None] * _times_before(scaled, last, others) / root[None, :]
+    times = root[:, None] * times_before(scaled, last, others) / root[None, :]
     direction = root / np.linalg.norm(root)
     half = np.eye(len(root)) - (1 - np.sqrt(law[last])) * np.outer(direction, direction)
     found = np.linalg.eigvals(half @ times @ half)
@@ -80,7 +80,7 @@ def transition_matrix(rates: Rates, time: float) -> Rates:
     return found
 
 
-def _times_before(rates: Rates, last: int, others: np.ndarray) -> Float[np.ndarray, "L L"]:
+def times_before(rates: Rates, last: int, others: np.ndarray) -> Float[np.ndarray, "L L"]:
     """Mean time in each of `others`, from each of them, before `last` is reached."""
     left, out = rates[np.ix_(others, others)].copy(), rates[others, last].copy()
     given, totals = np.eye(len(others)), np.zeros(len(others))

@@ -1,0 +1,4 @@
+"""Mean times over hidden basins: what exploration says of the surroundings, and the jumps between slow basins."""
+
+from ._jump_sample import JumpProcessSample as JumpProcessSample
+from ._mean_time import mean_time as mean_time

@@ -1,0 +1,243 @@
+"""The surroundings of a mean time: which basins trajectories may fall into on the way, and which are slow to leave."""
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ...._progress import stage
+from ....landscapes import CriticalPoint, Exploration, SaddleConnection, explore
+from ....regions import AbstractRegion
+from ....results import Status
+from ..._question import Question
+from ._approaches import Approach, ways_around
+
+# dense Hessians, as of `landscapes.explore`
+MOST_COMPONENTS = 300
+# temperatures above the lowest pass to the target up to which basins are looked for: one over a higher pass is entered
+# before the target once in 20,000 times at most, as far as prefactors are alike
+_MARGIN = 10.0
+# temperatures above the start's minimum of the first look, and how often it is raised
+_FIRST, _RAISED, _TIMES = 8.0, 2.0, 12
+_SEARCHES = 512
+# minima that exchange trajectories within so many steps are one basin: that the law settles by then is seen; and so are
+# those that do within so many times that the slowest motion inside takes, as they have no rates
+_FAST, _APART = 2**12, 50.0
+# share of the start's basin's time below which another one's does not matter
+_LIGHT = 1e-4
+_MOST_BASINS = 8
+
+
+class Basin(NamedTuple):
+    """Minima between which trajectories go to and fro fast, numbered as in the exploration. point: the lowest."""
+
+    minima: frozenset[int]
+    point: CriticalPoint
+
+
+class Surroundings(NamedTuple):
+    """What was found around a passage, below a height.
+
+    basins: slow ones, that of the start first; a lone one is what a settled rate knows without being told.
+    jumps: (K, K + 1), whether there is a way from one to another, or last to the target, that passes no third.
+    barriers: (K,) the lowest way out of each, in units of L. towards: of each, (n, dim), points where those ways pass.
+    told: what was explored, in words. findings: what is to be said against it.
+    """
+
+    exploration: Exploration
+    basins: tuple[Basin, ...]
+    jumps: Bool[np.ndarray, "K K_and_target"]
+    barriers: Float[np.ndarray, " K"]
+    towards: tuple[Float[np.ndarray, "_ dim"], ...]
+    told: str
+    findings: tuple[tuple[Status, str], ...]
+
+
+class Unexplored(NamedTuple):
+    """Why there was no exploration, in words."""
+
+    reason: str
+
+
+def surroundings(question: Question, temperature: float, seed: int) -> Surroundings | Unexplored:
+    """The basins below the lowest pass to the target and ten temperatures above it.
+
+    temperature: of the motion near the start, in units of L. seed: of the searches.
+    """
+    landscape = question.chain.landscape
+    assert landscape is not None
+    stage("surroundings")
+    start, target = np.asarray(question.starts[0, : landscape.dim], np.float64), question.target
+    height = _FIRST * temperature
+    try:
+        for _ in range(_TIMES):
+            found = explore(
+                landscape, start, height=height, absorbing=target, max_searches=_SEARCHES, seed=seed, progress=False
+            )
+            if bool(target.contains(jnp.asarray(found.minima[0].location))):
+                return Unexplored("the minimum below the start lies in the target")
+            map_ = _Map(found, target)
+            needed = map_.lowest_pass - found.minima[0].loss + _MARGIN * temperature
+            if needed <= height:
+                return _seen(question, map_, temperature, needed)
+            height = needed if math.isfinite(needed) else _RAISED * height
+    except ValueError as error:
+        return Unexplored(str(error))
+    return Unexplored(f"no way to the target was found up to {height:.4g} above the minimum below the start")
+
+
+class _Map:
+    """What is reached from the start's minimum before the target is.
+
+    ways: those that do not pass the target. passes: loss of the highest saddle on the lowest way to each minimum.
+    """
+
+    def __init__(self, found: Exploration, target: AbstractRegion):
+        self.found, self.ways = found, ways_around(found, target)
+        self.passes = self._passes()
+
+    @property
+    def lowest_pass(self) -> float:
+        """Loss of the highest point of the lowest way to the target; infinite where there is none."""
+        return min((max(self.passes[way.minimum], way.top) for way in self.ways.approaches), default=math.inf)
+
+    def _passes(self) -> Float[np.ndarray, " minima"]:
+        """Loss of the highest saddle on the lowest way from the start's minimum to each."""
+        passes = np.full(len(self.found.minima), np.inf)
+        passes[0] = self.found.minima[0].loss
+        # by ascending saddles each minimum is reached first over its lowest way
+        changed = True
+        while changed:
+            changed = False
+            for way in self.ways.edges:
+                for one, other in ((way.first, way.second), (way.second, way.first)):
+                    top = max(passes[one], way.saddle.loss)
+                    if top < passes[other]:
+                        passes[other], changed = top, True
+        return passes
+
+
+def _seen(question: Question, map_: _Map, temperature: float, needed: float) -> Surroundings:
+    found, floor = map_.found, map_.found.minima[0].loss
+    reached = map_.passes - floor <= needed
+    edges = sorted(
+        (way for way in map_.ways.edges if reached[way.first] and reached[way.second]), key=lambda way: way.saddle.loss
+    )
+    fast = _FAST * question.time_step
+    groups = _groups(found.minima, np.flatnonzero(reached), edges, temperature, fast)
+    weights = [_log_weight([found.minima[each] for each in group], temperature) for group in groups]
+    heavy = [place == 0 or weight - weights[0] > math.log(_LIGHT) for place, weight in enumerate(weights)]
+    near = _adjacency(groups, edges, map_.ways.approaches)
+    kept = [place for place, each in enumerate(heavy) if each]
+    jumps = _through_light_ones(near, kept)
+    basins = tuple(
+        Basin(groups[place], min((found.minima[each] for each in groups[place]), key=lambda point: point.loss))
+        for place in kept
+    )
+    barriers, towards = _ways_out(basins, edges, map_.ways.approaches)
+    told = _told(found, int(reached.sum()), basins)
+    return Surroundings(found, basins, jumps, barriers, towards, told, _findings(map_, needed, basins))
+
+
+def _groups(minima, reached, edges: list[SaddleConnection], temperature: float, fast: float) -> list[frozenset[int]]:
+    """Minima that exchange trajectories within `fast`, in SDE time, or soon; the start's group first.
+
+    By ascending saddles, so that a shallow minimum between two deep ones joins that over the lower saddle, and the two
+    stay apart. Times are those of Eyring and Kramers.
+    """
+    group = {int(each): frozenset([int(each)]) for each in reached}
+    for way in edges:
+        one, other = group[way.first], group[way.second]
+        if one == other:
+            continue
+        lows = [min((minima[each] for each in side), key=lambda point: point.loss) for side in (one, other)]
+        inside = max(1 / float(low.eigenvalues[0]) for low in lows)
+        if min(_log_exit_time(low, way.saddle, temperature) for low in lows) < math.log(max(fast, _APART * inside)):
+            for each in one | other:
+                group[each] = one | other
+    return sorted(dict.fromkeys(group.values()), key=min)
+
+
+def _log_exit_time(low: CriticalPoint, saddle: CriticalPoint, temperature: float) -> float:
+    """log of 2π/|λ₋| √(|det H_s|/det H_m) exp((L_s − L_m)/T) (Eyring and Kramers)."""
+    prefactor = math.log(2 * math.pi / -saddle.eigenvalues[0]) + (saddle.log_det - low.log_det) / 2
+    return prefactor + (saddle.loss - low.loss) / temperature
+
+
+def _log_weight(points: list[CriticalPoint], temperature: float) -> float:
+    """log of the sum of exp(−L/T)/√det H over minima, up to a constant."""
+    return float(np.logaddexp.reduce([-point.loss / temperature - point.log_det / 2 for point in points]))
+
+
+def _adjacency(groups, edges: list[SaddleConnection], ways: list[Approach]) -> Bool[np.ndarray, "G G_and_target"]:
+    number = {each: place for place, group in enumerate(groups) for each in group}
+    near = np.zeros((len(groups), len(groups) + 1), bool)
+    for way in edges:
+        one, other = number[way.first], number[way.second]
+        if one != other:
+            near[one, other] = near[other, one] = True
+    for way in ways:
+        if way.minimum in number:
+            near[number[way.minimum], -1] = True
+    return near
+
+
+def _through_light_ones(near: Bool[np.ndarray, "G H"], kept: list[int]) -> Bool[np.ndarray, "K L"]:
+    """Which of those kept are joined by a way on which all others are left out."""
+    near, ends = near.copy(), [*kept, near.shape[1] - 1]
+    for light in sorted(set(range(len(near))) - set(kept)):
+        before = near[:, light].copy()
+        near[before] |= near[light]
+    jumps = near[np.ix_(kept, ends)]
+    np.fill_diagonal(jumps, False)
+    return jumps
+
+
+def _ways_out(basins, edges, ways):
+    """The lowest barrier out of each basin, and points on all ways out of it."""
+    barriers, towards = [], []
+    for basin in basins:
+        tops = [
+            (way.saddle.loss, way.saddle.location)
+            for way in edges
+            if (way.first in basin.minima) != (way.second in basin.minima)
+        ]
+        tops += [(way.top, way.location) for way in ways if way.minimum in basin.minima]
+        barriers.append(min(loss for loss, _ in tops) - basin.point.loss if tops else math.inf)
+        towards.append(np.array([location for _, location in tops]).reshape(-1, basin.point.location.size))
+    return np.array(barriers), tuple(towards)
+
+
+def _told(found: Exploration, minima: int, basins: tuple[Basin, ...]) -> str:
+    slow = f"{len(basins)} basins slow to leave" if len(basins) > 1 else "none that holds trajectories back"
+    count = f"{minima} minima before the target, {slow}" if minima > 1 else "no other minimum before the target"
+    return f"explored up to {found.height:.4g} above the minimum below the start: {count}"
+
+
+def _findings(map_: _Map, needed: float, basins: tuple[Basin, ...]) -> tuple[tuple[Status, str], ...]:
+    found, floor, reasons = map_.found, map_.found.minima[0].loss, []
+    if found.searched_to < needed:
+        reasons.append(
+            f"the surroundings were searched up to {found.searched_to:.4g} above the minimum below the start, not to "
+            f"the {needed:.4g} that matter, by {found.searches} climbs: a basin that holds trajectories back may be "
+            "missed; landscapes.explore has more"
+        )
+    elif float(found.minimum_total.value) > len(found.minima) + 0.5:
+        reasons.append(
+            f"of some {float(found.minimum_total.value):.3g} minima around, {len(found.minima)} were found: a basin "
+            "that holds trajectories back may be missed"
+        )
+    for way in map_.ways.exits:
+        if map_.passes[way.minimum] < np.inf and way.saddle.loss - floor < needed:
+            reasons.append(
+                f"over a saddle at loss {way.saddle.loss:.4g} {way.leads_to}, before the target: what goes there is "
+                "not told by a mean time"
+            )
+            break
+    if len(basins) > _MOST_BASINS:
+        reasons.append(
+            f"there are {len(basins)} slow basins on the way, more than the {_MOST_BASINS} that are followed"
+        )
+    return tuple((Status.INCOMPLETE, reason) for reason in reasons)

@@ -1,0 +1,190 @@
+"""Mean times over basins that are slow to leave: the jump process between them, and what exploration tells of them."""
+
+import dataclasses
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.polynomial import Polynomial
+
+import sde_sgd as ss
+from sde_sgd._jumps import core_sets
+from sde_sgd.passage import JumpProcessSample, SplittingSample
+from sde_sgd.passage._question import make_question
+from sde_sgd.passage.splitting.basins._approaches import ways_around
+from sde_sgd.passage.splitting.basins._one_of import OneOf
+from sde_sgd.passage.splitting.basins._surroundings import (
+    Surroundings,
+    Unexplored,
+    _groups,
+    _through_light_ones,
+    surroundings,
+)
+from sde_sgd.results import Status
+
+
+def of_force(roots, factor=1.0):
+    """The landscape on the line whose slope is a polynomial with these roots."""
+    loss = (factor * Polynomial.fromroots(roots)).integ()
+    return ss.landscapes.Landscape(lambda x: sum(c * x[0] ** n for n, c in enumerate(loss.coef.tolist())), dim=1), loss
+
+
+# from a shallow well at 0 to a deep one at 2.3 thirteen times as fast as anywhere, and over the hilltop at −1.4 rarely
+BEHIND, LOSS = of_force([-1.4, 0, 1, 2.3], 6.0)
+TARGET = ss.regions.HalfSpace([1.0], -1.4)
+# mean time of the diffusion from 0, by quadrature and by a grid solver
+TRUTH = 2.078e8
+
+
+@pytest.fixture(scope="module")
+def behind():
+    """The call that once found 153,654 ± 9 %, and said complete."""
+    chain = ss.EulerMaruyama(ss.Langevin(BEHIND, 1.0), dt=0.001)
+    return ss.first_passage(chain, np.array([0.0]), TARGET, rtol=0.1, monitoring="continuous")
+
+
+def distance(estimate, truth):
+    """|log(estimate/truth)| in half-widths of the interval: above 1.68 once in a thousand."""
+    return abs(math.log(float(estimate) / truth)) / (math.log(float(estimate.high / estimate.low)) / 2)
+
+
+def test_a_deep_well_on_the_far_side(behind):
+    """Within the 99.9 % interval of quadrature. Twin: without the well, 1,350 times too small, which is rejected."""
+    time = behind.mean_exit_time
+    assert behind.status is Status.COMPLETE and isinstance(behind.evidence, JumpProcessSample)
+    assert distance(time, TRUTH) < 1.68 and time.relative_half_width <= 0.1
+    twin = 1 / float(behind.rates[0, -1])
+    assert abs(math.log(twin / 153_654)) < 0.1 and distance(time, twin) > 20
+
+
+def test_the_basins_and_the_time_in_each_are_named(behind):
+    """Shares of the time: those of the weights of both basins, by quadrature."""
+    assert np.allclose(behind.locations, [[0.0], [2.3]])
+    grid = np.linspace(-1.4, 4, 20_001)
+    weight = np.exp(-(LOSS(grid) - LOSS(2.3)))
+    deep = weight[grid > 1].sum() / weight.sum()
+    shares = behind.time_shares
+    assert shares.low[0] < 1 - deep < shares.high[0] and abs(shares.value.sum() - 1) < 1e-9
+    assert "2 basins slow to leave" in repr(behind) and "[2.3]" not in repr(behind.status)
+    assert behind.to_dataset().sizes["basin"] == 2
+    half = behind.survival([0.0, float(behind.mean_exit_time) * math.log(2)])
+    assert half.value[0] == 1 and abs(half.value[1] - 0.5) < 0.01 and half.low[1] < 0.5 < half.high[1]
+
+
+def test_the_jump_process_by_hand(behind):
+    """Two basins: E τ = (1 + k_01/k_10)/k_0B; from both starts; with what is not known of the first basin."""
+    rates = behind.rates
+    one, back, there = (float(rates[place]) for place in ((0, 1), (1, 0), (0, 2)))
+    assert float(behind.mean_exit_time) == pytest.approx((1 + one / back) / there)
+    either = dataclasses.replace(behind.evidence, first=np.array([512, 512, 0]))
+    assert float(either.mean_exit_time) == pytest.approx((1 + one / back) / there + 0.5 / back)
+    half = dataclasses.replace(behind.evidence, first=np.array([512, 0, 512]))
+    assert float(half.mean_exit_time) == pytest.approx((1 + one / back) / there / 2)
+    # a half with a standard error of 1/64
+    known = math.log(float(behind.mean_exit_time.high / behind.mean_exit_time.low)) / 2
+    wider = math.log(float(half.mean_exit_time.high / half.mean_exit_time.low)) / 2
+    assert wider == pytest.approx(math.hypot(known, 1.96 / 32), rel=1e-3)
+
+
+def test_other_results_say_who_has_these_names():
+    chain = ss.EulerMaruyama(ss.Langevin(BEHIND, 1.0), dt=0.01)
+    seen = ss.first_passage(chain, np.array([0.0]), TARGET, horizon=1.0, trajectories=64, method="direct")
+    assert seen.surroundings is None
+    with pytest.raises(AttributeError, match="several slow basins"):
+        _ = seen.time_shares
+
+
+def around(landscape, start, target, temperature, dt=0.001):
+    chain = ss.EulerMaruyama(ss.Langevin(landscape, temperature), dt)
+    return surroundings(make_question(chain, np.array(start), target), temperature, 0)
+
+
+def test_what_lies_around_a_passage():
+    """Basins, jumps and barriers of a chain of wells; nothing is looked for behind the target."""
+    wells, loss = of_force([-3, -2, -1, 0, 1, 2, 3])
+    found = around(wells, [-1.0], ss.regions.HalfSpace([-1.0], 0.8), 1.5)
+    assert isinstance(found, Surroundings) and not found.findings
+    assert [basin.point.location.round(6).tolist() for basin in found.basins] == [[-1.0], [-3.0]]
+    assert found.jumps.tolist() == [[False, True, True], [True, False, False]]
+    assert found.barriers == pytest.approx([loss(-0.8) - loss(-1), loss(-2) - loss(-3)], abs=1e-6)
+    assert found.told.endswith("2 minima before the target, 2 basins slow to leave")
+
+
+def test_a_target_uphill():
+    """Its lowest point is found on each side; a start in the target's own basin is told."""
+    bowl = ss.landscapes.Quadratic([1.0, 4.0])
+    outside = ~ss.regions.Ball([0.1, 0.0], 2.0)
+    tops = sorted(
+        {round(way.top, 4) for way in ways_around(ss.landscapes.explore(bowl, [0.0, 0.0]), outside).approaches}
+    )
+    assert tops[0] == pytest.approx(1.9**2 / 2, abs=1e-3)
+    found = around(bowl, [0.0, 0.0], outside, 0.05)
+    assert isinstance(found, Surroundings) and found.barriers == pytest.approx([1.9**2 / 2], abs=1e-3)
+    inside = around(bowl, [1.0, 0.0], ss.regions.Ball([0.0, 0.0], 0.5), 0.05)
+    assert isinstance(inside, Unexplored) and inside.reason == "the minimum below the start lies in the target"
+
+
+def test_a_way_out_before_the_target_is_told():
+    """Where the loss falls without bound on the other side, over a pass that is as low."""
+    found = around(BEHIND, [0.0], ss.regions.Ball([2.3], 0.1), 2.0)
+    assert isinstance(found, Surroundings) and found.findings[0][0] is Status.INCOMPLETE
+    assert "the loss descends without bound, before the target" in found.findings[0][1]
+
+
+def test_a_shallow_minimum_between_two_deep_ones_joins_one_of_them():
+    """The lower saddle decides. Twin: joining whatever is left fast, which makes all one basin."""
+    wells, _ = of_force([-1.5, -0.35, 0.0, 0.45, 1.5])
+    found = ss.landscapes.explore(wells, [-1.5])
+    assert len(found.minima) == 3
+    order = {round(float(point.location[0]), 2): number for number, point in enumerate(found.minima)}
+    edges = sorted(found.connections, key=lambda way: way.saddle.loss)
+    groups = _groups(found.minima, np.arange(3), edges, 0.05, 100.0)
+    assert {order[0.0], order[-1.5]} in groups or {order[0.0], order[1.5]} in groups
+    assert len(groups) == 2 and 0 in groups[0]
+    assert len(_groups(found.minima, np.arange(3), edges, 10.0, 100.0)) == 1
+
+
+def test_light_basins_are_passed_through():
+    near = np.array([[0, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1]], bool)
+    assert _through_light_ones(near, [0, 2]).tolist() == [[False, True, False], [True, False, True]]
+    assert _through_light_ones(near, [0]).tolist() == [[False, True]]
+
+
+def test_the_union_of_those_chosen():
+    sets = (ss.regions.Ball([0.0], 1.0), ss.regions.HalfSpace([-1.0], -2.0), ss.regions.Ball([-3.0], 0.5))
+    points = jnp.linspace(-4, 4, 33)[:, None]
+    for chosen in ([True, False, True], [False, True, False], [False, False, False]):
+        made = OneOf(sets, np.array(chosen))
+        for point in points:
+            there = [each for each, wanted in zip(sets, chosen, strict=True) if wanted]
+            assert bool(made.contains(point)) == any(bool(each.contains(point)) for each in there)
+            assert float(made.level(point)) == min([float(each.level(point)) for each in there], default=math.inf)
+
+
+def test_cores_in_many_dimensions_hold_typical_states():
+    """Half of the states of a well in 50 dimensions are in its core, and none is further along the way out."""
+    dim, temperature = 50, 1.0
+    curvatures = np.linspace(1, 3, dim)
+    bowl = ss.landscapes.find_minima(ss.landscapes.Quadratic(curvatures.tolist()), np.zeros(dim))[0]
+    way = np.zeros((1, dim))
+    way[0, 0] = 4.0
+    states = np.random.default_rng(0).normal(size=(4_000, dim)) * np.sqrt(temperature / curvatures)
+    for towards, low, high in (((way,), 0.5, 1.0), (None, 0.0, 0.0)):
+        (core,) = core_sets([bowl], np.array([8.0]), None, ("bowl",), towards=towards)
+        share = np.mean([float(core.level(jnp.asarray(state))) < 0 for state in states[:400]])
+        assert low <= share <= high
+    (core,) = core_sets([bowl], np.array([8.0]), None, ("bowl",), towards=(way,))
+    # the quadratic part along the way alone is a quarter of the barrier
+    assert float(core.level(jnp.asarray(way[0] * 2.0 / 4.0))) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_a_chain_without_a_landscape_is_watched_only():
+    """And its sentence says so; what is measured is what a lone basin gives."""
+    drift = ss.diffusions.ItoDiffusion(lambda x, t: -x, lambda x, t: jnp.ones(1), 1)
+    found = ss.first_passage(
+        ss.EulerMaruyama(drift, 0.02), np.array([0.0]), ss.regions.HalfSpace([-1.0], -2.8), trajectories=4_096,
+        method="splitting",
+    )  # fmt: skip
+    assert found.surroundings == "not explored, watched only: the chain has no landscape"
+    assert found.checked_until > 100 * found.settling_time and isinstance(found.excursions, SplittingSample)

@@ -47,14 +47,11 @@ class Ledger:
         """Within it no more than half of what is left may start, so that as many are left for what follows."""
         return self.part(1 / 2)
 
-    @contextlib.contextmanager
-    def part(self, share: float) -> Iterator[None]:
+    def part(self, share: float) -> contextlib.AbstractContextManager[None]:
         """Within it no more than this share of what is left may start."""
         if self.limit is None:
-            yield
-            return
-        with self.at_most(int((self.limit - self.trajectories) * share)):
-            yield
+            return contextlib.nullcontext()
+        return self.at_most(int((self.limit - self.trajectories) * share))
 
     @contextlib.contextmanager
     def at_most(self, trajectories: int) -> Iterator[None]:

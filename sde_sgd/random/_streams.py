@@ -52,12 +52,12 @@ class Stream(enum.IntEnum):
     """Which set is reached before the law has settled."""
     SURROUNDINGS = 9
     """How warm the motion is."""
-    BASINS = 10
-    """The rates between slow basins: a key of its own for each of them."""
-    FIRST_BASIN = 11
-    """Which slow basin the start leads to."""
-    SECOND_SCORE = 12
+    SECOND_SCORE = 10
     """What another score finds."""
+    BASINS = 11
+    """The rates between slow basins: a key of its own for each of them."""
+    FIRST_BASIN = 12
+    """Which slow basin the start leads to."""
 
 
 _STREAM_BITS = 4

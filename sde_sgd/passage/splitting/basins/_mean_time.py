@@ -20,6 +20,7 @@ from ....landscapes import find_minima
 from ....random import Stream
 from ....regions import AbstractRegion
 from ....results import Status, Verdict
+from ....scores import choose
 from ....statistics import Estimate
 from ..._execution import Execution
 from ..._method import Answer
@@ -157,10 +158,17 @@ class _Network(NamedTuple):
         asked, run = self.asked(
             self.around.basins[start].point.location, self.only(end), self.but(start, end), (Stream.BASINS, number)
         )
-        # on the line a core's own level function orders states as well as any other
-        towards_core = "auto" if self.question.chain.dim > 1 else None
+        score = self.score if end == self.count else self._score_towards_core(asked)
         with tuned(steps_fused=_STEPS_FUSED):
-            return self.part(asked, run, asking, self.score if end == self.count else towards_core)
+            return self.part(asked, run, asking, score)
+
+    def _score_towards_core(self, asked: Question) -> Any:
+        """On the line a core's own level function orders states as well as any other."""
+        chain = asked.chain
+        if chain.dim == 1:
+            return "level"
+        theta = asked.starts[0, : chain.dim]
+        return choose(chain, theta, asked.target, avoid=asked.avoid, settled=True).score or "level"
 
     def first(self) -> Int[np.ndarray, " K_and_target"]:
         """How many trajectories from the start come to each basin's core, or the target, first."""

@@ -21,6 +21,8 @@ from sde_sgd.passage.splitting.basins._surroundings import (
     surroundings,
 )
 from sde_sgd.results import Status
+from sde_sgd.stationary._minima_graph import minima_graph
+from sde_sgd.stationary._missing_minima import missing_minima
 
 
 def of_force(roots, factor=1.0):
@@ -142,6 +144,21 @@ def test_a_shallow_minimum_between_two_deep_ones_joins_one_of_them():
     assert {order[0.0], order[-1.5]} in groups or {order[0.0], order[1.5]} in groups
     assert len(groups) == 2 and 0 in groups[0]
     assert len(slow_groups(found.minima, np.arange(3), edges, 10.0, 0.02)) == 1
+
+
+def test_transitions_name_a_third_well_beyond_the_second():
+    """It is not between the two that were given. With all three nothing is said; a well behind both is found too."""
+    beyond, loss = of_force([-1, -0.2, 0.7, 1.9, 2.8])
+    chain = ss.EulerMaruyama(ss.Langevin(beyond, 0.22), dt=0.005)
+    graph = minima_graph(chain, [[-1.0], [0.7]], None)
+    ((status, words),) = missing_minima(chain, graph, 0)
+    assert status is Status.INCOMPLETE and "one at [2.8]" in words and "holds 0.34 of the law" in words
+    grid = np.linspace(-3, 5, 40_001)
+    weight = np.exp(-loss(grid) / 0.22)
+    assert weight[grid > 1.9].sum() / weight.sum() == pytest.approx(0.33, abs=0.02)
+    assert not missing_minima(chain, minima_graph(chain, [[-1.0], [0.7], [2.8]], None), 0)
+    ((_, words),) = missing_minima(chain, minima_graph(chain, [[0.7], [2.8]], None), 0)
+    assert "one at [-1.]" in words
 
 
 def test_light_basins_are_passed_through():

@@ -66,10 +66,12 @@ def hasty(monkeypatch):
     monkeypatch.setattr(_equilibration, "_WATCHED", 2**20)
 
 
-@pytest.mark.parametrize("dim", [4, 10])
-def test_two_channels_in_many_dimensions(dim, hasty):
-    """The higher way, straight, and the lower one round by the upper hole, each about half of the passages."""
-    found = passage(dim)
+def test_two_channels_in_many_dimensions(hasty):
+    """The higher way, straight, and the lower one round by the upper hole, each about half of the passages.
+
+    In 10 dimensions it is one of the problems of `python -m benchmarks.validation battery`.
+    """
+    found = passage(4)
     assert found.score == "ways" and "2 ways over saddles" in found.score_reason and found.result == "complete"
     assert "held against level" in found.score_check and "held against level" in str(found)
     assert found.to_dataset().attrs["score_reason"] == found.score_reason

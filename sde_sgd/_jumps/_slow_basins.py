@@ -1,4 +1,4 @@
-"""Which minima make one basin, because trajectories go to and fro between them fast, and how much time a basin holds."""
+"""Which minima make one basin, as trajectories go to and fro between them fast, and how much time a basin holds."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -35,9 +35,8 @@ def slow_groups(
             continue
         lows = [min((minima[each] for each in side), key=lambda point: point.loss) for side in (one, other)]
         inside = max(1 / float(low.eigenvalues[0]) for low in lows)
-        if min(_log_exit_time(low, way.saddle, temperature) for low in lows) < math.log(
-            max(_FAST * time_step, _APART * inside)
-        ):
+        soon = math.log(max(_FAST * time_step, _APART * inside))
+        if min(_log_exit_time(low, way.saddle, temperature) for low in lows) < soon:
             for each in one | other:
                 group[each] = one | other
     return sorted(dict.fromkeys(group.values()), key=min)

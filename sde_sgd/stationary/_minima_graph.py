@@ -45,9 +45,8 @@ def minima_graph(chain: AbstractChain, minima: Any, neighbours: Iterable[Any] | 
     names = names_of(minima, points)
     _check_confining(landscape, points)
     passes = saddle_graph(landscape, points, pairs=neighbours)
-    top = max(way.saddle.loss for way in passes)
-    barriers, slowest = _barriers(passes, len(points)), _slowest(passes, points)
-    return MinimaGraph(landscape, names, points, _neighbours(passes, names), barriers, slowest, top)
+    joined, barriers, slowest = _neighbours(passes, names), _barriers(passes, len(points)), _slowest(passes, points)
+    return MinimaGraph(landscape, names, points, joined, barriers, slowest, max(way.saddle.loss for way in passes))
 
 
 def _neighbours(passes: list[SaddleConnection], names: tuple[str, ...]) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""Minima that were not given and hold trajectories back, wherever they are: what exploration finds around those given."""
+"""Minima that were not given and hold trajectories back: what exploration finds around those that were."""
 
 import numpy as np
 

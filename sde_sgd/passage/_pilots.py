@@ -12,8 +12,8 @@ from ._question import Question
 
 # with fewer passages than one in so many, and than so many in all, splitting is the cheaper way to a precision
 _RARE, _FEW = 1 / 200, 20
-# trajectories of the pilot that tells whether any comes to an end, and for how many steps at most: where hardly one has by
-# then, following them to their ends, level by level, costs more than the rates of those that have settled
+# trajectories of the pilot that tells whether any comes to an end, and for how many steps at most: where hardly one has
+# by then, following them to their ends, level by level, costs more than the rates of those that have settled
 _LINGERING, _LONG = 256, 2**16
 # path-steps of a second or a few: a mean time that takes more is left to splitting
 AFFORDABLE = 2**30

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,7 @@ from sde_sgd._jumps import core_sets, slow_groups
 from sde_sgd.passage import JumpProcessSample, SplittingSample
 from sde_sgd.passage._question import make_question
 from sde_sgd.passage.splitting.basins._approaches import ways_around
+from sde_sgd.passage.splitting.basins._mean_time import _jumps, _unseen_detours
 from sde_sgd.passage.splitting.basins._one_of import OneOf
 from sde_sgd.passage.splitting.basins._surroundings import (
     Surroundings,
@@ -86,6 +88,30 @@ def test_the_jump_process_by_hand(behind):
     known = math.log(float(behind.mean_exit_time.high / behind.mean_exit_time.low)) / 2
     wider = math.log(float(half.mean_exit_time.high / half.mean_exit_time.low)) / 2
     assert wider == pytest.approx(math.hypot(known, 1.96 / 32), rel=1e-3)
+
+
+@pytest.mark.parametrize(("dim", "count", "detours"), [(1, 2, []), (2, 2, [(1, 2)]), (2, 4, [(0, 4), (1, 4), (2, 4)])])
+def test_jumps_beside_the_known_ways(dim, count, detours):
+    """Off the line into the target from any basin; from one to any other among few of them."""
+    known = np.zeros((count, count + 1), bool)
+    known[np.arange(count - 1), np.arange(1, count)] = known[np.arange(1, count), np.arange(count - 1)] = True
+    known[0 if count == 2 else -1, -1] = True
+    ways, found = _jumps(known, dim)
+    assert found == detours and {*ways} == {*zip(*map(np.ndarray.tolist, np.nonzero(known)), strict=True)}
+
+
+def test_a_detour_that_was_never_seen(behind):
+    """It is left out where it could hardly change the mean time, and named where it could."""
+
+    def finding(bound):
+        evidence = SimpleNamespace(exit_rate=ss.statistics.Estimate(0.0, 0.0, bound, 0.95))
+        return _unseen_detours(behind.evidence, {(1, 2): SimpleNamespace(evidence=evidence)}, [(1, 2)])
+
+    rate = 1 / float(behind.mean_exit_time)
+    assert not finding(0.01 * rate)
+    ((status, words),) = finding(rate)
+    # as fast as all that is known: half the time
+    assert status is Status.INCOMPLETE and "by 50%" in words
 
 
 def test_other_results_say_who_has_these_names():

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from ...._errors import show
 from ...._jumps import core_sets
@@ -39,6 +39,8 @@ _FIRST, _FIRST_STEPS = 1_024, 2**17
 # mean time in a basin, in those that the motion inside takes to settle, below which it has no rate of its own
 _APART = 20.0
 _ROUNDS = 3
+# most basins between which jumps are looked for where no saddle leads, and what one that was not seen may change
+_FEW, _NEGLIGIBLE = 3, 0.03
 # a compiler that recomputes what it fuses takes long over the levels of many sets
 _STEPS_FUSED = 1
 
@@ -202,30 +204,65 @@ def _between_basins(
     cores = core_sets(points, around.barriers, None, names, towards=around.towards)
     network = _Network(question, run, part, score, around, (*cores, question.target))
     first = network.first()
-    jumps = [(int(i), int(j)) for i, j in zip(*np.nonzero(around.jumps), strict=True)]
-    each = asking.of(1 / math.sqrt(len(jumps)))._replace(trajectories=asking.trajectories // len(jumps))
-    asked = dict.fromkeys(jumps, each)
+    ways, detours = _jumps(around.jumps, question.chain.dim)
+    jumps = [*ways, *detours]
+    each = asking.of(1 / math.sqrt(len(ways)))._replace(trajectories=asking.trajectories // len(jumps))
+    asked = dict.fromkeys(ways, each) | dict.fromkeys(detours, each.of(np.inf))
     found: dict[tuple[int, int], Answer] = {}
     due = jumps
     for again in range(_ROUNDS):
         for place, jump in enumerate(due):
             with run.ledger.part(1 / (len(due) - place)):
                 found[jump] = network.rate(*jump, asked[jump], again)
-        sample = _sample(network, found, first)
+        sample = _sample(network, found, first, detours)
         width = float(sample.mean_exit_time.relative_half_width)
         if asking.rtol is None or not width > asking.rtol or not math.isfinite(width):
             break
         due = _worst(sample, jumps)
         finer = 0.8 * asking.rtol / width
         asked |= {jump: asked[jump].of(finer) for jump in due}
-    return Answer("splitting", sample, _verdict(network, sample, found, asking))
+    findings = _unseen_detours(sample, found, detours)
+    return Answer("splitting", sample, _verdict(network, sample, found, findings, asking))
 
 
-def _sample(network: _Network, found: dict[tuple[int, int], Answer], first: np.ndarray) -> JumpProcessSample:
+def _jumps(known: Bool[np.ndarray, "K K_and_target"], dim: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Jumps along ways that are known, and others that may happen beside them.
+
+    Off the line trajectories also jump where no saddle leads, past the basin that the lowest way goes through: into the
+    target from any basin, and among few basins between any two.
+    """
+    count, ways, detours = len(known), [], []
+    for start, end in np.ndindex(*known.shape):
+        if known[start, end]:
+            ways.append((start, end))
+        elif dim > 1 and start != end and (end == count or count <= _FEW):
+            detours.append((start, end))
+    return ways, detours
+
+
+def _unseen_detours(sample: JumpProcessSample, found, detours) -> list[tuple[Status, str]]:
+    """What is to be said of detours that were never seen: nothing where the mean time would hardly be another."""
+    value, findings = float(sample.mean_exit_time.value), []
+    for place in detours:
+        bound = found[place].evidence.exit_rate
+        if bound.value > 0:
+            continue
+        rates = sample.rates.value.copy()
+        rates[place] = bound.high
+        at_most = dataclasses.replace(sample, rates=Estimate(rates, rates, rates, sample.rates.confidence))
+        change = abs(float(at_most.mean_exit_time.value) / value - 1)
+        if not change < _NEGLIGIBLE:
+            words = f"a jump that was never seen, at a rate of {float(bound.high):.3g} at most,"
+            findings.append((Status.INCOMPLETE, f"{words} may change the mean time by {change:.0%}"))
+    return findings
+
+
+def _sample(network: _Network, found: dict[tuple[int, int], Answer], first: np.ndarray, detours) -> JumpProcessSample:
     value, low, high = np.zeros((3, network.count + 1, network.count + 1))
     for place, answer in found.items():
         rate = answer.evidence.exit_rate
-        value[place], low[place], high[place] = rate.value, rate.low, rate.high
+        if rate.value > 0 or place not in detours:
+            value[place], low[place], high[place] = rate.value, rate.low, rate.high
     every = [answer.evidence for answer in found.values()]
     return JumpProcessSample(
         watch=network.question.watch(),
@@ -253,9 +290,10 @@ def _worst(sample: JumpProcessSample, jumps: list[tuple[int, int]]) -> list[tupl
     return [jump for jump in jumps if widths[jump] > max(widths.values()) / 3]
 
 
-def _verdict(network: _Network, sample: JumpProcessSample, found, asking: Asking) -> Verdict:
-    findings = []
+def _verdict(network: _Network, sample: JumpProcessSample, found, findings, asking: Asking) -> Verdict:
     for (start, end), answer in found.items():
+        if sample.rates.high[start, end] == 0:
+            continue
         way = f"from {network.name(start)} to {network.name(end)}"
         findings += [(status, f"{way}: {reason}") for status, reason in answer.verdict.findings]
         rate, settling = float(answer.evidence.exit_rate.value), float(answer.evidence.settling_time or 0.0)

@@ -112,6 +112,10 @@ def test_the_registry_of_streams_never_changes():
         "LINGERERS": 6,
         "OTHER_SET": 7,
         "EARLY": 8,
+        "SURROUNDINGS": 9,
+        "SECOND_SCORE": 10,
+        "BASINS": 11,
+        "FIRST_BASIN": 12,
     }
 
 

@@ -61,7 +61,7 @@ def equilibrate(run: Execution, score: Score) -> Equilibration:
 
 def _stays(walkers: "_Walkers", steps: int, settled: Float[np.ndarray, "n k"]) -> tuple[bool, int]:
     """Whether the law stays what it is `settled` after so many steps; and up to when it was seen to."""
-    most = min(_WATCHED // _WATCHERS, walkers.run.steps // 2)
+    most = min(int(_WATCHED * walkers.run.watch_share) // _WATCHERS, walkers.run.steps // 2)
     watchers = walkers.late & (np.cumsum(walkers.late) <= _WATCHERS)
     rounds = max(int(np.log2(max(most / steps, 2))), 1)
     while 2 * steps <= most:

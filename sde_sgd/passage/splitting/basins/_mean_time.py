@@ -202,10 +202,11 @@ def _between_basins(
     points = [basin.point for basin in around.basins]
     names = tuple(show(point.location) for point in points)
     cores = core_sets(points, around.barriers, None, names, towards=around.towards)
-    network = _Network(question, run, part, score, around, (*cores, question.target))
-    first = network.first()
     ways, detours = _jumps(around.jumps, question.chain.dim)
     jumps = [*ways, *detours]
+    run = run._replace(watch_share=1 / len(jumps))
+    network = _Network(question, run, part, score, around, (*cores, question.target))
+    first = network.first()
     each = asking.of(1 / math.sqrt(len(ways)))._replace(trajectories=asking.trajectories // len(jumps))
     asked = dict.fromkeys(ways, each) | dict.fromkeys(detours, each.of(np.inf))
     found: dict[tuple[int, int], Answer] = {}

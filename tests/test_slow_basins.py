@@ -4,17 +4,19 @@ import dataclasses
 import math
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chains_with_memory import Underdamped
 from numpy.polynomial import Polynomial
 
 import sde_sgd as ss
 from sde_sgd._jumps import core_sets, slow_groups
 from sde_sgd.passage import JumpProcessSample, SplittingSample
-from sde_sgd.passage._question import make_question
+from sde_sgd.passage._question import execution_of, make_question
 from sde_sgd.passage.splitting.basins._approaches import ways_around
-from sde_sgd.passage.splitting.basins._mean_time import _jumps, _unseen_detours
+from sde_sgd.passage.splitting.basins._mean_time import _cores, _jumps, _look_around, _temperature, _unseen_detours
 from sde_sgd.passage.splitting.basins._one_of import OneOf
 from sde_sgd.passage.splitting.basins._surroundings import (
     Surroundings,
@@ -124,7 +126,7 @@ def test_other_results_say_who_has_these_names():
 
 def around(landscape, start, target, temperature, dt=0.001):
     chain = ss.EulerMaruyama(ss.Langevin(landscape, temperature), dt)
-    return surroundings(make_question(chain, np.array(start), target), temperature, 0)
+    return surroundings(make_question(chain, np.array(start), target), temperature, 512, 0)
 
 
 def test_what_lies_around_a_passage():
@@ -185,6 +187,34 @@ def test_transitions_name_a_third_well_beyond_the_second():
     assert not missing_minima(chain, minima_graph(chain, [[-1.0], [0.7], [2.8]], None), 0)
     ((_, words),) = missing_minima(chain, minima_graph(chain, [[0.7], [2.8]], None), 0)
     assert "one at [-1.]" in words
+
+
+def test_the_temperature_of_a_motion_that_has_none_of_its_own():
+    """Of an underdamped chain, within four standard errors of 512 losses of chi-square law. Twin: half of it."""
+    chain = Underdamped(ss.landscapes.Quadratic([1.0, 2.0]), temperature=0.5)
+    question = make_question(chain, np.zeros(2, np.float32), ~ss.regions.Ball([0.0, 0.0], 6.0))
+    found = _temperature(question, execution_of(question, 0, None, None, None))
+    assert abs(found / 0.5 - 1) < 4 / np.sqrt(512) and abs(found / 0.25 - 1) > 4 / np.sqrt(512)
+
+
+def test_what_cannot_be_explored_is_watched_only():
+    """A loss that has no second derivatives, and basins whose cores overlap: neither ends the call."""
+
+    @jax.custom_vjp
+    def quartic(x):
+        return (x[0] ** 2 - 1) ** 2
+
+    quartic.defvjp(lambda x: (quartic(x), x), lambda x, g: (g * 4 * x * (x**2 - 1),))
+    chain = ss.EulerMaruyama(ss.Langevin(ss.landscapes.Landscape(quartic, dim=1), 0.1), 0.02)
+    question = make_question(chain, np.array([-1.0]), ss.regions.HalfSpace([-1.0], -1.0))
+    seen = _look_around(question, execution_of(question, 0, None, None, None))
+    assert isinstance(seen, Unexplored) and seen.reason.startswith("landscape must be twice differentiable, got one")
+    wells, _ = of_force([-3, -2, -1, 0, 1, 2, 3])
+    found = around(wells, [-1.0], ss.regions.HalfSpace([-1.0], 0.8), 1.5)
+    with pytest.raises(ValueError, match="cores must not overlap"):
+        _cores(found._replace(barriers=found.barriers * 1_000))
+    with pytest.raises(ValueError, match="more than 8"):
+        _cores(found._replace(basins=found.basins * 5))
 
 
 def test_light_basins_are_passed_through():

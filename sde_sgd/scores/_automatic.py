@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 
 from ..chains import AbstractChain, EulerMaruyama
 from ..landscapes import AbstractLandscape, Way, explore
+from ..landscapes._affordable import affordable_climbs, check_twice_differentiable
 from ..regions import AbstractRegion
 from ._committor import GridScore
 from ._on_a_grid import on_a_grid
@@ -19,13 +20,6 @@ from ._ways import WaysScore, ways
 
 # a dense Hessian
 _MOST_COMPONENTS = 300
-# climbs of the exploration, at most so many and so many floating-point operations: some seconds; each takes about so
-# many Hessians, and an eigendecomposition so many operations for each cube of the components
-_CLIMBS, _OPERATIONS, _HESSIANS, _EIGEN = 512, 1e11, 100, 25
-# and at least so many, without which it is no search
-_FEWEST = 32
-# what a landscape's own code may raise where it has no second derivatives, say
-_FAILURES = (ValueError, TypeError, NotImplementedError, RuntimeError)
 # ways whose barrier is more than so many times the lowest one's are no ways that matter
 _TOO_HIGH = 2.0
 # of the shortest way: each costs time in every step, and in its compilation
@@ -99,14 +93,18 @@ def choose(
         lacks = "the chain has no landscape" if chain.landscape is None else f"{chain.dim} components"
         return Choice(None, "; ".join([*why, f"no ways over saddles: {lacks}"]))
     try:
+        check_twice_differentiable(chain.landscape)
+    except ValueError as error:
+        return Choice(None, "; ".join([*why, str(error)]))
+    try:
         found, words = _ways(chain.landscape, point, target, avoid)
         return Choice(ways(chain.landscape, *found, images=_IMAGES), "; ".join([*why, words]))
-    except _FAILURES as error:
+    except ValueError as error:
         why.append(f"no ways over saddles: {error}")
     try:
         one = path(chain.landscape, point, _nearest(target, point))
         return Choice(one, "; ".join([*why, "the path to a near point of the target is the only way that is followed"]))
-    except _FAILURES as error:
+    except ValueError as error:
         why.append(f"no path: {error}")
     return Choice(None, "; ".join(why))
 
@@ -131,7 +129,7 @@ def _ways(
     landscape: AbstractLandscape, start: Float[np.ndarray, " dim"], target: AbstractRegion, avoid: AbstractRegion | None
 ) -> tuple[list[Way], str]:
     """The ways to the target that an exploration finds, the lowest first, and what it says of itself."""
-    explored = explore(landscape, start, max_searches=_affordable(landscape, start))
+    explored = explore(landscape, start, max_searches=affordable_climbs(landscape, start))
     found = explored.ways(target)
     if not found:
         minima = len(explored.minima)
@@ -151,18 +149,6 @@ def _ways(
         )
     number = "one way" if len(found) == 1 else f"{len(found)} ways"
     return found, f"{number} over saddles, of an exploration of {len(explored.minima)} minima ({explored.status})"
-
-
-def _affordable(landscape: AbstractLandscape, start: Float[np.ndarray, " dim"]) -> int:
-    """How many climbs take no more than some seconds; ValueError where those are too few."""
-    # an array of the default precision: operations are the same in either
-    costs: Any = jax.jit(landscape.hessian).lower(jnp.asarray(start)).compile().cost_analysis()
-    costs = costs[0] if isinstance(costs, list) else costs or {}
-    operations = float(costs.get("flops", 0.0)) + _EIGEN * len(start) ** 3
-    climbs = int(_OPERATIONS / (_HESSIANS * operations))
-    if climbs < _FEWEST:
-        raise ValueError(f"each Hessian takes {operations:.2g} operations, too many for an exploration")
-    return min(climbs, _CLIMBS)
 
 
 def _is_clear(way: Way, avoid: AbstractRegion) -> bool:

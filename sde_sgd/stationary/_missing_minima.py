@@ -6,11 +6,12 @@ from .._errors import show
 from .._jumps import log_weight, slow_groups
 from ..chains import AbstractChain
 from ..landscapes import explore
+from ..landscapes._affordable import affordable_climbs
 from ..results import Status
 from ._minima_graph import MinimaGraph
 
-# temperatures above the highest saddle between those given up to which others are looked for, and climbs for it
-_MARGIN, _SEARCHES = 10.0, 512
+# temperatures above the highest saddle between those given up to which others are looked for
+_MARGIN = 10.0
 # of the stationary law; less does not count as missing
 _SHARE = 1e-3
 # temperatures in the lowest barrier, where the noise has none of its own
@@ -21,16 +22,17 @@ def missing_minima(chain: AbstractChain, graph: MinimaGraph, seed: int) -> list[
     """What is to be said of slow basins that hold none of the given minima and a thousandth of the law or more.
 
     They are looked for from the first minimum up to ten temperatures above the highest saddle between those given.
-    Nothing is said where it cannot be explored. seed: of the searches.
+    Where it cannot be explored that is said. seed: of the searches.
     """
     landscape, points = graph.landscape, graph.points
     known = getattr(getattr(chain, "diffusion", None), "gibbs_temperature", None)
     temperature = float(np.min(graph.barriers)) / _BARRIER if known is None else float(known)
     height = graph.top - points[0].loss + _MARGIN * temperature
     try:
-        found = explore(landscape, points[0].location, height=height, max_searches=_SEARCHES, seed=seed, progress=False)
-    except ValueError:
-        return []
+        climbs = affordable_climbs(landscape, points[0].location)
+        found = explore(landscape, points[0].location, height=height, max_searches=climbs, seed=seed, progress=False)
+    except ValueError as error:
+        return [(Status.INCOMPLETE, f"further minima were not looked for: {error}")]
     edges = sorted(found.connections, key=lambda way: way.saddle.loss)
     reached = np.flatnonzero(np.isfinite(found.passes))
     groups = slow_groups(found.minima, reached, edges, temperature, float(np.asarray(chain.time_step)))

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import stats
 
-from ...._jumps import delta_method, times_before, transition_matrix, unseen
+from ...._jumps import delta_method, from_log_odds, log_odds, times_before, transition_matrix, unseen
 from ....regions import AbstractRegion
 from ....statistics import Estimate
 from ..._evidence import AbstractEvidence, reciprocal
@@ -98,10 +98,9 @@ class JumpProcessSample(AbstractEvidence):
 
         def odds(rates: np.ndarray) -> np.ndarray:
             spent = self._law @ _times(rates)
-            with np.errstate(divide="ignore"):
-                return np.log(spent) - np.log(spent.sum() - spent)
+            return log_odds(spent / spent.sum())
 
-        return delta_method(self.rates, odds, lambda x: np.exp(-np.logaddexp(0.0, -x)), (0.0, 1.0))
+        return delta_method(self.rates, odds, from_log_odds, (0.0, 1.0))
 
     def survival(self, times: Any) -> Estimate:
         """P(target not reached by each time), of the jump process: valid long after `settling_time`."""
@@ -109,12 +108,12 @@ class JumpProcessSample(AbstractEvidence):
         if not np.all(times >= 0):
             raise ValueError(f"times must be at least 0, got {times}")
 
-        def log_odds(rates: np.ndarray) -> np.ndarray:
+        def odds(rates: np.ndarray) -> np.ndarray:
             laws = np.array([self._first_shares @ transition_matrix(rates, time) for time in times.ravel()])
             with np.errstate(divide="ignore"):
                 return (np.log(laws[:, :-1].sum(axis=1)) - np.log(laws[:, -1])).reshape(times.shape)
 
-        return delta_method(self.rates, log_odds, lambda x: np.exp(-np.logaddexp(0.0, -x)), (0.0, 1.0))
+        return delta_method(self.rates, odds, from_log_odds, (0.0, 1.0))
 
     @property
     def _first_shares(self) -> Float[np.ndarray, " K_and_target"]:

@@ -17,6 +17,7 @@ from ...._numerics import bound
 from ...._progress import stage
 from ....engine import StopCode, start_states, tuned
 from ....landscapes import find_minima
+from ....landscapes._affordable import affordable_climbs
 from ....random import Stream
 from ....regions import AbstractRegion
 from ....results import Status, Verdict
@@ -39,6 +40,7 @@ _FIRST, _FIRST_STEPS = 1_024, 2**17
 # mean time in a basin, in those that the motion inside takes to settle, below which it has no rate of its own
 _APART = 20.0
 _ROUNDS = 3
+_MOST_BASINS = 8
 # most basins between which jumps are looked for where no saddle leads, and what one that was not seen may change
 _FEW, _NEGLIGIBLE = 3, 0.03
 # a compiler that recomputes what it fuses takes long over the levels of many sets
@@ -56,7 +58,13 @@ def mean_time(question: Question, run: Execution, asking: Asking, part: Part, sc
     """
     around = _look_around(question, run)
     if isinstance(around, Surroundings) and len(around.basins) > 1:
-        return _between_basins(question, run, asking, part, score, around)
+        try:
+            cores = _cores(around)
+        except ValueError as error:
+            finding = Status.INCOMPLETE, f"{len(around.basins)} slow basins are not followed one by one: {error}"
+            around = around._replace(findings=(finding, *around.findings))
+        else:
+            return _between_basins(question, run, asking, part, score, around, cores)
     found = part(question, run, asking, score)
     if not isinstance(found.evidence, SteadyStateSample):
         return found
@@ -77,10 +85,14 @@ def _look_around(question: Question, run: Execution) -> Surroundings | Unexplore
         return Unexplored(f"there are {landscape.dim} components, more than the {MOST_COMPONENTS} that are hopeful")
     if len(question.starts) > 1:
         return Unexplored("there is more than one start")
+    try:
+        climbs = affordable_climbs(landscape, np.asarray(question.starts[0, : landscape.dim], np.float64))
+    except ValueError as error:
+        return Unexplored(str(error))
     temperature = _temperature(question, run)
     if isinstance(temperature, Unexplored):
         return temperature
-    return surroundings(question, temperature, run.seed)
+    return surroundings(question, temperature, climbs, run.seed)
 
 
 def _temperature(question: Question, run: Execution) -> float | Unexplored:
@@ -195,13 +207,19 @@ def _levels(core: Any, thetas: Any) -> Any:
     return jax.vmap(core.level)(thetas)
 
 
-def _between_basins(
-    question: Question, run: Execution, asking: Asking, part: Part, score: Any, around: Surroundings
-) -> Answer:
-    """The answer by the jump process between slow basins and the target."""
+def _cores(around: Surroundings) -> tuple[AbstractRegion, ...]:
+    """The core of each basin; ValueError where there are too many, or they overlap."""
+    if len(around.basins) > _MOST_BASINS:
+        raise ValueError(f"there are more than {_MOST_BASINS}")
     points = [basin.point for basin in around.basins]
     names = tuple(show(point.location) for point in points)
-    cores = core_sets(points, around.barriers, None, names, towards=around.towards)
+    return core_sets(points, around.barriers, None, names, towards=around.towards)
+
+
+def _between_basins(
+    question: Question, run: Execution, asking: Asking, part: Part, score: Any, around: Surroundings, cores: Any
+) -> Answer:
+    """The answer by the jump process between slow basins, with these cores, and the target."""
     ways, detours = _jumps(around.jumps, question.chain.dim)
     jumps = [*ways, *detours]
     run = run._replace(watch_share=1 / len(jumps))

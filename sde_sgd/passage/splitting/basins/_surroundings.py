@@ -22,10 +22,8 @@ MOST_COMPONENTS = 300
 _MARGIN = 10.0
 # temperatures above the start's minimum of the first look, and how often it is raised
 _FIRST, _RAISED, _TIMES = 8.0, 2.0, 12
-_SEARCHES = 512
 # share of the start's basin's time below which another one's does not matter
 _LIGHT = 1e-4
-_MOST_BASINS = 8
 
 
 class Basin(NamedTuple):
@@ -59,10 +57,10 @@ class Unexplored(NamedTuple):
     reason: str
 
 
-def surroundings(question: Question, temperature: float, seed: int) -> Surroundings | Unexplored:
+def surroundings(question: Question, temperature: float, climbs: int, seed: int) -> Surroundings | Unexplored:
     """The basins below the lowest pass to the target and ten temperatures above it.
 
-    temperature: of the motion near the start, in units of L. seed: of the searches.
+    temperature: of the motion near the start, in units of L. climbs: at most in each look. seed: of the searches.
     """
     landscape = question.chain.landscape
     assert landscape is not None
@@ -72,7 +70,7 @@ def surroundings(question: Question, temperature: float, seed: int) -> Surroundi
     try:
         for _ in range(_TIMES):
             found = explore(
-                landscape, start, height=height, absorbing=target, max_searches=_SEARCHES, seed=seed, progress=False
+                landscape, start, height=height, absorbing=target, max_searches=climbs, seed=seed, progress=False
             )
             if bool(target.contains(jnp.asarray(found.minima[0].location))):
                 return Unexplored("the minimum below the start lies in the target")
@@ -135,7 +133,7 @@ def _seen(question: Question, map_: _Map, temperature: float, needed: float) -> 
     )
     barriers, towards = _ways_out(basins, edges, map_.ways.approaches)
     told = _told(found, int(reached.sum()), basins)
-    return Surroundings(found, basins, jumps, barriers, towards, told, _findings(map_, needed, basins))
+    return Surroundings(found, basins, jumps, barriers, towards, told, _findings(map_, needed))
 
 
 def _adjacency(groups, edges: list[SaddleConnection], ways: list[Approach]) -> Bool[np.ndarray, "G G_and_target"]:
@@ -183,7 +181,7 @@ def _told(found: Exploration, minima: int, basins: tuple[Basin, ...]) -> str:
     return f"explored up to {found.height:.4g} above the minimum below the start: {count}"
 
 
-def _findings(map_: _Map, needed: float, basins: tuple[Basin, ...]) -> tuple[tuple[Status, str], ...]:
+def _findings(map_: _Map, needed: float) -> tuple[tuple[Status, str], ...]:
     found, floor, reasons = map_.found, map_.found.minima[0].loss, []
     if found.searched_to < needed:
         reasons.append(
@@ -203,8 +201,4 @@ def _findings(map_: _Map, needed: float, basins: tuple[Basin, ...]) -> tuple[tup
                 "not told by a mean time"
             )
             break
-    if len(basins) > _MOST_BASINS:
-        reasons.append(
-            f"there are {len(basins)} slow basins on the way, more than the {_MOST_BASINS} that are followed"
-        )
     return tuple((Status.INCOMPLETE, reason) for reason in reasons)

@@ -1,0 +1,37 @@
+"""How many climbs an exploration may make within some seconds, and whether a landscape has Hessians at all."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from ._base import AbstractLandscape
+
+# at most so many climbs, and so many floating-point operations: some seconds; each takes about so many Hessians, and an
+# eigendecomposition so many operations for each cube of the components
+_CLIMBS, _OPERATIONS, _HESSIANS, _EIGEN = 512, 1e11, 100, 25
+# and at least so many, without which it is no search
+_FEWEST = 32
+
+
+def affordable_climbs(landscape: AbstractLandscape, start: Float[np.ndarray, " dim"]) -> int:
+    """How many climbs take no more than some seconds; ValueError where those are too few, or there is no Hessian."""
+    check_twice_differentiable(landscape)
+    # an array of the default precision: operations are the same in either
+    costs: Any = jax.jit(landscape.hessian).lower(jnp.asarray(start)).compile().cost_analysis()
+    costs = costs[0] if isinstance(costs, list) else costs or {}
+    operations = float(costs.get("flops", 0.0)) + _EIGEN * len(start) ** 3
+    climbs = int(_OPERATIONS / (_HESSIANS * operations))
+    if climbs < _FEWEST:
+        raise ValueError(f"each Hessian takes {operations:.2g} operations, too many for an exploration")
+    return min(climbs, _CLIMBS)
+
+
+def check_twice_differentiable(landscape: AbstractLandscape) -> None:
+    """ValueError for a landscape whose own code has no second derivatives: a rule for reverse mode alone, say."""
+    try:
+        jax.eval_shape(landscape.hessian, jax.ShapeDtypeStruct((landscape.dim,), jnp.zeros(0).dtype))
+    except (TypeError, NotImplementedError) as error:
+        raise ValueError(f"landscape must be twice differentiable, got one that is not: {error}") from error

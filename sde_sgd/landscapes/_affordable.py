@@ -19,8 +19,8 @@ _FEWEST = 32
 def affordable_climbs(landscape: AbstractLandscape, start: Float[np.ndarray, " dim"]) -> int:
     """How many climbs take no more than some seconds; ValueError where those are too few, or there is no Hessian."""
     check_twice_differentiable(landscape)
-    # an array of the default precision: operations are the same in either
-    costs: Any = jax.jit(landscape.hessian).lower(jnp.asarray(start)).compile().cost_analysis()
+    # of the default precision: operations are the same in either; a method of a landscape with arrays has no hash
+    costs: Any = jax.jit(lambda theta: landscape.hessian(theta)).lower(jnp.asarray(start)).compile().cost_analysis()
     costs = costs[0] if isinstance(costs, list) else costs or {}
     operations = float(costs.get("flops", 0.0)) + _EIGEN * len(start) ** 3
     climbs = int(_OPERATIONS / (_HESSIANS * operations))
@@ -32,6 +32,8 @@ def affordable_climbs(landscape: AbstractLandscape, start: Float[np.ndarray, " d
 def check_twice_differentiable(landscape: AbstractLandscape) -> None:
     """ValueError for a landscape whose own code has no second derivatives: a rule for reverse mode alone, say."""
     try:
-        jax.eval_shape(landscape.hessian, jax.ShapeDtypeStruct((landscape.dim,), jnp.zeros(0).dtype))
+        jax.eval_shape(
+            lambda theta: landscape.hessian(theta), jax.ShapeDtypeStruct((landscape.dim,), jnp.zeros(0).dtype)
+        )
     except (TypeError, NotImplementedError) as error:
         raise ValueError(f"landscape must be twice differentiable, got one that is not: {error}") from error

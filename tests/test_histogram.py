@@ -106,6 +106,23 @@ def test_a_table_that_is_emptied_along_the_way(monkeypatch):
     assert whole.counts.sum() == whole.looks.sum() == 100 * 24
 
 
+def test_a_law_that_is_not_settled_is_told():
+    """A well at 2.8 that fills slowly from −1, with a third of the law, or empties. Twin: a warm motion settles."""
+    loss = np.polynomial.Polynomial.fromroots([-1, -0.2, 0.7, 1.9, 2.8]).integ()
+    wells = ss.landscapes.Landscape(lambda x: sum(c * x[0] ** n for n, c in enumerate(loss.coef.tolist())), dim=1)
+
+    def found(temperature, start, **options):
+        chain = ss.EulerMaruyama(ss.Langevin(wells, temperature), 0.01)
+        return ss.histogram(chain, [start], bins=(-2, 4, 24), horizon=300.0, trajectories=256, **options)
+
+    slow = found(0.22, -1.0)
+    assert slow.status is ss.results.Status.NOT_CONVERGED and "does not see all of the law" in slow.reasons[0]
+    assert np.all(slow.early <= slow.counts) and 0.49 < slow.early.sum() / slow.counts.sum() <= 0.5
+    moving = found(0.35, 2.8, burn_in=0.0)
+    assert moving.status is ss.results.Status.NOT_CONVERGED and "the start is not forgotten" in moving.reasons[0]
+    assert found(2.0, -1.0).status is ss.results.Status.COMPLETE
+
+
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_divergence_is_named_and_read_both_ways():
     """A well that is left for infinity: what is not seen could all be in one bin, or in none.

@@ -255,16 +255,18 @@ def test_rows_of_a_table_on_two_axes():
     bins = Bins(np.array([0.0, 0.0]), np.array([2.0, 3.0]), (2, 3))
     points = [(0.5, 0.5), (1.5, 2.5), (1.0, 0.0), (-1, 1), (2.0, 1), (1, -1), (1, 3.0), (-1, 9)]
     assert list(np.asarray(bins.row(jnp.asarray(np.array(points, np.float32).T)))) == [0, 5, 3, 6, 7, 8, 9, 6]
+    told = [bins.name(row) for row in (0, 5, 6, 9)]
+    assert told == ["from 0 to 1 × from 0 to 1", "from 1 to 2 × from 2 to 3", "below 0", "above 3"]
 
 
 def test_groups_are_every_sixty_fourth_trajectory():
     carry = Sums(
-        table=np.zeros((4, GROUPS), np.int64),
+        table=np.zeros((8, GROUPS), np.int64),
         shifted=np.arange(2 * 130, dtype=np.float32).reshape(2, 130),
         errors=np.full((2, 130), 0.5, np.float32),
         finite=np.arange(130),
     )
-    sums = BinnedSums(Observable(None), Bins(np.array([0.0]), np.array([2.0]), (2,)), np.zeros(1, np.float32))
+    sums = BinnedSums(Observable(None), Bins(np.array([0.0]), np.array([2.0]), (2,)), np.zeros(1, np.float32), 1)
     _, moments, looks = sums.result(carry, np.arange(3.0))
     assert GROUPS == 64 and looks[0] == 0 + 64 + 128 and looks[2] == 2 + 66
     assert moments[0, 1] == pytest.approx(1 + 65 + 129 + 1.5) and moments[1, 2] == pytest.approx(132 + 196 + 1)

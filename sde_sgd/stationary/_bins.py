@@ -44,6 +44,17 @@ class Bins(eqx.Module):
         """Rows of a table of counts."""
         return self.inside + 2 * len(self.shape)
 
+    def name(self, row: int) -> str:
+        """Where a row's values lie, in words."""
+        if row >= self.inside:
+            axis, above = divmod(row - self.inside, 2)
+            return f"above {self.high[axis]:.4g}" if above else f"below {self.low[axis]:.4g}"
+        widths = (self.high - self.low) / self.shape
+        starts = self.low + np.array(np.unravel_index(row, self.shape)) * widths
+        return " × ".join(
+            f"from {start:.4g} to {start + width:.4g}" for start, width in zip(starts, widths, strict=True)
+        )
+
     def row(self, values: Float[Array, "axes n"]) -> Int32[Array, " n"]:
         """The row of each value; one outside on several axes is counted on the first."""
         low, high = (jnp.asarray(end, values.dtype)[:, None] for end in (self.low, self.high))
@@ -60,13 +71,13 @@ class Bins(eqx.Module):
 
 
 class Sums(NamedTuple):
-    """table: counts in each row of the bins by groups, a total.
+    """table: counts in each row of the bins by groups, a total; those of the second half of the looks in further rows.
 
     Of each trajectory: `shifted`, sums of y = f(θ) − origin, then of its products; `errors`, what rounding took from
     these, to be added; `finite`, looks at a finite value.
     """
 
-    table: Int32[Array, "rows groups"]
+    table: Int32[Array, "two_rows groups"]
     shifted: Float[Array, "moments n"]
     errors: Float[Array, "moments n"]
     finite: Int32[Array, " n"]
@@ -76,16 +87,18 @@ class BinnedSums(AbstractReduction):
     """Counts in bins by groups of trajectories, and sums of first and second powers.
 
     origin: (axes,) what is taken from values before they are summed, so that their spread keeps its digits.
+    half: the look at which the second half of them begins.
     """
 
     observable: Observable
     bins: Bins
     origin: Float[np.ndarray, " axes"]
+    half: int
 
     def init(self, thetas):
         axes, lanes = len(self.bins.shape), thetas.shape[1]
         zeros = jnp.zeros((axes + axes * axes, lanes), thetas.dtype)
-        table = jnp.zeros((self.bins.rows, GROUPS), jnp.int32)
+        table = jnp.zeros((2 * self.bins.rows, GROUPS), jnp.int32)
         return Sums(table, zeros, zeros, jnp.zeros(lanes, jnp.int32))
 
     def update(self, carry, thetas, live, look):
@@ -93,7 +106,8 @@ class BinnedSums(AbstractReduction):
         finite = jnp.all(jnp.isfinite(values), axis=0)
         group = jnp.arange(thetas.shape[1], dtype=jnp.int32) % GROUPS
         # a row beyond the table is dropped
-        row = jnp.where(finite & live, self.bins.row(values), self.bins.rows)
+        row = self.bins.row(values) + jnp.where(look < self.half, 0, self.bins.rows)
+        row = jnp.where(finite & live, row, 2 * self.bins.rows)
         shifted = jnp.where(finite, values - jnp.asarray(self.origin, values.dtype)[:, None], 0)
         products = (shifted[:, None] * shifted[None]).reshape(-1, shifted.shape[1])
         total, errors = _add(carry.shifted, carry.errors, jnp.concatenate([shifted, products]))
@@ -101,9 +115,10 @@ class BinnedSums(AbstractReduction):
         return Sums(table, total, errors, carry.finite + finite.astype(jnp.int32))
 
     def result(self, carry, times):
-        """Counts (rows, 64), sums (moments, 64) and looks (64,) of each group of trajectories."""
+        """Counts (2, rows, 64) in each half, sums (moments, 64) and looks (64,) of each group of trajectories."""
         total = np.asarray(carry.shifted, np.float64) + np.asarray(carry.errors, np.float64)
-        return np.asarray(carry.table, np.int64), _by_group(total), _by_group(carry.finite[None])[0].astype(np.int64)
+        counts = np.asarray(carry.table, np.int64).reshape(2, self.bins.rows, GROUPS)
+        return counts, _by_group(total), _by_group(carry.finite[None])[0].astype(np.int64)
 
 
 def _add(total: Array, errors: Array, value: Array) -> tuple[Array, Array]:

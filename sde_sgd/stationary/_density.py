@@ -12,11 +12,18 @@ from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate, add_estimate, clopper_pearson
 from ._bins import Bins
 
+# probability that any bin's mass seems to move although none does
+_FALSE_ALARM = 1e-4
+# split R-hat above which halves of trajectories have fewer than some two independent looks each, of masses that are not
+# nearly 0 or 1
+_MOST_R_HAT, _SEEN, _LEAST_WITHIN = 1.2, 0.05, 0.01
+
 
 class Histogram(AbstractResult):
     """Counts of an observable's values in G groups of independent trajectories, at most 64.
 
-    bins: equal bins on one axis or two. counts: (rows, G), see `Bins`. looks: (G,) finite values that were seen.
+    bins: equal bins on one axis or two. counts: (rows, G), see `Bins`. early: those of the first half of the looks.
+    looks: (G,) finite values that were seen.
     sums: (axes + axes², G) sums of y = f(θ) − origin and of its products. origin: (axes,), f at the start.
     diverged: trajectories whose value was not finite at some look; they are left out from there on, and read both ways
         in every interval. unseen: share of all looks that are left out so.
@@ -28,6 +35,7 @@ class Histogram(AbstractResult):
 
     bins: Bins
     counts: Int[np.ndarray, "rows G"]
+    early: Int[np.ndarray, "rows G"]
     sums: Float[np.ndarray, "moments G"]
     looks: Int[np.ndarray, " G"]
     origin: Float[np.ndarray, " axes"]
@@ -104,14 +112,54 @@ class Histogram(AbstractResult):
 
     @property
     def verdict(self) -> Verdict:
-        """Complete, or how many trajectories diverged, and what changes in time so that there is no stationary law."""
+        """Complete, or how many trajectories diverged, what changes in time, and what does not look settled."""
         found = Verdict()
         if self.diverged:
             found = found.also(Status.DIVERGED, f"{self.diverged} of {self.trajectories} trajectories diverged")
-        if self.changes is None:
-            return found
-        words = f"the chain has no stationary law, with {self.changes}: these are averages over the window"
-        return found.also(Status.NOT_CONVERGED, words)
+        if self.changes is not None:
+            words = f"the chain has no stationary law, with {self.changes}: these are averages over the window"
+            return found.also(Status.NOT_CONVERGED, words)
+        unsettled = self._unsettled()
+        return found.also(Status.NOT_CONVERGED, unsettled) if unsettled else found
+
+    def _unsettled(self) -> str:
+        """In words, why these are not yet averages of the stationary law; else "".
+
+        Of each bin's mass, and of all up to it: where its change between the halves is more than chance, and where
+        halves of trajectories differ as much as if none had seen both sides (split R-hat, Gelman et al. 2013, 11.4).
+        """
+        late = self.counts - self.early
+        groups = np.flatnonzero((late.sum(axis=0) > 0) & (self.early.sum(axis=0) > 0))
+        if len(groups) < 2:
+            return ""
+        halves = np.stack([each[:, groups] / each[:, groups].sum(axis=0) for each in (self.early, late)])
+        shares = np.concatenate([halves, np.cumsum(halves[:, : self.bins.inside], axis=1)], axis=1)
+        before, after = shares.mean(axis=2)
+        error = (shares[1] - shares[0]).std(axis=1, ddof=1) / np.sqrt(len(groups))
+        allowed = stats.t.isf(_FALSE_ALARM / 2 / len(error), len(groups) - 1)
+        excess = np.abs(after - before) - allowed * error
+        row = int(np.argmax(excess))
+        if excess[row] > 0:
+            return (
+                f"the start is not forgotten: the mass {self._where(row)} moves from {before[row]:.4g} to "
+                f"{after[row]:.4g} between the halves of the window; give a longer burn_in or horizon"
+            )
+        mean = (before + after) / 2
+        among = np.concatenate([*shares], axis=1).var(axis=1, ddof=1) * self.trajectories / len(groups)
+        seen = (mean > _SEEN) & (mean < 1 - _SEEN)
+        whole = mean * (1 - mean)
+        r_hat = np.sqrt(1 + np.where(seen, among, 0.0) / np.maximum(whole - among, _LEAST_WITHIN * whole + ~seen))
+        row = int(np.argmax(r_hat))
+        if r_hat[row] <= _MOST_R_HAT:
+            return ""
+        return (
+            f"a trajectory does not see all of the law: split R-hat of the mass {self._where(row)} is "
+            f"{r_hat[row]:.3g}, above {_MOST_R_HAT}; give a longer horizon"
+        )
+
+    def _where(self, row: int) -> str:
+        rows = len(self.counts)
+        return self.bins.name(row) if row < rows else f"in all bins up to that {self.bins.name(row - rows)}"
 
     def to_dataset(self) -> xr.Dataset:
         """Everything as an xarray Dataset with `units` and `long_name`; axes are called first and second."""

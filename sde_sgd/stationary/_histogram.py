@@ -45,7 +45,9 @@ def histogram(
         covariance the jackknife's), and so valid whatever the correlation in time.
     progress: whether to show a line of progress; by default in a terminal and in a notebook.
 
-    Only counts and sums are kept: memory does not grow with the number of steps.
+    Only counts and sums are kept: memory does not grow with the number of steps. The status is `not converged` where
+    masses differ between the halves of the window by more than chance allows, or halves of trajectories differ as if
+    none had seen all of the law.
     Raises ValueError on a wrong shape or count, or an observable that is no such function.
     """
     began = time.perf_counter()
@@ -57,7 +59,7 @@ def histogram(
     if len(runs.ids) < 2:
         raise ValueError(f"trajectories must be at least 2, whose spread makes the intervals, got {len(runs.ids)}")
     table, of_theta = _bins(bins, _axes(observable, runs.origin)), Observable(observable)
-    sums = BinnedSums(of_theta, table, np.asarray(of_theta(jnp.asarray(runs.origin))))
+    sums = BinnedSums(of_theta, table, np.asarray(of_theta(jnp.asarray(runs.origin))), len(steps) // 2)
     with _progress.shown(progress, "histogram"):
         carry, _ = runs.reduce(sums, steps)
     time_step = float(np.asarray(chain.time_step))
@@ -65,7 +67,8 @@ def histogram(
     used = looks > 0
     return Histogram(
         bins=table,
-        counts=counts[:, used],
+        counts=counts.sum(axis=0)[:, used],
+        early=counts[0][:, used],
         sums=moments[:, used],
         looks=looks[used],
         origin=np.asarray(sums.origin, np.float64),

@@ -128,7 +128,7 @@ class AbstractRateChain(AbstractBatchChain):
         """γ of step number `step_index`, a scalar of `dtype`."""
         return rate_at(self.learning_rate, step_index, dtype)
 
-    def covariance(self, theta: Float[Array, " dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
+    def covariance(self, theta: Float[Array, " state_dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
         """Covariance of θ after one step from `theta`, or from a whole state: (dim, dim), γ²cV(θ).
 
         c is 1/M with replacement, (N−M)/(M(N−1)) without and, not knowing what the epoch has shown, in epochs. V is

@@ -58,6 +58,6 @@ class GradientDescent(AbstractChain):
     def step(self, state, noise, step_index):
         return state - rate_at(self.learning_rate, step_index, state.dtype) * self.landscape.gradient(state)
 
-    def covariance(self, theta: Float[Array, " dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
+    def covariance(self, theta: Float[Array, " state_dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
         """Covariance of x after one step: 0, shape (dim, dim), at every theta and for every step_index."""
         return jnp.zeros((self.dim, self.dim), theta.dtype)

@@ -65,7 +65,7 @@ class MomentumSGD(AbstractRateChain):
         followed = gradient + momentum * velocity if self.nesterov else velocity
         return jnp.concatenate([theta - rate * followed, velocity])
 
-    def covariance(self, theta: Float[Array, " dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
+    def covariance(self, theta: Float[Array, " state_dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
         """Covariance of θ after one step, given the velocity: γ²cV(θ), (1+μ)² times that with Nesterov's; (dim, dim).
 
         theta, step_index, c: as in MinibatchSGD. The velocity after the step has covariance cV(θ), and moves θ on for

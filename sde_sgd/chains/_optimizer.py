@@ -93,19 +93,19 @@ class Optimizer(AbstractBatchChain):
             first += _size(leaf)
         return structure.unflatten(read)
 
-    def covariance(self, theta: Float[Array, " dim"]) -> Float[Array, "dim dim"]:
+    def covariance(self, theta: Float[Array, " state_dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
         """Covariance of θ after one step, J cV Jᵀ, shape (dim, dim).
 
-        theta: a whole state, (state_dim,), or θ alone, (dim,), where the chain then begins. J is the
-        derivative of the step with respect to the batch's gradient, at the mean gradient, and c is that of MinibatchSGD.
-        Exact where the update is linear in the gradient (SGD, momentum, weight decay), else to first order in its noise
-        (Adam, clipping).
+        theta: a whole state, (state_dim,), or θ alone, (dim,), where the chain then begins. J is the derivative of the
+        step with respect to the batch's gradient, at the mean gradient; c is that of MinibatchSGD. Exact where the
+        update is linear in the gradient (SGD, momentum, weight decay), else to first order in its noise (Adam,
+        clipping). step_index: for any, because the count is in the state.
         """
         state = theta if theta.shape == (self.state_dim,) else self.begin(theta)
         theta, own = self.theta(state), self.parts(state)[0]
 
         def moved(gradient):
-            return self.move(own, gradient, jnp.uint32(0))[: self.dim]
+            return self.move(own, gradient, step_index)[: self.dim]
 
         answer = jax.jacfwd(moved)(self.risk.gradient(theta))
         return answer @ self.gradient_covariance(theta) @ answer.T

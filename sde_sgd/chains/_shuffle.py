@@ -9,7 +9,7 @@ from jaxtyping import Array, Int32, UInt32
 from ..random import Word, threefry2x32
 
 _FEW = 64
-_ROUNDS, _ROUNDS_OF_FEW = 16, 32
+_ROUNDS, _ROUNDS_OF_FEW = 12, 32
 
 
 def shuffled(key: tuple[Word, Word], places: UInt32[Array, " n"], examples: int) -> Int32[Array, " n"]:
@@ -27,7 +27,8 @@ def shuffled(key: tuple[Word, Word], places: UInt32[Array, " n"], examples: int)
     width, height = _grid(examples)
     last = jnp.uint32(examples - width * (height - 1))
     wide, high = jnp.uint32(width), jnp.uint32(height)
-    rounds = _ROUNDS_OF_FEW if examples < _FEW else _ROUNDS
+    few = examples < _FEW
+    rounds = _ROUNDS_OF_FEW if few else _ROUNDS
 
     def turn(place, words):
         row, column = place
@@ -36,7 +37,8 @@ def shuffled(key: tuple[Word, Word], places: UInt32[Array, " n"], examples: int)
         return (row, column), None
 
     words = threefry2x32(key, (jnp.arange(rounds, dtype=jnp.uint32), jnp.uint32(0)))
-    (row, column), _ = jax.lax.scan(turn, (places // wide, places % wide), words)
+    # the rounds of one index are one fusion, where they are not too many to compile
+    (row, column), _ = jax.lax.scan(turn, (places // wide, places % wide), words, unroll=not few)
     return (row * wide + column).astype(jnp.int32)
 
 

@@ -75,7 +75,7 @@ class SVAG(AbstractRateChain):
         rate = self.rate(step_index, own.dtype)
         return own - (rate / self.l if self.l > 1 else rate) * gradient
 
-    def covariance(self, theta: Float[Array, " dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
+    def covariance(self, theta: Float[Array, " state_dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
         """Covariance of x after one step: γ²cV(x)/l, shape (dim, dim); l steps, a time γ, have SGD's γ²cV.
 
         theta, step_index, c: as in MinibatchSGD.

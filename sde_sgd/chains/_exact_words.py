@@ -15,7 +15,7 @@ def check_holds_words(dtype: Any) -> None:
         raise ValueError(f"start must be float32 or float64 for a memory that holds whole numbers, got {dtype}")
 
 
-def numbers_of(words: UInt32[Array, " n"], dtype: Any) -> Float[Array, " 2n"]:
+def numbers_of(words: UInt32[Array, " n"], dtype: Any) -> Float[Array, " halves"]:
     """The words as numbers of `dtype`, twice as many, all below 2¹⁶: upper halves, and then lower halves.
 
     Raises ValueError as `check_holds_words` does.
@@ -26,7 +26,7 @@ def numbers_of(words: UInt32[Array, " n"], dtype: Any) -> Float[Array, " 2n"]:
     return halves.astype(jnp.int32).astype(dtype)
 
 
-def words_of(numbers: Float[Array, " 2n"]) -> UInt32[Array, " n"]:
+def words_of(numbers: Float[Array, " halves"]) -> UInt32[Array, " n"]:
     """The words that `numbers_of` made these of; their derivative is 0."""
     high, low = jnp.split(jax.lax.stop_gradient(numbers).astype(jnp.int32).astype(jnp.uint32), 2)
     return (high << _HALF_BITS) | low

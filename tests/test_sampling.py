@@ -313,7 +313,7 @@ def test_what_is_no_sampling(replacement):
 
 @pytest.mark.parametrize("replacement", [False, "epoch"])
 def test_batches_larger_than_the_data(replacement):
-    with pytest.raises(ValueError, match="batch_size must be at most 6, the number of examples, .* got 7"):
+    with pytest.raises(ValueError, match=r"batch_size must be at most 6, the number of examples, .* got 7"):
         counting_chain(6, 7, replacement)
     assert np.all(draws(counting_chain(6, 6, replacement), 2, 64) == 1)
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._dependence import depends_on
-from .._errors import concrete, positive_number
+from .._errors import is_traced, positive_number
 from ..landscapes import EmpiricalRisk
 from ._batches import AbstractBatchChain, check_batches
 from ._exact_words import check_holds_words, numbers_of, words_of
@@ -54,7 +54,7 @@ class Optimizer(AbstractBatchChain):
             )
         positive_number("time_step", time_step)
         self.risk, self.transformation, self.time_step = risk, transformation, as_number(time_step)
-        self.trained = _trained(risk)
+        self.trained, self._own_memory = _trained(risk), 0
         self._check_state()
         self._own_memory = sum(_size(leaf) for leaf in jax.tree.leaves(self._state_of(jnp.zeros(0).dtype)))
         self._check_update()
@@ -124,7 +124,9 @@ class Optimizer(AbstractBatchChain):
         try:
             leaves = jax.tree.leaves(self._state_of(jnp.zeros(0).dtype))
         except Exception as error:
-            raise ValueError(f"transformation must be applicable to the model's parameters, got: {error}") from error
+            raise ValueError(
+                f"transformation must be applicable to the model's parameters, got: {_line(error)}"
+            ) from error
         for leaf in leaves:
             given = f"a state that holds {leaf.dtype}{list(leaf.shape)}"
             if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) or jnp.issubdtype(leaf.dtype, jnp.unsignedinteger):
@@ -134,8 +136,8 @@ class Optimizer(AbstractBatchChain):
                 )
             if jnp.issubdtype(leaf.dtype, jnp.integer) and leaf.dtype.itemsize > 4:
                 raise ValueError(f"transformation must count in 32 bits, got {given}")
-        begun = concrete(self.risk.initial) if leaves else None
-        if begun is not None and not all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(self._initial(begun))):
+        begun = [] if is_traced(self.risk.initial) else jax.tree.leaves(self._initial(self.risk.initial))
+        if not all(np.all(np.isfinite(leaf)) for leaf in begun):
             raise ValueError("transformation must begin with a finite state, got one with infinity or NaN in it")
 
     def _check_update(self) -> None:
@@ -144,12 +146,18 @@ class Optimizer(AbstractBatchChain):
         try:
             moved = jax.eval_shape(self.move, own, jax.ShapeDtypeStruct((self.dim,), real), jnp.uint32(0))
         except Exception as error:
-            raise ValueError(f"transformation must be applicable to the model's gradient, got: {error}") from error
+            raise ValueError(
+                f"transformation must be applicable to the model's gradient, got: {_line(error)}"
+            ) from error
         if moved.shape != own.shape:
             raise ValueError(
                 f"transformation must keep the form of its state from step to step, got {moved.shape[0]} numbers in "
                 f"place of the {own.shape[0]} of θ and state"
             )
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _trained(risk: EmpiricalRisk) -> tuple[bool, ...]:

@@ -37,7 +37,7 @@ class Varying(AbstractChain):
 
     def __init__(self, chain: Any, *names: str):
         if not isinstance(chain, AbstractChain):
-            raise ValueError(f"chain must be a chain, such as MinibatchSGD(risk, 0.1, 8), got {chain!r}")
+            raise ValueError(f"chain must be a chain, such as MinibatchSGD(risk, 0.1, 8), got {type(chain).__name__}")
         if not names or len(set(names)) < len(names):
             raise ValueError(f"names must be at least one name of a number of the chain, each once, got {names}")
         for name in names:
@@ -171,6 +171,7 @@ def _check_name(chain: AbstractChain, name: Any) -> None:
         raise ValueError(f"names must be of numbers of {type(chain).__name__}, got {name!r}") from error
     array = concrete(value)
     if not is_traced(value) and (array is None or array.shape != () or array.dtype.kind != "f"):
-        raise ValueError(f"names must be of single real numbers, got {name!r}, which is {value!r}")
+        given = type(value).__name__ if array is None else f"{array.dtype} of shape {array.shape}"
+        raise ValueError(f"names must be of single real numbers, got {name!r}, which is {given}")
     if not any(leaf is value for leaf in jax.tree.leaves(chain)):
         raise ValueError(f"names must be of numbers that are not compiled in, got {name!r}")

@@ -140,13 +140,12 @@ def test_svag_has_the_mean_and_covariance_that_it_states(replacement, batch_size
         assert chain.time_step == pytest.approx(RATE / 3)
 
 
-@pytest.mark.parametrize("replacement", [True, False])
-def test_svag_with_one_is_sgd_to_the_last_bit(replacement):
+def test_svag_with_one_is_sgd_to_the_last_bit():
     risk = network(8)
     start, run = np.asarray(risk.initial), {"steps": 20, "trajectories": 64, "seed": 3}
-    one = ss.simulate(SVAG(risk, 0.1, 3, 1, replacement), start, **run)
-    np.testing.assert_array_equal(one, ss.simulate(MinibatchSGD(risk, 0.1, 3, replacement), start, **run))
-    assert not np.array_equal(one, ss.simulate(SVAG(risk, 0.1, 3, 2, replacement), start, **run))
+    one = ss.simulate(SVAG(risk, 0.1, 3, 1), start, **run)
+    np.testing.assert_array_equal(one, ss.simulate(MinibatchSGD(risk, 0.1, 3), start, **run))
+    assert not np.array_equal(one, ss.simulate(SVAG(risk, 0.1, 3, 2), start, **run))
 
 
 def test_the_covariance_of_a_step_of_the_diffusion_is_that_of_sgd():
@@ -302,16 +301,6 @@ def test_an_optimiser_does_what_a_plain_optax_loop_does(name):
         assert np.abs(flat - risk.initial).max() > 1e-2
 
 
-def test_momentum_of_optax_is_ours():
-    """The same numbers in float32, to rounding; by short name and by hand."""
-    risk = network(6)
-    start, run = np.asarray(risk.initial), {"steps": 15, "trajectories": 64, "seed": 4}
-    for nesterov in (False, True):
-        ours = ss.simulate(MomentumSGD(risk, 0.05, 2, 0.9, nesterov, "epoch"), start, **run)
-        theirs = ss.simulate(Optimizer(risk, optax.sgd(0.05, 0.9, nesterov), 2, "epoch"), start, **run)
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
-
-
 def test_counts_of_an_optimiser_are_exact_beyond_what_a_float_counts():
     """A transformation that moves at iteration 2²⁴ + 1 alone, which float32 does not know."""
     risk, late = network(4), 2**24 + 1
@@ -424,19 +413,18 @@ def test_numbers_of_a_diffusion_vary_too():
 # everything that a chain goes through
 
 
-def two_wells():
-    """(w² − 1)² + x w over six x of mean 0: SGD's noise is the same everywhere."""
-    return ss.EmpiricalRisk(
-        jnp.zeros(1), lambda w, x, y: (w[0] ** 2 - 1) ** 2 + x * w[0], np.linspace(-5.0, 5.0, 6), np.zeros(6)
-    )
+def two_wells(loud):
+    """(w² − 1)² + x w over six x of mean 0, from −loud to loud: SGD's noise is the same everywhere."""
+    inputs = np.linspace(-loud, loud, 6)
+    return ss.EmpiricalRisk(jnp.zeros(1), lambda w, x, y: (w[0] ** 2 - 1) ** 2 + x * w[0], inputs, np.zeros(6))
 
 
 CALLED = {
-    "epochs": lambda: MinibatchSGD(two_wells(), 0.05, 1, "epoch"),
-    "momentum": lambda: MomentumSGD(two_wells(), 0.02, 1, 0.6, replacement=False),
-    "adam": lambda: Optimizer(two_wells(), optax.adam(0.03, b2=0.9), 1, time_step=0.03),
-    "svag": lambda: SVAG(two_wells(), 0.08, 1, 2),
-    "label noise": lambda: LabelNoiseSGD(two_wells(), 0.05, 1, 1.0),
+    "epochs": lambda: MinibatchSGD(two_wells(9.0), 0.05, 1, "epoch"),
+    "momentum": lambda: MomentumSGD(two_wells(4.0), 0.02, 1, 0.6, replacement=False),
+    "adam": lambda: Optimizer(two_wells(5.0), optax.adam(0.03, b2=0.9), 1, time_step=0.03),
+    "svag": lambda: SVAG(two_wells(5.0), 0.08, 1, 2),
+    "label noise": lambda: LabelNoiseSGD(two_wells(5.0), 0.05, 1, 1.0),
 }
 
 
@@ -444,8 +432,8 @@ CALLED = {
 def test_splitting_and_direct_simulation_agree(name):
     chain, start, left = CALLED[name](), np.array([-1.0], np.float32), ss.regions.HalfSpace([1.0], 0.1)
     run = {"horizon": 6.0, "seed": 2}
-    direct = ss.escape(chain, start, left, trajectories=32_768, method="direct", **run)
-    split = ss.escape(chain, start, left, trajectories=8_192, method="splitting", **run)
+    direct = ss.escape(chain, start, left, trajectories=8_192, method="direct", **run)
+    split = ss.escape(chain, start, left, trajectories=4_096, method="splitting", **run)
     assert 0 < direct.probability.value < 0.3
     errors = [(each.probability.high - each.probability.low) / 3.92 for each in (direct, split)]
     assert abs(direct.probability.value - split.probability.value) < 4 * np.hypot(*errors)
@@ -455,7 +443,7 @@ def test_splitting_and_direct_simulation_agree(name):
 def test_occupancy_goes_through_every_chain(name):
     chain = CALLED[name]()
     sides = {"left": ss.regions.HalfSpace([1.0], 0.0), "right": ~ss.regions.HalfSpace([1.0], 0.0)}
-    at = ss.occupancy(chain, np.array([-1.0], np.float32), regions=sides, times=[3.0], trajectories=512, seed=1)
+    at = ss.occupancy(chain, np.array([-1.0], np.float32), regions=sides, times=[1.0], trajectories=512, seed=1)
     assert agrees(at.probability.value.sum(), 1.0, 1e-6) and at.probability.value[0, 0] > 0.5
 
 

@@ -447,8 +447,9 @@ def test_occupancy_goes_through_every_chain(name):
     assert agrees(at.probability.value.sum(), 1.0, 1e-6) and at.probability.value[0, 0] > 0.5
 
 
-def test_rates_go_through_a_chain_with_epochs():
-    found = ss.transitions(CALLED["epochs"](), {"left": [-1.0], "right": [1.0]}, rtol=0.3, seed=3)
+def test_rates_go_through_a_chain_with_memory():
+    chain = MomentumSGD(two_wells(5.0), 0.02, 1, 0.6, replacement=False)
+    found = ss.transitions(chain, {"left": [-1.0], "right": [1.0]}, rtol=0.3, seed=3)
     # by symmetry
     assert found.stationary.low[0] < 0.5 < found.stationary.high[0]
 

@@ -122,7 +122,7 @@ class Varying(AbstractChain):
         return state[: self.chain.state_dim], state[self.chain.state_dim :]
 
     def of(self, values: Float[Array, " names"]) -> AbstractChain:
-        """The chain within, with these numbers, (names,), in the order of `names`."""
+        """The chain within, with these numbers, `values` of shape (names,), in the order of `names`."""
         return eqx.tree_at(lambda chain: [_number(chain, name) for name in self.names], self.chain, list(values))
 
     def covariance(self, theta: Float[Array, " state_dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from sde_sgd.chains import MinibatchSGD
-from sde_sgd.chains._minibatch_sgd import words_to_indices
+from sde_sgd.chains._sampling import words_to_indices
 from sde_sgd.landscapes import Landscape
 from sde_sgd.landscapes._empirical_risk import EmpiricalRisk
 from sde_sgd.noise import PerExample

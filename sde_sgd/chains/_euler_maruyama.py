@@ -101,6 +101,15 @@ class EulerMaruyama(AbstractChain):
         """The time at which step number `step_index` begins, as the diffusion takes it, for states of `dtype`."""
         return self.clock.at(step_index, jnp.asarray(self.dt, dtype))
 
+    def covariance(self, theta: Float[Array, " dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
+        """Covariance of x after one step from `theta` (dim,): a(θ, t) dt, shape (dim, dim). Increments have variance 1.
+
+        a is the diffusion's `covariance`: γσσᵀ/M for LangevinSGD, so that with dt = γ this is the γ²V/M of a step of
+        SGD with replacement. step_index: number of the step, which makes its time.
+        """
+        dt = jnp.asarray(self.dt, theta.dtype)
+        return self.diffusion.covariance(theta, self.instant(step_index, theta.dtype)) * dt
+
     def step(self, state, noise, step_index):
         dt = jnp.asarray(self.dt, state.dtype)
         time = self.instant(step_index, state.dtype)

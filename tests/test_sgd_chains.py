@@ -1,0 +1,528 @@
+"""Chains that draw examples, held against enumeration of their steps, exact second moments and plain optax loops."""
+
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from statistical import agrees
+
+import sde_sgd as ss
+from sde_sgd.chains import (
+    SVAG,
+    GradientDescent,
+    LabelNoiseSGD,
+    MinibatchSGD,
+    MomentumSGD,
+    Optimizer,
+    Varying,
+    WholeState,
+)
+from sde_sgd.noise import PerExample
+from sde_sgd.random import group_words
+
+RATE, MOMENTUM = 0.3, 0.8
+
+
+def squared(model, x, y):
+    return 0.5 * jnp.sum((model(x) - y) ** 2)
+
+
+def network(examples=4, dtype=None):
+    keys = jax.random.split(jax.random.key(3), 3)
+    model = eqx.nn.MLP(2, 1, 3, 1, activation=jnp.tanh, key=keys[0], dtype=dtype)
+    inputs = jax.random.normal(keys[1], (examples, 2), dtype)
+    return ss.EmpiricalRisk(model, squared, inputs, jax.random.normal(keys[2], (examples, 1), dtype))
+
+
+def regression(examples=12, dim=3, noise=1.0):
+    """½(w·x − y)² and its exact moments about the minimum: H, the minimum, and the residuals there."""
+    generator = np.random.default_rng(5)
+    inputs = generator.normal(size=(examples, dim)) * np.linspace(1.3, 0.6, dim)
+    targets = inputs @ np.ones(dim) + noise * generator.normal(size=examples)
+    risk = ss.EmpiricalRisk(jnp.zeros(dim), lambda w, x, y: 0.5 * (w @ x - y) ** 2, inputs, targets)
+    minimum = np.linalg.lstsq(inputs, targets, rcond=None)[0]
+    return risk, inputs, minimum, inputs @ minimum - targets
+
+
+def batches_of(sampling, examples, batch_size):
+    """Words that stand for all batches, each for equally many: all draws, or one key for each subset."""
+    if isinstance(sampling, ss.chains.WithReplacement):
+        words = [-((-index * 2**32) // examples) for index in range(examples)]
+        return np.array(list(itertools.product(words, repeat=batch_size)), np.uint32)
+    keys = np.random.default_rng(1).integers(0, 2**32, (2_000, 2), dtype=np.uint32)
+    place = jnp.zeros(sampling.memory)
+    draw = jax.jit(jax.vmap(lambda key: sampling.draw(place, key, examples, batch_size)[0]))
+    _, first = np.unique(np.sort(draw(keys), axis=1), axis=0, return_index=True)
+    assert len(first) == len(list(itertools.combinations(range(examples), batch_size)))
+    return keys[first]
+
+
+def moments(chain, state, words):
+    """Mean and covariance of θ after a step from `state`, over equally likely words."""
+    step = jax.jit(jax.vmap(lambda each: chain.theta(chain.step(state, each, jnp.uint32(0)))))
+    moved = np.asarray(step(jnp.asarray(words)))
+    return moved.mean(axis=0), np.cov(moved.T, bias=True)
+
+
+def spread(replacement, examples, batch_size):
+    """c, by hand."""
+    return 1 / batch_size if replacement is True else (examples - batch_size) / (batch_size * (examples - 1))
+
+
+MAKE = {
+    "sgd": lambda risk, replacement: MinibatchSGD(risk, RATE, 2, replacement),
+    "momentum": lambda risk, replacement: MomentumSGD(risk, RATE, 2, MOMENTUM, replacement=replacement),
+    "nesterov": lambda risk, replacement: MomentumSGD(risk, RATE, 2, MOMENTUM, nesterov=True, replacement=replacement),
+    "optax": lambda risk, replacement: Optimizer(risk, optax.sgd(RATE, MOMENTUM, nesterov=True), 2, replacement),
+}
+# of θ after a step from velocity u: θ − γ(followed·u + gain·g)
+FOLLOWED = {"sgd": (0, 1), "momentum": (MOMENTUM, 1), "nesterov": (MOMENTUM**2, 1 + MOMENTUM)}
+FOLLOWED["optax"] = FOLLOWED["nesterov"]
+
+
+@pytest.mark.parametrize("replacement", [True, False, "epoch"])
+@pytest.mark.parametrize("name", MAKE)
+def test_a_step_has_the_mean_and_covariance_that_it_states(name, replacement):
+    """Exact: every batch of 2 of 4 examples, for a network, from a velocity that is not 0."""
+    with jax.enable_x64(True):
+        risk = network(4, jnp.float64)
+        chain, theta = MAKE[name](risk, replacement), risk.initial
+        velocity = jnp.linspace(-0.3, 0.5, risk.dim)
+        state = chain.begin(theta)
+        if chain.own_memory:
+            state = state.at[risk.dim : 2 * risk.dim].set(velocity)
+        mean, covariance = moments(chain, state, batches_of(chain.sampling, 4, 2))
+        followed, gain = FOLLOWED[name]
+        variance = np.asarray(PerExample().covariance(risk, theta))
+        exact = (RATE * gain) ** 2 * spread(replacement, 4, 2) * variance
+        np.testing.assert_allclose(mean, theta - RATE * (followed * velocity + gain * risk.gradient(theta)), atol=1e-13)
+        np.testing.assert_allclose(covariance, exact, atol=1e-13)
+        np.testing.assert_allclose(chain.covariance(state), exact, atol=1e-13)
+        np.testing.assert_allclose(chain.covariance(theta), exact, atol=1e-13)
+
+
+def test_batches_of_one_epoch_depend_on_each_other_as_stated():
+    """Exact: −V/(N−1) between the mean gradients of two steps of an epoch, over all orders of four examples."""
+    with jax.enable_x64(True):
+        risk = network(4, jnp.float64)
+        sampling, theta = ss.chains.ReshuffledEpochs(), risk.initial
+
+        def both(key):
+            indices, place = sampling.draw(jnp.zeros(5), key, 4, 2)
+            return jnp.stack([indices, sampling.draw(place, ~key, 4, 2)[0]])
+
+        keys = jnp.asarray(batches_of(sampling, 4, 2))
+        pairs = np.asarray(jax.vmap(both)(keys))
+        gradients = np.asarray(jax.jacrev(risk.per_example_losses)(theta))
+        first, second = (gradients[pairs[:, at]].mean(axis=1) - gradients.mean(axis=0) for at in (0, 1))
+        exact = -np.asarray(PerExample().covariance(risk, theta)) / 3
+        np.testing.assert_allclose(first.T @ second / len(keys), exact, atol=1e-13)
+
+
+@pytest.mark.parametrize("replacement", [True, False])
+@pytest.mark.parametrize("batch_size", [2, 3])
+def test_svag_has_the_mean_and_covariance_that_it_states(replacement, batch_size):
+    """Exact, over all pairs of batches of three examples; by gathering (M < N) and by counting."""
+    with jax.enable_x64(True):
+        risk = network(3, jnp.float64)
+        theta, chain = risk.initial, SVAG(risk, RATE, batch_size, 3, replacement)
+        one = batches_of(chain.sampling, 3, batch_size)
+        words = np.array([np.concatenate(pair) for pair in itertools.product(one, one)])
+        mean, covariance = moments(chain, theta, words)
+        exact = RATE**2 / 3 * spread(replacement, 3, batch_size) * np.asarray(PerExample().covariance(risk, theta))
+        np.testing.assert_allclose(mean, theta - RATE / 3 * risk.gradient(theta), atol=1e-13)
+        np.testing.assert_allclose(covariance, exact, atol=1e-13)
+        np.testing.assert_allclose(chain.covariance(theta), exact, atol=1e-13)
+        assert chain.time_step == pytest.approx(RATE / 3)
+
+
+def test_svag_with_one_is_sgd_to_the_last_bit():
+    risk = network(8)
+    start, run = np.asarray(risk.initial), {"steps": 20, "trajectories": 64, "seed": 3}
+    one = ss.simulate(SVAG(risk, 0.1, 3, 1), start, **run)
+    np.testing.assert_array_equal(one, ss.simulate(MinibatchSGD(risk, 0.1, 3), start, **run))
+    assert not np.array_equal(one, ss.simulate(SVAG(risk, 0.1, 3, 2), start, **run))
+
+
+def test_the_covariance_of_a_step_of_the_diffusion_is_that_of_sgd():
+    with jax.enable_x64(True):
+        risk = network(4, jnp.float64)
+        sgd, diffusion = MinibatchSGD(risk, RATE, 2), ss.LangevinSGD(risk, PerExample(), RATE, 2)
+        exact = sgd.covariance(risk.initial)
+        np.testing.assert_allclose(ss.EulerMaruyama(diffusion).covariance(risk.initial), exact, rtol=1e-12)
+        half = ss.EulerMaruyama(diffusion, RATE / 2).covariance(risk.initial)
+        np.testing.assert_allclose(half, exact / 2, rtol=1e-12)
+        # of a schedule, that of the step's number
+        schedule = MinibatchSGD(risk, lambda count: RATE / (1 + count), 2)
+        np.testing.assert_allclose(schedule.covariance(risk.initial, jnp.uint32(2)), exact / 9, rtol=1e-12)
+        np.testing.assert_array_equal(GradientDescent(risk, RATE).covariance(risk.initial), 0 * exact)
+
+
+# exact second moments of linear regression, step by step
+
+
+def second_moments(inputs, residuals, steps, rate, c, momentum=0.0):
+    """E δδᵀ after so many steps from the minimum at rest, δ the distance from it: Ziyin and others 2022, iterated."""
+    examples, dim = inputs.shape
+    hessian = inputs.T @ inputs / examples
+    additive = np.einsum("n,ni,nj->ij", residuals**2, inputs, inputs) / examples
+    joint = np.zeros((2 * dim, 2 * dim))
+    eye = np.eye(dim)
+    # (δ, v) to (δ − γv', v'), v' = μv + Hδ + noise
+    drift = np.block([[eye - rate * hessian, -rate * momentum * eye], [hessian, momentum * eye]])
+    noise_in = np.concatenate([-rate * eye, eye])
+    for _ in range(steps):
+        sigma = joint[:dim, :dim]
+        answers = np.einsum("ni,nj,nk,kl,nl->ij", inputs, inputs, inputs, sigma, inputs) / examples
+        variance = c * (answers - hessian @ sigma @ hessian + additive)
+        joint = drift @ joint @ drift.T + noise_in @ variance @ noise_in.T
+    return joint[:dim, :dim]
+
+
+EXACT_CASES = {
+    "with": (lambda risk: MinibatchSGD(risk, 0.2, 4), 0.2, 1 / 4, 0.0),
+    "without": (lambda risk: MinibatchSGD(risk, 0.2, 4, replacement=False), 0.2, 8 / 44, 0.0),
+    "momentum": (lambda risk: MomentumSGD(risk, 0.05, 4, 0.7), 0.05, 1 / 4, 0.7),
+    "momentum, without": (lambda risk: MomentumSGD(risk, 0.05, 4, 0.7, replacement=False), 0.05, 8 / 44, 0.7),
+    "optax": (lambda risk: Optimizer(risk, optax.sgd(0.05, 0.7), 4), 0.05, 1 / 4, 0.7),
+}
+
+
+@pytest.mark.parametrize("name", EXACT_CASES)
+def test_the_excess_loss_of_linear_regression_is_the_exact_one(name):
+    """½ E δᵀHδ after 30 steps from the minimum, to 1 %: a step that is off by 3 % in its rate is rejected."""
+    make, rate, c, momentum = EXACT_CASES[name]
+    risk, inputs, minimum, residuals = regression()
+    ends = ss.simulate(make(risk), minimum.astype(np.float32), 30, 65_536, seed=1).astype(np.float64)
+    losses = 0.5 * np.mean(((ends - minimum) @ inputs.T) ** 2, axis=1)
+    error = losses.std() / np.sqrt(len(losses))
+    hessian = inputs.T @ inputs / len(inputs)
+
+    def exact(rate, c):
+        return 0.5 * np.trace(hessian @ second_moments(inputs, residuals, 30, rate, c, momentum))
+
+    assert 4 * error < 0.017 * losses.mean()
+    assert agrees(losses.mean(), exact(rate, c), error)
+    assert not agrees(losses.mean(), exact(1.03 * rate, c), error)
+    # broken twin: the other sampling
+    assert not agrees(losses.mean(), exact(rate, 8 / 44 if c == 1 / 4 else 1 / 4), error)
+
+
+def test_epochs_are_quieter_than_independent_batches():
+    """Exact, for ℓ_n = ½(θ − y_n)²: over an epoch of two steps the noise of the first is partly undone by the second.
+
+    θ after it is (1−γ)²θ₀ + γ(1−γ)m₁ + γm₂ with m₂ = −m₁ for a mean target of 0: variance (γ²)²·(V/M)(N−M)/(N−1).
+    """
+    targets = np.array([-3.0, 1.0, 4.0, -2.0])
+    risk = ss.EmpiricalRisk(jnp.zeros(1), lambda w, x, y: 0.5 * (w[0] - y) ** 2, np.zeros(4), targets)
+    variances = {}
+    for replacement in ("epoch", False):
+        ends = ss.simulate(MinibatchSGD(risk, 0.5, 2, replacement), np.zeros(1, np.float32), 2, 16_384, seed=2)
+        variances[replacement] = ends.var()
+    batch = targets.var() / 2 * 2 / 3
+    error = np.sqrt(2 / 16_384)
+    assert agrees(variances["epoch"], 0.5**4 * batch, 0.5**4 * batch * error)
+    independent = 0.5**2 * (1 + 0.5**2) * batch
+    assert agrees(variances[False], independent, independent * error)
+
+
+def test_descent_with_all_examples():
+    """Against the recursion by hand; from the minimum it rests, and above 2/λ it diverges."""
+    landscape = ss.landscapes.Quadratic([1.0, 4.0])
+    chain, start = GradientDescent(landscape, 0.3), np.array([1.0, -2.0], np.float32)
+    ends = ss.simulate(chain, start, 7, 70, seed=0)
+    np.testing.assert_allclose(ends, np.broadcast_to(start * (1 - 0.3 * np.array([1, 4])) ** 7, (70, 2)), rtol=1e-5)
+    np.testing.assert_array_equal(ss.simulate(chain, np.zeros(2, np.float32), 7, 3), np.zeros((3, 2)))
+    ball = ss.regions.Ball(np.zeros(2), 10.0)
+    stays = ss.escape(chain, start, ball, horizon=30.0, trajectories=64, method="direct")
+    leaves = ss.escape(GradientDescent(landscape, 0.51), start, ball, horizon=51.0, trajectories=64, method="direct")
+    assert stays.probability.value == 0 and leaves.probability.value == 1
+    # 2·1.04^k passes 10 after 42 steps
+    np.testing.assert_allclose(leaves.exit_times, 42 * 0.51, rtol=1e-5)
+    scheduled = GradientDescent(landscape, optax.piecewise_constant_schedule(0.3, {2: 0.0}))
+    np.testing.assert_allclose(
+        ss.simulate(scheduled, start, 9, 1)[0], start * (1 - 0.3 * np.array([1, 4])) ** 2, rtol=1e-5
+    )
+
+
+# any optax transformation
+
+
+TRANSFORMATIONS = {
+    "sgd": lambda: optax.sgd(0.05, 0.9, nesterov=True),
+    "adam": lambda: optax.adam(0.02),
+    "adamw, masked, with a schedule": lambda: optax.adamw(
+        optax.warmup_cosine_decay_schedule(0.0, 0.05, 5, 20),
+        weight_decay=0.1,
+        mask=lambda tree: jax.tree.map(lambda leaf: leaf.ndim > 1, tree),
+    ),
+    "clipped": lambda: optax.chain(optax.clip_by_global_norm(0.2), optax.trace(0.9), optax.scale(-0.05)),
+    "by layer": lambda: optax.lamb(0.02, weight_decay=0.01),
+    "hyper-parameters in the state": lambda: optax.inject_hyperparams(optax.adam)(learning_rate=0.02),
+}
+STEPS, BATCH, SEED = 12, 3, 5
+
+
+def indices_of(number, trajectory, examples):
+    """What step `number` of a chain draws with replacement, by the counters themselves."""
+    key = (np.uint32(SEED), np.uint32(0))
+    pair = group_words(key, jnp.asarray([trajectory], jnp.uint32), jnp.uint32(number // 2), BATCH)
+    return [int(word) * examples >> 32 for word in np.asarray(pair[number % 2][:, 0])]
+
+
+@pytest.mark.parametrize("name", TRANSFORMATIONS)
+def test_an_optimiser_does_what_a_plain_optax_loop_does(name):
+    """Fed the same examples: a Python loop over the model itself, to rounding (float64)."""
+    with jax.enable_x64(True):
+        risk, transformation = network(6, jnp.float64), TRANSFORMATIONS[name]()
+        found = ss.simulate(Optimizer(risk, transformation, BATCH), np.asarray(risk.initial), STEPS, 64, seed=SEED)
+        model = risk.model
+        state = transformation.init(eqx.filter(model, eqx.is_inexact_array))
+
+        @eqx.filter_jit
+        def train(model, state, inputs, targets):
+            def loss(model):
+                return jnp.mean(jax.vmap(lambda x, y: squared(model, x, y))(inputs, targets))
+
+            parameters = eqx.filter(model, eqx.is_inexact_array)
+            updates, state = transformation.update(eqx.filter_grad(loss)(model), state, parameters)
+            return eqx.apply_updates(model, updates), state
+
+        for number in range(STEPS):
+            indices = np.array(indices_of(number, 7, 6))
+            model, state = train(model, state, risk.inputs[indices], risk.targets[indices])
+        flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))])
+        np.testing.assert_allclose(found[7], flat, rtol=1e-9, atol=1e-11)
+        assert np.abs(found[8] - flat).max() > 1e-4
+        assert np.abs(flat - risk.initial).max() > 1e-2
+
+
+def test_counts_of_an_optimiser_are_exact_beyond_what_a_float_counts():
+    """A transformation that moves at iteration 2²⁴ + 1 alone, which float32 does not know."""
+    risk, late = network(4), 2**24 + 1
+    chain = Optimizer(risk, optax.scale_by_schedule(lambda count: jnp.where(count == late, -1.0, 0.0)), 2)
+    state = chain.begin(risk.initial)
+    (count,) = jax.tree.leaves(chain.transformation_state(state))
+    assert count.dtype == jnp.int32 and count == 0 and chain.memory == 2
+    for number, moves in ((late - 1, False), (late, True), (late + 1, False)):
+        begun = state.at[-2:].set(jnp.array([number >> 16, number & 0xFFFF], jnp.float32))
+        after = chain.step(begun, jnp.arange(2, dtype=jnp.uint32), jnp.uint32(0))
+        assert int(jax.tree.leaves(chain.transformation_state(after))[0]) == number + 1
+        assert np.any(np.asarray(after[:-2]) != np.asarray(begun[:-2])) == moves
+
+
+def test_frozen_parts_of_a_model_are_not_trained():
+    """What θ does not reach is None for the transformation, and weight decay leaves it alone."""
+
+    class Scaled(eqx.Module):
+        weight: jax.Array
+        scale: jax.Array
+
+    class Half(ss.EmpiricalRisk):
+        def unflatten(self, theta):
+            return Scaled(theta, jnp.ones(1, theta.dtype))
+
+    frozen = Half(
+        Scaled(jnp.zeros(2), jnp.ones(0)), lambda m, x, y: (m.weight @ x * m.scale[0] - y) ** 2, np.eye(2), np.ones(2)
+    )
+    chain = Optimizer(frozen, optax.adamw(0.1), 1)
+    assert chain.trained == (True, False) and chain.memory == 2 + 2 * 2
+    assert chain.parameters(jnp.ones(2)).scale is None
+    assert np.all(ss.simulate(chain, np.zeros(2, np.float32), 3, 8).sum(axis=1) > 0.2)
+
+
+# label noise
+
+
+def test_label_noise_has_the_mean_and_covariance_that_it_states():
+    """One step from 262,144 streams, two targets for each example; without noise on the targets the test rejects."""
+    generator = np.random.default_rng(3)
+    inputs, targets = generator.normal(size=(5, 2)), generator.normal(size=(5, 2))
+    weights = jnp.asarray(generator.normal(size=4), jnp.float32)
+    risk = ss.EmpiricalRisk(weights.reshape(2, 2), lambda w, x, y: 0.5 * jnp.sum((w @ x - y) ** 2), inputs, targets)
+    for replacement in (True, False):
+        chain = LabelNoiseSGD(risk, 0.5, 3, 0.7, replacement)
+        assert chain.noise_dim == (3 if replacement else 2) + 6
+        moved = ss.simulate(chain, np.asarray(weights), 1, 2**18, seed=8).astype(np.float64)
+        exact = np.asarray(chain.covariance(weights), np.float64)
+        # by hand: the noise of a target moves its own row of the weights by γσx/M
+        second = np.kron(np.eye(2), inputs.T @ inputs / 5)
+        by_hand = np.asarray(MinibatchSGD(risk, 0.5, 3, replacement).covariance(weights)) + 0.5**2 * 0.7**2 / 3 * second
+        np.testing.assert_allclose(exact, by_hand, rtol=1e-4, atol=1e-6)
+        error = np.sqrt(np.diag(exact) / len(moved))
+        assert agrees(moved.mean(axis=0), weights - 0.5 * risk.gradient(weights), error, bias=1e-6)
+        error = np.sqrt((np.outer(np.diag(exact), np.diag(exact)) + exact**2) * 1.5 / len(moved))
+        assert agrees(np.cov(moved.T), exact, error)
+        silent = np.asarray(LabelNoiseSGD(risk, 0.5, 3, 0.0, replacement).covariance(weights))
+        assert not agrees(np.cov(moved.T), silent, error)
+    # the ones of a batch are independent, and new in each step
+    flat = ss.EmpiricalRisk(jnp.zeros(1), lambda w, x, y: -w[0] * y * x, np.ones(2), np.zeros(2))
+    path = ss.simulate(LabelNoiseSGD(flat, 1.0, 4, 1.0), np.zeros(1, np.float32), 2, 2**16, seed=1, save_every=1)[
+        ..., 0
+    ]
+    steps = np.diff(path, axis=0)
+    assert agrees(np.cov(steps), np.eye(2) / 4, np.sqrt(2 / 2**16) / 4)
+
+
+# hyper-parameters of each trajectory
+
+
+def test_each_trajectory_has_its_own_numbers():
+    """A grid of γ and μ in one run, against a run of its own for each."""
+    risk = network(6)
+    start, run = np.asarray(risk.initial), {"steps": 12, "seed": 4}
+    inner = MomentumSGD(risk, 0.1, 2, 0.9)
+    chain = Varying(inner, "momentum", "learning_rate")
+    pairs = [(0.05, 0.0), (0.05, 0.9), (0.2, 0.5)]
+    rates, momenta = (np.repeat(each, 64) for each in zip(*pairs, strict=True))
+    states = np.asarray(chain.states(risk.initial, {"learning_rate": rates, "momentum": momenta}))
+    assert states.shape == (192, chain.state_dim) and chain.time_step == 1.0
+    found = ss.simulate(WholeState(chain), states, trajectories=192, **run)
+    ids = np.arange(192, dtype=np.uint32)
+    np.testing.assert_allclose(ss.integrate(chain, jnp.asarray(states), 0, 12, 4, ids), found, rtol=1e-4, atol=1e-6)
+    for number, (rate, momentum) in enumerate(pairs):
+        own, rows = MomentumSGD(risk, rate, 2, momentum), slice(64 * number, 64 * number + 64)
+        alone = ss.simulate(WholeState(own), own.begin(risk.initial), trajectory_ids=ids[rows].astype(int), **run)
+        np.testing.assert_allclose(found[rows, :-2], alone, rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(found[rows, -2:], np.float32([momentum, rate]) * np.ones((64, 1), np.float32))
+        np.testing.assert_allclose(chain.covariance(jnp.asarray(states[64 * number])), own.covariance(risk.initial))
+    # θ alone begins with the numbers of the chain within
+    alike = ss.simulate(chain, start, trajectories=64, **run)
+    np.testing.assert_allclose(alike, ss.simulate(inner, start, trajectories=64, **run), rtol=1e-4, atol=1e-6)
+
+
+def test_numbers_of_a_diffusion_vary_too():
+    """Temperatures of an Ornstein–Uhlenbeck chain: its exact variance for each; time is counted as within."""
+    inner = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ss.landscapes.Quadratic([1.0]), 0.5), 0.1)
+    chain = Varying(inner, "diffusion.temperature")
+    assert chain.time_step == inner.time_step == 0.1
+    temperatures = np.repeat([0.2, 0.8], 32_768)
+    states = chain.states(jnp.zeros(1), {"diffusion.temperature": temperatures})
+    ends = ss.simulate(chain, np.asarray(states), 20, len(states), seed=1).reshape(2, -1)
+    exact = np.array([0.2, 0.8]) * 0.2 * (1 - 0.9**40) / (1 - 0.9**2)
+    assert agrees(ends.var(axis=1), exact, exact * np.sqrt(2 / 32_768))
+    both = Varying(inner, "dt")
+    assert both.time_step == 1.0
+    np.testing.assert_allclose(both.covariance(jnp.asarray([0.0, 0.3])), [[2 * 0.5 * 0.3]], rtol=1e-6)
+
+
+# everything that a chain goes through
+
+
+def two_wells(loud):
+    """(w² − 1)² + x w over six x of mean 0, from −loud to loud: SGD's noise is the same everywhere."""
+    inputs = np.linspace(-loud, loud, 6)
+    return ss.EmpiricalRisk(jnp.zeros(1), lambda w, x, y: (w[0] ** 2 - 1) ** 2 + x * w[0], inputs, np.zeros(6))
+
+
+CALLED = {
+    "epochs": lambda: MinibatchSGD(two_wells(9.0), 0.05, 1, "epoch"),
+    "momentum": lambda: MomentumSGD(two_wells(4.0), 0.02, 1, 0.6, replacement=False),
+    "adam": lambda: Optimizer(two_wells(5.0), optax.adam(0.03, b2=0.9), 1, time_step=0.03),
+    "svag": lambda: SVAG(two_wells(5.0), 0.08, 1, 2),
+    "label noise": lambda: LabelNoiseSGD(two_wells(5.0), 0.05, 1, 1.0),
+}
+
+
+def test_splitting_and_direct_simulation_agree():
+    """Of a chain with epochs, whose branches go on with those of their parents."""
+    chain, start, left = CALLED["epochs"](), np.array([-1.0], np.float32), ss.regions.HalfSpace([1.0], 0.1)
+    run = {"horizon": 6.0, "seed": 2}
+    direct = ss.escape(chain, start, left, trajectories=8_192, method="direct", **run)
+    split = ss.escape(chain, start, left, trajectories=4_096, method="splitting", **run)
+    assert 0 < direct.probability.value < 0.3
+    errors = [(each.probability.high - each.probability.low) / 3.92 for each in (direct, split)]
+    assert abs(direct.probability.value - split.probability.value) < 4 * np.hypot(*errors)
+
+
+@pytest.mark.parametrize("name", ["momentum", "adam", "svag", "label noise"])
+def test_occupancy_goes_through_every_chain(name):
+    chain = CALLED[name]()
+    sides = {"left": ss.regions.HalfSpace([1.0], 0.0), "right": ~ss.regions.HalfSpace([1.0], 0.0)}
+    at = ss.occupancy(chain, np.array([-1.0], np.float32), regions=sides, times=[1.0], trajectories=512, seed=1)
+    assert agrees(at.probability.value.sum(), 1.0, 1e-6) and at.probability.value[0, 0] > 0.5
+
+
+def test_rates_go_through_a_chain_with_memory():
+    chain = MomentumSGD(two_wells(5.0), 0.02, 1, 0.6, replacement=False)
+    found = ss.transitions(chain, {"left": [-1.0], "right": [1.0]}, rtol=0.3, seed=3)
+    # by symmetry
+    assert found.stationary.low[0] < 0.5 < found.stationary.high[0]
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: MomentumSGD(network(), 0.1, 2, 1.0), r"momentum must be .* at least 0 and below 1, got 1.0"),
+        (lambda: MomentumSGD(network(), 0.1, 2, -0.1), r"momentum must be .* at least 0 and below 1, got -0.1"),
+        (lambda: MomentumSGD(network(), 0.1, 2, [0.5]), r"momentum must be a single number .*, got \[0.5\]"),
+        (lambda: MomentumSGD(network(), 0.1, 2, 0.5, nesterov=1), "nesterov must be True or False, got 1"),
+        (lambda: MomentumSGD(network(), 0.1, 5, 0.5, replacement=False), "batch_size must be at most 4, .* got 5"),
+        (lambda: SVAG(network(), 0.1, 2, 0), "l must be a whole number of at least 1, got 0"),
+        (lambda: SVAG(network(), 0.1, 2, 1.5), "l must be a whole number of at least 1, got 1.5"),
+        (lambda: SVAG(network(), optax.constant_schedule(0.1), 2, 2), "learning_rate must be a single number above 0,"),
+        (lambda: SVAG(network(), 0.1, 2, 2, "epoch"), "replacement must be True or False for SVAG, .* got reshuffled"),
+        (lambda: GradientDescent(lambda x: x, 0.1), "landscape must be a landscape"),
+        (lambda: GradientDescent(network(), 0.0), "learning_rate must be a finite number above 0, got 0.0"),
+        (lambda: LabelNoiseSGD(network(), 0.1, 2, -1.0), "deviation must be a finite number of at least 0, got -1.0"),
+        (lambda: LabelNoiseSGD(labelled(), 0.1, 2, 1.0), "risk must have real targets for noise on them, got .* int32"),
+        (lambda: Optimizer(network(), optax.adam, 2), "transformation must be an optax transformation, such as"),
+        (lambda: Optimizer(network(), optax.sgd(0.1), 2, time_step=0.0), "time_step must be a finite number above 0"),
+        (
+            lambda: Optimizer(network(), optax.add_noise(0.1, 0.5, jax.random.key(0)), 2),
+            "transformation must not draw random numbers, which would be the same in all trajectories, got a state",
+        ),
+        (
+            lambda: Optimizer(network(), optax.contrib.reduce_on_plateau(), 2),
+            "transformation must begin with a finite state, got one with infinity",
+        ),
+        (
+            lambda: Optimizer(network(), optax.masked(optax.sgd(0.1), {"weight": True}), 2),
+            "transformation must be applicable to the model's parameters, got: ",
+        ),
+        (lambda: Varying(network(), "learning_rate"), "chain must be a chain, such as MinibatchSGD"),
+        (lambda: varying(), r"names must be at least one name of a number of the chain, each once, got \(\)"),
+        (lambda: varying("momentum", "momentum"), "names must be at least one name .* each once"),
+        (lambda: varying("gamma"), "names must be of numbers of MomentumSGD, got 'gamma'"),
+        (
+            lambda: varying("batch_size"),
+            "names must be of single real numbers, got 'batch_size', which is int64 of shape",
+        ),
+        (lambda: varying("risk.inputs"), "names must be of single real numbers, got 'risk.inputs'"),
+        (lambda: varying("momentum").states(jnp.zeros(13), {"rate": 0.1}), "values must be of momentum, got 'rate'"),
+        (
+            lambda: varying("momentum").states(jnp.zeros(13), {"momentum": [0.1, 1.0]}),
+            "values of momentum must be at least 0 and below 1, got 1.0",
+        ),
+        (
+            lambda: varying("learning_rate").states(jnp.zeros(13), {"learning_rate": -0.5}),
+            "values of learning_rate must be above 0, got -0.5",
+        ),
+        (
+            lambda: varying("momentum").states(jnp.zeros((3, 13)), {"momentum": [0.1, 0.2]}),
+            "values must be single numbers or all of shape",
+        ),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_sentence(call, message):
+    with pytest.raises(ValueError, match=message) as error:
+        call()
+    assert "\n" not in str(error.value)
+
+
+def labelled():
+    model = eqx.nn.Linear(2, 3, key=jax.random.key(0))
+    return ss.EmpiricalRisk(
+        model, lambda m, x, y: -jax.nn.log_softmax(m(x))[y], np.eye(2, dtype=np.float32), np.array([2, 0], np.int32)
+    )
+
+
+def varying(*names):
+    return Varying(MomentumSGD(network(), 0.1, 2, 0.5), *names)

@@ -14,6 +14,10 @@ from ._exploration import Exploration as Exploration
 from ._exploration import SaddleExit as SaddleExit
 from ._explore import explore as explore
 from ._given_minima import check_minima as check_minima
+from ._losses import cross_entropies as cross_entropies
+from ._losses import cross_entropy as cross_entropy
+from ._losses import squared_error as squared_error
+from ._losses import squared_errors as squared_errors
 from ._saddle_graph import SaddleConnection as SaddleConnection
 from ._saddle_graph import saddle_graph as saddle_graph
 from ._string import find_saddle as find_saddle

@@ -1,4 +1,4 @@
-"""Empirical risk of any model: frozen leaves, losses of all examples at once, penalties, examples held out, bad data."""
+"""Empirical risk of any model: frozen leaves, losses of all at once, penalties, examples held out, bad data."""
 
 import equinox as eqx
 import jax
@@ -224,7 +224,7 @@ NAN = np.where(np.arange(48).reshape(12, 4) == 13, np.nan, INPUTS).astype(np.flo
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"targets": LABELS + 1}, r"targets must be labels that the model has an output for, got index 3 on an axis of 3"),
+        ({"targets": LABELS + 1}, "targets must be labels that the model .* got index 3 on an axis of 3"),
         ({"targets": LABELS - 1}, "targets must be labels of at least 0, got -1"),
         ({"targets": LABELS + 1, "per_example_loss": integer_loss}, "targets must be labels .* got index 3"),
         (
@@ -260,7 +260,7 @@ NAN = np.where(np.arange(48).reshape(12, 4) == 13, np.nan, INPUTS).astype(np.flo
         ({"trainable": lambda leaf: False}, "trainable must choose at least one"),
         ({"trainable": lambda leaf: 1.0}, "trainable must say True or False"),
         ({"trainable": {"first": True}}, "trainable must be booleans in a tree like the model"),
-        ({"trainable": lambda leaf: eqx.is_array(leaf) and leaf.dtype == jnp.int32}, "trainable must choose at least one"),
+        ({"trainable": lambda leaf: getattr(leaf, "dtype", 0) == jnp.int32}, "trainable must choose at least one"),
     ],
 )  # fmt: skip
 def test_what_is_no_risk_is_refused_in_one_sentence(change, message):

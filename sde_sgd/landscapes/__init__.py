@@ -1,6 +1,10 @@
 """Loss landscapes: a user's own function, an analytic zoo, empirical risk of a model on data."""
 
 from .._exports import names_in as _names_in
+from ._alignment import alignment as alignment
+from ._alignment import simple_noise_scale as simple_noise_scale
+from ._along import Line as Line
+from ._along import along as along
 from ._base import AbstractLandscape as AbstractLandscape
 from ._base import Landscape as Landscape
 from ._base import check_landscape as check_landscape
@@ -8,6 +12,8 @@ from ._critical_points import CriticalPoint as CriticalPoint
 from ._critical_points import find_minima as find_minima
 from ._curvature import sharpness as sharpness
 from ._curvature import trace as trace
+from ._eigenpairs import Eigenpairs as Eigenpairs
+from ._eigenpairs import eigenpairs as eigenpairs
 from ._empirical_risk import EmpiricalRisk as EmpiricalRisk
 from ._exploration import DegeneratePoint as DegeneratePoint
 from ._exploration import Exploration as Exploration

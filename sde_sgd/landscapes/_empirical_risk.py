@@ -95,6 +95,15 @@ class EmpiricalRisk(AbstractLandscape):
         return jnp.concatenate([jnp.ravel(leaf) for leaf in self._parameters])
 
     @property
+    def classifies(self) -> bool:
+        """Whether there is an accuracy: targets are integer labels, and the model names one for each input."""
+        try:
+            jax.eval_shape(self.accuracy, jax.ShapeDtypeStruct((self.dim,), jnp.zeros(0).dtype))
+        except ValueError:
+            return False
+        return True
+
+    @property
     def leaves(self) -> dict[str, slice]:
         """The part of θ that each trained array of the model is, by its name in the model, such as layers[0].weight."""
         named = jax.tree_util.tree_leaves_with_path(self.model)

@@ -24,6 +24,8 @@ from ._losses import cross_entropies as cross_entropies
 from ._losses import cross_entropy as cross_entropy
 from ._losses import squared_error as squared_error
 from ._losses import squared_errors as squared_errors
+from ._polish import Polished as Polished
+from ._polish import polish as polish
 from ._saddle_graph import SaddleConnection as SaddleConnection
 from ._saddle_graph import saddle_graph as saddle_graph
 from ._string import find_saddle as find_saddle

@@ -41,11 +41,16 @@ def share_held_out(value: object) -> float:
     return float(value)
 
 
-def split(inputs: np.ndarray, targets: np.ndarray, held_out: object, seed: int) -> Examples:
+def checked_seed(value: object) -> int:
+    """`value` as a seed of NumPy's RandomState; ValueError unless it is a whole number from 0 to 2³² − 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**32:
+        raise ValueError(f"seed must be a whole number from 0 to 2**32 - 1, got {value!r}")
+    return int(value)
+
+
+def split(inputs: np.ndarray, targets: np.ndarray, held_out: object, seed: object) -> Examples:
     """The last ⌊held_out·N⌋ examples of a permutation by NumPy's RandomState(seed) are held out; all in its order."""
-    number = int(share_held_out(held_out) * len(targets))
-    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}")
+    number, seed = int(share_held_out(held_out) * len(targets)), checked_seed(seed)
     order = np.random.RandomState(seed).permutation(len(targets)) if number else np.arange(len(targets))
     cut = len(order) - number
     first, last = order[:cut], order[cut:]

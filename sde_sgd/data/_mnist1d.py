@@ -1,10 +1,12 @@
 """MNIST-1D: ten one-dimensional shapes, randomly padded, scaled, moved, sheared and blurred, made by NumPy alone."""
 
+from typing import Any
+
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from .._errors import positive_integer
-from ._examples import Examples, share_held_out
+from ._examples import Examples, checked_seed, share_held_out
 
 # heights of a pen that draws each digit from the top to the bottom
 _SHAPES = np.array(
@@ -29,7 +31,7 @@ _SMOOTH_NOISE, _WHITE_NOISE, _BLUR = 0.25, 0.02, 2.0
 _ABOVE_ZERO = 1e-8
 
 
-def mnist1d(samples: int = 5_000, held_out: float = 0.2, seed: int = 42) -> Examples:
+def mnist1d(samples: int = 5_000, held_out: Any = 0.2, seed: Any = 42) -> Examples:
     """MNIST-1D: shapes of 40 points and labels 0 … 9, as hard for small networks as MNIST is for large ones.
 
     samples: how many in all, at least 10, a whole number of each class (what is over is left out).
@@ -44,10 +46,7 @@ def mnist1d(samples: int = 5_000, held_out: float = 0.2, seed: int = 42) -> Exam
     positive_integer("samples", samples)
     if samples < _CLASSES:
         raise ValueError(f"samples must be at least {_CLASSES}, one of each class, got {samples}")
-    share = share_held_out(held_out)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
-        raise ValueError(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}")
-    generator = np.random.RandomState(seed)
+    share, generator = share_held_out(held_out), np.random.RandomState(checked_seed(seed))
     labels = np.repeat(np.arange(_CLASSES, dtype=np.int32), samples // _CLASSES)
     inputs = _transformed(_templates(), labels, generator)
     order = generator.permutation(len(labels))

@@ -7,7 +7,7 @@ import numpy as np
 from ._examples import Examples, split, standardised
 
 
-def digits(held_out: float = 0.2, seed: int = 0) -> Examples:
+def digits(held_out: Any = 0.2, seed: Any = 0) -> Examples:
     """Handwritten digits: 1,797 images of 8 × 8 pixels, as 64 features, and labels 0 … 9.
 
     held_out: share of the examples that is held out, at least 0 and below 1. seed: of the permutation whose last
@@ -20,7 +20,7 @@ def digits(held_out: float = 0.2, seed: int = 0) -> Examples:
     return standardised(split(pixels, labels.astype(np.int32), held_out, seed), each=False)
 
 
-def breast_cancer(held_out: float = 0.2, seed: int = 0) -> Examples:
+def breast_cancer(held_out: Any = 0.2, seed: Any = 0) -> Examples:
     """Breast cancer: 569 tumours with 30 measured features, and labels 0 (malignant) and 1 (benign).
 
     held_out: share of the examples that is held out, at least 0 and below 1. seed: of the permutation whose last
@@ -33,7 +33,7 @@ def breast_cancer(held_out: float = 0.2, seed: int = 0) -> Examples:
     return standardised(split(features, labels.astype(np.int32), held_out, seed), each=True)
 
 
-def diabetes(held_out: float = 0.0, seed: int = 0) -> Examples:
+def diabetes(held_out: Any = 0.0, seed: Any = 0) -> Examples:
     """Diabetes: 442 patients with 10 features, and how far the disease has come a year later, a number.
 
     held_out: share of the examples that is held out, at least 0 and below 1; by default none is, and the order is the

@@ -235,10 +235,10 @@ def newton(surface: Float64Landscape, point: np.ndarray) -> tuple[CriticalPoint,
             break
         best = surface.critical(following)
     tolerance = _GRADIENT_TOLERANCE * max(1.0, float(np.abs(best.eigenvalues).max()))
-    return _with_flat_directions(surface, best), best.gradient_norm <= tolerance
+    return with_flat_directions(surface, best), best.gradient_norm <= tolerance
 
 
-def _with_flat_directions(surface: Float64Landscape, point: CriticalPoint) -> CriticalPoint:
+def with_flat_directions(surface: Float64Landscape, point: CriticalPoint) -> CriticalPoint:
     """The point with `zero_below` raised to the eigenvalues that say nothing about the loss around it.
 
     The location along an eigenvector is known to the gradient that is left, or its rounding, over the eigenvalue. At a

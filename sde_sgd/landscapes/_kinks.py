@@ -1,5 +1,7 @@
 """Kinks of a landscape: where its gradient jumps, as that of a network of ReLUs does; descent by gradient sampling."""
 
+from typing import NamedTuple
+
 import numpy as np
 import scipy.optimize
 
@@ -7,7 +9,9 @@ from ._critical_points import Float64Landscape
 
 # around a point, over max(1, |θ|): where a descent looks first, and where a kink is known to lie
 _FIRST_RADIUS, _LAST_RADIUS = 1e-3, 1e-8
-_MOST_GRADIENTS, _MOST_STEPS = 128, 500
+_MOST_GRADIENTS, _MOST_STEPS = 128, 1_000
+# a mean of gradients that is so much shorter than they are counts as 0
+_STILL = 1e-7
 
 
 def gradient_jumps(surface: Float64Landscape, at: np.ndarray, curvature: float, generator: np.random.Generator) -> bool:
@@ -19,28 +23,42 @@ def gradient_jumps(surface: Float64Landscape, at: np.ndarray, curvature: float, 
     return jump > 1e3 * curvature * radius + rounding
 
 
+class KinkSearch(NamedTuple):
+    """Where gradient sampling ends."""
+
+    location: np.ndarray
+    loss: float
+    shortest: float
+    """Length of the shortest mean of the gradients around it."""
+    longest: float
+    """Length of the longest of them."""
+    is_still: bool
+    """Whether the former counts as 0 as near to the location as was looked."""
+
+
 def to_a_kink(
     surface: Float64Landscape, at: np.ndarray, curvature: float, generator: np.random.Generator
-) -> tuple[np.ndarray, float, bool]:
-    """Down from `at` by gradient sampling: where it ends, the shortest mean of gradients there, and whether it is 0.
+) -> KinkSearch:
+    """Down from `at` by gradient sampling, until no mean of the gradients around leads down, or for 1,000 steps.
 
     Valid as an answer where at most about 60 kinks meet. Source: Burke, Lewis and Overton 2005.
     """
     unit = max(1.0, float(np.linalg.norm(at)))
-    radius, loss, shortest = _FIRST_RADIUS * unit, surface.value(at)[0], np.inf
+    radius, loss, shortest, longest = _FIRST_RADIUS * unit, surface.value(at)[0], np.inf, np.inf
     for _ in range(_MOST_STEPS):
         gradients = _gradients_around(surface, at, radius, generator)
         direction = shortest_mean(gradients)
         shortest = float(np.linalg.norm(direction))
-        is_still = shortest <= 10 * curvature * radius + 1e-7 * float(np.linalg.norm(gradients, axis=1).max())
+        longest = float(np.linalg.norm(gradients, axis=1).max())
+        is_still = shortest <= 10 * curvature * radius + _STILL * longest
         following = None if is_still else _step(surface, at, loss, direction, curvature)
         if following is not None:
             at, loss = following
         elif radius <= _LAST_RADIUS * unit:
-            return at, shortest, is_still
+            return KinkSearch(at, loss, shortest, longest, is_still)
         else:
             radius = max(radius / 10, _LAST_RADIUS * unit)
-    return at, shortest, False
+    return KinkSearch(at, loss, shortest, longest, False)
 
 
 def shortest_mean(gradients: np.ndarray) -> np.ndarray:

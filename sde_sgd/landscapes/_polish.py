@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from .._errors import point as point_of
 from .._errors import positive_integer, show
 from ._base import AbstractLandscape, check_landscape
-from ._critical_points import Float64Landscape, newton
+from ._critical_points import Float64Landscape, newton, with_flat_directions
 from ._eigenpairs import eigenpairs
 from ._hessian_products import AtPoints, product_at
 from ._kinks import gradient_jumps, to_a_kink
@@ -20,7 +20,9 @@ from ._kinks import gradient_jumps, to_a_kink
 _GRADIENT_TOLERANCE, _FLAT = 1e-10, 1e-8
 # components up to which the whole Hessian is made
 _DENSE = 1_000
-_MOST_DESCENTS, _MOST_ITERATIONS = 20, 20_000
+_MOST_ITERATIONS = 20_000
+# a share of the loss below which descents at kinks have become slow; a mean of gradients that is short beside them
+_SLOW, _SHORT = 1e-6, 1e-2
 
 
 class Polished(eqx.Module):
@@ -29,7 +31,8 @@ class Polished(eqx.Module):
     location: shape (dim,), in units of θ. loss: L there.
     kind: "minimum"; "saddle", with a negative eigenvalue; "degenerate", with none, but one that counts as zero, so that
         the Hessian does not tell what the point is; "kink", where the gradient jumps and no direction leads down to
-        first order; or "unfinished", where the gradient does not vanish and the descent got no further.
+        first order, up to `gradient_norm`, which leaves open whether one does to second; or "unfinished", where the
+        gradient does not vanish and the descent got no further.
     gradient_norm: |∇L| there; at a kink the length of the shortest mean of the gradients around it.
     eigenvalues: smallest ones of ∇²L, ascending, (k,); at a kink, of the smooth piece that the location lies in.
     vectors: their eigenvectors, (k, dim). residuals: ‖Hv − λv‖ of each, (k,); 0 where the whole Hessian was made.
@@ -57,7 +60,7 @@ class Polished(eqx.Module):
         what = {"degenerate": "degenerate point", "unfinished": "point that is no critical one"}.get(
             self.kind, self.kind
         )
-        on = f", {self.saddles_left} saddles further on" if self.saddles_left else ""
+        on = f" after {self.saddles_left} saddle{'s' * (self.saddles_left > 1)}" if self.saddles_left else ""
         return (
             f"a {what}{on}: loss {self.loss:.6g}, |∇L| {self.gradient_norm:.2g}, "
             f"eigenvalues from {show(self.eigenvalues)} to {self.largest_eigenvalue:.6g}"
@@ -125,31 +128,32 @@ class _Descent:
             raise ValueError(f"theta must have a finite loss, got {self.first} at {show(start)}")
         self.far = 1e8 * (1 + float(np.linalg.norm(start)))
         self.generator = np.random.default_rng(seed)
+        # a start on a steep wall must not make an ordinary minimum look flat
+        self.unit = 0.0
+        self.unit = min(1.0, self._spectrum(start).largest)
 
     def to_a_standstill(self, start: np.ndarray) -> Polished:
         """Where descents from `start` end."""
-        at = start
-        for _ in range(_MOST_DESCENTS):
+        at, last = start, np.inf
+        while True:
             at = self._newton(self._downhill(at))
-            spectrum = self._spectrum(at)
-            norm = float(np.linalg.norm(self.surface.value(at)[1]))
-            converged = norm <= _GRADIENT_TOLERANCE * max(1.0, spectrum.largest)
-            jumps = gradient_jumps(self.surface, at, spectrum.largest, self.generator)
-            if not jumps and (converged or spectrum.eigenvalues[0] >= -spectrum.zero_below):
-                return self._found(at, _kind(spectrum) if converged else "unfinished", norm, spectrum)
-            if not jumps and self.beside(at, spectrum.vectors[0]) is None:
-                return self._found(at, "unfinished", norm, spectrum)
-            if not jumps:
-                # on a slope that curves down: no saddle yet
-                at = self.beside(at, spectrum.vectors[0])
+            spectrum, (loss, gradient) = self._spectrum(at), self.surface.value(at)
+            norm = float(np.linalg.norm(gradient))
+            if not gradient_jumps(self.surface, at, spectrum.largest, self.generator):
+                if norm <= _GRADIENT_TOLERANCE * max(1.0, spectrum.largest):
+                    return self._found(at, self._kind(at, spectrum), norm, spectrum)
+                # on a slope that curves down there is no saddle yet
+                curves = spectrum.eigenvalues[0] < -spectrum.zero_below and loss < last
+                following = self.beside(at, spectrum.vectors[0]) if curves else None
+                if following is None:
+                    return self._found(at, "unfinished", norm, spectrum)
+                at, last = following, loss
                 continue
-            following, shortest, is_kink = to_a_kink(self.surface, at, spectrum.largest, self.generator)
-            if is_kink:
-                return self._found(following, "kink", shortest, self._spectrum(following))
-            if self.surface.value(following)[0] >= self.surface.value(at)[0]:
-                break
-            at = following
-        return self._found(at, "unfinished", norm, spectrum)
+            search = to_a_kink(self.surface, at, spectrum.largest, self.generator)
+            if search.is_still or not search.loss < min(loss, last - _SLOW * abs(last)):
+                kind = "kink" if search.shortest <= _SHORT * search.longest else "unfinished"
+                return self._found(search.location, kind, search.shortest, self._spectrum(search.location))
+            at, last = search.location, search.loss
 
     def beside(self, at: np.ndarray, direction: np.ndarray) -> np.ndarray | None:
         """The lowest of some points along a line through `at` that is lower than it; None where none is."""
@@ -208,14 +212,21 @@ class _Descent:
 
     def _spectrum(self, at: np.ndarray) -> _Spectrum:
         if self.landscape.dim <= _DENSE:
-            critical = self.surface.critical(at)
-            values, vectors = np.linalg.eigh(critical.hessian)
-            k = min(self.k, len(values))
-            largest = float(np.abs(values).max())
-            return _Spectrum(values[:k], vectors[:, :k].T, np.zeros(k), largest, critical.zero_below)
+            values, vectors = np.linalg.eigh(self.surface.hessian(at))
+            k, largest = min(self.k, len(values)), float(np.abs(values).max())
+            return _Spectrum(values[:k], vectors[:, :k].T, np.zeros(k), largest, _FLAT * max(largest, self.unit))
         found = eigenpairs(self.landscape, at, self.k, which="smallest", tolerance=1e-7, seed=self.seed)
-        zero_below = max(_FLAT * float(found.scale), float(found.residuals.max()))
+        zero_below = max(_FLAT * max(float(found.scale), self.unit), float(found.residuals.max()))
         return _Spectrum(found.values, found.vectors, found.residuals, float(found.scale), zero_below)
+
+    def _kind(self, at: np.ndarray, spectrum: _Spectrum) -> str:
+        zero_below = spectrum.zero_below
+        if self.landscape.dim <= _DENSE:
+            # more counts as zero where the Hessian changes within the distance up to which the location is known
+            zero_below = max(zero_below, with_flat_directions(self.surface, self.surface.critical(at)).zero_below)
+        if spectrum.eigenvalues[0] < -zero_below:
+            return "saddle"
+        return "degenerate" if spectrum.eigenvalues[0] <= zero_below else "minimum"
 
     def _found(self, at: np.ndarray, kind: str, norm: float, spectrum: _Spectrum) -> Polished:
         return Polished(
@@ -229,12 +240,6 @@ class _Descent:
             largest_eigenvalue=spectrum.largest,
             zero_below=spectrum.zero_below,
         )
-
-
-def _kind(spectrum: _Spectrum) -> str:
-    if spectrum.eigenvalues[0] < -spectrum.zero_below:
-        return "saddle"
-    return "degenerate" if spectrum.eigenvalues[0] <= spectrum.zero_below else "minimum"
 
 
 def _product(landscape, theta, vector):

@@ -209,7 +209,7 @@ def descend(surface: Float64Landscape, start: np.ndarray, name: str) -> Critical
     # a start far up a steep wall must not make an ordinary minimum look flat, hence at most 1
     unit = max(abs(found.eigenvalues).max(), min(1.0, np.linalg.norm(first_hessian, 2)))
     if found.eigenvalues[0] < -max(_FLAT * unit, found.zero_below):
-        unfit(f"{where} and index {found.index}, eigenvalues {show(found.eigenvalues)}")
+        unfit(f"{where} and index {found.index}, eigenvalues {show(found.eigenvalues)}; `polish` goes on from saddles")
     if found.eigenvalues[0] <= _FLAT * unit or found.is_degenerate:
         unfit(f"{where} and a flat direction, eigenvalues {show(found.eigenvalues)}")
     if not converged:

@@ -102,7 +102,7 @@ def _search(at: AtPoints, part: Any, size: int, k: int, sign: float, tolerance: 
             break
         locked = np.where(full[:, None, None], 0.0, vectors)
         run = _Lanczos(at, part, sign, locked, _starts(seed, round_number, count, size), values[:, -1], tolerance)
-        new_values, new_vectors, scale, depth = run(depth, scale)
+        new_values, new_vectors, scale = run(depth, scale)
         new_values[full] = -np.inf
         is_new = new_values[:, 0] > values[:, -1] + tolerance * scale
         values, vectors = _largest(np.hstack([values, new_values]), np.hstack([vectors, new_vectors]), k)
@@ -124,8 +124,8 @@ class _Lanczos(NamedTuple):
     """Values that matter are above it, (n,)."""
     tolerance: float
 
-    def __call__(self, depth: int, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-        """Ritz values (n, k), vectors, sizes of the operators, and the depth at which those that matter converged."""
+    def __call__(self, depth: int, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ritz values (n, k), vectors, and sizes of the operators, where those that matter have converged."""
         size = self.starts.shape[1]
         while True:
             values, vectors, errors, sizes = self._ritz_pairs(depth, scale)
@@ -133,7 +133,7 @@ class _Lanczos(NamedTuple):
             matter = values + errors > self.least[:, None]
             small = errors <= self.tolerance * scale[:, None]
             if depth >= min(size, _LAST_DEPTH) or np.all(small | ~matter):
-                return values, vectors, scale, depth
+                return values, vectors, scale
             depth = min(2 * depth, size, _LAST_DEPTH)
 
     def _ritz_pairs(self, depth: int, scale: np.ndarray) -> list[np.ndarray]:

@@ -23,7 +23,8 @@ class EmpiricalRisk(AbstractLandscape):
         `landscapes.cross_entropy`; or, with `batched`, (model, x, y) for n examples x (n, …), y (n, …) to their n
         losses, shape (n,), such as `landscapes.cross_entropies`, each of which depends on its own example alone.
     inputs: (N, ...); targets: (N, ...). Both are PyTree leaves.
-    batched: whether `per_example_loss` takes many examples at once; for small networks up to twice as fast.
+    batched: whether `per_example_loss` takes many examples at once; faster where it is written as
+        products of matrices.
     penalty: added to the loss of every example, so that it is in L and drops out of the gradient noise: a weight
         λ ≥ 0 of (λ/2)‖θ‖² (weight decay), or a function of the model that gives a scalar.
     held_out: (inputs, targets) of other examples, (n, ...) each, that θ is judged by; of the shapes of the first.
@@ -145,11 +146,11 @@ class EmpiricalRisk(AbstractLandscape):
         return jnp.mean(self._losses(theta, self.inputs[indices], self.targets[indices]))
 
     def data_loss(self, theta: Float[Array, " dim"]) -> Scalar:
-        """L(θ) without the penalty: what `held_out_loss` is to be compared with."""
+        """L(θ) without the penalty, for θ of shape (dim,): what `held_out_loss` is to be compared with."""
         return jnp.mean(self._data_losses(self.unflatten(theta), theta.dtype, self.inputs, self.targets))
 
     def held_out_loss(self, theta: Float[Array, " dim"]) -> Scalar:
-        """Mean loss of the examples held out, without the penalty; ValueError where there are none."""
+        """Mean loss at θ, (dim,), of the examples held out, without the penalty; ValueError where there are none."""
         inputs, targets = self._held_out()
         return jnp.mean(self._data_losses(self.unflatten(theta), theta.dtype, inputs, targets))
 

@@ -167,7 +167,7 @@ def test_one_output_is_a_logit_and_numbers_have_no_accuracy():
     with pytest.raises(ValueError, match="model must map one input to its outputs"):
         logistic.accuracy(logistic.initial)
     linear = eqx.tree_at(
-        lambda each: each.weight, eqx.nn.Linear(4, "scalar", False, key=jax.random.key(0)), np.eye(1, 4)
+        lambda each: each.weight, eqx.nn.Linear(4, "scalar", False, key=jax.random.key(0)), np.eye(1, 4) / 4
     )
     one = risk(
         model=linear,

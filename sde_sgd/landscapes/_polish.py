@@ -141,7 +141,8 @@ class _Descent:
             norm = float(np.linalg.norm(gradient))
             if not gradient_jumps(self.surface, at, spectrum.largest, self.generator):
                 if norm <= _GRADIENT_TOLERANCE * max(1.0, spectrum.largest):
-                    return self._found(at, self._kind(at, spectrum), norm, spectrum)
+                    spectrum = self._with_flat_directions(at, spectrum)
+                    return self._found(at, _kind(spectrum), norm, spectrum)
                 # on a slope that curves down there is no saddle yet
                 curves = spectrum.eigenvalues[0] < -spectrum.zero_below and loss < last
                 following = self.beside(at, spectrum.vectors[0]) if curves else None
@@ -219,14 +220,12 @@ class _Descent:
         zero_below = max(_FLAT * max(float(found.scale), self.unit), float(found.residuals.max()))
         return _Spectrum(found.values, found.vectors, found.residuals, float(found.scale), zero_below)
 
-    def _kind(self, at: np.ndarray, spectrum: _Spectrum) -> str:
-        zero_below = spectrum.zero_below
-        if self.landscape.dim <= _DENSE:
-            # more counts as zero where the Hessian changes within the distance up to which the location is known
-            zero_below = max(zero_below, with_flat_directions(self.surface, self.surface.critical(at)).zero_below)
-        if spectrum.eigenvalues[0] < -zero_below:
-            return "saddle"
-        return "degenerate" if spectrum.eigenvalues[0] <= zero_below else "minimum"
+    def _with_flat_directions(self, at: np.ndarray, spectrum: _Spectrum) -> _Spectrum:
+        """With more that counts as zero where the Hessian changes within the distance up to which `at` is known."""
+        if self.landscape.dim > _DENSE:
+            return spectrum
+        raised = with_flat_directions(self.surface, self.surface.critical(at)).zero_below
+        return spectrum._replace(zero_below=max(spectrum.zero_below, raised))
 
     def _found(self, at: np.ndarray, kind: str, norm: float, spectrum: _Spectrum) -> Polished:
         return Polished(
@@ -240,6 +239,12 @@ class _Descent:
             largest_eigenvalue=spectrum.largest,
             zero_below=spectrum.zero_below,
         )
+
+
+def _kind(spectrum: _Spectrum) -> str:
+    if spectrum.eigenvalues[0] < -spectrum.zero_below:
+        return "saddle"
+    return "degenerate" if spectrum.eigenvalues[0] <= spectrum.zero_below else "minimum"
 
 
 def _product(landscape, theta, vector):

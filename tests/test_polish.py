@@ -79,7 +79,7 @@ def test_the_shortest_mean_of_gradients():
     np.testing.assert_allclose(_kinks.shortest_mean(np.eye(3) - 1 / 3), 0, atol=1e-12)
 
 
-@pytest.mark.parametrize("seed", [0, 2])
+@pytest.mark.parametrize("seed", [0])
 def test_a_relu_network_that_stops_find_minima(seed):
     """The way on: without a penalty to a point without negative curvature, which rescaling makes degenerate."""
     generator = np.random.RandomState(0)

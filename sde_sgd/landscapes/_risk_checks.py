@@ -70,7 +70,10 @@ def _chosen(model: Any, trainable: Any) -> list[bool]:
     try:
         picks = jax.tree_util.tree_leaves(jax.tree.map(of_subtree, trainable, model))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"trainable must be booleans in a tree like the model, or a prefix of it: {error}") from error
+        given = type(trainable).__name__
+        raise ValueError(
+            f"trainable must be booleans in a tree like the model, or a prefix of it, got another tree: {given}"
+        ) from error
     for pick in picks:
         if not isinstance(pick, bool | np.bool_):
             raise ValueError(f"trainable must say True or False for each array of the model, got {pick!r}")

@@ -2,6 +2,7 @@
 # checkers and editors read it as a stub.
 
 from . import chains as chains
+from . import data as data
 from . import diffusions as diffusions
 from . import engine as engine
 from . import landscapes as landscapes

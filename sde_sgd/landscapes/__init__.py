@@ -1,6 +1,10 @@
 """Loss landscapes: a user's own function, an analytic zoo, empirical risk of a model on data."""
 
 from .._exports import names_in as _names_in
+from ._alignment import alignment as alignment
+from ._alignment import simple_noise_scale as simple_noise_scale
+from ._along import Line as Line
+from ._along import along as along
 from ._base import AbstractLandscape as AbstractLandscape
 from ._base import Landscape as Landscape
 from ._base import check_landscape as check_landscape
@@ -8,12 +12,20 @@ from ._critical_points import CriticalPoint as CriticalPoint
 from ._critical_points import find_minima as find_minima
 from ._curvature import sharpness as sharpness
 from ._curvature import trace as trace
+from ._eigenpairs import Eigenpairs as Eigenpairs
+from ._eigenpairs import eigenpairs as eigenpairs
 from ._empirical_risk import EmpiricalRisk as EmpiricalRisk
 from ._exploration import DegeneratePoint as DegeneratePoint
 from ._exploration import Exploration as Exploration
 from ._exploration import SaddleExit as SaddleExit
 from ._explore import explore as explore
 from ._given_minima import check_minima as check_minima
+from ._losses import cross_entropies as cross_entropies
+from ._losses import cross_entropy as cross_entropy
+from ._losses import squared_error as squared_error
+from ._losses import squared_errors as squared_errors
+from ._polish import Polished as Polished
+from ._polish import polish as polish
 from ._saddle_graph import SaddleConnection as SaddleConnection
 from ._saddle_graph import saddle_graph as saddle_graph
 from ._string import find_saddle as find_saddle

@@ -209,7 +209,7 @@ def descend(surface: Float64Landscape, start: np.ndarray, name: str) -> Critical
     # a start far up a steep wall must not make an ordinary minimum look flat, hence at most 1
     unit = max(abs(found.eigenvalues).max(), min(1.0, np.linalg.norm(first_hessian, 2)))
     if found.eigenvalues[0] < -max(_FLAT * unit, found.zero_below):
-        unfit(f"{where} and index {found.index}, eigenvalues {show(found.eigenvalues)}")
+        unfit(f"{where} and index {found.index}, eigenvalues {show(found.eigenvalues)}; `polish` goes on from saddles")
     if found.eigenvalues[0] <= _FLAT * unit or found.is_degenerate:
         unfit(f"{where} and a flat direction, eigenvalues {show(found.eigenvalues)}")
     if not converged:
@@ -235,10 +235,10 @@ def newton(surface: Float64Landscape, point: np.ndarray) -> tuple[CriticalPoint,
             break
         best = surface.critical(following)
     tolerance = _GRADIENT_TOLERANCE * max(1.0, float(np.abs(best.eigenvalues).max()))
-    return _with_flat_directions(surface, best), best.gradient_norm <= tolerance
+    return with_flat_directions(surface, best), best.gradient_norm <= tolerance
 
 
-def _with_flat_directions(surface: Float64Landscape, point: CriticalPoint) -> CriticalPoint:
+def with_flat_directions(surface: Float64Landscape, point: CriticalPoint) -> CriticalPoint:
     """The point with `zero_below` raised to the eigenvalues that say nothing about the loss around it.
 
     The location along an eigenvector is known to the gradient that is left, or its rounding, over the eigenvalue. At a

@@ -1,4 +1,4 @@
-"""Empirical risk: the mean loss of a model over the examples of a data set."""
+"""Empirical risk: the mean loss of a model over the examples of a data set, and what it is on examples held out."""
 
 import math
 from collections.abc import Callable
@@ -7,50 +7,83 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Integer, Scalar
 
+from .._errors import is_traced, number
 from ._base import AbstractLandscape
+from ._risk_checks import cast, check_labels, check_loss, check_penalty, data, held_out_data, which_train
 
 
 class EmpiricalRisk(AbstractLandscape):
     """L(θ) = (1/N) Σ_n ℓ_n(θ), with ℓ_n the loss of example n and θ the flattened parameters of a model.
 
     model: an equinox Module (or any PyTree that `per_example_loss` understands); its real floating arrays, in the
-        order of the PyTree, are θ, and all else in it is held fixed.
-    per_example_loss: maps (model, x, y) to a scalar, for one example x = inputs[n], y = targets[n]. A penalty on the
-        parameters belongs in it; it is then in L and drops out of the gradient noise.
+        order of the PyTree, are θ, and all else in it (integers, functions, static fields) is held fixed.
+    per_example_loss: maps (model, x, y) to a scalar, for one example x = inputs[n], y = targets[n], such as
+        `landscapes.cross_entropy`; or, with `batched`, (model, x, y) for n examples x (n, …), y (n, …) to their n
+        losses, shape (n,), such as `landscapes.cross_entropies`, each of which depends on its own example alone.
     inputs: (N, ...); targets: (N, ...). Both are PyTree leaves.
+    batched: whether `per_example_loss` takes many examples at once; faster where it is written as
+        products of matrices.
+    penalty: added to the loss of every example, so that it is in L and drops out of the gradient noise: a weight
+        λ ≥ 0 of (λ/2)‖θ‖² (weight decay), or a function of the model that gives a scalar.
+    held_out: (inputs, targets) of other examples, (n, ...) each, that θ is judged by; of the shapes of the first.
+    trainable: which of the floating arrays are θ; the others are frozen. A function of an array that says True or
+        False, or booleans in a PyTree like the model, or a prefix of it, as `equinox.partition` takes them.
 
-    The arithmetic is done in the dtype of θ. Raises ValueError where the data are empty or of different lengths,
-    the model has no real floating array or has a complex one, or the loss of one example is not a scalar.
+    The arithmetic is done in the dtype of θ. Raises ValueError where data are empty, not finite, of different lengths,
+    or labels that the loss looks up are none of the model's; where the model has no real floating array to train or
+    trains a complex one; where the loss of one example is not a scalar, draws random numbers, or meets dropout.
     """
 
     model: Any
     per_example_loss: Callable[..., Any]
     inputs: Array
     targets: Array
+    penalty: Any
+    held_out: tuple[Array, Array] | None
     dim: int = eqx.field(static=True)
+    batched: bool = eqx.field(static=True)
+    _trained: tuple[bool, ...] = eqx.field(static=True)
 
-    def __init__(self, model: Any, per_example_loss: Any, inputs: Any, targets: Any):
+    def __init__(
+        self,
+        model: Any,
+        per_example_loss: Any,
+        inputs: Any,
+        targets: Any,
+        *,
+        batched: bool = False,
+        penalty: Any = None,
+        held_out: Any = None,
+        trainable: Any = None,
+    ):
         if not callable(per_example_loss):
             raise ValueError(f"per_example_loss must be a function of (model, x, y), got {per_example_loss!r}")
         self.model = model
         self.per_example_loss = per_example_loss
-        self.inputs = _data("inputs", inputs)
-        self.targets = _data("targets", targets)
+        self.inputs = data("inputs", inputs)
+        self.targets = data("targets", targets)
         if self.inputs.shape[0] != self.targets.shape[0]:
             raise ValueError(
                 f"targets must have one entry for each of the {self.inputs.shape[0]} inputs, "
                 f"got {self.targets.shape[0]}"
             )
-        leaves = jax.tree_util.tree_leaves(eqx.filter(model, eqx.is_inexact_array))
-        if any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in leaves):
-            raise ValueError("model must have real parameters, got a complex array among them")
-        self.dim = sum(math.prod(leaf.shape) for leaf in leaves)
+        self.held_out = held_out_data(held_out, self.inputs, self.targets)
+        self.batched = bool(batched)
+        self._trained = which_train(model, trainable)
+        self.dim = sum(math.prod(leaf.shape) for leaf in self._parameters)
         if self.dim == 0:
             raise ValueError(f"model must hold at least one array of floating-point parameters, got {model!r}")
-        self._check_loss()
+        if penalty is not None and not callable(penalty):
+            number("penalty", penalty)
+            if not is_traced(penalty) and penalty < 0:
+                raise ValueError(f"penalty must be at least 0, or a function of the model, got {penalty!r}")
+            penalty = float(penalty) if isinstance(penalty, int) else penalty
+        self.penalty = penalty
+        check_penalty(self)
+        check_loss(self)
+        check_labels(self)
 
     @property
     def examples(self) -> int:
@@ -60,24 +93,48 @@ class EmpiricalRisk(AbstractLandscape):
     @property
     def initial(self) -> Float[Array, " dim"]:
         """θ of the model that was given, shape (dim,)."""
-        leaves = jax.tree_util.tree_leaves(eqx.filter(self.model, eqx.is_inexact_array))
-        return jnp.concatenate([jnp.ravel(leaf) for leaf in leaves])
+        return jnp.concatenate([jnp.ravel(leaf) for leaf in self._parameters])
+
+    @property
+    def classifies(self) -> bool:
+        """Whether there is an accuracy: targets are integer labels, and the model names one for each input."""
+        try:
+            jax.eval_shape(self.accuracy, jax.ShapeDtypeStruct((self.dim,), jnp.zeros(0).dtype))
+        except ValueError:
+            return False
+        return True
+
+    @property
+    def leaves(self) -> dict[str, slice]:
+        """The part of θ that each trained array of the model is, by its name in the model, such as layers[0].weight."""
+        named = jax.tree_util.tree_leaves_with_path(self.model)
+        parts: dict[str, slice] = {}
+        start = 0
+        for (path, leaf), trains in zip(named, self._trained, strict=True):
+            if trains:
+                end = start + math.prod(leaf.shape)
+                parts[jax.tree_util.keystr(path).lstrip(".") or "model"] = slice(start, end)
+                start = end
+        return parts
 
     def unflatten(self, theta: Float[Array, " dim"]) -> Any:
-        """The model whose parameters are θ, shape (dim,); its parameters take the dtype of θ."""
-        parameters, rest = eqx.partition(self.model, eqx.is_inexact_array)
-        leaves, structure = jax.tree_util.tree_flatten(parameters)
-        ends = np.cumsum([math.prod(leaf.shape) for leaf in leaves])
-        pieces = [
-            theta[end - math.prod(leaf.shape) : end].reshape(leaf.shape) for leaf, end in zip(leaves, ends, strict=True)
-        ]
-        return eqx.combine(jax.tree_util.tree_unflatten(structure, pieces), rest)
+        """The model whose parameters are θ, shape (dim,); its floating arrays take the dtype of θ."""
+        leaves, structure = jax.tree_util.tree_flatten(self.model)
+        start, pieces = 0, []
+        for leaf, trains in zip(leaves, self._trained, strict=True):
+            if trains:
+                end = start + math.prod(leaf.shape)
+                pieces.append(theta[start:end].reshape(leaf.shape))
+                start = end
+            else:
+                pieces.append(cast(leaf, theta.dtype) if eqx.is_array(leaf) else leaf)
+        return jax.tree_util.tree_unflatten(structure, pieces)
 
     def loss(self, theta: Float[Array, " dim"]) -> Scalar:
         return jnp.mean(self.per_example_losses(theta))
 
     def per_example_losses(self, theta: Float[Array, " dim"]) -> Float[Array, " examples"]:
-        """ℓ_n(θ) of every example, shape (N,)."""
+        """ℓ_n(θ) of every example, penalty included, shape (N,)."""
         return self._losses(theta, self.inputs, self.targets)
 
     def weighted_loss(self, theta: Float[Array, " dim"], weights: Float[Array, " examples"]) -> Scalar:
@@ -88,39 +145,72 @@ class EmpiricalRisk(AbstractLandscape):
         """Mean of ℓ_n(θ) over the examples `indices`, shape (M,), which may repeat; its cost grows with M, not N."""
         return jnp.mean(self._losses(theta, self.inputs[indices], self.targets[indices]))
 
+    def data_loss(self, theta: Float[Array, " dim"]) -> Scalar:
+        """L(θ) without the penalty, for θ of shape (dim,): what `held_out_loss` is to be compared with."""
+        return jnp.mean(self._data_losses(self.unflatten(theta), theta.dtype, self.inputs, self.targets))
+
+    def held_out_loss(self, theta: Float[Array, " dim"]) -> Scalar:
+        """Mean loss at θ, (dim,), of the examples held out, without the penalty; ValueError where there are none."""
+        inputs, targets = self._held_out()
+        return jnp.mean(self._data_losses(self.unflatten(theta), theta.dtype, inputs, targets))
+
+    def accuracy(self, theta: Float[Array, " dim"]) -> Scalar:
+        """Share of the examples whose label the model at θ, shape (dim,), names: the place of its largest output.
+
+        Of a model with one output that is 1 where the output is above 0, else 0. Raises ValueError unless targets are
+        integer labels and the model maps one input to one output for each of them.
+        """
+        return self._accuracy(theta, self.inputs, self.targets)
+
+    def held_out_accuracy(self, theta: Float[Array, " dim"]) -> Scalar:
+        """`accuracy` on the examples held out, for θ of shape (dim,); ValueError where there are none too."""
+        return self._accuracy(theta, *self._held_out())
+
+    @property
+    def _parameters(self) -> list[Any]:
+        leaves = jax.tree_util.tree_leaves(self.model)
+        return [leaf for leaf, trains in zip(leaves, self._trained, strict=True) if trains]
+
     def _losses(self, theta, inputs, targets):
         model = self.unflatten(theta)
+        losses = self._data_losses(model, theta.dtype, inputs, targets)
+        return losses if self.penalty is None else losses + self._penalty(theta, model)
+
+    def _data_losses(self, model, dtype, inputs, targets):
+        if self.batched:
+            return self.per_example_loss(model, cast(inputs, dtype), cast(targets, dtype))
 
         def one(x, y):
-            return self.per_example_loss(model, _cast(x, theta.dtype), _cast(y, theta.dtype))
+            return self.per_example_loss(model, cast(x, dtype), cast(y, dtype))
 
         return jax.vmap(one)(inputs, targets)
 
-    def _check_loss(self):
-        point = jax.ShapeDtypeStruct((self.dim,), jnp.zeros(0).dtype)
-        try:
-            out = jax.eval_shape(
-                lambda theta, x, y: self.per_example_loss(self.unflatten(theta), x, y),
-                point,
-                jax.ShapeDtypeStruct(self.inputs.shape[1:], _cast(self.inputs, point.dtype).dtype),
-                jax.ShapeDtypeStruct(self.targets.shape[1:], _cast(self.targets, point.dtype).dtype),
+    def _penalty(self, theta, model):
+        if callable(self.penalty):
+            return self.penalty(model)
+        return jnp.asarray(self.penalty, theta.dtype) / 2 * jnp.sum(theta**2)
+
+    def _held_out(self) -> tuple[Array, Array]:
+        if self.held_out is None:
+            raise ValueError("held_out must be given to EmpiricalRisk for what is measured on it, got None")
+        return self.held_out
+
+    def _accuracy(self, theta, inputs, targets):
+        if not jnp.issubdtype(targets.dtype, jnp.integer) or targets.ndim != 1:
+            raise ValueError(
+                "targets must be integer labels of shape (N,) for an accuracy, got "
+                f"{targets.dtype} of shape {targets.shape}"
             )
+        model, inputs = self.unflatten(theta), cast(inputs, theta.dtype)
+        try:
+            outputs = jax.vmap(model)(inputs)
         except Exception as error:
-            raise ValueError(f"per_example_loss must accept (model, x, y) of one example, got: {error}") from error
-        if getattr(out, "shape", None) != () or not jnp.issubdtype(out.dtype, jnp.floating):
-            raise ValueError(f"per_example_loss must return a real scalar for one example, got {out}")
-
-
-def _data(name, value):
-    try:
-        array = jnp.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array with one row for each example, got {value!r}") from error
-    if array.ndim == 0 or array.shape[0] == 0:
-        raise ValueError(f"{name} must have one row for each of at least 1 example, got shape {array.shape}")
-    return array
-
-
-def _cast(array, dtype):
-    """Floating-point data in the dtype of θ; labels as they are."""
-    return array.astype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
+            if not self.batched:
+                raise ValueError(f"model must map one input to its outputs for an accuracy, got: {error}") from error
+            outputs = model(inputs)
+        if outputs.shape == targets.shape:
+            outputs = outputs[:, None]
+        if outputs.ndim != 2 or len(outputs) != len(targets):
+            raise ValueError(f"model must map one input to a vector for an accuracy, got shape {outputs.shape[1:]}")
+        named = jnp.argmax(outputs, axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0).astype(int)
+        return jnp.mean((named == targets).astype(theta.dtype))

@@ -1,0 +1,10 @@
+"""Small data sets for experiments, as arrays: three of scikit-learn's and MNIST-1D; nothing is downloaded."""
+
+from .._exports import names_in as _names_in
+from ._examples import Examples as Examples
+from ._mnist1d import mnist1d as mnist1d
+from ._scikit_learn import breast_cancer as breast_cancer
+from ._scikit_learn import diabetes as diabetes
+from ._scikit_learn import digits as digits
+
+__all__ = _names_in(vars())

@@ -7,6 +7,7 @@ from ._base import NoiseKind as NoiseKind
 from ._base import refuse_late as refuse_late
 from ._euler_maruyama import EulerMaruyama as EulerMaruyama
 from ._minibatch_sgd import MinibatchSGD as MinibatchSGD
+from ._underdamped import Underdamped as Underdamped
 from ._whole_state import WholeState as WholeState
 
 __all__ = _names_in(vars())

@@ -22,13 +22,14 @@ class LangevinMomentumSGD(AbstractUnderdamped):
 
     Of v' = μv − γ(∇L + noise), θ' = θ + v', with U = v/γ: one iteration lasts a time γ, so t = γ·(iterations) as in
     `LangevinSGD`, of which it is the limit of small γ at μ = 0: mass γ, friction 1 − μ. The equation of Li, Tai and E
-    (2017, arXiv 1511.06251, section 4.2; 2019, JMLR 20(40)) is this one in the time t/√γ = √γ·(iterations), with
-    p = √γ·U. It is an approximation of first order in the weak sense as γ → 0 where (1 − μ)/√γ stays of order 1.
+    (2017, arXiv 1511.06251; 2019, JMLR 20(40)) is this one in the time t/√γ = √γ·(iterations), with p = √γ·U. In the
+    weak sense it is an approximation of first order in √γ, where (1 − μ)/√γ stays of order 1.
 
     With isotropic noise V = βI it has a temperature, T = γβ/(2M(1 − μ)), and the stationary law
     exp(−(L + γ|U|²/2)/T): 1/(1 − μ) times as warm as SGD at the same γ. With other noise the law is no Gibbs law; on a
-    quadratic loss the mean loss above the minimum is γ Tr(V)/(4M(1 − μ)), exact for constant V. Seen in t(1 − μ) at
-    strong friction it is SGD with the learning rate γ/(1 − μ).
+    quadratic loss the mean loss above the minimum is γ Tr(V)/(4M(1 − μ)), exact for constant V. Where
+    γλ is small beside (1 − μ)² for every curvature λ it is `LangevinSGD` with the learning rate γ/(1 − μ), in the time
+    t/(1 − μ).
 
     landscape: the loss L of θ (dim,).
     noise: the covariance of one example's gradient; must fit the landscape.

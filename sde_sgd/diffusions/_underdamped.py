@@ -47,7 +47,7 @@ class AbstractUnderdamped(eqx.Module):
     @property
     @abc.abstractmethod
     def gibbs_temperature(self) -> Any:
-        """T where the stationary law is known to be exp(−(L + m|U|²/2)/T), in units of the loss, shape (); else None."""
+        """T where the stationary law is known to be exp(−(L + m|U|²/2)/T), in the loss's units, shape (); else None."""
 
     @abc.abstractmethod
     def noisy_gradient(
@@ -63,9 +63,9 @@ class AbstractUnderdamped(eqx.Module):
 class UnderdampedLangevin(AbstractUnderdamped):
     """dΘ = U dt, dU = −(ζU + ∇L(Θ)) dt + √(2ζT) dW: Langevin dynamics at a temperature, of mass 1.
 
-    Its stationary law is exp(−(L + |U|²/2)/T), whatever the friction: that of Θ is the overdamped one's. For large ζ it
-    is that of `Langevin` in a time that runs ζ times slower. How fast it leaves a well depends on ζ, most at weak and at
-    strong friction (Kramers 1940).
+    Its stationary law is exp(−(L + |U|²/2)/T), whatever the friction: that of Θ is the overdamped one's. For large ζ
+    it is `Langevin` in a time that runs ζ times slower. The rate at which it leaves a well is largest at a friction in
+    between (Kramers 1940).
 
     landscape: the loss L of θ (dim,). Where exp(−L/T) cannot be normalised there is no stationary law.
     temperature: T > 0, shape (), in units of the loss. friction: ζ > 0, shape (), per SDE time.

@@ -20,8 +20,8 @@ class Underdamped(AbstractChain):
     Each of the parts is solved exactly in law, B at a q that stands still meanwhile, and their order reads the same
     backwards: weak order 2, where the noise depends on the state too (Strang 1968; Leimkuhler and Matthews 2013,
     Applied Mathematics Research eXpress 2013(1), 34-56). On a quadratic loss with constant isotropic noise θ has its
-    Gibbs variance exactly, at any dt and friction, and u is too warm by 1/(1 − h²λ/(4m)) along a curvature λ. Stable where
-    h²λ < 4m: at the default dt = γ of SGD's equation where γλ < 4.
+    Gibbs variance exactly, at any dt and friction, and u is too warm by 1/(1 − h²λ/(4m)) along a curvature λ. Stable
+    where h²λ < 4m: at the default dt = γ of SGD's equation where γλ < 4.
 
     BAOAB and OBABO have the same order, and BAOAB the smaller error of θ on losses that are not quadratic at strong
     friction; but both take two gradients a step. Here gradient and noise are those of one point: a step costs one

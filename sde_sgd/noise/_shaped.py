@@ -14,7 +14,7 @@ class AbstractShapedNoise(AbstractNoise):
     Zhu, Wu, Yu, Wu and Ma (2019, arXiv 1803.00195) compare how fast SGD leaves a minimum under noise that differs in
     its shape alone: two models are compared at one Tr V(θ), the mean square of σ(θ)ξ.
 
-    noise: the model whose trace is taken.
+    noise: the model whose trace is taken. Raises ValueError for what is no noise model.
     """
 
     noise: eqx.AbstractVar[AbstractNoise]

@@ -310,7 +310,10 @@ BAD = {
         lambda: ss.noise.LeadingOf(ONE, "loss"),
         "direction must be 'covariance' or 'hessian', got 'loss'",
     ),
-    "momentum of one": (lambda: momentum(momentum=1.0), "momentum must be a number of at least 0 and below 1, got 1.0"),
+    "momentum of one": (
+        lambda: momentum(momentum=1.0),
+        "momentum must be a single number of at least 0 and below 1, got 1.0",
+    ),
     "a schedule with momentum": (
         lambda: momentum(learning_rate=lambda count: 0.1),
         "learning_rate must be a number above 0, got a schedule",

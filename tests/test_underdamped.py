@@ -289,6 +289,8 @@ def test_a_step_is_the_formula_and_has_the_covariance_that_is_said(noise, double
     np.testing.assert_allclose(still, jnp.concatenate([middle + dt / 2 * velocity, velocity]), rtol=1e-5)
     expected = gamma / 3 * model.covariance(surface, middle) * (1 - decay**2) / (2 * 0.3 * gamma)
     np.testing.assert_allclose(spread[2:, 2:], expected, rtol=1e-4)
+    np.testing.assert_allclose(spread[:2, :2], chain.covariance(moving), rtol=1e-5)
+    assert not np.allclose(spread[:2, :2], chain.covariance(moving[:2]), rtol=1e-2)
 
 
 def test_an_iteration_is_a_step_unless_said_otherwise():

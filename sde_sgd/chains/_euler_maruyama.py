@@ -57,6 +57,10 @@ class EulerMaruyama(AbstractEuler):
         return state + self.diffusion.increment(state, time, dt, noise.astype(state.dtype))
 
     def covariance(self, theta: Float[Array, " dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
-        """Covariance a(θ, t) dt of step number `step_index` from θ, exact, shape (dim, dim), in squared units of θ."""
+        """Covariance of x after one step from `theta` (dim,): a(θ, t) dt, shape (dim, dim). Increments have variance 1.
+
+        a is the diffusion's `covariance`: γσσᵀ/M for LangevinSGD, so that with dt = γ this is the γ²V/M of a step of
+        SGD with replacement. step_index: number of the step, which makes its time.
+        """
         dt = jnp.asarray(self.dt, theta.dtype)
-        return dt * self.diffusion.covariance(theta, self.instant(step_index, theta.dtype))
+        return self.diffusion.covariance(theta, self.instant(step_index, theta.dtype)) * dt

@@ -27,8 +27,8 @@ class Underdamped(AbstractChain):
     friction; but both take two gradients a step. Here gradient and noise are those of one point: a step costs one
     gradient, of a network with `PerExample` noise one backward pass.
 
-    From (θ, 0) a step changes θ with covariance (h²/4)(1 − e^(−2ζh/m))/(2ζm)·BBᵀ(θ), see `covariance`, and u by the
-    (2/h)² fold of it: to the leading order at dt = γ, γ²V/(4M) for SGD's equation.
+    A step changes θ with covariance (h²/4)(1 − e^(−2ζh/m))/(2ζm)·BBᵀ(q), see `covariance`, and u with the (2/h)² fold
+    of it: for SGD's equation at dt = γ and small 1 − μ with γ²V/(4M), half of a kick's first way; the rest comes later.
 
     diffusion: `LangevinMomentumSGD`, `UnderdampedLangevin`, or another underdamped equation.
     dt: SDE time of one step, > 0, shape (); None takes the learning rate, so that one step lasts one SGD iteration.
@@ -88,10 +88,15 @@ class Underdamped(AbstractChain):
         velocity = decay * velocity - kick * force
         return jnp.concatenate([middle + half * velocity, velocity])
 
-    def covariance(self, theta: Float[Array, " dim"]) -> Float[Array, "dim dim"]:
-        """Covariance of one step's change of θ from (θ, 0), exact, shape (dim, dim), in squared units of θ."""
+    def covariance(self, theta: Float[Array, " state_dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
+        """Covariance of θ after one step, exact, shape (dim, dim), in squared units of θ; the same at every step.
+
+        theta: a whole state, (state_dim,), or θ alone, (dim,), which begins at rest. step_index: number of the step.
+        """
         half, _, _, loudness = self._coefficients(theta.dtype)
-        return (half * loudness) ** 2 * self.diffusion.covariance(theta)
+        state = theta if theta.shape == (self.state_dim,) else self.begin(theta)
+        middle = state[: self.dim] + half * state[self.dim :]
+        return (half * loudness) ** 2 * self.diffusion.covariance(middle)
 
     def _coefficients(self, dtype):
         """h/2, e^(−ζh/m), (h/2m)(1 + e^(−ζh/m)) and √((1 − e^(−2ζh/m))/(2ζm)): the numbers of a step."""

@@ -108,4 +108,4 @@ def _check_momentum(momentum: Any) -> None:
         return
     array = concrete(momentum)
     if array is None or array.shape != () or array.dtype == bool or not 0 <= array < 1:
-        raise ValueError(f"momentum must be a number of at least 0 and below 1, got {momentum!r}")
+        raise ValueError(f"momentum must be a single number of at least 0 and below 1, got {momentum!r}")

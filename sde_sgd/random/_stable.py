@@ -27,7 +27,7 @@ class Stable(AbstractIncrements):
     alpha: α, one number from 0.5 to 2. scale: > 0. Both are fixed when a program is compiled.
     Draws are made in float32 whatever the states are, from 32 bits for the angle and 32 for an exponential variable.
     They are right to about 1e-6 of themselves or of `scale`; one in 10,000, whose exponential variable is below 1e-4,
-    to the rounding of its word, which is a third of itself at worst (α = 0.5), and some per cent from α = 1 on.
+    to the rounding of its word, which is a third of itself at worst.
     The tail ends where the angle is next to ±π/2: from α = 1 to below 2 near (2³³/π)^(1/α)·scale, 2.7e9 for Cauchy's
     law and 3.6e5 for α = 1.7, beyond which a draw would lie with a probability near 2⁻³²; the largest values are that
     times (2k + 1)^(−1/α), k = 0, 1, …. At α = 2 it ends at 6.77 standard deviations, as that of the normals does.

@@ -65,8 +65,9 @@ def test_draws_are_the_formula_in_float32(alpha):
         other = 2 * in_float64(w0.astype(np.float64), w1.astype(np.float64), alpha - 1e-3)
         assert np.quantile(np.abs(other - exact), 0.9) > 1e-4
         assert found[0] > 0 > found[1]
-    ends = Stable(1.0).draw(*[tuple(jnp.asarray(np.uint32([0, 0])) for _ in range(2))] * 2)[0]
-    np.testing.assert_allclose(ends, 2**33 / np.pi, rtol=1e-5)
+    first, last = (jnp.asarray(np.uint32([word])) for word in (0, 2**32 - 1))
+    np.testing.assert_allclose(Stable(1.0).draw((last, first), (first, first)), 2**33 / np.pi, rtol=1e-5)
+    assert np.all(np.isfinite(Stable(alpha).draw((last, first), (last, last))))
 
 
 @pytest.mark.parametrize("alpha", [1.3, 2.0])

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import sparse
+from scipy.sparse import linalg as sparse_linalg
 from scipy.special import ive, log_ndtr, ndtr
 from scipy.stats import norm
 
@@ -82,6 +84,39 @@ def on_a_line(
             2 * gap * (means - before) / spread**2 + log_ndtr(side * (2 * before - target - means) / spread)
         )
     return Kernel(inside, reached, lost if avoid else np.zeros_like(lost))
+
+
+def of_maps(
+    maps: list[Function], chances: np.ndarray, start: float, target: float, lowest: float, steps: int | None,
+    points: int = 20_001,
+) -> float:  # fmt: skip
+    """P(above `target` within so many steps), or the mean number of steps until then, of x' = one of `maps` by chance.
+
+    By values at grid points, linear between them; the chain never comes below `lowest`.
+    """
+    grid = np.linspace(lowest, target, points)
+
+    def averages(places: np.ndarray) -> tuple[sparse.csr_matrix, np.ndarray]:
+        inside, there = sparse.csr_matrix((len(places), points)), np.zeros(len(places))
+        for step, chance in zip(maps, chances, strict=True):
+            after = step(places)
+            beyond = after >= target
+            where = np.clip((after - lowest) / (grid[1] - grid[0]), 0, points - 1.001)
+            left, part = np.floor(where).astype(int), where % 1
+            rows, stays = np.arange(len(places)), chance * ~beyond
+            for column, share in ((left, 1 - part), (left + 1, part)):
+                inside += sparse.csr_matrix((stays * share, (rows, column)), (len(places), points))
+            there += chance * beyond
+        return inside, there
+
+    (inside, there), (first, at_once) = averages(grid), averages(np.array([start]))
+    if steps is None:
+        times = sparse_linalg.spsolve(sparse.eye(points, format="csc") - inside.tocsc(), np.ones(points))
+        return float(1 + (first @ times)[0])
+    values = np.zeros(points)
+    for _ in range(steps - 1):
+        values = there + inside @ values
+    return float((at_once + first @ values)[0])
 
 
 def along_a_radius(

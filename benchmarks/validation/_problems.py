@@ -1,17 +1,20 @@
 """Problems of the battery whose truth is an exact kernel: what decouples into lines, and what has a radius only."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import Polynomial
+from scipy.stats import binom
 
 import sde_sgd as ss
 
-from ._exact import Kernel, Truth, along_a_radius, independent, on_a_line
+from ._exact import Kernel, Truth, along_a_radius, independent, of_maps, on_a_line
 from ._problem import Asked, Problem, padded, single, turned
 
 EXACT = "exact kernel"
@@ -80,7 +83,7 @@ def lines() -> list[Problem]:
     bowl, two = critical(1.0, 0.0), critical(4.0, -1.0, 0.0, 1.0)
     behind, milder = critical(6.0, -1.4, 0.0, 1.0, 2.3), critical(9.0, -1.2, 0.0, 1.0, 2.05)
     twice, trap = critical(1.0, -1.2, 0.0, 0.9, 1.7, 2.4, 3.15), critical(2.0, 0.0, 0.9, 2.1, 3.2, 4.2)
-    fork = critical(3.5, -1.2, 0.0, 1.0, 2.0, 3.5)
+    fork, fords = critical(3.5, -1.2, 0.0, 1.0, 2.0, 3.5), critical(-2.0, -1.0, 0.0, 1.0, 2.1, 3.1)
     return [
         line("deep well behind", "behind", behind, 1.0, 0.001, 0.0, -1.4, 3.4, bridged=True),
         line("deep well behind, milder", "behind", milder, 1.0, 0.004, 0.0, -1.2, 3.4),
@@ -91,7 +94,8 @@ def lines() -> list[Problem]:
         line("Ornstein–Uhlenbeck, 9σ by a horizon", "bowl tiny", bowl, 0.5, 0.02, 0.0, 6.232, -6.0, steps=300),
         line("double well by a horizon", "saddle tiny", two, 0.04, 0.005, -1.0, 0.5, -2.2, steps=800),
         line("two rare sets of a bowl", "sets bowl", bowl, 0.5, 0.02, 0.0, 4.4, -3.3, avoid=True),
-        line("two rare sets, a well between", "sets between", fork, 0.3, 0.003, 0.0, 3.5, -1.2, avoid=True),
+        line("two rare sets, from a hilltop", "sets between", fork, 0.3, 0.003, 0.0, 3.5, -1.2, avoid=True),
+        line("two rare sets, two wells between", "sets between", fords, 0.3, 0.004, 0.0, 3.1, -1.0, avoid=True),
         line("double well by a horizon, 2-D", "saddle tiny", two, 0.06, 0.01, -1.0, 0.5, -2.2, dim=2, steps=400),
         line("deep well behind, 4-D", "behind", milder, 1.0, 0.004, 0.0, -1.2, 3.4, dim=4),
         line("deep well behind, 10-D", "behind", milder, 1.0, 0.004, 0.0, -1.2, 3.4, dim=10),
@@ -233,6 +237,51 @@ def balls() -> list[Problem]:
     ]  # fmt: skip
 
 
+class Weight(eqx.Module):
+    """A model that is one number."""
+
+    value: Any
+
+
+def minibatches(
+    name: str, kinds: str, slope: Callable, loss: Callable, rate: float, batch: int, start: float, target: float,
+    lowest: float, steps: int | None,
+) -> Problem:  # fmt: skip
+    """SGD itself, in steps as large as it takes them, on two examples that pull by ±1 on top of a slope."""
+
+    def ask() -> Asked:
+        risk = ss.EmpiricalRisk(
+            Weight(jnp.zeros(1)), lambda model, x, y: loss(model.value[0]) + y * model.value[0], np.zeros((2, 1)),
+            np.array([-1.0, 1.0], np.float32),
+        )  # fmt: skip
+        horizon = None if steps is None else steps * rate
+        return Asked(
+            ss.MinibatchSGD(risk, rate, batch), single([start]), beyond(np.ones(1), target, True), horizon=horizon
+        )
+
+    def truth() -> Truth:
+        pulls, chances = np.linspace(-1, 1, batch + 1), binom.pmf(np.arange(batch + 1), batch, 0.5)
+        maps = [lambda x, pull=pull: x - rate * (slope(x) + pull) for pull in pulls]
+        values = [of_maps(maps, chances, start, target, lowest, steps, points) for points in (10_001, 20_001)]
+        unit = rate if steps is None else 1.0
+        return Truth(values[1] * unit, abs(math.log(values[1] / values[0])), EXACT)
+
+    return Problem(name, tuple(kinds.split()), 1, ask, truth)
+
+
+def large_steps() -> list[Problem]:
+    return [
+        minibatches(
+            "SGD in large steps by a horizon", "minibatches ball tiny", lambda x: x, lambda x: 0.5 * x**2, 0.4, 8, 0.0,
+            0.83, -1.0, 64,
+        ),
+        minibatches(
+            "SGD in large steps over a saddle", "minibatches saddle", lambda x: 0.6 * (x**3 - x),
+            lambda x: 0.15 * (x**2 - 1) ** 2, 0.1, 4, -1.0, 0.5, -2.2, None,
+        ),
+    ]  # fmt: skip
+
+
 def exact() -> list[Problem]:
     return [
         *lines(),
@@ -241,4 +290,5 @@ def exact() -> list[Problem]:
         heavy_line("heavy tails", 40.0, 0.5, None, False),
         heavy_line("heavy tails by a horizon", 7.0, 0.2, 500, True),
         *balls(),
+        *large_steps(),
     ]

@@ -9,13 +9,14 @@ from ..statistics import Estimate
 
 
 def delta_method(
-    rates: Estimate, fn: Callable[[np.ndarray], np.ndarray], unscaled: Callable, bounds: tuple
+    rates: Estimate, fn: Callable[[np.ndarray], np.ndarray], unscaled: Callable, bounds: tuple, further: float = 0.0
 ) -> Estimate:
     """fn(rates), with an interval by the delta method on the logarithms of the rates.
 
     rates: (K, K), each independent of the others; 0 with an upper bound of 0 is a jump that does not happen.
     fn: of such a matrix of values, any shape, on a scale where its error is near to normal. unscaled: back from that
-        scale. bounds: of the answer, where a rate was never seen: the value is NaN then.
+        scale. bounds: of the answer, where a rate was never seen: the value is NaN then. further: half-width on that
+        scale that comes of something else.
     The change of fn over the middle half of each rate's interval, doubled, stands for its slope times the half-width,
     so that the interval holds for errors that are not small too; the squares add up.
     """
@@ -23,7 +24,7 @@ def delta_method(
         nothing = np.full(np.shape(fn(np.where(unseen(rates), rates.high, rates.value))), np.nan)
         return Estimate(nothing, *(np.full(nothing.shape, bound) for bound in bounds), rates.confidence)
     value = np.asarray(fn(rates.value))
-    square = np.zeros(value.shape)
+    square = np.full(value.shape, further**2)
     for place in zip(*np.nonzero(rates.value > 0), strict=True):
         factor = np.sqrt(np.sqrt(rates.high[place] / rates.low[place]))
         moved = []
@@ -35,7 +36,8 @@ def delta_method(
         with np.errstate(invalid="ignore"):
             square = square + np.where(moved[0] == moved[1], 0.0, moved[0] - moved[1]) ** 2
     width = np.sqrt(square)
-    return Estimate(unscaled(value), unscaled(value - width), unscaled(value + width), rates.confidence)
+    ends = (unscaled(np.asarray(end)) for end in (value, value - width, value + width))
+    return Estimate(*ends, rates.confidence)
 
 
 def unseen(rates: Estimate) -> Bool[np.ndarray, "K K"]:
@@ -52,4 +54,4 @@ def log_odds(shares: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "... K"]:
 
 def from_log_odds(value: np.ndarray) -> np.ndarray:
     """The share with these log-odds."""
-    return np.exp(-np.logaddexp(0.0, -value))
+    return np.asarray(np.exp(-np.logaddexp(0.0, -value)))

@@ -80,9 +80,10 @@ def transition_matrix(rates: Rates, time: float) -> Rates:
     return found
 
 
-def times_before(rates: Rates, last: int, others: np.ndarray) -> Float[np.ndarray, "L L"]:
-    """Mean time in each of `others`, from each of them, before `last` is reached."""
-    left, out = rates[np.ix_(others, others)].copy(), rates[others, last].copy()
+def times_before(rates: Rates, last: int | np.ndarray, others: np.ndarray) -> Float[np.ndarray, "L L"]:
+    """Mean time in each of `others`, from each of them, before `last`, one state or any of several, is reached."""
+    left = rates[np.ix_(others, others)].copy()
+    out = rates[np.ix_(others, np.atleast_1d(last))].sum(axis=1)
     given, totals = np.eye(len(others)), np.zeros(len(others))
     for state in range(len(others) - 1, -1, -1):
         totals[state] = out[state] + left[state, :state].sum()

@@ -12,7 +12,7 @@ from ._question import Question
 
 # with fewer passages than one in so many, and than so many in all, splitting is the cheaper way to a precision
 _RARE, _FEW = 1 / 200, 20
-# trajectories of the pilot that tells whether any comes to an end, and for how many steps at most: where hardly one has
+# trajectories of the pilot that tells whether they come to an end, and for how many steps at most: where many have not
 # by then, following them to their ends, level by level, costs more than the rates of those that have settled
 _LINGERING, _LONG = 256, 2**16
 # path-steps of a second or a few: a mean time that takes more is left to splitting
@@ -60,13 +60,20 @@ def is_rare(question: Question, run: Execution, trajectories: int | None) -> Pil
 
 
 def rarely_ends(question: Question, run: Execution) -> bool:
-    """Whether without a horizon hardly any trajectory comes to an end, in `avoid` or in the target, as a pilot tells.
+    """Whether without a horizon many trajectories take very long to an end, in `avoid` or in the target.
 
-    By an eighth of the budget of steps, or by 65,536 of them, fewer than one in sixteen then has reached either set, so
-    that most would be cut off by the budget, or take a million steps: from a start that both sets are far from, nothing
-    that follows trajectories to their end answers soon.
+    A pilot tells, by an eighth of the budget of steps or by 65,536 of them: fewer than one in sixteen has reached
+    either set by then, so that most would be cut off by the budget; or those that go on leave so slowly in its second
+    half that a batch of trajectories takes more path-steps than are affordable. Nothing that follows trajectories to
+    their end answers soon then.
     """
     if not question.open_ended or question.avoid is None or run.ledger.left < 2 * _LINGERING:
         return False
-    watched = run.derived(Stream.LINGERERS)._replace(steps=max(min(run.steps // 8, _LONG), 1))
-    return int(np.count_nonzero(watched.run(range(_LINGERING)).code)) < _LINGERING // 16
+    steps = max(min(run.steps // 8, _LONG), 1)
+    stops = run.derived(Stream.LINGERERS)._replace(steps=steps).run(range(_LINGERING))
+    ended = stops.code != StopCode.RUNNING
+    if np.count_nonzero(ended) < _LINGERING // 16:
+        return True
+    lingering, late = np.count_nonzero(~ended), np.count_nonzero(ended & (stops.step > steps // 2))
+    still = lingering * (steps / 2) / max(late, 1)
+    return bool(BATCH * lingering / _LINGERING * still > AFFORDABLE)

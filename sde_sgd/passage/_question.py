@@ -73,6 +73,11 @@ class Question(NamedTuple):
         """There is neither a horizon nor a set to avoid: all arrive, and the question is when."""
         return self.horizon is None and self.avoid is None
 
+    @property
+    def ends(self) -> tuple[AbstractRegion, ...]:
+        """The sets where a trajectory ends: the target, and `avoid` where there is one."""
+        return (self.target,) if self.avoid is None else (self.target, self.avoid)
+
     def watch(self, steps: int | None = None) -> Watch:
         """What a result of this question must know. steps: of the watch, those of the question by default."""
         return Watch(

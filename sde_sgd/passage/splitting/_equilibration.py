@@ -15,9 +15,10 @@ _SIZE = 2_048
 _SHORTEST = 64
 # probability of going on although the law has settled
 _FALSE_ALARM = 0.01
-# a law that looks settled is watched on, by so many of the trajectories, for so many path-steps: in a basin that is
-# left within eight times as long an eighth has left by then, and fewer than so many would not tell
-_WATCHERS, _WATCHED = 512, 2**27
+# a law that looks settled is watched on, by so many of the trajectories, for so many path-steps times components, and
+# so many path-steps at least: in a basin that is left within eight times as long an eighth has left by then, and fewer
+# than so many trajectories would not tell
+_WATCHERS, _WATCHED, _WATCHED_AT_LEAST = 512, 2**27, 2**24
 
 
 class Equilibration(NamedTuple):
@@ -61,7 +62,9 @@ def equilibrate(run: Execution, score: Score) -> Equilibration:
 
 def _stays(walkers: "_Walkers", steps: int, settled: Float[np.ndarray, "n k"]) -> tuple[bool, int]:
     """Whether the law stays what it is `settled` after so many steps; and up to when it was seen to."""
-    most = min(int(_WATCHED * walkers.run.watch_share) // _WATCHERS, walkers.run.steps // 2)
+    run = walkers.run
+    watched = max(_WATCHED // run.chain.state_dim, _WATCHED_AT_LEAST)
+    most = min(int(watched * run.watch_share) // _WATCHERS, run.steps // 2)
     watchers = walkers.late & (np.cumsum(walkers.late) <= _WATCHERS)
     rounds = max(int(np.log2(max(most / steps, 2))), 1)
     while 2 * steps <= most:

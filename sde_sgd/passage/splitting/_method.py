@@ -76,12 +76,9 @@ class Splitting(AbstractMethod):
         """
         asking = Asking(effort.rtol, len(effort.ids))
 
-        def part(asked: Question, run: Execution, asking: Asking, score: Any) -> Answer:
-            return Splitting(score, self.repetitions)._split(asked, run, asking, True)
-
         try:
             if question.mean_time and not settled:
-                return mean_time(question, run, asking, part, self.score)
+                return mean_time(question, run, asking, self._part, self.score)
             return self._split(question, run, asking, settled)
         except BudgetSpent:
             return _too_few(question, run)
@@ -90,14 +87,15 @@ class Splitting(AbstractMethod):
         """Which of two sets is reached first that are both rare; question, run, effort: as in `answer`."""
         refuse_if_changing(question.chain, "two rare sets without a horizon")
 
-        def part(asked: Question, run: Execution, asking: Asking, settled: bool) -> Answer:
-            own = asked.target is question.target or is_auto(self.score)
-            return Splitting(self.score if own else "level", self.repetitions)._split(asked, run, asking, settled)
-
+        scores = (self.score, self.score if is_auto(self.score) else "level")
         try:
-            return which_first(question, run, Asking(effort.rtol, len(effort.ids) // 2), part)
+            return which_first(question, run, Asking(effort.rtol, len(effort.ids)), self._part, scores)
         except BudgetSpent:
             return _too_few(question, run)
+
+    def _part(self, question: Question, run: Execution, asking: Asking, score: Any, settled: bool = True) -> Answer:
+        """The answer by splitting to a part of the question, with a score of its own."""
+        return Splitting(score, self.repetitions)._split(question, run, asking, settled)
 
     def _split(self, question: Question, run: Execution, asking: Asking, settled: bool) -> Answer:
         chosen = chosen_for(question, self.score, settled)

@@ -16,6 +16,8 @@ from ._substeps import begun
 
 # the spread of one repetition, relative to its mean, that its size aims at: then the mean of many is nearly normal
 _SPREAD = 0.3
+LARGEST = 8_192
+"""Most trajectories of a repetition."""
 # one of ten goes on of those that have fallen six levels back, whence about one in 250 of the successful ones come
 _RETREAT, _KEPT = 6, 0.1
 
@@ -43,7 +45,7 @@ class Tally(NamedTuple):
 def population_size(levels: Levels) -> int:
     """Trajectories of one repetition: as many as keep its relative spread near 0.3, were levels independent."""
     variance = 1.5 * (len(levels.scores) + 1)
-    return int(np.clip(math.ceil(variance / _SPREAD**2), 256, 8_192))
+    return int(np.clip(math.ceil(variance / _SPREAD**2), 256, LARGEST))
 
 
 class Stage(NamedTuple):
@@ -66,7 +68,7 @@ class Repetitions:
 
     stages: how often each trajectory starts, once for each level and once for the target. excursions: where they
     start, in place of the run's own start, each then with its share of an excursion per trajectory watched.
-    starts: how many trajectories one repetition starts, over all its stages.
+    size: may be changed between calls; what they run differs in any case.
     """
 
     def __init__(
@@ -81,8 +83,12 @@ class Repetitions:
         self.run, self.score = run.derived(Stream.REPETITIONS), score
         self.levels, self.size = levels, size
         self.stages = len(levels.scores) + 1
-        self.starts = size * (self.stages + (excursions is not None))
         self._randomness, self._next_id, self._excursions = randomness, 0, excursions
+
+    @property
+    def starts(self) -> int:
+        """How many trajectories one repetition starts, over all its stages."""
+        return self.size * (self.stages + (self._excursions is not None))
 
     def __call__(self, repetitions: int, history: list[Stage] | None = None) -> Tally:
         """history: takes what happened, stage by stage; then nothing is thinned."""

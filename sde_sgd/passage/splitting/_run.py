@@ -16,7 +16,7 @@ from ._choice import ChosenScore
 from ._equilibration import Equilibration, equilibrate
 from ._excursions import Excursions
 from ._levels import Levels, choose_levels
-from ._repetitions import Repetitions, Tally, merge, population_size
+from ._repetitions import LARGEST, Repetitions, Tally, merge, population_size
 from ._sample import SplittingSample
 from ._score import Score, scores
 from ._second_score import held_against
@@ -28,6 +28,8 @@ _PILOT_SIZE = 2_048
 _REPETITIONS = 32
 # repetitions of a batch; with `rtol=` the first two batches only tell how many more it takes
 _BATCH, _SIZING = 16, 2
+# where those differ by more than so much, relative to their mean, each has so many times as many trajectories
+_SPREAD, _LARGER = 1.0, 4
 # so many times the repetitions that their spread asks for: it is known to some 20 %
 _MARGIN = 1.25
 # where steps enter a level further beyond it, in levels, they are taken in substeps
@@ -89,6 +91,10 @@ def split_until(question: Question, run: Execution, chosen: ChosenScore, rtol: f
         raise BudgetSpent
     stage("sizing")
     sizing = repeat(_SIZING * _BATCH)
+    while _differ_much(sizing) and repeat.size * _LARGER <= LARGEST and ledger.left >= 4 * _LARGER * _SIZING * batch:
+        repeat.size *= _LARGER
+        batch *= _LARGER
+        sizing = repeat(_SIZING * _BATCH)
     needed = _needed(_answer(plan, sizing), rtol)
     batches = min(int(ledger.left // batch), math.ceil(_MARGIN * (needed or len(sizing.exposure)) / _BATCH))
     stage("repetitions")
@@ -256,23 +262,37 @@ def _verdict(question: Question, verdict: Verdict, tally: Tally) -> Verdict:
     That is where few repetitions hold most of the probability, as more may be where none has been, or where the budget
     cut off much.
     """
-    values = np.sort(tally.level_probability[:, -1])[::-1]
-    cut = tally.unfinished.sum() / values.sum()
+    cut = tally.unfinished.sum() / tally.level_probability[:, -1].sum()
     if not verdict.findings and cut > _UNDECIDED:
         verdict = verdict.also(
             Status.UNDECIDED,
             f"after max_steps = {question.steps} {cut:.2g} times as much of the probability still ran as had "
             "reached the target, and the interval leaves it open; give more max_steps",
         )
-    few = math.ceil(len(values) / 16)
-    share = values[:few].sum() / values.sum()
-    if len(values) < 16 or share < _UNEVEN:
-        return verdict
-    return verdict.also(
-        Status.UNEVEN,
-        f"{few} of {len(values)} repetitions hold {share:.0%} of the probability, which may be far too low; "
-        "give more trajectories, or a score= that follows the way to the target, such as scores.path",
+    uneven = _few_hold_most(tally)
+    return (
+        verdict.also(
+            Status.UNEVEN,
+            f"{uneven} of the probability, which may be far too low; give more trajectories, or a score= that follows "
+            "the way to the target, such as scores.path",
+        )
+        if uneven
+        else verdict
     )
+
+
+def _differ_much(tally: Tally) -> bool:
+    """Whether the spread of repetitions is so large that their mean is far from normal."""
+    values = tally.level_probability[:, -1]
+    return bool(np.std(values) > _SPREAD * np.mean(values)) or bool(_few_hold_most(tally))
+
+
+def _few_hold_most(tally: Tally) -> str:
+    """In words, where a sixteenth of the repetitions holds more of the probability than chance allows, else nothing."""
+    values = np.sort(tally.level_probability[:, -1])[::-1]
+    few, total = math.ceil(len(values) / 16), values.sum()
+    share = values[:few].sum() / total if total > 0 else 0.0
+    return "" if len(values) < 16 or share < _UNEVEN else f"{few} of {len(values)} repetitions hold {share:.0%}"
 
 
 def _why_not_reached(question: Question, repeat: Repetitions, tally: Tally) -> str:

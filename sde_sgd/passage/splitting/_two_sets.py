@@ -1,5 +1,6 @@
 """Two rare sets and no horizon: which is reached first, by the rate of each once the law has settled."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from .._question import Question, Watch
 from ._asking import COARSE, Asking
 from ._sample import SplittingSample
 from ._steady_state import SteadyStateSample
+from .basins import over_slow_basins
 
 # trajectories that tell how often `avoid` is reached before the law has settled
 _EARLY = 4_096
@@ -36,7 +38,7 @@ class TwoSetsSample(AbstractEvidence):
     Valid where both sets are rare from settled trajectories; `settling_time` is when they are taken to be so.
 
     to_target, to_avoid: the rate of each. early: the passages to the target before that time. early_avoid: the chance
-        that `avoid` was reached by then.
+        that `avoid` was reached by then. told: what was explored around the way, in words.
     """
 
     found_by: ClassVar[str] = "splitting towards two rare sets (method='splitting' with avoid, without horizon)"
@@ -45,6 +47,7 @@ class TwoSetsSample(AbstractEvidence):
     to_avoid: SteadyStateSample
     early: SplittingSample
     early_avoid: Estimate
+    told: str
 
     @property
     def trajectories(self) -> int:
@@ -71,6 +74,10 @@ class TwoSetsSample(AbstractEvidence):
     def checked_until(self) -> float:
         """SDE time up to which trajectories were watched for a later change of their law."""
         return min(self.to_target.checked_until, self.to_avoid.checked_until)
+
+    @property
+    def surroundings(self) -> str:
+        return self.told
 
     @property
     def probability(self) -> Estimate:
@@ -146,41 +153,49 @@ def share(one: Estimate, other: Estimate) -> Estimate:
     return Estimate(value, low, high, one.confidence)
 
 
-Part = Callable[[Question, Execution, Asking, bool], Answer]
-"""The answer by splitting to a part of the question; at last whether it is the rate of those that have settled."""
+Part = Callable[..., Answer]
+"""The answer to a question, by splitting with a score, that comes last; `settled=False`: not only of settled ones."""
 
 
-def which_first(question: Question, run: Execution, asking: Asking, part: Part) -> Answer:
-    """Which of two rare sets is reached first: the rate of each, and what is reached before the law has settled."""
+def which_first(question: Question, run: Execution, asking: Asking, part: Part, scores: tuple[Any, Any]) -> Answer:
+    """Which of two rare sets is reached first: the rate of each, and what is reached before the law has settled.
+
+    scores: of splitting towards each. Where several basins on the way are slow to leave, the jumps between them tell.
+    """
     assert question.avoid is not None
+    seen = over_slow_basins(question, run, asking, part, scores)
+    if seen.answer is not None:
+        return seen.answer
+    asking = asking._replace(trajectories=asking.trajectories // 2)
     each = asking.of(1 / np.sqrt(2))
     with run.ledger.half():
-        target = part(question, run, each, True)
+        target = part(question, run, each, scores[0])
     other = question._replace(target=question.avoid, avoid=question.target)
     theta = question.starts[:, : question.chain.dim]
     watch = monitor_for(question.chain, other.target, other.avoid, question.monitoring, theta)
     with run.ledger.half():
-        avoid = part(other, run.derived(Stream.OTHER_SET)._replace(monitor=watch), each, True)
+        avoid = part(other, run.derived(Stream.OTHER_SET)._replace(monitor=watch), each, scores[1])
     rates = [_rate_of(answer) for answer in (target, avoid)]
     settled = max(rate.settling_time for rate in rates)
     steps = max(1, min(round(_WATCHED_FROM * settled / question.time_step), question.steps))
     soon = question._replace(horizon=steps * question.time_step, steps=steps)
     early = run.derived(Stream.EARLY)._replace(steps=steps, open_ended=False)
     late = float(share(rates[0].exit_rate, rates[1].exit_rate).value)
-    passages = _early_passages(soon, early, asking, late, part)
-    sample = TwoSetsSample(question.watch(), rates[0], rates[1], passages, _early_avoided(early))
-    return Answer("splitting", sample, _together(target.verdict, avoid.verdict))
+    early_part = functools.partial(part, score=scores[0], settled=False)
+    passages = _early_passages(soon, early, asking, late, early_part)
+    sample = TwoSetsSample(question.watch(), rates[0], rates[1], passages, _early_avoided(early), seen.told)
+    return Answer("splitting", sample, _together(target.verdict, avoid.verdict, seen.findings))
 
 
-def _early_passages(question: Question, run: Execution, asking: Asking, late: float, part: Part) -> SplittingSample:
+def _early_passages(question: Question, run: Execution, asking: Asking, late: float, part: Callable) -> SplittingSample:
     """The passages to the target before the law has settled, as precisely as their share in the whole asks for."""
-    found = part(question, run, asking.of(np.inf), False).evidence
+    found = part(question, run, asking.of(np.inf)).evidence
     assert isinstance(found, SplittingSample)
     value = float(found.probability.value)
     early = value / (value + late) if value > 0 and np.isfinite(late) else 0.0
     if asking.rtol is None or early * COARSE <= asking.rtol / _PART:
         return found
-    again = part(question, run.derived(Stream.EARLY), asking.of(1 / (_PART * early)), False).evidence
+    again = part(question, run.derived(Stream.EARLY), asking.of(1 / (_PART * early))).evidence
     assert isinstance(again, SplittingSample)
     return again
 
@@ -197,10 +212,14 @@ def _early_avoided(run: Execution) -> Estimate:
     return proportion_with_undecided(there, lost, len(code))
 
 
-def _together(target: Verdict, avoid: Verdict) -> Verdict:
-    """The findings of both rates. Where one set was never reached the share has a bound only, and that is told."""
+def _together(target: Verdict, avoid: Verdict, around: tuple[tuple[Status, str], ...] = ()) -> Verdict:
+    """The findings of both rates, and of what lies around.
+
+    Where one set was never reached the share has a bound only, and that is told first.
+    """
     findings = [(status, f"towards target: {reason}") for status, reason in target.findings]
     findings += [(status, f"towards avoid: {reason}") for status, reason in avoid.findings]
+    findings += around
     return Verdict(tuple(sorted(findings, key=lambda each: each[0] != Status.TARGET_NOT_REACHED)))
 
 

@@ -1,4 +1,4 @@
-"""The ways into a target from the minima around it: over saddles, and uphill to the lowest points of its boundary."""
+"""The ways into sets from the minima around them: over saddles, and uphill to the lowest points of their boundaries."""
 
 import math
 from typing import Any, NamedTuple
@@ -21,18 +21,22 @@ _HALVINGS = 60
 
 
 class Approach(NamedTuple):
-    """A way from a minimum, by number, into the target. top: its highest loss. location: (dim,) where it enters."""
+    """A way from a minimum, by number, into one of the sets, by number too.
+
+    top: its highest loss. location: (dim,) where it enters.
+    """
 
     minimum: int
+    end: int
     top: float
     location: Float[np.ndarray, " dim"]
 
 
 class Ways(NamedTuple):
-    """What leads from the minima outside a target to each other, into it, and elsewhere.
+    """What leads from the minima outside some sets to each other, into the sets, and elsewhere.
 
-    edges: connections that do not touch the target. approaches: ways into it. exits: saddles that lead to no minimum,
-        and not into the target.
+    edges: connections that do not touch the sets. approaches: ways into them. exits: saddles that lead to no minimum,
+        and not into the sets.
     """
 
     edges: list[SaddleConnection]
@@ -40,31 +44,44 @@ class Ways(NamedTuple):
     exits: list[SaddleExit]
 
 
-def ways_around(found: Exploration, target: AbstractRegion) -> Ways:
-    """The ways that an exploration found, as far as they do not pass the target."""
+def ways_around(found: Exploration, ends: tuple[AbstractRegion, ...]) -> Ways:
+    """The ways that an exploration found, as far as they do not pass one of the sets `ends`."""
     with jax.enable_x64(True):
-        surface = _Surface(found.landscape, target)
-        inside = surface.inside(np.array([point.location for point in found.minima]))
+        surfaces = [_Surface(found.landscape, region) for region in ends]
+        inside = _inside(surfaces, np.array([point.location for point in found.minima]))
         ways = Ways([], [], [])
+
+        def follow(minimum: int, path: np.ndarray) -> bool:
+            """Add the way from a minimum along a path into the first set on it; False where there is none."""
+            there = np.array([surface.inside(path) for surface in surfaces])
+            if not np.any(there):
+                return False
+            if not inside[minimum]:
+                first = int(np.argmax(there.any(axis=0)))
+                end = int(np.argmax(there[:, first]))
+                ways.approaches.append(surfaces[end].entrance(minimum, end, path[: first + 1]))
+            return True
+
         for way, path in zip(found.connections, found.paths, strict=True):
-            if not np.any(surface.inside(path)):
+            if not follow(way.first, path):
                 ways.edges.append(way)
-                continue
-            for minimum, points in ((way.first, path), (way.second, path[::-1])):
-                if not inside[minimum]:
-                    ways.approaches.append(surface.entrance(minimum, points))
+            else:
+                follow(way.second, path[::-1])
         for way in found.exits:
-            if way.minimum >= 0 and not inside[way.minimum]:
-                if np.any(surface.inside(way.path)):
-                    ways.approaches.append(surface.entrance(way.minimum, way.path))
-                else:
-                    ways.exits.append(way)
-        ways.approaches.extend(_uphill(found, surface, inside))
+            if way.minimum >= 0 and not inside[way.minimum] and not follow(way.minimum, way.path):
+                ways.exits.append(way)
+        for end, surface in enumerate(surfaces):
+            ways.approaches.extend(_uphill(found, surface, inside, end))
         return ways
 
 
+def _inside(surfaces: "list[_Surface]", points: np.ndarray) -> np.ndarray:
+    """(n,) whether each point is in one of the sets."""
+    return np.any([surface.inside(points) for surface in surfaces], axis=0)
+
+
 class _Surface:
-    """Loss and level function in float64; calls belong inside `jax.enable_x64(True)`."""
+    """Loss, and a set's level function, in float64; calls belong inside `jax.enable_x64(True)`."""
 
     def __init__(self, landscape: AbstractLandscape, target: AbstractRegion):
         landscape, target = as_float64((landscape, target))
@@ -77,24 +94,23 @@ class _Surface:
         return float(value), np.asarray(slope)
 
     def level(self, point: np.ndarray) -> tuple[float, np.ndarray]:
-        """The target's level function and its gradient."""
+        """The set's level function and its gradient."""
         value, slope = self._level(jnp.asarray(point))
         return float(value), np.asarray(slope)
 
     def inside(self, points: np.ndarray) -> np.ndarray:
-        """(n,) whether each point is in the target."""
+        """(n,) whether each point is in the set."""
         return np.asarray(self._contains(jnp.asarray(points)))
 
-    def entrance(self, minimum: int, points: np.ndarray) -> Approach:
-        """Where a path from a minimum first enters the target, and its highest loss up to there."""
-        first = int(np.argmax(self.inside(points)))
-        before = points[: max(first, 1)]
-        entered = self.boundary(before[-1], points[first])
+    def entrance(self, minimum: int, end: int, points: np.ndarray) -> Approach:
+        """Where a path from a minimum, whose last point is its first in the set, enters it; its highest loss so far."""
+        before = points[: max(len(points) - 1, 1)]
+        entered = self.boundary(before[-1], points[-1])
         losses = np.asarray(self._losses(jnp.asarray(before)))
-        return Approach(minimum, max(float(losses.max()), self.loss(entered)[0]), entered)
+        return Approach(minimum, end, max(float(losses.max()), self.loss(entered)[0]), entered)
 
     def boundary(self, outside: np.ndarray, inside: np.ndarray) -> np.ndarray:
-        """The point of the target, between one outside and one in it, that is nearest to the boundary."""
+        """The point of the set, between one outside and one in it, that is nearest to the boundary."""
         for _ in range(_HALVINGS):
             middle = (outside + inside) / 2
             outside, inside = (outside, middle) if self.level(middle)[0] < 0 else (middle, inside)
@@ -117,11 +133,11 @@ def _contains(target: Any, points: Any) -> Any:
     return jax.vmap(target.contains)(points)
 
 
-def _uphill(found: Exploration, surface: _Surface, inside: np.ndarray) -> list[Approach]:
-    """Lowest points of the target's boundary from which the loss leads down to a minimum outside it."""
+def _uphill(found: Exploration, surface: _Surface, inside: np.ndarray, end: int) -> list[Approach]:
+    """Lowest points of a set's boundary from which the loss leads down to a minimum outside all of them."""
     ways: list[Approach] = []
     for start in _spread(found, inside):
-        point = _lowest_in_target(surface, start)
+        point = _lowest_in_set(surface, start)
         if point is None:
             continue
         loss = surface.loss(point)[0]
@@ -133,12 +149,12 @@ def _uphill(found: Exploration, surface: _Surface, inside: np.ndarray) -> list[A
             continue
         number = found.number_of(below.location)
         if number is not None and not inside[number]:
-            ways.append(Approach(number, loss, point))
+            ways.append(Approach(number, end, loss, point))
     return ways
 
 
 def _spread(found: Exploration, inside: np.ndarray) -> list[np.ndarray]:
-    """Points near the minima outside the target, from which it is looked for on all sides."""
+    """Points near the minima outside the sets, from which it is looked for on all sides."""
     outside = [point for point, there in zip(found.minima, inside, strict=True) if not there]
     rng = np.random.default_rng(0)
     starts = []
@@ -149,8 +165,8 @@ def _spread(found: Exploration, inside: np.ndarray) -> list[np.ndarray]:
     return starts
 
 
-def _lowest_in_target(surface: _Surface, start: np.ndarray) -> np.ndarray | None:
-    """A lowest point of the target, downhill in its level function from `start`; None if none is found."""
+def _lowest_in_set(surface: _Surface, start: np.ndarray) -> np.ndarray | None:
+    """A lowest point of a set, downhill in its level function from `start`; None if none is found."""
 
     def stop(intermediate_result) -> None:
         if surface.level(intermediate_result.x)[0] < 0:

@@ -1,4 +1,4 @@
-"""A mean passage time over several slow basins: the jump process between them and the target, from measured rates."""
+"""A rare passage over several slow basins: the jump process between them and the sets, from measured rates."""
 
 from typing import Any, ClassVar
 
@@ -16,20 +16,22 @@ from ..._question import Watch
 class JumpProcessSample(AbstractEvidence):
     """A rare first passage without a horizon, where other basins that are slow to leave lie on the way.
 
-    Between basins, and into the target, trajectories jump at rates that are measured one by one: each is that of
-    settled trajectories of a basin that reach the core of another one, or the target, before any other core (the Hill
-    relation, see SteadyStateSample). E τ is the jump process's mean time to the target from the basin, or basins, that
-    the start leads to; its interval carries the errors of all rates by the delta method on their logarithms.
+    Between basins, and into the target or `avoid`, trajectories jump at rates that are measured one by one: each is
+    that of settled trajectories of a basin that reach the core of another one, or the set, before any other core (the
+    Hill relation, see SteadyStateSample). E τ is the jump process's mean time to the target from the basin, or basins,
+    that the start leads to, and with `avoid` P its chance to come to the target first; intervals carry the errors of
+    all rates by the delta method on their logarithms.
 
     Valid where each basin is left slowly against the motion inside it.
 
     locations: (K, dim) of the lowest minimum of each basin, the start's first. cores: the sets around them whose
         entrance completes a jump.
-    rates: (K + 1, K + 1) per SDE time, entry (i, j) from i to j, the target last; 0 in [0, 0] where there is no way.
+    rates: (L, L) per SDE time, entry (i, j) from i to j; of the L states the first K are the basins, then comes the
+        target, and `avoid` last where there is one; 0 in [0, 0] where there is no way.
     settled_by: SDE time after which the law in each basin has forgotten where it began. checked: SDE time up to which
         each was watched for a later change. told: what was explored around the way, in words.
     n_trajectories: over all rates. n_diverged: how many of them stopped being finite.
-    first: (K + 1,) of how many trajectories from the start each basin's core, or last the target, was the first one.
+    first: (L,) of how many trajectories from the start each basin's core, or set, was the first one.
     """
 
     found_by: ClassVar[str] = "splitting of a mean time over several slow basins (method='splitting' without horizon)"
@@ -37,7 +39,7 @@ class JumpProcessSample(AbstractEvidence):
     locations: Float[np.ndarray, "K dim"]
     cores: tuple[AbstractRegion, ...]
     rates: Estimate
-    first: Int[np.ndarray, " K_and_target"]
+    first: Int[np.ndarray, " L"]
     settled_by: float
     checked: float
     told: str
@@ -59,7 +61,7 @@ class JumpProcessSample(AbstractEvidence):
 
     @property
     def reached_target(self) -> bool:
-        return bool(np.any(self.rates.value[:, -1] > 0))
+        return bool(np.any(self.rates.value[:, self._target] > 0))
 
     @property
     def settling_time(self) -> float:
@@ -75,29 +77,54 @@ class JumpProcessSample(AbstractEvidence):
 
     @property
     def probability(self) -> Estimate:
-        """1, as long as the target can be reached; 0 to 1 where it was not."""
-        known = float(self.reached_target)
-        return Estimate(known, 0.0 if self.diverged else known, 1.0, self.watch.confidence)
+        """1, as long as the target can be reached, 0 to 1 where it was not; with `avoid`, P(target reached before)."""
+        if not self.watch.avoids:
+            known = float(self.reached_target)
+            return Estimate(known, 0.0 if self.diverged else known, 1.0, self.watch.confidence)
+
+        def odds(rates: np.ndarray) -> np.ndarray:
+            return np.asarray(np.subtract(*np.log(self._first_shares @ self._ends(rates))))
+
+        target, avoid = self._ends(self._known).T
+        influence = target / (self._first_shares @ target) / (self._first_shares @ avoid)
+        return delta_method(self.rates, odds, from_log_odds, (0.0, 1.0), self._by_the_first(influence))
 
     @property
     def mean_exit_time(self) -> Estimate:
-        def log_time(rates: np.ndarray) -> np.ndarray:
-            return np.asarray(np.log(self._law @ _times(rates).sum(axis=1)))
+        """E τ; with `avoid`, the reciprocal of `exit_rate`."""
+        return reciprocal(self.exit_rate) if self.watch.avoids else self.mean_end_time
 
-        found = delta_method(self.rates, log_time, np.exp, (0.0, np.inf))
-        return self._with_the_first(found)
+    @property
+    def mean_end_time(self) -> Estimate:
+        """Mean SDE time until the target, or `avoid`, is reached."""
+
+        def log_time(rates: np.ndarray) -> np.ndarray:
+            return np.asarray(np.log(self._first_shares @ self._times(rates)))
+
+        times = self._times(self._known)
+        influence = times / (self._first_shares @ times)
+        return delta_method(self.rates, log_time, np.exp, (0.0, np.inf), self._by_the_first(influence))
 
     @property
     def exit_rate(self) -> Estimate:
-        """1/`mean_exit_time`."""
-        return reciprocal(self.mean_exit_time)
+        """1/`mean_exit_time`; with `avoid`, P(target reached before) over the mean time until either is reached."""
+        if not self.watch.avoids:
+            return reciprocal(self.mean_end_time)
+
+        def log_rate(rates: np.ndarray) -> np.ndarray:
+            reached, spent = self._first_shares @ self._ends(rates)[:, 0], self._first_shares @ self._times(rates)
+            return np.asarray(np.log(reached) - np.log(spent))
+
+        target, times = self._ends(self._known)[:, 0], self._times(self._known)
+        influence = target / (self._first_shares @ target) - times / (self._first_shares @ times)
+        return delta_method(self.rates, log_rate, np.exp, (0.0, np.inf), self._by_the_first(influence))
 
     @property
     def time_shares(self) -> Estimate:
-        """Share of the time until the target is reached that is spent in each basin, (K,); on the scale of log-odds."""
+        """Share of the time until the end that is spent in each basin, (K,); on the scale of log-odds."""
 
         def odds(rates: np.ndarray) -> np.ndarray:
-            spent = self._law @ _times(rates)
+            spent = self._first_shares[: self._target] @ self._times_in(rates)
             return log_odds(spent / spent.sum())
 
         return delta_method(self.rates, odds, from_log_odds, (0.0, 1.0))
@@ -110,43 +137,58 @@ class JumpProcessSample(AbstractEvidence):
 
         def odds(rates: np.ndarray) -> np.ndarray:
             laws = np.array([self._first_shares @ transition_matrix(rates, time) for time in times.ravel()])
+            others = np.delete(laws, self._target, axis=1).sum(axis=1)
             with np.errstate(divide="ignore"):
-                return (np.log(laws[:, :-1].sum(axis=1)) - np.log(laws[:, -1])).reshape(times.shape)
+                return (np.log(others) - np.log(laws[:, self._target])).reshape(times.shape)
 
         return delta_method(self.rates, odds, from_log_odds, (0.0, 1.0))
 
     @property
-    def _first_shares(self) -> Float[np.ndarray, " K_and_target"]:
+    def _target(self) -> int:
+        """The number of the state that is the target."""
+        return len(self.locations)
+
+    @property
+    def _first_shares(self) -> Float[np.ndarray, " L"]:
         return self.first / self.first.sum()
 
     @property
-    def _law(self) -> Float[np.ndarray, " K"]:
-        return self._first_shares[:-1]
+    def _known(self) -> Float[np.ndarray, "L L"]:
+        """The rates, or where only a bound is known that."""
+        return np.where(unseen(self.rates), self.rates.high, self.rates.value)
 
-    def _with_the_first(self, found: Estimate) -> Estimate:
-        """The interval with what is not known of where trajectories come first, in quadrature on the log scale."""
-        if np.any(unseen(self.rates)) or np.count_nonzero(self.first) == 1:
-            return found
-        times = np.append(_times(self.rates.value).sum(axis=1), 0.0)
-        mean = self._first_shares @ times
-        spread = np.sqrt((self._first_shares @ times**2 - mean**2) / self.first.sum()) / mean
-        further = spread * stats.norm.isf((1 - self.watch.confidence) / 2)
-        low = np.hypot(np.log(found.value / found.low), further)
-        high = np.hypot(np.log(found.high / found.value), further)
-        return Estimate(found.value, found.value * np.exp(-low), found.value * np.exp(high), found.confidence)
+    def _times_in(self, rates: Float[np.ndarray, "L L"]) -> Float[np.ndarray, "K K"]:
+        """Mean time in each basin, from each of them, before it ends."""
+        return times_before(rates, np.arange(self._target, len(rates)), np.arange(self._target))
+
+    def _times(self, rates: Float[np.ndarray, "L L"]) -> Float[np.ndarray, " L"]:
+        """Mean time before it ends, from each state."""
+        return np.append(self._times_in(rates).sum(axis=1), np.zeros(len(rates) - self._target))
+
+    def _ends(self, rates: Float[np.ndarray, "L L"]) -> Float[np.ndarray, "L E"]:
+        """P(it ends in each set), from each state: sums of positive numbers."""
+        into = rates[: self._target, self._target :]
+        return np.concatenate([self._times_in(rates) @ into, np.eye(into.shape[1])])
+
+    def _by_the_first(self, influence: Float[np.ndarray, " L"]) -> float:
+        """Half-width that comes of how few trajectories told where they lead first.
+
+        influence: how much a change of each state's share moves the answer, on the scale of its interval.
+        """
+        variance = self._first_shares @ (influence - self._first_shares @ influence) ** 2 / self.first.sum()
+        return float(np.sqrt(variance) * stats.norm.isf((1 - self.watch.confidence) / 2))
 
     def details(self):
         return {
             "basin": (("basin", "component"), self.locations, "θ", "lowest minimum of each slow basin"),
-            "jump_rate": (("from", "to"), self.rates.value, "1 / SDE time", "rate of jumps, the target last"),
+            "jump_rate": (
+                ("from", "to"),
+                self.rates.value,
+                "1 / SDE time",
+                "rate of jumps; after the basins the target, and the set to avoid",
+            ),
             "time_share": (("basin",), self.time_shares.value, "1", "share of the time spent in each basin"),
         }
 
     def attributes(self):
         return {"settling_time": self.settling_time, "surroundings": self.told}
-
-
-def _times(rates: Float[np.ndarray, "L L"]) -> Float[np.ndarray, "K K"]:
-    """Mean time in each basin, from each of them, before the target, the last state, is reached."""
-    last = len(rates) - 1
-    return times_before(rates, last, np.arange(last))

@@ -1,5 +1,6 @@
-"""The surroundings of a mean time: which basins trajectories may fall into on the way, and which are slow to leave."""
+"""The surroundings of a rare passage: which basins trajectories may fall into on the way, which are slow to leave."""
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from ....landscapes import CriticalPoint, Exploration, SaddleConnection, explore
 from ....regions import AbstractRegion
 from ....results import Status
 from ..._question import Question
-from ._approaches import Approach, ways_around
+from ._approaches import ways_around
 
 # dense Hessians, as of `landscapes.explore`
 MOST_COMPONENTS = 300
@@ -24,6 +25,8 @@ _MARGIN = 10.0
 _FIRST, _RAISED, _TIMES = 8.0, 2.0, 12
 # share of the start's basin's time below which another one's does not matter
 _LIGHT = 1e-4
+# temperatures up to a set where it ends, from a minimum next to it, that hold nobody back
+_NEAR = 3.0
 
 
 class Basin(NamedTuple):
@@ -37,14 +40,15 @@ class Surroundings(NamedTuple):
     """What was found around a passage, below a height.
 
     basins: slow ones, that of the start first; a lone one is what a settled rate knows without being told.
-    jumps: (K, K + 1), whether there is a way from one to another, or last to the target, that passes no third.
+    jumps: (K, K + E), whether there is a way from one to another, or to one of the sets where it ends, that passes no
+        third.
     barriers: (K,) the lowest way out of each, in units of L. towards: of each, (n, dim), points where those ways pass.
     told: what was explored, in words. findings: what is to be said against it.
     """
 
     exploration: Exploration
     basins: tuple[Basin, ...]
-    jumps: Bool[np.ndarray, "K K_and_target"]
+    jumps: Bool[np.ndarray, "K L"]
     barriers: Float[np.ndarray, " K"]
     towards: tuple[Float[np.ndarray, "_ dim"], ...]
     told: str
@@ -58,46 +62,69 @@ class Unexplored(NamedTuple):
 
 
 def surroundings(question: Question, temperature: float, climbs: int, seed: int) -> Surroundings | Unexplored:
-    """The basins below the lowest pass to the target and ten temperatures above it.
+    """The basins below the lowest pass to the target, or to `avoid` if that is higher, and ten temperatures above it.
 
     temperature: of the motion near the start, in units of L. climbs: at most in each look. seed: of the searches.
     """
     landscape = question.chain.landscape
     assert landscape is not None
     stage("surroundings")
-    start, target = np.asarray(question.starts[0, : landscape.dim], np.float64), question.target
-    height = _FIRST * temperature
+    start = np.asarray(question.starts[0, : landscape.dim], np.float64)
+    # from the top of a barrier trajectories go down on both sides: as far away as one step's noise
+    nudge = np.random.default_rng(0).normal(size=start.size)
+    nudge *= math.sqrt(2 * temperature * float(question.time_step)) / float(np.linalg.norm(nudge))
+    found = _searched(question, start, temperature, climbs, seed)
+    for near in (start + nudge, start - nudge):
+        if isinstance(found, Surroundings):
+            return found
+        again = _searched(question, near, temperature, climbs, seed)
+        found = again if isinstance(again, Surroundings) else found
+    return found
+
+
+def _searched(
+    question: Question, start: Float[np.ndarray, " dim"], temperature: float, climbs: int, seed: int
+) -> Surroundings | Unexplored:
+    """As `surroundings`, from the minimum below `start`."""
+    landscape, height = question.chain.landscape, _FIRST * temperature
+    assert landscape is not None
+    absorbing = functools.reduce(lambda one, other: one | other, question.ends)
     try:
         for _ in range(_TIMES):
             found = explore(
-                landscape, start, height=height, absorbing=target, max_searches=climbs, seed=seed, progress=False
+                landscape, start, height=height, absorbing=absorbing, max_searches=climbs, seed=seed, progress=False
             )
-            if bool(target.contains(jnp.asarray(found.minima[0].location))):
-                return Unexplored("the minimum below the start lies in the target")
-            map_ = _Map(found, target)
+            if bool(absorbing.contains(jnp.asarray(found.minima[0].location))):
+                return Unexplored("the minimum below the start lies where trajectories end")
+            map_ = _Map(found, question.ends)
             needed = map_.lowest_pass - found.minima[0].loss + _MARGIN * temperature
             if needed <= height:
                 return _seen(question, map_, temperature, needed)
             height = needed if math.isfinite(needed) else _RAISED * height
     except ValueError as error:
         return Unexplored(str(error))
-    return Unexplored(f"no way to the target was found up to {height:.4g} above the minimum below the start")
+    return Unexplored(
+        f"no way to the {_names(question)} was found up to {height:.4g} above the minimum below the start"
+    )
 
 
 class _Map:
-    """What is reached from the start's minimum before the target is.
+    """What is reached from the start's minimum before it ends in one of the sets.
 
-    ways: those that do not pass the target. passes: loss of the highest saddle on the lowest way to each minimum.
+    ways: those that do not pass them. passes: loss of the highest saddle on the lowest way to each minimum.
     """
 
-    def __init__(self, found: Exploration, target: AbstractRegion):
-        self.found, self.ways = found, ways_around(found, target)
+    def __init__(self, found: Exploration, ends: tuple[AbstractRegion, ...]):
+        self.found, self.ends, self.ways = found, len(ends), ways_around(found, ends)
         self.passes = self._passes()
 
     @property
     def lowest_pass(self) -> float:
-        """Loss of the highest point of the lowest way to the target; infinite where there is none."""
-        return min((max(self.passes[way.minimum], way.top) for way in self.ways.approaches), default=math.inf)
+        """Loss of the highest point of the lowest way to the set that is harder to reach; infinite without a way."""
+        lowest = np.full(self.ends, np.inf)
+        for way in self.ways.approaches:
+            lowest[way.end] = min(lowest[way.end], max(self.passes[way.minimum], way.top))
+        return float(lowest.max())
 
     def _passes(self) -> Float[np.ndarray, " minima"]:
         """Loss of the highest saddle on the lowest way from the start's minimum to each."""
@@ -123,8 +150,11 @@ def _seen(question: Question, map_: _Map, temperature: float, needed: float) -> 
     )
     groups = slow_groups(found.minima, np.flatnonzero(reached), edges, temperature, question.time_step)
     weights = [log_weight([found.minima[each] for each in group], temperature) for group in groups]
-    heavy = [place == 0 or weight - weights[0] > math.log(_LIGHT) for place, weight in enumerate(weights)]
-    near = _adjacency(groups, edges, map_.ways.approaches)
+    heavy = [
+        place == 0 or (weight - weights[0] > math.log(_LIGHT) and not _at_the_end(group, map_, temperature))
+        for place, (group, weight) in enumerate(zip(groups, weights, strict=True))
+    ]
+    near = _adjacency(groups, edges, map_)
     kept = [place for place, each in enumerate(heavy) if each]
     jumps = _through_light_ones(near, kept)
     basins = tuple(
@@ -136,22 +166,29 @@ def _seen(question: Question, map_: _Map, temperature: float, needed: float) -> 
     return Surroundings(found, basins, jumps, barriers, towards, told, _findings(map_, needed))
 
 
-def _adjacency(groups, edges: list[SaddleConnection], ways: list[Approach]) -> Bool[np.ndarray, "G G_and_target"]:
+def _at_the_end(group: frozenset[int], map_: _Map, temperature: float) -> bool:
+    """Whether a basin lies so near to a set where it ends that trajectories are soon in it."""
+    low = min(map_.found.minima[each].loss for each in group)
+    tops = [way.top for way in map_.ways.approaches if way.minimum in group]
+    return min(tops, default=math.inf) - low < _NEAR * temperature
+
+
+def _adjacency(groups, edges: list[SaddleConnection], map_: _Map) -> Bool[np.ndarray, "G L"]:
     number = {each: place for place, group in enumerate(groups) for each in group}
-    near = np.zeros((len(groups), len(groups) + 1), bool)
+    near = np.zeros((len(groups), len(groups) + map_.ends), bool)
     for way in edges:
         one, other = number[way.first], number[way.second]
         if one != other:
             near[one, other] = near[other, one] = True
-    for way in ways:
+    for way in map_.ways.approaches:
         if way.minimum in number:
-            near[number[way.minimum], -1] = True
+            near[number[way.minimum], len(groups) + way.end] = True
     return near
 
 
 def _through_light_ones(near: Bool[np.ndarray, "G H"], kept: list[int]) -> Bool[np.ndarray, "K L"]:
     """Which of those kept are joined by a way on which all others are left out."""
-    near, ends = near.copy(), [*kept, near.shape[1] - 1]
+    near, ends = near.copy(), [*kept, *range(len(near), near.shape[1])]
     for light in sorted(set(range(len(near))) - set(kept)):
         before = near[:, light].copy()
         near[before] |= near[light]
@@ -173,6 +210,10 @@ def _ways_out(basins, edges, ways):
         barriers.append(min(loss for loss, _ in tops) - basin.point.loss if tops else math.inf)
         towards.append(np.array([location for _, location in tops]).reshape(-1, basin.point.location.size))
     return np.array(barriers), tuple(towards)
+
+
+def _names(question: Question) -> str:
+    return "target" if question.avoid is None else "target and to what is avoided"
 
 
 def _told(found: Exploration, minima: int, basins: tuple[Basin, ...]) -> str:

@@ -1,0 +1,131 @@
+"""Slow basins with their cores, the sets that end it all, and how often trajectories go from one to the next."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from ...._errors import show
+from ...._jumps import core_sets
+from ...._numerics import bound
+from ...._progress import stage
+from ....engine import StopCode, start_states, tuned
+from ....random import Stream
+from ....regions import AbstractRegion
+from ....scores import choose
+from ..._execution import Execution
+from ..._method import Answer
+from ..._monitor import monitor_for
+from ..._question import Question
+from .._asking import Asking
+from ._one_of import OneOf
+from ._surroundings import Surroundings
+
+# trajectories from the start that tell which basin they come to first, and how long they may take
+FIRST, _FIRST_STEPS = 1_024, 2**17
+_MOST_BASINS = 8
+# a compiler that recomputes what it fuses takes long over the levels of many sets
+_STEPS_FUSED = 1
+
+Part = Callable[[Question, Execution, Asking, Any], Answer]
+"""The rate of settled trajectories, by splitting with the score that comes last."""
+
+
+class Network(NamedTuple):
+    """Basins with their cores, and what is measured between them.
+
+    ends: the cores, and last the sets where it ends. scores: of splitting towards each of those.
+    """
+
+    question: Question
+    run: Execution
+    part: Part
+    scores: tuple[Any, ...]
+    around: Surroundings
+    ends: tuple[AbstractRegion, ...]
+
+    @property
+    def count(self) -> int:
+        """Of the basins."""
+        return len(self.around.basins)
+
+    def name(self, end: int) -> str:
+        """A basin or a set, in words."""
+        if end < self.count:
+            return f"the basin of {show(self.around.basins[end].point.location)}"
+        return ("the target", "avoid")[end - self.count]
+
+    def only(self, *ends: int) -> AbstractRegion:
+        """The union of these ends."""
+        return OneOf(self.ends, np.isin(np.arange(len(self.ends)), ends))
+
+    def but(self, *ends: int) -> AbstractRegion:
+        """The union of all others."""
+        return OneOf(self.ends, ~np.isin(np.arange(len(self.ends)), ends))
+
+    def rate(self, start: int, end: int, asking: Asking, again: int) -> Answer:
+        """The rate of jumps from one basin to another, or to a set where it ends."""
+        stage(f"from {self.name(start)} to {self.name(end)}")
+        number = (again * self.count + start) * len(self.ends) + end
+        asked, run = self._asked(
+            self.around.basins[start].point.location, self.only(end), self.but(start, end), (Stream.BASINS, number)
+        )
+        score = self._score_towards_core(asked) if end < self.count else self.scores[end - self.count]
+        with tuned(steps_fused=_STEPS_FUSED):
+            return self.part(asked, run, asking, score)
+
+    def first(self) -> Int[np.ndarray, " L"]:
+        """How many trajectories from the start come to each of the ends first."""
+        stage("from the start")
+        last = range(self.count, len(self.ends))
+        _, run = self._asked(None, self.but(*last), self.only(*last), (Stream.FIRST_BASIN,))
+        levels = self._levels(run.theta(run.starts[:1]), range(self.count))[:, 0]
+        if levels.min() < 0:
+            return np.append(FIRST * (levels == levels.min()), np.zeros(len(last), int))
+        run.ledger.start(FIRST)
+        ids, clocks = np.arange(FIRST), np.zeros(FIRST, np.int64)
+        budgets = np.full(FIRST, min(_FIRST_STEPS, run.steps))
+        with tuned(steps_fused=_STEPS_FUSED):
+            ends = run.go_on(run.monitor, run.states(FIRST), ids, clocks, budgets)
+        thetas, counts = run.theta(ends.state), []
+        for code, among in ((StopCode.TARGET, range(self.count)), (StopCode.AVOID, last)):
+            nearest = np.argmin(self._levels(thetas[ends.code == code], among), axis=0)
+            counts.append(np.bincount(nearest, minlength=len(among)))
+        return np.concatenate(counts)
+
+    def _levels(self, thetas: Any, ends: range) -> Float[np.ndarray, "E n"]:
+        return np.array([np.asarray(bound(_levels, self.ends[end])(jnp.asarray(thetas))) for end in ends])
+
+    def _asked(self, start: Float[np.ndarray, " dim"] | None, target: AbstractRegion, avoid: AbstractRegion, stream):
+        """The question of a jump, from a minimum or from the start itself, and its execution."""
+        chain, question, starts = self.question.chain, self.question, self.question.starts
+        if start is not None:
+            starts = start_states(start.astype(starts.dtype), chain, 1)
+        watch = monitor_for(chain, target, avoid, question.monitoring, starts[:, : chain.dim])
+        run = functools.reduce(lambda run, number: run.derived(number), stream, self.run)
+        return question._replace(starts=starts, target=target, avoid=avoid), run._replace(starts=starts, monitor=watch)
+
+    def _score_towards_core(self, asked: Question) -> Any:
+        """On the line a core's own level function orders states as well as any other."""
+        chain = asked.chain
+        if chain.dim == 1:
+            return "level"
+        theta = asked.starts[0, : chain.dim]
+        return choose(chain, theta, asked.target, avoid=asked.avoid, settled=True).score or "level"
+
+
+def cores_of(around: Surroundings) -> tuple[AbstractRegion, ...]:
+    """The core of each basin; ValueError where there are too many, or they overlap."""
+    if len(around.basins) > _MOST_BASINS:
+        raise ValueError(f"there are more than {_MOST_BASINS}")
+    points = [basin.point for basin in around.basins]
+    names = tuple(show(point.location) for point in points)
+    return core_sets(points, around.barriers, None, names, towards=around.towards)
+
+
+def _levels(core: Any, thetas: Any) -> Any:
+    return jax.vmap(core.level)(thetas)

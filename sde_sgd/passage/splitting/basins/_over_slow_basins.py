@@ -1,0 +1,173 @@
+"""What is asked of a rare passage over several slow basins: the jumps between them are measured one by one."""
+
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
+
+from ....results import Status, Verdict
+from ....statistics import Estimate
+from ..._execution import Execution
+from ..._method import Answer
+from ..._question import Question
+from .._asking import Asking
+from ._jump_sample import JumpProcessSample
+from ._looking import look_around
+from ._network import FIRST, Network, Part, cores_of
+from ._surroundings import Unexplored
+
+# mean time in a basin, in those that the motion inside takes to settle, below which it has no rate of its own
+_APART = 20.0
+_ROUNDS = 3
+# most basins between which jumps are looked for where no saddle leads, and what one that was not seen may change
+_FEW, _NEGLIGIBLE = 3, 0.03
+
+
+class Seen(NamedTuple):
+    """What lies around the way. answer: by the jumps between slow basins, or None where no other basin is slow.
+
+    told: what was explored, in words. findings: what is to be said against an answer by one settled law.
+    """
+
+    answer: Answer | None
+    told: str
+    findings: tuple[tuple[Status, str], ...]
+
+
+def over_slow_basins(question: Question, run: Execution, asking: Asking, part: Part, scores: tuple[Any, ...]) -> Seen:
+    """The answer to a question without a horizon where several basins on the way are slow to leave.
+
+    scores: of splitting towards the target, and `avoid` where there is one. What lies around the way is explored first.
+    """
+    around = look_around(question, run)
+    if isinstance(around, Unexplored):
+        return Seen(None, f"not explored, watched only: {around.reason}", ())
+    if len(around.basins) == 1:
+        return Seen(None, around.told, around.findings)
+    try:
+        cores = cores_of(around)
+    except ValueError as error:
+        finding = Status.INCOMPLETE, f"{len(around.basins)} slow basins are not followed one by one: {error}"
+        return Seen(None, around.told, (finding, *around.findings))
+    network = Network(question, run, part, scores, around, (*cores, *question.ends))
+    return Seen(_by_jumps(network, asking), around.told, ())
+
+
+def _by_jumps(network: Network, asking: Asking) -> Answer:
+    """The answer by the jump process between slow basins, and the sets where it ends."""
+    ways, detours = _jumps(network.around.jumps, network.question.chain.dim)
+    jumps = [*ways, *detours]
+    network = network._replace(run=network.run._replace(watch_share=1 / len(jumps)))
+    first = network.first()
+    each = asking.of(1 / math.sqrt(len(ways)))._replace(trajectories=asking.trajectories // len(jumps))
+    asked = dict.fromkeys(ways, each) | dict.fromkeys(detours, each.of(np.inf))
+    found: dict[tuple[int, int], Answer] = {}
+    due = jumps
+    for again in range(_ROUNDS):
+        for place, jump in enumerate(due):
+            with network.run.ledger.part(1 / (len(due) - place)):
+                found[jump] = network.rate(*jump, asked[jump], again)
+        sample = _sample(network, found, first, detours)
+        width = float(_asked(sample).relative_half_width)
+        if asking.rtol is None or not width > asking.rtol or not math.isfinite(width):
+            break
+        due = _worst(sample, jumps)
+        finer = 0.8 * asking.rtol / width
+        asked |= {jump: asked[jump].of(finer) for jump in due}
+    findings = _unseen_detours(sample, found, detours)
+    return Answer("splitting", sample, _verdict(network, sample, found, findings, asking))
+
+
+def _asked(sample: JumpProcessSample) -> Estimate:
+    """What `rtol` is of: the mean time, or with a set to avoid the probability."""
+    return sample.probability if sample.watch.avoids else sample.mean_exit_time
+
+
+def _jumps(known: Bool[np.ndarray, "K L"], dim: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Jumps along ways that are known, and others that may happen beside them.
+
+    Off the line trajectories also jump where no saddle leads, past the basin that the lowest way goes through: into the
+    target or `avoid` from any basin, and among few basins between any two.
+    """
+    count, ways, detours = len(known), [], []
+    for start, end in np.ndindex(*known.shape):
+        if known[start, end]:
+            ways.append((start, end))
+        elif dim > 1 and start != end and (end >= count or count <= _FEW):
+            detours.append((start, end))
+    return ways, detours
+
+
+def _unseen_detours(sample: JumpProcessSample, found, detours) -> list[tuple[Status, str]]:
+    """What is to be said of detours that were never seen: nothing where the answer would hardly be another."""
+    value, findings = float(_asked(sample).value), []
+    for place in detours:
+        bound = found[place].evidence.exit_rate
+        if bound.value > 0:
+            continue
+        rates = sample.rates.value.copy()
+        rates[place] = bound.high
+        at_most = dataclasses.replace(sample, rates=Estimate(rates, rates, rates, sample.rates.confidence))
+        change = abs(float(_asked(at_most).value) / value - 1)
+        if not change < _NEGLIGIBLE:
+            words = f"a jump that was never seen, at a rate of {float(bound.high):.3g} at most,"
+            findings.append((Status.INCOMPLETE, f"{words} may change the answer by {change:.0%}"))
+    return findings
+
+
+def _sample(network: Network, found: dict[tuple[int, int], Answer], first: np.ndarray, detours) -> JumpProcessSample:
+    value, low, high = np.zeros((3, len(network.ends), len(network.ends)))
+    for place, answer in found.items():
+        rate = answer.evidence.exit_rate
+        if rate.value > 0 or place not in detours:
+            value[place], low[place], high[place] = rate.value, rate.low, rate.high
+    every = [answer.evidence for answer in found.values()]
+    return JumpProcessSample(
+        watch=network.question.watch(),
+        locations=np.array([basin.point.location for basin in network.around.basins]),
+        cores=network.ends[: network.count],
+        rates=Estimate(value, low, high, network.question.confidence),
+        first=first,
+        settled_by=max(each.settling_time or 0.0 for each in every),
+        checked=min(each.checked_until or 0.0 for each in every),
+        told=network.around.told,
+        n_trajectories=sum(each.trajectories for each in every),
+        n_diverged=sum(each.diverged for each in every),
+    )
+
+
+def _worst(sample: JumpProcessSample, jumps: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The rates whose intervals make up most of that of the answer."""
+    widths = {}
+    for jump in jumps:
+        rates = sample.rates
+        low, high = rates.value.copy(), rates.value.copy()
+        low[jump], high[jump] = rates.low[jump], rates.high[jump]
+        alone = dataclasses.replace(sample, rates=Estimate(rates.value, low, high, rates.confidence))
+        widths[jump] = float(np.log(_asked(alone).high / _asked(alone).low))
+    return [jump for jump in jumps if widths[jump] > max(widths.values()) / 3]
+
+
+def _verdict(network: Network, sample: JumpProcessSample, found, findings, asking: Asking) -> Verdict:
+    for (start, end), answer in found.items():
+        if sample.rates.high[start, end] == 0:
+            continue
+        way = f"from {network.name(start)} to {network.name(end)}"
+        findings += [(status, f"{way}: {reason}") for status, reason in answer.verdict.findings]
+        rate, settling = float(answer.evidence.exit_rate.value), float(answer.evidence.settling_time or 0.0)
+        if rate * settling * _APART > 1:
+            words = (
+                f"{way} it takes {1 / rate:.4g} on average, only {1 / (rate * settling):.3g} times the {settling:.4g} "
+                "that the motion inside takes to settle, so that a rate depends on what counts as inside"
+            )
+            findings.append((Status.NOT_METASTABLE, words))
+    findings += network.around.findings
+    if int(sample.first.sum()) < FIRST:
+        words = f"{FIRST - int(sample.first.sum())} of {FIRST} trajectories from the start came to no basin's core"
+        findings.append((Status.UNDECIDED, words))
+    width = float(_asked(sample).relative_half_width)
+    if asking.rtol is not None and not width <= asking.rtol and not findings:
+        findings.append((Status.BUDGET_SPENT, f"the rates gave {width:.3g} and not rtol = {asking.rtol}"))
+    return Verdict(tuple(findings))

@@ -23,7 +23,7 @@ class LevyEuler(AbstractEuler):
     amplitude; a `LangevinSGD` has √(γ/M) σ for any dt.
 
     Between two steps a path is no Brownian bridge, but jumps over thin sets: `monitoring="continuous"` refuses it.
-    Splitting does not take its steps in parts, and is slow, because one jump leads past many levels.
+    Splitting does not take its steps in parts, and gains little, because one jump leads past many levels.
 
     diffusion: any diffusion; of its noise the B(x, t) is taken, with which the components of ξ are mixed.
     alpha: α, one number from 0.5 to 2; it is fixed when the program is compiled.

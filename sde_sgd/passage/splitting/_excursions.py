@@ -21,6 +21,9 @@ _RISE = 0.05
 # steps of the pilot that tells how often excursions begin, in times to settle; single precision counts the longest
 _WINDOW = 2
 _SHORTEST, _LONGEST, _SELDOM = 64, 2**23, 1 / 16
+# a law that takes so many steps to settle is dear to come to: then a trajectory is watched for several excursions, as
+# long as that takes less than to settle, and stands for as many in its repetition
+_LONG, _SHARING = 2**13, 4
 # the memory of a trajectory on an excursion, and of one that has just come home
 _AWAY, _JUST_HOME = 0, 1
 
@@ -93,7 +96,7 @@ class Excursions:
     """
 
     def __init__(self, run: Execution, score: Score, equilibration: Equilibration):
-        self._run, self._score, self._equilibration, self._next_id = run, score, equilibration, 0
+        self._run, self._score, self._next_id = run, score, 0
         settled = equilibration.scores.astype(run.starts.dtype)
         if not settled.size:
             # none is left to tell where home is: all have ended
@@ -103,13 +106,25 @@ class Excursions:
         rise = (settled.max() - self.home_level) * settled.dtype.type(_RISE)
         self.excursion_level = max(beyond, self.home_level + rise)
         self.window = max(_SHORTEST, _WINDOW * equilibration.steps)
+        self._sharing, self._settled = 1, 2 * equilibration.steps
 
     def pilot(self, size: int) -> ExcursionStarts:
-        """Excursions of `size` trajectories; from then on a trajectory is watched until it begins about one."""
-        seen = self(size)
-        often = max(len(seen.states) / size, _SELDOM)
-        self.window = int(np.clip(round(self.window / often), _SHORTEST, _LONGEST))
+        """Excursions of `size` trajectories; from then on one is watched until it begins about one, or a few of them.
+
+        Of fewer trajectories where the law takes long to settle.
+        """
+        dear = self._settled >= _LONG
+        watched = max(size // _SHARING, 1) if dear else size
+        seen = self(watched)
+        often = max(len(seen.states) / watched, _SELDOM)
+        if dear:
+            self._sharing = int(np.clip(self._settled * often // self.window, 1, _SHARING))
+        self.window = int(np.clip(round(self.window / often * self._sharing), _SHORTEST, _LONGEST))
         return seen
+
+    def watched(self, size: int) -> int:
+        """How many trajectories are watched for the excursions of a repetition of `size`."""
+        return max(size // self._sharing, 1)
 
     def __call__(self, trajectories: int) -> ExcursionStarts:
         """Those of so many trajectories, new ones in every call, in the window after they have settled."""
@@ -119,10 +134,9 @@ class Excursions:
         starts = self._run.states(trajectories)
         memory = np.full((trajectories, 1), _JUST_HOME, starts.dtype)
         clocks = np.zeros(trajectories, np.int64)
-        settled = 2 * self._equilibration.steps
         watching = _Begins(run.monitor, np.False_)
         states = np.concatenate([starts, memory], axis=1)
-        ends = run.go_on(watching, states, self._ids(trajectories), clocks, clocks + settled)
+        ends = run.go_on(watching, states, self._ids(trajectories), clocks, clocks + self._settled)
         states, clocks = ends.state, clocks + ends.step
         # only what is waited from now on counts, and no excursion that began before
         states[:, -1] = np.clip(states[:, -1], _AWAY, _JUST_HOME)

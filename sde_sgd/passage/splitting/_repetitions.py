@@ -98,14 +98,15 @@ class Repetitions:
         if self._excursions is None:
             starts, weights = self.run.states(number), np.full(number, 1 / self.size)
             return self._tally(starts, weights, first, history)
-        seen = self._excursions(number)
+        watched = self._excursions.watched(self.size)
+        seen = self._excursions(repetitions * watched)
         starts, weights = self.run.states(number), np.zeros(number)
         if len(seen.states):
-            chosen, weights = _share(seen.trajectory, repetitions, self.size, self._randomness)
+            chosen, weights = _share(seen.trajectory, repetitions, self.size, watched, self._randomness)
             starts = begun(seen.states[chosen]) if self.run.substeps > 1 else seen.states[chosen]
         tally = self._tally(starts, weights, first, history)
         waited, diverged = (
-            values.reshape(repetitions, self.size).mean(axis=1) for values in (seen.waited, seen.diverged)
+            values.reshape(repetitions, watched).mean(axis=1) for values in (seen.waited, seen.diverged)
         )
         return tally._replace(
             exposure=tally.exposure + waited * self.run.substeps,
@@ -120,17 +121,17 @@ class Repetitions:
 
 
 def _share(
-    trajectory: Int[np.ndarray, " m"], repetitions: int, size: int, randomness: np.random.Generator
+    trajectory: Int[np.ndarray, " m"], repetitions: int, size: int, watched: int, randomness: np.random.Generator
 ) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """For each trajectory an excursion of its own repetition, each as often as any other, and its weight.
 
-    trajectory: numbers of those whose excursions they are.
+    trajectory: numbers of those whose excursions they are, `watched` of them in each repetition.
     """
-    order, counts = np.argsort(trajectory, kind="stable"), np.bincount(trajectory // size, minlength=repetitions)
+    order, counts = np.argsort(trajectory, kind="stable"), np.bincount(trajectory // watched, minlength=repetitions)
     places = (np.arange(size) + randomness.random((repetitions, 1))) / size
     chosen = (np.cumsum(counts) - counts)[:, None] + (places * counts[:, None]).astype(np.int64)
     # a repetition without any takes another's, with a weight of 0
-    return order[np.minimum(chosen, len(trajectory) - 1)].reshape(-1), np.repeat(counts / size**2, size)
+    return order[np.minimum(chosen, len(trajectory) - 1)].reshape(-1), np.repeat(counts / (watched * size), size)
 
 
 def _repeat(

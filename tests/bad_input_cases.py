@@ -27,6 +27,11 @@ def sgd(**changes):
     return ss.LangevinSGD(**{"landscape": L1, "noise": ONE, "learning_rate": 0.1, "batch_size": 10, **changes})
 
 
+def momentum(**changes):
+    options = {"landscape": L1, "noise": ONE, "learning_rate": 0.1, "batch_size": 10, "momentum": 0.9}
+    return ss.diffusions.LangevinMomentumSGD(**(options | changes))
+
+
 def escape(chain=CHAIN, start=(-1.0,), region=LEFT, horizon=1.0, trajectories=64, **options):
     return ss.escape(chain, list(start), region, horizon, trajectories=trajectories, **options)
 
@@ -299,6 +304,50 @@ BAD = {
     "a histogram of one": (
         lambda: ss.histogram(CHAIN, [-1.0], bins=(0, 1, 5), horizon=2.0, trajectories=1),
         "trajectories must be at least 2",
+    ),
+    "a shape of no noise": (lambda: ss.noise.IsotropicOf(2.0), "noise must be a model of sde_sgd.noise, .* got 2.0"),
+    "a direction of nothing": (
+        lambda: ss.noise.LeadingOf(ONE, "loss"),
+        "direction must be 'covariance' or 'hessian', got 'loss'",
+    ),
+    "momentum of one": (
+        lambda: momentum(momentum=1.0),
+        "momentum must be a single number of at least 0 and below 1, got 1.0",
+    ),
+    "a schedule with momentum": (
+        lambda: momentum(learning_rate=lambda count: 0.1),
+        "learning_rate must be a number above 0, got a schedule",
+    ),
+    "momentum without noise": (lambda: momentum(noise=None), "noise must be a model of sde_sgd.noise"),
+    "no friction": (
+        lambda: ss.diffusions.UnderdampedLangevin(L1, 0.1, 0.0),
+        "friction must be a finite number above 0, got 0.0",
+    ),
+    "a velocity for an overdamped equation": (
+        lambda: ss.chains.Underdamped(WARM, 0.01),
+        "diffusion must be an underdamped one, such as LangevinMomentumSGD",
+    ),
+    "an overdamped chain of a velocity": (
+        lambda: ss.EulerMaruyama(momentum()),
+        "diffusion must be a diffusion, such as LangevinSGD",
+    ),
+    "a grid for a velocity": (
+        lambda: ss.reference.FokkerPlanck(momentum(), (-2, 2, 50)),
+        "diffusion must be a diffusion",
+    ),
+    "underdamped without dt": (
+        lambda: ss.chains.Underdamped(ss.diffusions.UnderdampedLangevin(L1, 0.1, 1.0)),
+        "dt must be given for UnderdampedLangevin",
+    ),
+    "alpha above two": (lambda: ss.chains.LevyEuler(WARM, 2.5, 0.1), "alpha must be a number from 0.5 to 2, got 2.5"),
+    "alpha a word": (lambda: ss.random.Stable("steep"), "alpha must be a number from 0.5 to 2, got 'steep'"),
+    "stable noise by its root of dt": (
+        lambda: ss.EulerMaruyama(WARM, 0.1, ss.random.Stable(1.5)),
+        "increments must have mean 0 and variance 1 .* chains.LevyEuler",
+    ),
+    "a bridge over jumps": (
+        lambda: escape(chain=ss.chains.LevyEuler(WARM, 1.5, 0.1), monitoring="continuous"),
+        "needs an EulerMaruyama chain with gaussian increments, .* got LevyEuler with Stable",
     ),
     "an unknown outcome": (lambda: escape().count("lost"), "outcome must be one of running, diverged, target, avoid"),
 }

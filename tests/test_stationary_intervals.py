@@ -203,6 +203,7 @@ def histogram(counts, looks, sums, **changes):
         "time_step": 0.1,
         "confidence": 0.95,
         "provenance": PROVENANCE,
+        "early": np.zeros_like(np.array(counts)),
     }
     return Histogram(**(given | changes))
 

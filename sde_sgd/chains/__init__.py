@@ -7,9 +7,11 @@ from ._base import NoiseKind as NoiseKind
 from ._base import refuse_late as refuse_late
 from ._batches import AbstractBatchChain as AbstractBatchChain
 from ._batches import AbstractRateChain as AbstractRateChain
+from ._euler import AbstractEuler as AbstractEuler
 from ._euler_maruyama import EulerMaruyama as EulerMaruyama
 from ._gradient_descent import GradientDescent as GradientDescent
 from ._label_noise_sgd import LabelNoiseSGD as LabelNoiseSGD
+from ._levy_euler import LevyEuler as LevyEuler
 from ._minibatch_sgd import MinibatchSGD as MinibatchSGD
 from ._momentum_sgd import MomentumSGD as MomentumSGD
 from ._optimizer import Optimizer as Optimizer
@@ -18,6 +20,7 @@ from ._sampling import ReshuffledEpochs as ReshuffledEpochs
 from ._sampling import WithoutReplacement as WithoutReplacement
 from ._sampling import WithReplacement as WithReplacement
 from ._svag import SVAG as SVAG
+from ._underdamped import Underdamped as Underdamped
 from ._varying import Varying as Varying
 from ._whole_state import WholeState as WholeState
 

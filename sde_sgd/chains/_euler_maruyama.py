@@ -6,14 +6,13 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import positive
-from ..diffusions import AbstractClock, AbstractDiffusion
-from ..landscapes import AbstractLandscape
+from ..diffusions import AbstractDiffusion
 from ..random import AbstractIncrements, short_name
-from ._base import AbstractChain, NoiseKind
+from ._base import NoiseKind
+from ._euler import AbstractEuler
 
 
-class EulerMaruyama(AbstractChain):
+class EulerMaruyama(AbstractEuler):
     """x' = x + b(x, t) dt + B(x, t) ξ √dt, with the t at which step k begins made from the integer k.
 
     Weak order 1; strong order 1/2, and 1 where the noise does not depend on the state (Kloeden and Platen 1992,
@@ -26,80 +25,36 @@ class EulerMaruyama(AbstractChain):
     increments: "gaussian", or "rademacher" for ξ = ±1: weak order 1 as well and cheaper, but bounded, so the
         probability of a rare exit is that of the walk and not that of the diffusion. Or a kind of increments of your
         own (`sde_sgd.random.AbstractIncrements`), with mean 0 and variance 1.
+    One step from θ has the covariance a(θ, t) dt, a = BBᵀ, see `covariance`.
     Raises ValueError for what is no diffusion, a dt that is not one number above 0, is missing or does not suit the
-    diffusion's schedules or period, or what is no kind of increments.
+    diffusion's schedules or period, or what is no kind of increments of variance 1.
     """
 
-    diffusion: AbstractDiffusion
-    dt: Float[Array, ""] | float
     increments: NoiseKind = eqx.field(static=True)
-    clock: AbstractClock
-    """How the number of a step becomes the time that the diffusion is asked for."""
 
     def __init__(self, diffusion: AbstractDiffusion, dt: Any = None, increments: Any = "gaussian"):
-        if not isinstance(diffusion, AbstractDiffusion):
-            raise ValueError(f"diffusion must be a diffusion, such as LangevinSGD(...), got {diffusion!r}")
-        step = diffusion.default_dt if dt is None else dt
-        if step is None:
-            raise ValueError(
-                f"dt must be given for {type(diffusion).__name__}, which has no learning rate to take it from"
-            )
-        positive("dt", step)
-        if jnp.ndim(step) != 0:
-            raise ValueError(f"dt must be a single number, got shape {jnp.shape(step)}")
+        super().__init__(diffusion, dt)
         increments = short_name(increments)
-        if increments not in ("gaussian", "rademacher") and not isinstance(increments, AbstractIncrements):
+        own = isinstance(increments, AbstractIncrements)
+        if increments not in ("gaussian", "rademacher") and not own:
             raise ValueError(
                 f"increments must be 'gaussian', 'rademacher' or a kind of increments of your own, got {increments!r}"
             )
-        self.diffusion = diffusion
-        self.dt = step
+        if own and not increments.standardised:
+            raise ValueError(
+                f"increments must have mean 0 and variance 1 for steps that grow like √dt, got {increments!r}; stable "
+                "ones are for chains.LevyEuler"
+            )
         self.increments = increments
-        self.clock = diffusion.clock(dt)
-
-    @property
-    def dim(self) -> int:
-        return self.diffusion.dim
-
-    @property
-    def noise_dim(self) -> int:
-        return self.diffusion.noise_dim
 
     @property
     def noise_kind(self) -> NoiseKind:
         return self.increments
 
-    @property
-    def time_step(self) -> Any:
-        return self.dt
-
-    @property
-    def landscape(self) -> AbstractLandscape | None:
-        """The loss beneath, where the diffusion has one."""
-        return self.diffusion.landscape
-
-    @property
-    def changes_in_time(self) -> bool:
-        return self.diffusion.changes_in_time
-
-    @property
-    def what_changes(self) -> str:
-        return self.diffusion.what_changes
-
-    def last_step(self, dtype: Any) -> int:
-        """As of any chain. Raises ValueError where dt was replaced by one that the diffusion is not asked at so."""
-        clock = self.clock
-        # it was made from the dt, the learning rate and the period of the time when the chain was
-        if not clock.fits(self.dt, self.diffusion.base_time):
-            raise ValueError(
-                f"dt must keep its ratio to the learning rate or the period that the chain was made with, got "
-                f"{self.dt!r}; make the chain anew"
-            )
-        return clock.last_step(dtype)
-
-    def instant(self, step_index: Any, dtype: Any) -> Any:
-        """The time at which step number `step_index` begins, as the diffusion takes it, for states of `dtype`."""
-        return self.clock.at(step_index, jnp.asarray(self.dt, dtype))
+    def step(self, state, noise, step_index):
+        dt = jnp.asarray(self.dt, state.dtype)
+        time = self.instant(step_index, state.dtype)
+        return state + self.diffusion.increment(state, time, dt, noise.astype(state.dtype))
 
     def covariance(self, theta: Float[Array, " dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
         """Covariance of x after one step from `theta` (dim,): a(θ, t) dt, shape (dim, dim). Increments have variance 1.
@@ -109,8 +64,3 @@ class EulerMaruyama(AbstractChain):
         """
         dt = jnp.asarray(self.dt, theta.dtype)
         return self.diffusion.covariance(theta, self.instant(step_index, theta.dtype)) * dt
-
-    def step(self, state, noise, step_index):
-        dt = jnp.asarray(self.dt, state.dtype)
-        time = self.instant(step_index, state.dtype)
-        return state + self.diffusion.increment(state, time, dt, noise.astype(state.dtype))

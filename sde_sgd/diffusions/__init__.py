@@ -10,6 +10,9 @@ from ._clock import RunningTime as RunningTime
 from ._clock import WholeIterations as WholeIterations
 from ._ito import ItoDiffusion as ItoDiffusion
 from ._langevin import Langevin as Langevin
+from ._momentum_sgd import LangevinMomentumSGD as LangevinMomentumSGD
 from ._sgd import LangevinSGD as LangevinSGD
+from ._underdamped import AbstractUnderdamped as AbstractUnderdamped
+from ._underdamped import UnderdampedLangevin as UnderdampedLangevin
 
 __all__ = _names_in(vars())

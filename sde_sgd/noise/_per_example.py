@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ..landscapes import AbstractLandscape, EmpiricalRisk
-from ._models import AbstractNoise
+from ._base import AbstractNoise
 
 
 class PerExample(AbstractNoise):
@@ -34,6 +34,10 @@ class PerExample(AbstractNoise):
         gradients = jax.jacrev(self._risk(landscape).per_example_losses)(theta)
         centred = gradients - jnp.mean(gradients, axis=0)
         return centred.T @ centred / centred.shape[0]
+
+    def diagonal(self, landscape, theta):
+        """The diagonal of V(θ), shape (dim,); holds all N gradients at once, but no (dim, dim) matrix."""
+        return jnp.var(jax.jacrev(self._risk(landscape).per_example_losses)(theta), axis=0)
 
     def noisy_gradient(self, landscape, theta, amplitude, xi):
         weights = 1 / xi.shape[0] + jnp.asarray(amplitude, xi.dtype) * _weights(xi)

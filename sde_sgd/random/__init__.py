@@ -9,6 +9,7 @@ from ._increments import Rademacher as Rademacher
 from ._increments import Words as Words
 from ._increments import increments_of as increments_of
 from ._increments import short_name as short_name
+from ._normals import half_sine as half_sine
 from ._normals import horner as horner
 from ._normals import normals32 as normals32
 from ._normals import normals64 as normals64
@@ -19,6 +20,7 @@ from ._seeds import seed_key as seed_key
 from ._seeds import seed_number as seed_number
 from ._source import Source as Source
 from ._source import bridge_uniforms as bridge_uniforms
+from ._stable import Stable as Stable
 from ._streams import HashStream as HashStream
 from ._streams import Key as Key
 from ._streams import Stream as Stream

@@ -30,6 +30,8 @@ class AbstractIncrements(abc.ABC):
     """Steps that one hash serves, a power of two from 2 to 64."""
     packs: ClassVar[bool] = False
     """Whether the pair is two floating arrays that may travel as one complex array."""
+    standardised: ClassVar[bool] = True
+    """Whether a draw has mean 0 and variance 1, as a discretised diffusion needs it."""
 
     def hashes(self, dtype: Any) -> int:
         """How many hashes of two words a pair is made of, 1 or 2, for states of that dtype."""

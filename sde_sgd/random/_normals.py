@@ -25,15 +25,14 @@ def normals32(w0: Word, w1: Word) -> tuple[Float[Array, "..."], Float[Array, "..
     # w0 + 1/2, assembled from halves: an exact signed conversion each, which processors have
     high = (w0 >> 16).astype(jnp.int32).astype(jnp.float32)
     low = (w0 & jnp.uint32(0xFFFF)).astype(jnp.int32).astype(jnp.float32)
-    radius = jnp.sqrt(_minus_two_log(high * 65536.0 + (low + 0.5)))
+    radius = jnp.sqrt(minus_two_log(high * 65536.0 + (low + 0.5)))
     # the top bit chooses the half of the circle, the rest an angle in [−π/2, π/2)
     bits = jax.lax.bitcast_convert_type(radius, jnp.uint32) ^ (w1 & jnp.uint32(0x80000000))
     radius = jax.lax.bitcast_convert_type(bits, jnp.float32)
     angle = jax.lax.bitcast_convert_type(w1 << 1, jnp.int32).astype(jnp.float32) * jnp.float32(jnp.pi / 2**32)
     square = angle * angle
     cosine = 1.0 + square * (square * horner(_COS, square) - 0.5)
-    sine = angle + angle * square * horner(_SIN, square)
-    return radius * cosine, radius * sine
+    return radius * cosine, radius * half_sine(angle, square)
 
 
 def normals64(words: tuple[Word, Word], more: tuple[Word, Word]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
@@ -47,6 +46,11 @@ def normals64(words: tuple[Word, Word], more: tuple[Word, Word]) -> tuple[Float[
     return radius * jnp.cos(angle), radius * jnp.sin(angle)
 
 
+def half_sine(angle: Float[Array, "..."], square: Float[Array, "..."]) -> Float[Array, "..."]:
+    """sin a in float32 of an `angle` |a| ≤ π/2, as accurate as the polynomial; `square`: a², of the same shape."""
+    return angle + angle * square * horner(_SIN, square)
+
+
 def uniforms(word: Word, dtype) -> Float[Array, "..."]:
     """A word as a number of that dtype, uniform in (0, 1) with 23 bits (32 in float64): never 0, never 1."""
     if dtype == jnp.float64:
@@ -58,7 +62,7 @@ def _uniform53(high: Word, low: Word) -> Float[Array, "..."]:
     return high.astype(jnp.float64) * 2.0**-32 + (low >> 11).astype(jnp.float64) * 2.0**-53
 
 
-def _minus_two_log(x: Float[Array, "..."]) -> Float[Array, "..."]:
+def minus_two_log(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """−2 ln(x/2³²) of a normal positive float32."""
     bits = jax.lax.bitcast_convert_type(x, jnp.int32)
     # the mantissa lands in [√½, √2); 2³² goes with the exponent

@@ -82,8 +82,9 @@ def landscape(spec: LandscapeSpec, folder: Path) -> AbstractLandscape:
 
 
 def noise_model(spec: Part) -> AbstractNoise:
-    """The study's gradient noise; models that need Python code of a person's own are not offered."""
-    return make("noise", spec.kind, spec.parameters, kinds(noise, AbstractNoise, ("FromFunction", "PerExample")))
+    """The study's gradient noise; models that need a person's own Python code, or another model, are not offered."""
+    without = ("FromFunction", "PerExample", *kinds(noise, noise.AbstractShapedNoise))
+    return make("noise", spec.kind, spec.parameters, kinds(noise, AbstractNoise, without))
 
 
 def start(spec: "StartSpec", surface: AbstractLandscape) -> Start:

@@ -29,5 +29,6 @@ from .splitting import SplittingSample as SplittingSample
 from .splitting import SteadyStateSample as SteadyStateSample
 from .splitting import TwoSetsSample as TwoSetsSample
 from .splitting import branches as branches
+from .splitting import way_shares as way_shares
 
 __all__ = _names_in(vars())

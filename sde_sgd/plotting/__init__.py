@@ -6,5 +6,6 @@ from ._landscape_map import landscape_map as landscape_map
 from ._minimum_action import minimum_action_path as minimum_action_path
 from ._phase_diagram import phase_diagram as phase_diagram
 from ._survival import survival_curves as survival_curves
+from ._time_in_basins import time_in_basins as time_in_basins
 
 __all__ = _names_in(vars())

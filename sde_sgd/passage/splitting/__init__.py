@@ -9,4 +9,5 @@ from ._method import check_score as check_score
 from ._sample import SplittingSample as SplittingSample
 from ._steady_state import SteadyStateSample as SteadyStateSample
 from ._two_sets import TwoSetsSample as TwoSetsSample
+from ._way_shares import way_shares as way_shares
 from .basins import JumpProcessSample as JumpProcessSample

@@ -3,12 +3,13 @@
 from typing import Any, ClassVar
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Float, Int
 from scipy import stats
 
 from ...._jumps import delta_method, from_log_odds, log_odds, times_before, transition_matrix, unseen
 from ....regions import AbstractRegion
-from ....statistics import Estimate
+from ....statistics import Estimate, add_estimate
 from ..._evidence import AbstractEvidence, reciprocal
 from ..._question import Watch
 
@@ -179,16 +180,12 @@ class JumpProcessSample(AbstractEvidence):
         return float(np.sqrt(variance) * stats.norm.isf((1 - self.watch.confidence) / 2))
 
     def details(self):
-        return {
-            "basin": (("basin", "component"), self.locations, "θ", "lowest minimum of each slow basin"),
-            "jump_rate": (
-                ("from", "to"),
-                self.rates.value,
-                "1 / SDE time",
-                "rate of jumps; after the basins the target, and the set to avoid",
-            ),
-            "time_share": (("basin",), self.time_shares.value, "1", "share of the time spent in each basin"),
-        }
+        parts = xr.Dataset()
+        add_estimate(parts, "time_share", ("basin",), self.time_shares, "1", "share of the time spent in each basin")
+        words = "rate of jumps; after the basins the target, and the set to avoid"
+        add_estimate(parts, "jump_rate", ("from", "to"), self.rates, "1 / SDE time", words)
+        told = {name: (part.dims, part.values, *part.attrs.values()) for name, part in parts.items()}
+        return {"basin": (("basin", "component"), self.locations, "θ", "lowest minimum of each slow basin")} | told
 
     def attributes(self):
         return {"settling_time": self.settling_time, "surroundings": self.told}

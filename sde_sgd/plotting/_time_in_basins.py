@@ -1,0 +1,37 @@
+"""Where the time of a rare passage goes: share of each slow basin, beside the mean time."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from ._style import SEQUENCE, require
+
+_SHADE = 0.35
+
+
+def time_in_basins(dataset: xr.Dataset) -> Figure:
+    """A bar for each slow basin on the way: the share of the time spent in it, with its interval.
+
+    dataset: of a first passage over several slow basins (`found.to_dataset()`, of a JumpProcessSample); the title has
+        its mean time.
+    Raises ValueError for any other dataset.
+    """
+    require(dataset, "time_in_basins", "a first passage over several slow basins", "basin", "component")
+    number = dataset.sizes["basin"]
+    figure = Figure(figsize=(6.2, 1.4 + 0.55 * number), layout="constrained")
+    panel = figure.subplots()
+    value, low, high = (dataset[f"time_share{end}"].values for end in ("", "_low", "_high"))
+    places = np.arange(number)
+    style = {"color": SEQUENCE(_SHADE), "ecolor": "black", "capsize": 3}
+    panel.barh(places, value, xerr=np.maximum([value - low, high - value], 0), height=0.6, **style)
+    names = [", ".join(f"{number:.4g}" for number in spot[:3]) + (", …" if len(spot) > 3 else "")
+             for spot in dataset.basin.values]  # fmt: skip
+    panel.set_yticks(places, [f"[{name}]" + (" (start)" if place == 0 else "") for place, name in enumerate(names)])
+    panel.invert_yaxis()
+    for place, share in zip(places, value, strict=True):
+        panel.annotate(f"{share:.3g}", (min(share, 1.0), place), (8, 10), textcoords="offset points", fontsize=9)
+    panel.set(xlim=(0, 1.12), xlabel="share of the time before the end", ylabel="basin of")
+    mean, *ends = (float(dataset[f"mean_exit_time{end}"]) for end in ("", "_low", "_high"))
+    status = str(dataset.attrs["status"]).partition(":")[0]
+    panel.set_title(f"mean time {mean:.3g} [{ends[0]:.3g}, {ends[1]:.3g}], {status}", fontsize=10)
+    return figure

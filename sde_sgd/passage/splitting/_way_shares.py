@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import stats
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ..._errors import fraction, positive_integer
 from ..._progress import shown
@@ -103,7 +103,7 @@ class _Ways:
             middle = np.where(np.arange(len(path)) <= top, losses[0], losses[-1]) / 2 + losses[top] / 2
             owners.append(np.where(losses >= middle, number, -1))
         self._owner = np.concatenate(owners) if owners else np.zeros(0, int)
-        self._tree = cKDTree(np.concatenate(paths)) if paths else None
+        self._tree = KDTree(np.concatenate(paths)) if paths else None
 
     def near(self, thetas: Float[np.ndarray, "n dim"]) -> Int[np.ndarray, " n"]:
         """The way whose upper half each point is next to, −1 where that is none."""

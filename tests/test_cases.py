@@ -28,7 +28,7 @@ def test_a4_averages_of_what_changes_in_time_are_of_no_stationary_law():
     chain = ss.EulerMaruyama(ss.LangevinSGD(WELL, ss.noise.Isotropic(24.0), 0.01, batch))
     changing, steady = (ss.histogram(c, START, bins=(-2, 2, 4), horizon=2.0, trajectories=8) for c in (chain, CHAIN))
     assert changing.status == "not converged" and "a schedule for batch_size" in changing.result
-    assert steady.status == "complete"
+    assert "no stationary law" in changing.result and "no stationary law" not in steady.result
 
 
 def test_a4_a_budget_beyond_what_is_known_of_time_is_named():

@@ -47,10 +47,10 @@ def way_shares(
     chain, start, target, avoid, seed, confidence, monitoring, max_steps, progress: as in `first_passage` without a
         horizon. exploration: of the chain's landscape, by `landscapes.explore`. trajectories: of all of 32 repetitions
         of splitting. score: as in `Splitting`; one that does not grow along a way underrates it, the default does.
-    A passage goes over a saddle where one of 64 looks between each two of its levels is nearer to the upper half of
-    the way over it, by loss, than to any other part of any way. One over two saddles in turn counts for both, so that
-    shares may sum to more than 1, and what stays away from all ways for none. Intervals are Student's t of the ratio
-    over repetitions.
+    By definition a passage goes over a saddle where one of 64 looks between each two of its levels is nearer to the
+    upper half of the way over it, by loss, than to any other part of any way. One over two saddles in turn counts for
+    both, so that shares may sum to more than 1, and what stays away from all ways for none. Intervals are Student's t
+    of the ratio over repetitions.
 
     For `plotting.landscape_map`: `exploration.to_dataset().assign(share=("saddle", shares.value))`.
     Raises ValueError as `first_passage` does, and for what is no exploration of as many components as the chain's.

@@ -51,6 +51,15 @@ def number(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be a finite number, got {value!r}")
 
 
+def momentum_number(value: Any) -> None:
+    """Raise ValueError unless the `momentum` given is one number from 0 to below 1, where it is known."""
+    if is_traced(value) and value.shape == ():
+        return
+    array = concrete(value)
+    if array is None or array.shape != () or array.dtype == bool or not 0 <= array < 1:
+        raise ValueError(f"momentum must be a single number of at least 0 and below 1, got {value!r}")
+
+
 def real_array(name: str, value: Any) -> jax.Array:
     """`value` as a floating-point array; ValueError where it is no array of real numbers."""
     if not is_traced(value) and concrete(value) is None:

@@ -1,4 +1,4 @@
-"""The numerical ground floor: up-casting to float64, arrays as arguments of programs, times in steps, jaxprs."""
+"""The numerical ground floor: leaves as floats and as float64, arrays as arguments of programs, times in steps."""
 
 import functools
 import math
@@ -13,6 +13,11 @@ from jax.core import Tracer
 _MOST_PROGRAMS = 256
 # index arrays of more entries are not looked at
 _MOST_INDICES = 2**16
+
+
+def as_real(value: Any) -> Any:
+    """A whole number as a float, which is a leaf that can be swept without compiling again; all else as it is."""
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def as_float64(tree: Any) -> Any:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
@@ -149,41 +148,6 @@ def sgd_like() -> list[Problem]:
     ]  # fmt: skip
 
 
-class HeavyBall(ss.chains.AbstractChain):
-    """v' = μv − γ∇L(θ) + s·ξ, θ' = θ + v': SDE time γ a step."""
-
-    landscape: Any
-    rate: float = 0.05
-    momentum: float = 0.8
-    deviation: float = 0.05
-    noise_kind: Any = eqx.field(static=True, default="gaussian")
-
-    dim = noise_dim = memory = property(lambda self: self.landscape.dim)
-    time_step = property(lambda self: self.rate)
-
-    def step(self, state, noise, step_index):
-        theta, velocity = jnp.split(state, 2)
-        velocity = self.momentum * velocity - self.rate * self.landscape.gradient(theta) + self.deviation * noise
-        return jnp.concatenate([theta + velocity, velocity])
-
-
-class Underdamped(ss.chains.AbstractChain):
-    """dθ = v dt, dv = −∇L dt − v dt + √(2T) dW: symplectic Euler, with an exact Ornstein–Uhlenbeck step of v."""
-
-    landscape: Any
-    temperature: float = 0.5
-    time_step: float = 0.05
-    noise_kind: Any = eqx.field(static=True, default="gaussian")
-
-    dim = noise_dim = memory = property(lambda self: self.landscape.dim)
-
-    def step(self, state, noise, step_index):
-        theta, velocity = jnp.split(state, 2)
-        velocity = (velocity - self.time_step * self.landscape.gradient(theta)) * jnp.exp(-self.time_step)
-        velocity = velocity + jnp.sqrt(self.temperature * -jnp.expm1(-2 * self.time_step)) * noise
-        return jnp.concatenate([theta + self.time_step * velocity, velocity])
-
-
 def simulated() -> list[Problem]:
     """What only a direct simulation of many trajectories tells."""
     well = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
@@ -200,16 +164,17 @@ def simulated() -> list[Problem]:
     right, four = HalfSpace((-1.0,), -0.5), padded(tilted, 2, 4)
     # the points with θ₂ = 0 of the turned frame
     hidden = Seen(Ball((1.8, 0.0), 0.35), turned(4)[:2])
+
+    def heavy_ball(landscape, variance) -> Any:
+        noise = ss.noise.Isotropic(variance)
+        return ss.chains.Underdamped(ss.diffusions.LangevinMomentumSGD(landscape, noise, 0.05, 1.0, 0.8))
+
+    cold = ss.chains.Underdamped(ss.diffusions.UnderdampedLangevin(well, 0.11, 1.0), 0.05)
     return [
-        problem(
-            "heavy ball", "momentum saddle", 1, ball_of(HeavyBall(well, deviation=0.0405), [-1.0], right), 4_096
-        ),
-        problem(
-            "underdamped, by a horizon", "momentum saddle", 1,
-            ball_of(Underdamped(well, temperature=0.11), [-1.0], right, 10.0), 2**24,
-        ),
+        problem("heavy ball", "momentum saddle", 1, ball_of(heavy_ball(well, 0.656), [-1.0], right), 4_096),
+        problem("underdamped, by a horizon", "momentum saddle", 1, ball_of(cold, [-1.0], right, 10.0), 2**24),
         problem("heavy ball with a well beside, 4-D", "momentum beside", 4,
-                ball_of(HeavyBall(four, deviation=0.036), np.zeros(4), hidden), 4_096),
+                ball_of(heavy_ball(four, 0.5184), np.zeros(4), hidden), 4_096),
     ]  # fmt: skip
 
 

@@ -6,11 +6,12 @@ from ._base import AbstractChain as AbstractChain
 from ._base import NoiseKind as NoiseKind
 from ._base import refuse_late as refuse_late
 from ._batches import AbstractBatchChain as AbstractBatchChain
-from ._batches import AbstractRateChain as AbstractRateChain
+from ._batches import AbstractSGD as AbstractSGD
 from ._euler import AbstractEuler as AbstractEuler
 from ._euler_maruyama import EulerMaruyama as EulerMaruyama
 from ._gradient_descent import GradientDescent as GradientDescent
 from ._label_noise_sgd import LabelNoiseSGD as LabelNoiseSGD
+from ._learning_rate import AbstractRateChain as AbstractRateChain
 from ._levy_euler import LevyEuler as LevyEuler
 from ._minibatch_sgd import MinibatchSGD as MinibatchSGD
 from ._momentum_sgd import MomentumSGD as MomentumSGD
@@ -23,5 +24,6 @@ from ._svag import SVAG as SVAG
 from ._underdamped import Underdamped as Underdamped
 from ._varying import Varying as Varying
 from ._whole_state import WholeState as WholeState
+from ._wrapped import AbstractWrappedChain as AbstractWrappedChain
 
 __all__ = _names_in(vars())

@@ -10,9 +10,8 @@ from jaxtyping import Array, Float, Int32, UInt32
 
 from .._errors import positive_integer
 from ..landscapes import EmpiricalRisk
-from ..noise import PerExample
 from ._base import AbstractChain, NoiseKind
-from ._learning_rate import MOST_ITERATIONS, LearningRate, rate_at
+from ._learning_rate import AbstractRateChain
 from ._sampling import AbstractSampling
 
 
@@ -100,33 +99,11 @@ class AbstractBatchChain(AbstractChain):
         at once; c is 1/M with replacement, (N−M)/(M(N−1)) without and in epochs.
         """
         spread = self.sampling.variance(self.risk.examples, self.batch_size)
-        return jnp.asarray(spread, theta.dtype) * PerExample().covariance(self.risk, theta)
+        return jnp.asarray(spread, theta.dtype) * self.risk.gradient_covariance(theta)
 
 
-class AbstractRateChain(AbstractBatchChain):
-    """A chain of minibatches with a learning rate: one iteration lasts a time γ (a schedule's value at 0)."""
-
-    learning_rate: eqx.AbstractVar[LearningRate]
-    """γ, or its schedule."""
-
-    @property
-    def time_step(self) -> Any:
-        return self.learning_rate(0) if callable(self.learning_rate) else self.learning_rate
-
-    @property
-    def changes_in_time(self) -> bool:
-        return callable(self.learning_rate)
-
-    @property
-    def what_changes(self) -> str:
-        return "a schedule for learning_rate"
-
-    def last_step(self, dtype: Any) -> int:
-        return MOST_ITERATIONS
-
-    def rate(self, step_index: Any, dtype: Any) -> Array:
-        """γ of step number `step_index`, a scalar of `dtype`."""
-        return rate_at(self.learning_rate, step_index, dtype)
+class AbstractSGD(AbstractBatchChain, AbstractRateChain):
+    """A chain of minibatches that is SGD with a learning rate, or like it."""
 
     def covariance(self, theta: Float[Array, " state_dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
         """Covariance of θ after one step from `theta`, or from a whole state: (dim, dim), γ²cV(θ).

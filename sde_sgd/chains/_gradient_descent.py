@@ -6,11 +6,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..landscapes import AbstractLandscape, check_landscape
-from ._base import AbstractChain, NoiseKind
-from ._learning_rate import MOST_ITERATIONS, LearningRate, checked_rate, rate_at
+from ._base import NoiseKind
+from ._learning_rate import AbstractRateChain, LearningRate, checked_rate
 
 
-class GradientDescent(AbstractChain):
+class GradientDescent(AbstractRateChain):
     """x' = x − γ∇L(x): deterministic, so that trajectories differ by their starts alone.
 
     It is stable at a minimum where γ times the largest eigenvalue of the Hessian (the sharpness) is below 2; training
@@ -40,23 +40,8 @@ class GradientDescent(AbstractChain):
     def noise_kind(self) -> NoiseKind:
         return "words"
 
-    @property
-    def time_step(self) -> Any:
-        return self.learning_rate(0) if callable(self.learning_rate) else self.learning_rate
-
-    @property
-    def changes_in_time(self) -> bool:
-        return callable(self.learning_rate)
-
-    @property
-    def what_changes(self) -> str:
-        return "a schedule for learning_rate"
-
-    def last_step(self, dtype: Any) -> int:
-        return MOST_ITERATIONS
-
     def step(self, state, noise, step_index):
-        return state - rate_at(self.learning_rate, step_index, state.dtype) * self.landscape.gradient(state)
+        return state - self.rate(step_index, state.dtype) * self.landscape.gradient(state)
 
     def covariance(self, theta: Float[Array, " state_dim"], step_index: Any = 0) -> Float[Array, "dim dim"]:
         """Covariance of x after one step: 0, shape (dim, dim), at every theta and for every step_index."""

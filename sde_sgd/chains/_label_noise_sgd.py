@@ -9,14 +9,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._errors import concrete, is_traced
+from .._numerics import as_real
 from ..landscapes import EmpiricalRisk
 from ..random import normals32
-from ._batches import AbstractRateChain, check_batches
-from ._learning_rate import LearningRate, as_number, checked_rate
+from ._batches import AbstractSGD, check_batches
+from ._learning_rate import LearningRate, checked_rate
 from ._sampling import AbstractSampling, sampling_of
 
 
-class LabelNoiseSGD(AbstractRateChain):
+class LabelNoiseSGD(AbstractSGD):
     """x' = x − γ·(1/M) Σ_m ∇ℓ(x; input i_m, target i_m + σξ_m), with standard normals ξ_m drawn anew in each step.
 
     For losses whose gradient is affine in the target (squared error) the mean step is SGD's, and the covariance
@@ -42,7 +43,7 @@ class LabelNoiseSGD(AbstractRateChain):
         if not jnp.issubdtype(risk.targets.dtype, jnp.floating):
             raise ValueError(f"risk must have real targets for noise on them, got targets of {risk.targets.dtype}")
         check_deviation(deviation)
-        self.learning_rate, self.risk, self.deviation = checked_rate(learning_rate), risk, as_number(deviation)
+        self.learning_rate, self.risk, self.deviation = checked_rate(learning_rate), risk, as_real(deviation)
 
     @property
     def noise_dim(self) -> int:

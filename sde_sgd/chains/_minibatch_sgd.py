@@ -5,12 +5,12 @@ from typing import Any
 import equinox as eqx
 
 from ..landscapes import EmpiricalRisk
-from ._batches import AbstractRateChain, check_batches
+from ._batches import AbstractSGD, check_batches
 from ._learning_rate import LearningRate, checked_rate
 from ._sampling import AbstractSampling, sampling_of
 
 
-class MinibatchSGD(AbstractRateChain):
+class MinibatchSGD(AbstractSGD):
     """x' = x − γ·(1/M) Σ_m ∇ℓ_{i_m}(x), with M examples i_m drawn uniformly: SGD itself.
 
     One step has mean x − γ∇L(x) and covariance γ²V(x)/M where it draws with replacement, γ²V(x)/M·(N−M)/(N−1) without,

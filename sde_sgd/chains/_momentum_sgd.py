@@ -6,14 +6,15 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import concrete, is_traced
+from .._errors import momentum_number
+from .._numerics import as_real
 from ..landscapes import EmpiricalRisk
-from ._batches import AbstractRateChain, check_batches
-from ._learning_rate import LearningRate, as_number, checked_rate
+from ._batches import AbstractSGD, check_batches
+from ._learning_rate import LearningRate, checked_rate
 from ._sampling import AbstractSampling, sampling_of
 
 
-class MomentumSGD(AbstractRateChain):
+class MomentumSGD(AbstractSGD):
     """v' = μv + g, θ' = θ − γv', with g the mean gradient of M examples: momentum as PyTorch and optax have it.
 
     With Nesterov's θ' = θ − γ(g + μv'). The memory is the velocity v, in units of the gradient; it begins at 0. In
@@ -48,10 +49,10 @@ class MomentumSGD(AbstractRateChain):
         self.sampling = sampling_of(replacement)
         self.batch_size = check_batches(risk, batch_size, self.sampling)
         self.learning_rate = checked_rate(learning_rate)
-        check_momentum(momentum)
+        momentum_number(momentum)
         if not isinstance(nesterov, bool):
             raise ValueError(f"nesterov must be True or False, got {nesterov!r}")
-        self.risk, self.momentum, self.nesterov = risk, as_number(momentum), nesterov
+        self.risk, self.momentum, self.nesterov = risk, as_real(momentum), nesterov
 
     @property
     def own_memory(self) -> int:
@@ -73,12 +74,3 @@ class MomentumSGD(AbstractRateChain):
         """
         gain = 1 + jnp.asarray(self.momentum, theta.dtype) if self.nesterov else 1
         return gain**2 * super().covariance(theta, step_index)
-
-
-def check_momentum(momentum: Any) -> None:
-    """Raise ValueError unless `momentum` is one number from 0 to below 1, where it is known."""
-    if is_traced(momentum):
-        return
-    array = concrete(momentum)
-    if array is None or array.shape != () or array.dtype == bool or not 0 <= array < 1:
-        raise ValueError(f"momentum must be a single number of at least 0 and below 1, got {momentum!r}")

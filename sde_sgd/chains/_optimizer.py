@@ -11,10 +11,10 @@ from jaxtyping import Array, Float
 
 from .._dependence import depends_on
 from .._errors import is_traced, positive_number
+from .._numerics import as_real
 from ..landscapes import EmpiricalRisk
 from ._batches import AbstractBatchChain, check_batches
 from ._exact_words import check_holds_words, numbers_of, words_of
-from ._learning_rate import as_number
 from ._sampling import AbstractSampling, sampling_of
 
 
@@ -53,7 +53,7 @@ class Optimizer(AbstractBatchChain):
                 f"transformation must be an optax transformation, such as optax.adam(1e-3), got {transformation!r}"
             )
         positive_number("time_step", time_step)
-        self.risk, self.transformation, self.time_step = risk, transformation, as_number(time_step)
+        self.risk, self.transformation, self.time_step = risk, transformation, as_real(time_step)
         self.trained, self._own_memory = _trained(risk), 0
         self._check_state()
         self._own_memory = sum(_size(leaf) for leaf in jax.tree.leaves(self._state_of(jnp.zeros(0).dtype)))

@@ -9,12 +9,12 @@ from jaxtyping import Array, Float
 
 from .._errors import positive_integer
 from ..landscapes import EmpiricalRisk
-from ._batches import AbstractRateChain, check_batches, drawn
+from ._batches import AbstractSGD, check_batches, drawn
 from ._learning_rate import checked_rate
 from ._sampling import AbstractSampling, ReshuffledEpochs, sampling_of
 
 
-class SVAG(AbstractRateChain):
+class SVAG(AbstractSGD):
     """x' = x − (γ/l)·∇[a₊L_{B₁}(x) + a₋L_{B₂}(x)], a± = (1 ± √(2l−1))/2, with two independent batches of M examples.
 
     A step lasts a time γ/l. It has mean −(γ/l)∇L and covariance γ²V/(Ml) with replacement (a₊² + a₋² = l), times

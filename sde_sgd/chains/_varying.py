@@ -12,11 +12,11 @@ from jaxtyping import Array, Float
 
 from .._dependence import depends_on
 from .._errors import concrete, is_traced
-from ..landscapes import AbstractLandscape
-from ._base import AbstractChain, NoiseKind
+from ._base import AbstractChain
+from ._wrapped import AbstractWrappedChain
 
 
-class Varying(AbstractChain):
+class Varying(AbstractWrappedChain):
     """The same chain with numbers of its own in each trajectory: they are the last of its memory and never change.
 
     So one compiled program serves a grid: `chain = Varying(MomentumSGD(risk, 0.1, 8, 0.9), "learning_rate",
@@ -49,39 +49,12 @@ class Varying(AbstractChain):
             )
 
     @property
-    def dim(self) -> int:
-        return self.chain.dim
-
-    @property
     def memory(self) -> int:
         return self.chain.memory + len(self.names)
 
     @property
-    def noise_dim(self) -> int:
-        return self.chain.noise_dim
-
-    @property
-    def noise_kind(self) -> NoiseKind:
-        return self.chain.noise_kind
-
-    @property
     def time_step(self) -> Any:
         return 1.0 if self._changes_time_step else self.chain.time_step
-
-    @property
-    def landscape(self) -> AbstractLandscape | None:
-        return self.chain.landscape
-
-    @property
-    def changes_in_time(self) -> bool:
-        return self.chain.changes_in_time
-
-    @property
-    def what_changes(self) -> str:
-        return self.chain.what_changes
-
-    def last_step(self, dtype: Any) -> int:
-        return self.chain.last_step(dtype)
 
     def begin(self, theta):
         own = [jnp.asarray(_number(self.chain, name), theta.dtype)[None] for name in self.names]

@@ -3,10 +3,11 @@
 from typing import Any
 
 from ..landscapes import AbstractLandscape
-from ._base import AbstractChain, NoiseKind
+from ._base import AbstractChain
+from ._wrapped import AbstractWrappedChain
 
 
-class WholeState(AbstractChain):
+class WholeState(AbstractWrappedChain):
     """The same chain with its memory as part of θ: to see velocities, or to ask for sets of (θ, memory).
 
     chain: any chain. Start this one at `chain.begin(theta)`, of shape (state_dim,). It has no landscape, because a loss
@@ -25,31 +26,12 @@ class WholeState(AbstractChain):
         return self.chain.state_dim
 
     @property
-    def noise_dim(self) -> int:
-        return self.chain.noise_dim
-
-    @property
-    def noise_kind(self) -> NoiseKind:
-        return self.chain.noise_kind
-
-    @property
     def time_step(self) -> Any:
         return self.chain.time_step
 
     @property
     def landscape(self) -> AbstractLandscape | None:
         return None
-
-    @property
-    def changes_in_time(self) -> bool:
-        return self.chain.changes_in_time
-
-    @property
-    def what_changes(self) -> str:
-        return self.chain.what_changes
-
-    def last_step(self, dtype: Any) -> int:
-        return self.chain.last_step(dtype)
 
     def step(self, state, noise, step_index):
         return self.chain.step(state, noise, step_index)

@@ -16,7 +16,7 @@ def digits(held_out: Any = 0.2, seed: Any = 0) -> Examples:
     Raises ImportError without scikit-learn, of the extra `data`; ValueError for another share or seed.
     Source: scikit-learn's `load_digits` (test part of the UCI set of Alpaydin and Kaynak, 1998).
     """
-    pixels, labels = _load("digits")
+    pixels, labels = _datasets("digits").load_digits(return_X_y=True)
     return standardised(split(pixels, labels.astype(np.int32), held_out, seed), each=False)
 
 
@@ -29,7 +29,7 @@ def breast_cancer(held_out: Any = 0.2, seed: Any = 0) -> Examples:
     Raises ImportError without scikit-learn, of the extra `data`; ValueError for another share or seed.
     Source: scikit-learn's `load_breast_cancer` (UCI set of Wolberg, Street and Mangasarian, 1995).
     """
-    features, labels = _load("breast_cancer")
+    features, labels = _datasets("breast_cancer").load_breast_cancer(return_X_y=True)
     return standardised(split(features, labels.astype(np.int32), held_out, seed), each=True)
 
 
@@ -43,16 +43,16 @@ def diabetes(held_out: Any = 0.0, seed: Any = 0) -> Examples:
     Raises ImportError without scikit-learn, of the extra `data`; ValueError for another share or seed.
     Source: scikit-learn's `load_diabetes`, unscaled (Efron, Hastie, Johnstone and Tibshirani, 2004).
     """
-    features, progress = _load("diabetes", scaled=False)
+    features, progress = _datasets("diabetes").load_diabetes(return_X_y=True, scaled=False)
     return standardised(split(features, progress.astype(np.float64), held_out, seed), each=True, targets=True)
 
 
-def _load(name: str, **options: Any) -> tuple[np.ndarray, np.ndarray]:
+def _datasets(name: str) -> Any:
+    """scikit-learn's data sets; ImportError, for the one of that name, where it is missing."""
     try:
         from sklearn import datasets
     except ImportError as error:
         raise ImportError(
             f"the data set {name} needs scikit-learn, of the extra `data`: pip install 'sde-sgd[data]'"
         ) from error
-    inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True, **options)
-    return np.asarray(inputs, np.float64), np.asarray(targets)
+    return datasets

@@ -6,15 +6,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._errors import concrete, is_traced, positive_number
+from .._errors import momentum_number, positive_number
+from .._numerics import as_real
 from ..landscapes import AbstractLandscape, check_landscape
-from ..noise import AbstractNoise
+from ..noise import AbstractNoise, check_noise
 from ._underdamped import AbstractUnderdamped
-
-
-def _real(value: Any) -> Any:
-    """A whole number becomes a float: a leaf that can be swept without compiling again."""
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class LangevinMomentumSGD(AbstractUnderdamped):
@@ -41,21 +37,19 @@ class LangevinMomentumSGD(AbstractUnderdamped):
 
     landscape: AbstractLandscape
     noise: AbstractNoise
-    learning_rate: Float[Array, ""] | float = eqx.field(converter=_real)
-    batch_size: Float[Array, ""] | float = eqx.field(converter=_real)
-    momentum: Float[Array, ""] | float = eqx.field(converter=_real)
+    learning_rate: Float[Array, ""] | float = eqx.field(converter=as_real)
+    batch_size: Float[Array, ""] | float = eqx.field(converter=as_real)
+    momentum: Float[Array, ""] | float = eqx.field(converter=as_real)
 
     def __check_init__(self):
         check_landscape(self.landscape)
-        if not isinstance(self.noise, AbstractNoise):
-            raise ValueError(f"noise must be a model of sde_sgd.noise, such as Isotropic(1.0), got {self.noise!r}")
-        self.noise.check(self.landscape)
+        check_noise(self.noise, self.landscape)
         for name in ("learning_rate", "batch_size"):
             value = getattr(self, name)
             if callable(value):
                 raise ValueError(f"{name} must be a number above 0, got a schedule, which LangevinSGD takes")
             positive_number(name, value)
-        _check_momentum(self.momentum)
+        momentum_number(self.momentum)
 
     @property
     def noise_dim(self) -> int:
@@ -101,11 +95,3 @@ class LangevinMomentumSGD(AbstractUnderdamped):
     def _noise_scale(self, dtype):
         """γ/M."""
         return jnp.asarray(self.learning_rate, dtype) / jnp.asarray(self.batch_size, dtype)
-
-
-def _check_momentum(momentum: Any) -> None:
-    if is_traced(momentum) and momentum.shape == ():
-        return
-    array = concrete(momentum)
-    if array is None or array.shape != () or array.dtype == bool or not 0 <= array < 1:
-        raise ValueError(f"momentum must be a single number of at least 0 and below 1, got {momentum!r}")

@@ -9,18 +9,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._errors import concrete, is_traced, positive_number
+from .._numerics import as_real
 from ..landscapes import AbstractLandscape, check_landscape
-from ..noise import AbstractNoise
+from ..noise import AbstractNoise, check_noise
 from ._base import AbstractDiffusion, Time
 from ._clock import AbstractClock, RunningTime, WholeIterations, whole_iterations
 from ._langevin import Langevin
 
 Schedule = Callable[[Any], Any]
-
-
-def _real(value: Any) -> Any:
-    """A whole number becomes a float: a leaf that can be swept without compiling again."""
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class LangevinSGD(AbstractDiffusion):
@@ -47,15 +43,13 @@ class LangevinSGD(AbstractDiffusion):
 
     landscape: AbstractLandscape
     noise: AbstractNoise
-    learning_rate: Float[Array, ""] | float | Schedule = eqx.field(converter=_real)
-    batch_size: Float[Array, ""] | float | Schedule = eqx.field(converter=_real)
+    learning_rate: Float[Array, ""] | float | Schedule = eqx.field(converter=as_real)
+    batch_size: Float[Array, ""] | float | Schedule = eqx.field(converter=as_real)
     order: Literal[1, 2] = eqx.field(static=True, default=1)
 
     def __check_init__(self):
         check_landscape(self.landscape)
-        if not isinstance(self.noise, AbstractNoise):
-            raise ValueError(f"noise must be a model of sde_sgd.noise, such as Isotropic(1.0), got {self.noise!r}")
-        self.noise.check(self.landscape)
+        check_noise(self.noise, self.landscape)
         for name in ("learning_rate", "batch_size"):
             value = getattr(self, name)
             if callable(value):

@@ -127,8 +127,7 @@ def _along_noise(landscape, noise, theta, signs):
 
     def one(xi):
         if noise is None:
-            weights = (xi - jnp.mean(xi)) / jnp.sqrt(jnp.asarray(xi.shape[0], xi.dtype))
-            sample = jax.grad(landscape.weighted_loss)(theta, weights)
+            sample = jax.grad(landscape.weighted_loss)(theta, landscape.noise_weights(xi))
         else:
             sample = noise.apply(landscape, theta, xi)
         return sample @ product(sample), sample @ sample
@@ -137,11 +136,7 @@ def _along_noise(landscape, noise, theta, signs):
 
 
 def _covariance(landscape, noise, theta):
-    if noise is not None:
-        return noise.covariance(landscape, theta)
-    gradients = jax.jacrev(landscape.per_example_losses)(theta)
-    centred = gradients - jnp.mean(gradients, axis=0)
-    return centred.T @ centred / centred.shape[0]
+    return landscape.gradient_covariance(theta) if noise is None else noise.covariance(landscape, theta)
 
 
 def _trace_of_examples(landscape, noise, theta):

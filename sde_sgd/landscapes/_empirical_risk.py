@@ -141,6 +141,16 @@ class EmpiricalRisk(AbstractLandscape):
         """Σ_n w_n ℓ_n(θ). Its gradient is one backward pass, whatever the weights, which may be negative."""
         return jnp.dot(weights, self.per_example_losses(theta))
 
+    def noise_weights(self, xi: Float[Array, " examples"]) -> Float[Array, " examples"]:
+        """N^(−1/2)(ξ_n − ξ̄) for standard normals ξ, (N,): Σ_n w_n ∇ℓ_n then has the covariance of one gradient."""
+        return (xi - jnp.mean(xi)) / jnp.sqrt(jnp.asarray(xi.shape[0], xi.dtype))
+
+    def gradient_covariance(self, theta: Float[Array, " dim"]) -> Float[Array, "dim dim"]:
+        """Covariance of one example's gradient at θ, (dim,), drawn with replacement; holds all N gradients at once."""
+        gradients = jax.jacrev(self.per_example_losses)(theta)
+        centred = gradients - jnp.mean(gradients, axis=0)
+        return centred.T @ centred / centred.shape[0]
+
     def batch_loss(self, theta: Float[Array, " dim"], indices: Integer[Array, " batch"]) -> Scalar:
         """Mean of ℓ_n(θ) over the examples `indices`, shape (M,), which may repeat; its cost grows with M, not N."""
         return jnp.mean(self._losses(theta, self.inputs[indices], self.targets[indices]))

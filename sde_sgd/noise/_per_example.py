@@ -27,26 +27,22 @@ class PerExample(AbstractNoise):
         return self._risk(landscape).examples
 
     def apply(self, landscape, theta, xi):
-        return jax.grad(self._risk(landscape).weighted_loss)(theta, _weights(xi))
+        risk = self._risk(landscape)
+        return jax.grad(risk.weighted_loss)(theta, risk.noise_weights(xi))
 
     def covariance(self, landscape, theta):
         """V(θ), shape (dim, dim); holds all N gradients at once, N·dim numbers."""
-        gradients = jax.jacrev(self._risk(landscape).per_example_losses)(theta)
-        centred = gradients - jnp.mean(gradients, axis=0)
-        return centred.T @ centred / centred.shape[0]
+        return self._risk(landscape).gradient_covariance(theta)
 
     def diagonal(self, landscape, theta):
         """The diagonal of V(θ), shape (dim,); holds all N gradients at once, but no (dim, dim) matrix."""
         return jnp.var(jax.jacrev(self._risk(landscape).per_example_losses)(theta), axis=0)
 
     def noisy_gradient(self, landscape, theta, amplitude, xi):
-        weights = 1 / xi.shape[0] + jnp.asarray(amplitude, xi.dtype) * _weights(xi)
-        return jax.grad(self._risk(landscape).weighted_loss)(theta, weights)
+        risk = self._risk(landscape)
+        weights = 1 / xi.shape[0] + jnp.asarray(amplitude, xi.dtype) * risk.noise_weights(xi)
+        return jax.grad(risk.weighted_loss)(theta, weights)
 
     def _risk(self, landscape) -> EmpiricalRisk:
         self.check(landscape)
         return landscape
-
-
-def _weights(xi):
-    return (xi - jnp.mean(xi)) / jnp.sqrt(jnp.asarray(xi.shape[0], xi.dtype))

@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
-from ._base import AbstractNoise
+from ._base import AbstractNoise, check_noise
 
 
 class AbstractShapedNoise(AbstractNoise):
@@ -20,8 +20,7 @@ class AbstractShapedNoise(AbstractNoise):
     noise: eqx.AbstractVar[AbstractNoise]
 
     def __check_init__(self):
-        if not isinstance(self.noise, AbstractNoise):
-            raise ValueError(f"noise must be a model of sde_sgd.noise, such as PerExample(), got {self.noise!r}")
+        check_noise(self.noise)
 
     @property
     def mean_variance(self) -> Any:

@@ -6,10 +6,10 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from ...chains import EulerMaruyama
+from ...chains import AbstractWrappedChain, EulerMaruyama
 from ...engine import MAX_STEPS, AbstractMonitor
 from .._execution import Execution
-from .._wrappers import AbstractWrappedChain, AbstractWrappedMonitor
+from .._wrappers import AbstractWrappedMonitor
 from ._score import Score
 
 FINEST = 6

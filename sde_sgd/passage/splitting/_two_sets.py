@@ -18,7 +18,7 @@ from .._question import Question, Watch
 from ._asking import COARSE, Asking
 from ._sample import SplittingSample
 from ._steady_state import SteadyStateSample
-from .basins import over_slow_basins
+from .basins import Part, over_slow_basins
 
 # trajectories that tell how often `avoid` is reached before the law has settled
 _EARLY = 4_096
@@ -151,10 +151,6 @@ def share(one: Estimate, other: Estimate) -> Estimate:
     up = np.hypot(np.log(one.high / one.value), np.log(other.value / other.low))
     value, low, high = (1 / (1 + np.exp(-each)) for each in (odds, odds - down, odds + up))
     return Estimate(value, low, high, one.confidence)
-
-
-Part = Callable[..., Answer]
-"""The answer to a question, by splitting with a score, that comes last; `settled=False`: not only of settled ones."""
 
 
 def which_first(question: Question, run: Execution, asking: Asking, part: Part, scores: tuple[Any, Any]) -> Answer:

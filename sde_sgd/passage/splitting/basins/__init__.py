@@ -2,4 +2,5 @@
 
 from ._jump_sample import JumpProcessSample as JumpProcessSample
 from ._mean_time import mean_time as mean_time
+from ._network import Part as Part
 from ._over_slow_basins import over_slow_basins as over_slow_basins

@@ -31,8 +31,9 @@ _MOST_BASINS = 8
 # a compiler that recomputes what it fuses takes long over the levels of many sets
 _STEPS_FUSED = 1
 
-Part = Callable[[Question, Execution, Asking, Any], Answer]
-"""The rate of settled trajectories, by splitting with the score that comes last."""
+Part = Callable[..., Answer]
+"""The answer to a question, by splitting, from (question, execution, asking, score): the rate of settled trajectories,
+or with `settled=False` what all of them do."""
 
 
 class Network(NamedTuple):

@@ -111,14 +111,15 @@ def test_a_law_that_is_not_settled_is_told():
     loss = np.polynomial.Polynomial.fromroots([-1, -0.2, 0.7, 1.9, 2.8]).integ()
     wells = ss.landscapes.Landscape(lambda x: sum(c * x[0] ** n for n, c in enumerate(loss.coef.tolist())), dim=1)
 
-    def found(temperature, start, **options):
+    def found(temperature, start, horizon=300.0, **options):
         chain = ss.EulerMaruyama(ss.Langevin(wells, temperature), 0.01)
-        return ss.histogram(chain, [start], bins=(-2, 4, 24), horizon=300.0, trajectories=256, **options)
+        return ss.histogram(chain, [start], bins=(-2, 4, 24), horizon=horizon, trajectories=256, **options)
 
     slow = found(0.22, -1.0)
     assert slow.status is ss.results.Status.NOT_CONVERGED and "does not see all of the law" in slow.reasons[0]
     assert np.all(slow.early <= slow.counts) and 0.49 < slow.early.sum() / slow.counts.sum() <= 0.5
-    moving = found(0.35, 2.8, burn_in=0.0)
+    moving = found(0.35, 2.8, burn_in=0.0, every=0.5)
+    np.testing.assert_array_equal(moving.early, found(0.35, 2.8, 150.0, burn_in=0.0, every=0.5).counts)
     assert moving.status is ss.results.Status.NOT_CONVERGED and "the start is not forgotten" in moving.reasons[0]
     assert found(2.0, -1.0).status is ss.results.Status.COMPLETE
 

@@ -74,7 +74,7 @@ class AbstractNoise(eqx.Module):
 
 
 def check_noise(noise: Any, landscape: AbstractLandscape | None = None) -> None:
-    """Raise ValueError for what is no `noise` model, or one that is not valid on the `landscape`, where that is known."""
+    """Raise ValueError for what is no `noise` model, or one that is not valid on the `landscape`, if known."""
     if not isinstance(noise, AbstractNoise):
         raise ValueError(f"noise must be a model of sde_sgd.noise, such as Isotropic(1.0), got {noise!r}")
     if landscape is not None:

@@ -70,8 +70,9 @@ def choose(
 
     In one and two dimensions: the `committor` of an EulerMaruyama chain's diffusion, which sees every way to the target
     within a box around the start. The box grows until two wider ones, by half each, show no likelier way: one that
-    leads further away is not seen. With neither horizon nor `avoid`, and where `settled` is asked for, the exponential
-    time is the shortest within which the start is forgotten. It takes a second or two.
+    leads further away is not seen. With neither horizon nor `avoid`, and where `settled` is asked for, it also grows
+    until the stationary law is hardly at its edge, and the exponential time is the shortest within which the start is
+    forgotten. It takes a second or two.
     Else, up to 300 components, where the chain has a landscape: the `ways` over saddles that `landscapes.explore` finds
     with 512 climbs, up to twice the lowest one's barrier, and clear of `avoid`. It takes some seconds with compilation,
     fewer climbs where Hessians are dear, and none where 32 would take more than about 1e11 operations.

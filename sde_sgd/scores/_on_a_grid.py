@@ -1,7 +1,10 @@
 """The committor on a grid around a start, wide enough for the ways to the target and fit for the time that there is."""
 
 import math
+from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -13,10 +16,12 @@ from ._committor import GridScore, committor, has_some
 
 # cells per axis, in one dimension and two, of the score and of the first box; wider ones have more cells as large
 _CELLS, _FIRST = {1: 400, 2: 96}, {1: 200, 2: 40}
-_GROWTH, _BOXES = 1.5, 4
+_GROWTH, _BOXES, _MOST_BOXES = 1.5, 4, 6
 _WIDENINGS = 60
 # a wider box that changes log P by less, beside 1 % of it, shows no new way
 _SAME = 0.2
+# density at the edge of a box, outside the sets, over the highest in it, above which trajectories that settle leave it
+_EDGE = 1e-3
 # the mean of the exponential time doubles until P grows no faster than this with it
 _LINEAR, _LIKELY, _DOUBLINGS = 2.2, 0.05, 60
 
@@ -28,35 +33,75 @@ def on_a_grid(chain: EulerMaruyama, start, target, avoid, horizon, settled) -> G
     """
     if chain.changes_in_time:
         raise ValueError("the chain changes in time")
-    chances: list[float] = []
-    boxes: list[tuple[float, float | None]] = []
+    forgets = horizon is None and (avoid is None or settled)
+    boxes: list[_Box] = []
     half, cells = _first_half(start, target), _FIRST[chain.dim]
-    for _ in range(_BOXES):
+    while len(boxes) < _MOST_BOXES and _wide(boxes, _BOXES - 1) is None:
         try:
             solver = FokkerPlanck(chain.diffusion, _grid(start, half, cells))
-            forgets = horizon is None and (avoid is None or settled)
             time = _memory(solver, start, target, avoid, chain.time_step) if forgets else horizon
             chance = solver.committor(target, avoid, start, killing=1 / time if time else 0.0)
+            holds = not forgets or _holds(solver, target, avoid)
         except ValueError:
             # a wider box will not have coefficients that a narrower one has not
             if not boxes:
                 raise
             break
-        chances.append(math.log(max(chance, 1e-300)))
-        boxes.append((half, time))
-        if len(chances) > 2 and np.ptp(chances[-3:]) <= _SAME - 0.01 * chances[-3]:
-            boxes = boxes[:-2]
-            break
+        boxes.append(_Box(half, time, math.log(max(chance, 1e-300)), holds))
         half, cells = half * _GROWTH, round(cells * _GROWTH)
-    return _finest(chain.diffusion, start, target, avoid, boxes)
+    last = _wide(boxes, min(len(boxes), _BOXES) - 1)
+    if last is None:
+        raise ValueError(f"trajectories that settle leave every box, up to {boxes[-1].half:.3g} from {start}")
+    return _finest(chain.diffusion, start, target, avoid, [box for box in boxes[: last + 1] if box.holds])
 
 
-def _finest(diffusion: AbstractDiffusion, start, target, avoid, boxes: list[tuple[float, float | None]]) -> GridScore:
+class _Box(NamedTuple):
+    """A box around the start. half: its half-width. time: within which the start is forgotten, or the horizon, if any.
+
+    chance: log P in it. holds: whether trajectories that settle stay in it; where none settles, it does not matter.
+    """
+
+    half: float
+    time: float | None
+    chance: float
+    holds: bool
+
+
+def _confirmed(boxes: list[_Box]) -> int | None:
+    """Index of the first of the boxes in which two wider ones show no likelier way."""
+    for place in range(min(len(boxes), _BOXES) - 2):
+        chances = [box.chance for box in boxes[place : place + 3]]
+        if np.ptp(chances) <= _SAME - 0.01 * chances[0]:
+            return place
+    return None
+
+
+def _wide(boxes: list[_Box], unconfirmed: int) -> int | None:
+    """Index of the first of the boxes that holds, from the confirmed one on, or from `unconfirmed` where none is."""
+    confirmed = _confirmed(boxes)
+    first = unconfirmed if confirmed is None else confirmed
+    return next((place for place in range(first, len(boxes)) if boxes[place].holds), None)
+
+
+def _holds(solver: FokkerPlanck, target: AbstractRegion, avoid: AbstractRegion | None) -> bool:
+    """Whether the stationary law is hardly at the edge of the box, outside the sets where a passage ends."""
+    density = solver.stationary()
+    points = jnp.asarray(np.stack(np.meshgrid(*solver.grid.centers, indexing="ij"), axis=-1).reshape(-1, density.ndim))
+    for ends in (target, avoid):
+        if ends is not None:
+            density = np.where(np.asarray(jax.vmap(ends.contains)(points)).reshape(density.shape), 0.0, density)
+    inside = density[(slice(1, -1),) * density.ndim]
+    edge = np.max(np.where(np.pad(np.zeros(inside.shape, bool), 1, constant_values=True), density, 0.0))
+    return bool(edge <= _EDGE * density.max())
+
+
+def _finest(diffusion: AbstractDiffusion, start, target, avoid, boxes: list[_Box]) -> GridScore:
     """The score in the widest box that has one."""
     why: Exception | None = None
-    for half, time in boxes[::-1]:
+    for box in boxes[::-1]:
         try:
-            return committor(diffusion, target, _grid(start, half, _CELLS[len(start)]), avoid=avoid, horizon=time)
+            grid = _grid(start, box.half, _CELLS[len(start)])
+            return committor(diffusion, target, grid, avoid=avoid, horizon=box.time)
         except ValueError as error:
             why = error
     raise ValueError(str(why))

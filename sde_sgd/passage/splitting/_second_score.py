@@ -10,15 +10,17 @@ from scipy import stats
 
 from ..._progress import stage
 from .._execution import BudgetSpent
-from ._repetitions import Repetitions, Tally
+from ._repetitions import Repetitions, Tally, merge
 
 # of repetitions, sizing included, so many are of the other score; fewer than the first number tell nothing
 _SHARE, _FEWEST, _MOST = 4, 4, 32
 _PILOT_SIZE = 512
 # of what the answer has taken, in trajectories and in path-steps
 _AFFORDABLE = 0.3
-# probability that two scores which find the same disagree
-_FALSE_ALARM = 1e-3
+# probability that two scores which find the same disagree, in each of two looks
+_FALSE_ALARM = 5e-4
+# a first look that chance alone allows so rarely leaves a doubt: so many times as many repetitions are run once more
+_DOUBT, _AGAIN = 0.05, 3
 
 
 class ScoreCheck(NamedTuple):
@@ -53,14 +55,19 @@ class LogMean(NamedTuple):
         return self.value - other.value, math.sqrt(whole), whole**2 / max(sum(shares), 1e-300)
 
 
-def finds_more(one: LogMean, other: LogMean) -> bool:
-    """Whether the other score finds more than one score does, by more than chance allows one time in a thousand.
+def finds_more(one: LogMean, other: LogMean, chance: float = _FALSE_ALARM) -> bool:
+    """Whether the other score finds more than one score does, by more than luck brings with this `chance`.
 
     Only more counts. Each score is right on average, and one that misses a way is mostly too low and hardly ever too
     high: that the other one finds less says that it is the worse of the two.
     """
     shift, error, freedom = other.over(one)
-    return shift > float(stats.t.isf(_FALSE_ALARM, freedom)) * error
+    return shift > float(stats.t.isf(chance, freedom)) * error
+
+
+def in_doubt(one: LogMean | None, other: LogMean | None) -> bool:
+    """Whether the other score may find more: it seems to, and luck is not ruled out."""
+    return bool(one and other) and finds_more(one, other, _DOUBT) and not finds_more(one, other)
 
 
 def held_against(
@@ -72,7 +79,8 @@ def held_against(
     of the answer. sizing: repetitions that were run before it to tell how many it takes. rate: compare passages over
     the time at risk, and not their probability.
 
-    It takes at most three tenths of what the answer has taken, in path-steps as the pilot tells.
+    It takes at most three tenths of what the answer has taken, in path-steps as the pilot tells; and three times as
+    much once more where that leaves a doubt, as happens one time in twenty where both scores find the same.
     """
     number = min((len(tally.exposure) + sizing) // _SHARE, _MOST)
     if number < _FEWEST:
@@ -93,8 +101,19 @@ def held_against(
         return ScoreCheck(f"not held against {name}: that takes too much", None)
     except ValueError as error:
         return ScoreCheck(f"not held against {name}: {error}", None)
-    found = [_log_mean(*each, rate) for each in ((own, tally), (other, seen))]
-    return _told(name, number, *found)
+    one = _log_mean(own, tally, rate)
+    if in_doubt(one, _log_mean(other, seen, rate)):
+        seen = _once_more(other, seen)
+    return _told(name, len(seen.exposure), one, _log_mean(other, seen, rate))
+
+
+def _once_more(other: Repetitions, seen: Tally) -> Tally:
+    """What has been seen with three times as many repetitions beside it, or as many as the budget still has."""
+    number = min(_AGAIN * len(seen.exposure), other.run.ledger.left // other.starts)
+    try:
+        return merge([seen, other(number)]) if number > 0 else seen
+    except BudgetSpent:
+        return seen
 
 
 def _log_mean(repeat: Repetitions, tally: Tally, rate: bool) -> LogMean | None:

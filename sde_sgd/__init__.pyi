@@ -18,6 +18,7 @@ from . import stationary as stationary
 from . import statistics as statistics
 from . import study as study
 from . import theory as theory
+from . import training as training
 from .chains import EulerMaruyama as EulerMaruyama
 from .chains import MinibatchSGD as MinibatchSGD
 from .diffusions import Langevin as Langevin
@@ -39,5 +40,7 @@ from .stationary import histogram as histogram
 from .stationary import occupancy as occupancy
 from .stationary import transitions as transitions
 from .statistics import Estimate as Estimate
+from .training import Training as Training
+from .training import train as train
 
 __version__: str

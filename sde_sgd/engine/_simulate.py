@@ -128,6 +128,7 @@ def observe(
     chunk: int | None = None,
     devices: Any = None,
     tuning: Tuning | None = None,
+    ended: Callable[[Part], bool] | None = None,
 ) -> None:
     """Run trajectories and reduce their states along the way; nothing else is kept.
 
@@ -137,7 +138,7 @@ def observe(
     update: carry = update(part, number, states, carry) at each of them; `states` lie on the devices, (dim, width), and
         so should the carry, which is None at first: then the host runs ahead and the devices never wait.
     finalize: finalize(part, carry) once its trajectories are done. Parts run side by side, each in one thread.
-    tuning: by default that of the devices.
+    tuning: by default that of the devices. ended: whether a part needs to run no further, asked after each update.
     Which trajectories run together, and on which devices, changes of them what `simulate` says.
     """
     refuse_late(chain, max(observation_steps), starts.dtype)
@@ -158,6 +159,8 @@ def observe(
                 states = _advance(chain, key, words, states, first, length, mesh, tuning)
                 _progress.advance(length * part.used)
             carry, now = update(part, index, states, carry), until
+            if ended is not None and ended(part):
+                break
             if index % _RUN_AHEAD == _RUN_AHEAD - 1:
                 states.block_until_ready()
         if finalize is not None:

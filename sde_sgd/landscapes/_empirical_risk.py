@@ -130,6 +130,18 @@ class EmpiricalRisk(AbstractLandscape):
                 pieces.append(cast(leaf, theta.dtype) if eqx.is_array(leaf) else leaf)
         return jax.tree_util.tree_unflatten(structure, pieces)
 
+    def flatten(self, model: Any) -> Float[Array, " dim"]:
+        """θ of another model of the same structure, shape (dim,): the inverse of `unflatten`.
+
+        Raises ValueError where its arrays are not those of the risk's `model`.
+        """
+        leaves, structure = jax.tree_util.tree_flatten(model)
+        own = jax.tree_util.tree_flatten(self.model)
+        shapes = [[jnp.shape(leaf) for leaf in each if eqx.is_array(leaf)] for each in (leaves, own[0])]
+        if structure != own[1] or shapes[0] != shapes[1]:
+            raise ValueError(f"model must have the structure of the risk's, got {structure}, not {own[1]}")
+        return jnp.concatenate([jnp.ravel(leaf) for leaf, trains in zip(leaves, self._trained, strict=True) if trains])
+
     def loss(self, theta: Float[Array, " dim"]) -> Scalar:
         return jnp.mean(self.per_example_losses(theta))
 

@@ -1,0 +1,65 @@
+"""Measures of trained networks: losses, accuracies, distances, and the curvature where they ended."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._numerics import bound
+from ..landscapes import EmpiricalRisk, alignment, sharpness, simple_noise_scale, trace
+
+
+class Measure(NamedTuple):
+    """of: maps (risk, θ (n, dim), starts (n, dim)) to n numbers, or an Estimate of n. units and words for a dataset."""
+
+    of: Callable[[EmpiricalRisk, Any, Any], Any]
+    units: str
+    words: str
+
+
+def _each(name: str) -> Callable[[EmpiricalRisk, Any, Any], Any]:
+    def values(risk, thetas, starts):
+        return np.asarray(bound(_mapped(name), risk)(jnp.asarray(thetas)), np.float64)
+
+    return values
+
+
+def _mapped(name: str) -> Callable:
+    def mapped(risk, thetas):
+        return jax.lax.map(getattr(risk, name), thetas)
+
+    return mapped
+
+
+MEASURES: dict[str, Measure] = {
+    "loss": Measure(_each("loss"), "loss", "loss over all examples, penalty included"),
+    "train_loss": Measure(_each("data_loss"), "loss", "loss over all examples"),
+    "held_out_loss": Measure(_each("held_out_loss"), "loss", "loss over examples held out"),
+    "accuracy": Measure(_each("accuracy"), "1", "accuracy over all examples"),
+    "held_out_accuracy": Measure(_each("held_out_accuracy"), "1", "accuracy over examples held out"),
+    "gradient_norm": Measure(
+        lambda risk, thetas, starts: np.asarray(bound(_gradient_norms, risk)(jnp.asarray(thetas)), np.float64),
+        "loss / θ", "norm of the gradient of the loss",
+    ),
+    "norm": Measure(lambda risk, thetas, starts: np.linalg.norm(thetas, axis=1), "θ", "norm of the parameters"),
+    "distance": Measure(
+        lambda risk, thetas, starts: np.linalg.norm(thetas - starts, axis=1), "θ", "distance from the start"
+    ),
+    "sharpness": Measure(
+        lambda risk, thetas, starts: np.asarray(sharpness(risk, thetas, 1))[:, 0], "loss / θ²", "largest eigenvalue of the Hessian"
+    ),
+    "trace": Measure(lambda risk, thetas, starts: trace(risk, thetas), "loss / θ²", "trace of the Hessian"),
+    "alignment": Measure(
+        lambda risk, thetas, starts: alignment(risk, thetas), "1", "Tr(HV)/(Tr H Tr V/dim)"
+    ),
+    "noise_scale": Measure(
+        lambda risk, thetas, starts: simple_noise_scale(risk, thetas), "examples", "Tr V/|gradient|²"
+    ),
+}  # fmt: skip
+"""Ready measures by name; a new one is an entry here, or a Measure that is given in place of a name."""
+
+
+def _gradient_norms(risk, thetas):
+    return jax.lax.map(lambda theta: jnp.linalg.norm(risk.gradient(theta)), thetas)

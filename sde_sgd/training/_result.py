@@ -1,0 +1,138 @@
+"""What training found: parameters over a grid and networks, measures of them, and laws over networks."""
+
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool, Float, Int
+from scipy import stats
+
+from .._errors import fraction
+from ..landscapes import EmpiricalRisk
+from ..results import AbstractResult, Provenance, Status, Verdict
+from ..statistics import Estimate, add_estimate
+from ._grid import NAMES, Grid
+from ._measures import MEASURES, Measure
+from ._stop import AbstractStop, Loss
+
+
+class Training(AbstractResult):
+    """Networks trained over a grid; arrays have the dimensions rates, sizes, momenta, networks.
+
+    risk: what they were trained on. grid: of learning rates, batch sizes and momenta. starts: (networks, dim).
+    thetas: (…, networks, dim) where each ended. steps: (…, networks) that it took. reached: whether it came to the loss
+    that was to end it. stop, sampling: as they were asked for. provenance: how it came about.
+    """
+
+    risk: EmpiricalRisk
+    grid: Grid
+    starts: Float[np.ndarray, "networks dim"]
+    thetas: Float[np.ndarray, "rates sizes momenta networks dim"]
+    steps: Int[np.ndarray, "rates sizes momenta networks"]
+    reached: Bool[np.ndarray, "rates sizes momenta networks"]
+    stop: AbstractStop = eqx.field(static=True)
+    sampling: str = eqx.field(static=True)
+    provenance: Provenance
+
+    @property
+    def networks(self) -> int:
+        """How many in each cell."""
+        return self.thetas.shape[3]
+
+    @property
+    def has_diverged(self) -> Bool[np.ndarray, "rates sizes momenta networks"]:
+        """Which networks stopped being finite."""
+        return ~np.all(np.isfinite(self.thetas), axis=-1)
+
+    @property
+    def diverged(self) -> int:
+        """How many did."""
+        return int(self.has_diverged.sum())
+
+    @property
+    def verdict(self) -> Verdict:
+        """Complete, or how many networks diverged, and how many did not come to the loss that was to end them."""
+        found, whole = Verdict(), self.has_diverged.size
+        if self.diverged:
+            found = found.also(Status.DIVERGED, f"{self.diverged} of {whole} networks stopped being finite")
+        late = int(np.sum(~self.reached & ~self.has_diverged))
+        if isinstance(self.stop, Loss) and late:
+            words = f"{late} of {whole} networks did not come to a loss of {self.stop.value:g} within {self.stop.most}"
+            found = found.also(Status.BUDGET_SPENT, words)
+        return found
+
+    def measure(self, *measures: str | Measure) -> xr.Dataset:
+        """Each measure of every network, as variables over the grid and `network`; NaN where one diverged.
+
+        measures: names of `training.MEASURES`, or Measures of your own. Where a measure is an Estimate its interval is
+            beside it. Raises ValueError for other names, and where the risk has not what is measured.
+        """
+        data = self._coordinates()
+        data["steps"] = self._variable(self.steps, "1", "steps taken")
+        data["diverged"] = self._variable(self.has_diverged, "1", "whether the network stopped being finite")
+        finite = ~self.has_diverged
+        thetas = self.thetas[finite]
+        starts = np.broadcast_to(self.starts, self.thetas.shape)[finite]
+        for each in measures:
+            name, measure = _named(each)
+            found = measure.of(self.risk, thetas, starts) if len(thetas) else np.zeros(0)
+            parts = {"": found} if not isinstance(found, Estimate) else dict(
+                zip(("", "_low", "_high"), (found.value, found.low, found.high), strict=True)
+            )  # fmt: skip
+            for end, values in parts.items():
+                whole = np.full(finite.shape, np.nan)
+                whole[finite] = values
+                data[name + end] = self._variable(whole, measure.units, measure.words)
+        data.attrs = {"status": str(self.status), "provenance": str(self.provenance), "sampling": self.sampling}
+        return data
+
+    def law(self, *measures: str | Measure, confidence: float = 0.95) -> xr.Dataset:
+        """Over the networks of each cell: mean with Student's interval, quartiles, and how many did not diverge.
+
+        measures: as in `measure`. confidence: of the intervals. Raises ValueError as `measure` does.
+        """
+        fraction("confidence", confidence)
+        each, law = self.measure(*measures), self._coordinates().drop_vars("network")
+        count = (~each.diverged).sum("network")
+        law["networks"] = count.assign_attrs(units="1", long_name="networks that stayed finite")
+        for name in [_named(measure)[0] for measure in measures]:
+            # a cell without a network has no numbers, and that is no warning
+            values, words = each[name].where(count > 0, 0.0), dict(each[name].attrs)
+            mean, spread = values.mean("network"), values.std("network", ddof=1)
+            half = spread / np.sqrt(count) * stats.t.isf((1 - confidence) / 2, np.maximum(count - 1, 1))
+            ends = ((mean + side * half).where(count > 0).values for side in (0, -1, 1))
+            found = Estimate(*ends, confidence)
+            add_estimate(law, name, tuple(map(str, mean.dims)), found, words["units"], f"mean of {words['long_name']}")
+            for share in (0.25, 0.5, 0.75):
+                quantile = values.quantile(share, "network").where(count > 0)
+                law[f"{name}_quantile_{share:g}"] = quantile.drop_vars("quantile")
+        return law
+
+    def _coordinates(self) -> xr.Dataset:
+        values = {name: getattr(self.grid, name) for name in NAMES}
+        data = xr.Dataset(coords={name: (name, value) for name, value in values.items()})
+        data = data.assign_coords(network=np.arange(self.networks))
+        return data.squeeze([name for name in NAMES if name not in self.grid.varies])
+
+    def _variable(self, values: np.ndarray, units: str, words: str) -> xr.DataArray:
+        given = xr.DataArray(values, dims=(*NAMES, "network"), attrs={"units": units, "long_name": words})
+        return given.squeeze([name for name in NAMES if name not in self.grid.varies])
+
+    def _answers(self) -> list[tuple[str, str]]:
+        shape = ", ".join(f"{len(getattr(self.grid, name))} {name}" for name in self.grid.varies) or "one cell"
+        steps = self.steps
+        return [
+            ("networks", f"{self.networks} in each of {int(np.prod(self.grid.shape))} cells ({shape})"),
+            ("steps", f"{steps.min():,}" if steps.min() == steps.max() else f"{steps.min():,} to {steps.max():,}"),
+            ("diverged", f"{self.diverged} of {self.has_diverged.size}"),
+            ("sampling", self.sampling),
+        ]
+
+
+def _named(measure: Any) -> tuple[str, Measure]:
+    if isinstance(measure, Measure):
+        return measure.words.replace(" ", "_"), measure
+    if measure not in MEASURES:
+        raise ValueError(f"measures must be of {', '.join(MEASURES)}, or a Measure, got {measure!r}")
+    return measure, MEASURES[measure]

@@ -1,0 +1,87 @@
+"""When training ends: after so many steps, so many epochs, or at a loss."""
+
+import abc
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from .._errors import positive_integer, positive_number
+
+
+@dataclasses.dataclass(frozen=True)
+class AbstractStop(abc.ABC):
+    """When networks of one batch size stop. A new rule is one final class here or in a person's own file."""
+
+    @abc.abstractmethod
+    def steps(self, examples: int, batch_size: int) -> int:
+        """Most steps, with so many `examples` and batches of `batch_size`; a whole number."""
+
+    def look_every(self, examples: int, batch_size: int) -> int | None:
+        """Steps between looks at the loss that may end it; None where nothing but the count does.
+
+        examples, batch_size: N and M.
+        """
+        return None
+
+    def reached(self, losses: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        """(n,) whether each of the networks with these `losses`, (n,), has come to its end."""
+        return losses < -math.inf
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps(AbstractStop):
+    """After `count` steps, a whole number of at least 1, whatever the batch size; ValueError for another."""
+
+    count: Any
+
+    def __post_init__(self):
+        positive_integer("count", self.count)
+
+    def steps(self, examples, batch_size):
+        return int(self.count)
+
+
+@dataclasses.dataclass(frozen=True)
+class Epochs(AbstractStop):
+    """After `count` > 0 times as many steps as whole batches make an epoch, ⌊N/M⌋, at least one.
+
+    Raises ValueError for a count that is not above 0.
+    """
+
+    count: Any
+
+    def __post_init__(self):
+        positive_number("count", self.count)
+
+    def steps(self, examples, batch_size):
+        return max(1, round(self.count * max(examples // batch_size, 1)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss(AbstractStop):
+    """At the first look, one an epoch, at which the loss over all examples is at most `value`, penalty included.
+
+    most: `Steps` or `Epochs` after which a network that has not come so far is stopped, and named in the verdict.
+    every: epochs between looks. Raises ValueError for an `every` that is not above 0, or another kind of `most`.
+    """
+
+    value: Any
+    most: Any = Epochs(1_000)
+    every: Any = 1.0
+
+    def __post_init__(self):
+        positive_number("every", self.every)
+        if not isinstance(self.most, Steps | Epochs):
+            raise ValueError(f"most must be Steps(…) or Epochs(…), got {self.most!r}")
+
+    def steps(self, examples, batch_size):
+        return self.most.steps(examples, batch_size)
+
+    def look_every(self, examples, batch_size):
+        return min(Epochs(self.every).steps(examples, batch_size), self.steps(examples, batch_size))
+
+    def reached(self, losses):
+        return losses <= self.value

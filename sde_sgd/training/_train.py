@@ -1,0 +1,160 @@
+"""Training of many networks side by side: the public call, and the runs that it is made of."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from .. import _progress
+from .._errors import names_options, points, positive_integer
+from .._numerics import bound
+from ..chains import AbstractBatchChain, MinibatchSGD, MomentumSGD, Varying
+from ..engine import observe, seed_key, seed_number
+from ..landscapes import EmpiricalRisk
+from ..results import Provenance
+from ._grid import Grid
+from ._result import Training
+from ._stop import AbstractStop, Epochs
+
+_FIFTY_EPOCHS = Epochs(50)
+_SAMPLINGS = {"replacement": True, "without": False, "epoch": "epoch"}
+
+
+@names_options
+def train(
+    risk: Any,
+    *,
+    networks: int = 64,
+    learning_rate: Any,
+    batch_size: Any,
+    momentum: Any = 0.0,
+    sampling: Any = "epoch",
+    stop: Any = _FIFTY_EPOCHS,
+    start: Any = None,
+    seed: Any = 0,
+    chunk: int | None = None,
+    devices: Sequence[Any] | None = None,
+    progress: bool | None = None,
+) -> Training:
+    """Train `networks` networks in every cell of a grid of learning rates, batch sizes and momenta.
+
+    risk: an EmpiricalRisk, the loss with its examples. learning_rate: γ > 0. batch_size: M. momentum: μ in [0, 1), see
+        MomentumSGD. Each of the three is a number, or a list of numbers, which becomes a dimension of the result; all
+        networks of one batch size are one program.
+    sampling: "epoch", reshuffled epochs; "replacement"; "without", without replacement in each batch; or an object, as
+        in MinibatchSGD.
+    stop: `Epochs(n)`, `Steps(n)`, or `Loss(value)`.
+    start: θ of shape (dim,) for all, or (networks, dim), the same in each cell; or a function of a JAX key that makes a
+        model like the risk's, for networks that begin differently; None for the risk's own.
+    seed: of the examples and of the starts. Network k of cell number c, in the order of rates, sizes and momenta, is
+        trajectory c·networks + k. chunk, devices, progress: as in `simulate`, which says what holds for bits.
+
+    Networks that diverge are counted, and left out of every measure. With `Loss` a network's parameters are those of
+    the first look at which it was there. Raises ValueError, naming the argument, for what is not as said.
+    """
+    began = time.perf_counter()
+    if not isinstance(risk, EmpiricalRisk):
+        raise ValueError(f"risk must be an EmpiricalRisk, which has examples to train on, got {risk!r}")
+    positive_integer("networks", networks)
+    grid, number = Grid.of(learning_rate, batch_size, momentum), seed_number(seed)
+    if not isinstance(stop, AbstractStop):
+        raise ValueError(f"stop must be Epochs(…), Steps(…) or Loss(…), got {stop!r}")
+    starts = _starts(risk, start, networks, number)
+    thetas = np.zeros((*grid.shape, networks, risk.dim), starts.dtype)
+    steps = np.zeros((*grid.shape, networks), np.int64)
+    reached = np.zeros((*grid.shape, networks), bool)
+    with _progress.shown(progress, "train"):
+        for place, size in enumerate(grid.batch_size):
+            chain = _chain(risk, grid, int(size), sampling)
+            ended = _Run(chain, stop, seed_key(seed), chunk, devices)(
+                _rows(chain, grid, starts), _ids(grid, place, networks)
+            )
+            for whole, part in zip((thetas, steps, reached), ended, strict=True):
+                whole[:, place] = part.reshape(len(grid.learning_rate), len(grid.momentum), networks, *part.shape[1:])
+    path_steps = int(steps.sum())
+    return Training(risk, grid, starts, thetas, steps, reached, stop, sampling=str(sampling),
+                    provenance=Provenance.of(number, "train", path_steps, began, devices))  # fmt: skip
+
+
+def _starts(risk: EmpiricalRisk, start: Any, networks: int, seed: int) -> Float[np.ndarray, "networks dim"]:
+    if callable(start):
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(seed & 0xFFFFFFFF), seed >> 32), networks)
+        try:
+            start = np.stack([np.asarray(risk.flatten(start(key))) for key in keys])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"start must make a model like the risk's from a key, got: {error}") from error
+    given = np.asarray(risk.initial if start is None else start)
+    if given.shape not in ((risk.dim,), (networks, risk.dim)):
+        raise ValueError(f"start must have shape ({risk.dim},) or ({networks}, {risk.dim}), got {given.shape}")
+    points("start", given, risk.dim)
+    return np.broadcast_to(given.astype(jnp.result_type(float)), (networks, risk.dim)).copy()
+
+
+def _chain(risk: EmpiricalRisk, grid: Grid, size: int, sampling: Any) -> Varying:
+    """The chain of one batch size, whose rate and momentum differ between networks."""
+    how = _SAMPLINGS.get(sampling, sampling) if isinstance(sampling, str) else sampling
+    rate = float(grid.learning_rate[0])
+    if not grid.has_momentum:
+        return Varying(MinibatchSGD(risk, rate, size, how), "learning_rate")
+    chain = MomentumSGD(risk, rate, size, float(grid.momentum[0]), replacement=how)
+    return Varying(chain, "learning_rate", "momentum")
+
+
+def _rows(chain: Varying, grid: Grid, starts: np.ndarray) -> Float[np.ndarray, "n state_dim"]:
+    """Whole states of all networks of one batch size: rates, momenta, networks."""
+    rates, momenta, numbers = np.meshgrid(grid.learning_rate, grid.momentum, np.arange(len(starts)), indexing="ij")
+    values = {"learning_rate": rates.ravel()} | ({"momentum": momenta.ravel()} if grid.has_momentum else {})
+    return np.asarray(chain.states(starts[numbers.ravel()], values))
+
+
+def _ids(grid: Grid, place: int, networks: int) -> Int[np.ndarray, " n"]:
+    cells = np.arange(int(np.prod(grid.shape))).reshape(grid.shape)[:, place]
+    return (cells[:, :, None] * networks + np.arange(networks)).ravel()
+
+
+class _Run:
+    """Runs networks of one batch size until each has come to its end."""
+
+    def __init__(self, chain: Varying, stop: AbstractStop, key: Any, chunk: int | None, devices: Any):
+        self.chain, self.stop, self.key, self.chunk, self.devices = chain, stop, key, chunk, devices
+        inner: Any = chain.chain
+        assert isinstance(inner, AbstractBatchChain)
+        examples, size = inner.risk.examples, inner.batch_size
+        self.risk, self.steps = inner.risk, stop.steps(examples, size)
+        self.every = stop.look_every(examples, size)
+
+    def __call__(self, states: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """θ where each ended, after how many steps, and whether it had reached what ends it."""
+        dim, number = self.risk.dim, len(ids)
+        at = [self.steps] if self.every is None else [*range(self.every, self.steps, self.every), self.steps]
+        thetas = np.zeros((number, dim), states.dtype)
+        steps, reached = np.full(number, self.steps), np.zeros(number, bool)
+        losses = bound(_losses, self.risk)
+
+        def look(part: Any, index: int, batch: Any, carry: Any) -> Any:
+            """Keep θ of those that are at their end now; the others' as long as they go on."""
+            rows = np.arange(part.rows.start, part.rows.start + part.used)
+            now = np.asarray(batch[:dim, : part.used]).T
+            on = ~reached[rows]
+            thetas[rows[on]] = now[on]
+            if self.every is None:
+                return None
+            there = on & np.asarray(self.stop.reached(np.asarray(losses(jnp.asarray(now)))))
+            reached[rows[there]], steps[rows[there]] = True, at[index]
+            return None
+
+        def ended(part: Any) -> bool:
+            """Whether all of a part have reached their end, or are finite no more."""
+            rows = slice(part.rows.start, part.rows.start + part.used)
+            return bool(np.all(reached[rows] | ~np.all(np.isfinite(thetas[rows]), axis=1)))
+
+        observe(self.chain, states, ids, at, self.key, look, chunk=self.chunk, devices=self.devices, ended=ended)
+        return thetas, steps, reached
+
+
+def _losses(risk: EmpiricalRisk, thetas: Any) -> Any:
+    return jax.lax.map(risk.loss, thetas)

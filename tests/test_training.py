@@ -1,0 +1,153 @@
+"""Ensembles of networks: what they are trained to, what is measured of them, and what is said of those that diverge."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import sde_sgd as ss
+from sde_sgd.chains import MinibatchSGD, MomentumSGD, Varying
+from sde_sgd.results import Status
+from sde_sgd.training import Epochs, Loss, Measure, Steps
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(24, 2)).astype(np.float32)
+Y = (X @ np.array([1.0, -0.5]) + 0.3 * RNG.normal(size=24)).astype(np.float32)
+
+
+def model(key):
+    return eqx.nn.Linear(2, 1, key=key)
+
+
+def error(net, x, y):
+    return 0.5 * (net(x)[0] - y) ** 2
+
+
+RISK = ss.EmpiricalRisk(model(jax.random.key(3)), error, X[:16], Y[:16], held_out=(X[16:], Y[16:]))
+GRID = {"learning_rate": [0.05, 0.1], "batch_size": [4, 8], "momentum": [0.0, 0.5]}
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return ss.train(RISK, networks=3, stop=Epochs(6), seed=7, **GRID)
+
+
+def test_each_network_is_a_trajectory_of_its_chain(trained):
+    """Number c·networks + k, for its own rate, size and momentum; and after six epochs."""
+    assert trained.thetas.shape == (2, 2, 2, 3, 3) and trained.status is Status.COMPLETE
+    assert np.all(trained.steps == np.array([24, 12])[None, :, None, None])
+    for cell in ((0, 0, 0), (1, 1, 1), (1, 0, 1)):
+        rate, size, momentum = (values[place] for values, place in zip(GRID.values(), cell, strict=True))
+        chain = MomentumSGD(RISK, rate, size, momentum, replacement="epoch")
+        first = int(np.ravel_multi_index(cell, (2, 2, 2))) * 3
+        alone = ss.simulate(chain, RISK.initial, 6 * (16 // size), trajectory_ids=first + np.arange(3), seed=7)
+        np.testing.assert_allclose(trained.thetas[cell], alone, rtol=2e-5, atol=1e-6)
+    # without momentum anywhere it is the plain chain, with replacement if that is asked for
+    plain = ss.train(RISK, networks=2, learning_rate=0.1, batch_size=4, sampling="replacement", stop=Steps(9))
+    alone = ss.simulate(Varying(MinibatchSGD(RISK, 0.1, 4), "learning_rate"), RISK.initial, 9, 2)
+    np.testing.assert_allclose(plain.thetas[0, 0, 0], alone, rtol=1e-5)
+
+
+def test_measures_are_those_of_each_network(trained):
+    """A number that is no list is no dimension; held-out loss, sharpness and distance are what their functions say."""
+    data = trained.measure("train_loss", "held_out_loss", "sharpness", "distance", "gradient_norm", "norm", "trace")
+    assert dict(data.sizes) == {"learning_rate": 2, "batch_size": 2, "momentum": 2, "network": 3}
+    picked = data.sel(learning_rate=0.1, batch_size=4, momentum=0.5, network=2)
+    theta = jnp.asarray(trained.thetas[1, 0, 1, 2])
+    expected = {
+        "train_loss": RISK.data_loss(theta), "held_out_loss": RISK.held_out_loss(theta),
+        "sharpness": ss.landscapes.sharpness(RISK, theta, 1)[0], "trace": ss.landscapes.trace(RISK, theta),
+        "distance": np.linalg.norm(theta - np.asarray(RISK.initial)), "norm": np.linalg.norm(theta),
+        "gradient_norm": np.linalg.norm(RISK.gradient(theta)),
+    }  # fmt: skip
+    for name, value in expected.items():
+        assert float(picked[name]) == pytest.approx(float(value), rel=1e-4), name
+        assert data[name].attrs["units"] and data[name].attrs["long_name"]
+    line = ss.train(RISK, networks=2, learning_rate=0.1, batch_size=[4, 16], stop=Steps(2))
+    own = Measure(lambda risk, thetas, starts: thetas[:, 0], "θ", "first weight")
+    assert dict(line.measure(own).sizes) == {"batch_size": 2, "network": 2}
+    np.testing.assert_array_equal(line.measure(own)["first_weight"], line.thetas[0, :, 0, :, 0])
+
+
+def test_the_law_over_networks_by_hand(trained):
+    """Three networks: Student's t with two degrees of freedom; quartiles."""
+    values = trained.measure("norm")["norm"].values
+    law = trained.law("norm")
+    half = 4.302653 * values.std(axis=-1, ddof=1) / np.sqrt(3)
+    np.testing.assert_allclose(law["norm"], values.mean(axis=-1))
+    np.testing.assert_allclose(law["norm_high"] - law["norm"], half, rtol=1e-6)
+    np.testing.assert_allclose(law["norm_quantile_0.5"], np.median(values, axis=-1))
+    assert np.all(law["networks"] == 3) and "network" not in law.dims
+
+
+def test_a_loss_ends_a_network_when_it_is_there():
+    """At a look, one an epoch: its loss is low enough, and was not one look earlier. What never comes is told."""
+    value = 0.08
+    found = ss.train(RISK, networks=4, learning_rate=[0.02, 1e-6], batch_size=8, stop=Loss(value, most=Epochs(200)))
+    losses = found.measure("loss")["loss"].values
+    assert np.all(found.reached[0]) and np.all(losses[0] <= value) and np.all(losses[1] > value)
+    steps = found.steps[0, 0, 0]
+    assert np.all(steps % 2 == 0) and np.all(steps < 400) and np.all(found.steps[1] == 400)
+    chain = Varying(MinibatchSGD(RISK, 0.02, 8, "epoch"), "learning_rate")
+    for number, last in enumerate(steps):
+        before = ss.simulate(chain, RISK.initial, int(last) - 2, trajectory_ids=[number])[0]
+        assert float(RISK.loss(jnp.asarray(before))) > value
+        there = ss.simulate(chain, RISK.initial, int(last), trajectory_ids=[number])[0]
+        np.testing.assert_allclose(found.thetas[0, 0, 0, number], there, rtol=1e-5)
+    assert found.status is Status.BUDGET_SPENT and found.reasons[0].startswith("4 of 8 networks did not come to a loss")
+
+
+def test_networks_that_diverge_are_counted():
+    """A rate far above 2 over the sharpness: no number of theirs, and those of the others as they are."""
+    found = ss.train(RISK, networks=2, learning_rate=[0.1, 40.0], batch_size=8, stop=Steps(400))
+    assert found.diverged == 2 and found.status is Status.DIVERGED and "2 of 4 networks" in found.reasons[0]
+    data, law = found.measure("loss"), found.law("loss")
+    assert np.all(np.isfinite(data["loss"].sel(learning_rate=0.1))) and np.all(np.isnan(data["loss"][1]))
+    assert law["networks"].values.tolist() == [2, 0] and np.isnan(law["loss"][1])
+    assert "diverged  2 of 4" in repr(found)
+
+
+def test_networks_that_begin_differently():
+    """The same start in each cell, another for each network; θ of a model is the inverse of unflatten."""
+    found = ss.train(RISK, networks=3, learning_rate=[1e-9, 2e-9], batch_size=4, stop=Steps(1), start=model, seed=2)
+    assert len(np.unique(found.starts[:, 0])) == 3
+    np.testing.assert_allclose(found.thetas[0, 0, 0], found.starts, atol=1e-6)
+    np.testing.assert_allclose(found.thetas[1, 0, 0], found.starts, atol=1e-6)
+    net = model(jax.random.key(9))
+    again = RISK.unflatten(RISK.flatten(net))
+    assert eqx.tree_equal(again, net)
+    with pytest.raises(ValueError, match="must have the structure"):
+        RISK.flatten(eqx.nn.Linear(3, 1, key=jax.random.key(0)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"learning_rate": [0.1, -1.0]}, "learning_rate must be above 0, got -1"),
+        ({"learning_rate": []}, "learning_rate must be a number or a list of numbers"),
+        ({"batch_size": 2.5}, "batch_size must be whole numbers of at least 1, got 2.5"),
+        ({"batch_size": [4, 4]}, "batch_size must have each of its values once"),
+        ({"batch_size": 32, "sampling": "without"}, "batch_size must"),
+        ({"momentum": 1.0}, "momentum must be at least 0 and below 1, got 1"),
+        ({"stop": 5}, "stop must be Epochs"),
+        ({"start": np.zeros(2)}, r"start must have shape \(3,\) or \(2, 3\), got \(2,\)"),
+        ({"start": lambda key: eqx.nn.Linear(3, 1, key=key)}, "start must make a model like the risk's"),
+        ({"sampling": "epochs"}, "replacement must|sampling must"),
+        ({"networks": 0}, "networks must be"),
+    ],
+)
+def test_bad_input(options, message):
+    with pytest.raises(ValueError, match=message):
+        ss.train(RISK, **({"networks": 2, "learning_rate": 0.1, "batch_size": 4, "stop": Steps(1)} | options))
+
+
+def test_bad_measures_and_stops(trained):
+    with pytest.raises(ValueError, match="measures must be of loss, train_loss"):
+        trained.measure("losss")
+    with pytest.raises(ValueError, match="targets must be integer labels"):
+        trained.measure("accuracy")
+    with pytest.raises(ValueError, match="most must be Steps"):
+        Loss(0.1, most=10)
+    with pytest.raises(ValueError, match="risk must be an EmpiricalRisk"):
+        ss.train(jnp.zeros(3), learning_rate=0.1, batch_size=1)

@@ -48,7 +48,8 @@ MEASURES: dict[str, Measure] = {
         lambda risk, thetas, starts: np.linalg.norm(thetas - starts, axis=1), "θ", "distance from the start"
     ),
     "sharpness": Measure(
-        lambda risk, thetas, starts: np.asarray(sharpness(risk, thetas, 1))[:, 0], "loss / θ²", "largest eigenvalue of the Hessian"
+        lambda risk, thetas, starts: np.asarray(sharpness(risk, thetas, 1))[:, 0],
+        "loss / θ²", "largest eigenvalue of the Hessian",
     ),
     "trace": Measure(lambda risk, thetas, starts: trace(risk, thetas), "loss / θ²", "trace of the Hessian"),
     "alignment": Measure(

@@ -21,7 +21,7 @@ from ._train import starts_of
 from ._two_sample import Look, allowed, distances_at, holm, labels_of, one_budget, smallest_shift
 
 # looks where only the end is given, and steps of the coarsest chain within which all chains must meet
-_LOOKS, _LONGEST_PERIOD = 8, 1_000
+_LOOKS, _LONGEST_PERIOD = 8, 100
 _WHOLE = 1e-6
 # networks whose θ are kept for their distances, the fewest that are worth it, and bytes of all that is kept
 _MOST_KEPT, _FEWEST_KEPT, _MOST_BYTES = 1_024, 8, 2**30
@@ -36,7 +36,7 @@ def compare(
     time: Any = None,
     times: Any = None,
     networks: int = 256,
-    measures: Sequence[str | Measure] = ("loss",),
+    measures: Any = ("loss",),
     seed: Any = 0,
     confidence: float = 0.95,
     permutations: int = 1_999,
@@ -56,7 +56,7 @@ def compare(
     time: SDE time t = γ·(iterations) of the end, rounded down to where whole steps of all chains meet, with 8 looks
         evenly on the way there; or `times`, SDE times of the looks, which are whole steps of every chain.
     networks: of each chain, ≥ 2; network k of chain number c is trajectory c·networks + k, so that no two share noise.
-    measures: names of `training.MEASURES`, or Measures of your own, each seen at every look.
+    measures: one or several, names of `training.MEASURES` or Measures of your own, each seen at every look.
     seed: of the noise, the starts and the permutations. confidence: of the intervals; what it leaves is the budget for
         errors of all that is told apart. permutations: of the labels, so that the smallest p is 1/(permutations + 1).
     chunk, devices, progress: as in `simulate`, which says what holds for bits.
@@ -146,7 +146,8 @@ def _kind(chain: Any) -> str:
 
 def _measures(measures: Any, risk: EmpiricalRisk, starts: np.ndarray) -> dict[str, Measure]:
     """The measures by name; each tried at the first start, before anything runs."""
-    given = list(measures) if isinstance(measures, Sequence) and not isinstance(measures, str) else [measures]
+    alone = isinstance(measures, str | Measure) or not isinstance(measures, Sequence)
+    given: list[Any] = [measures] if alone else list(measures)
     if not given:
         raise ValueError("measures must be at least one, got none")
     pairs = [named(each) for each in given]
@@ -218,13 +219,13 @@ def _period(lengths: Mapping[str, float]) -> float:
     """The shortest SDE time that is a whole number of steps of every chain."""
     coarsest = max(lengths.values())
     for multiple in range(1, _LONGEST_PERIOD + 1):
-        if all(_is_whole(np.array(multiple * coarsest / length)) for length in lengths.values()):
+        if np.all(_is_whole(multiple * coarsest / np.array(list(lengths.values())))):
             return multiple * coarsest
     given = ", ".join(f"{length:g} of {name!r}" for name, length in lengths.items())
     raise ValueError(f"chains must have steps that meet at common times, got steps of {given}")
 
 
-def _is_whole(count: np.ndarray) -> Bool[np.ndarray, "..."]:
+def _is_whole(count: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
     nearest = np.round(count)
     return (nearest >= 1) & (np.abs(count - nearest) <= _WHOLE * count)
 

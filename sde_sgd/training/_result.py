@@ -1,7 +1,5 @@
 """What training found: parameters over a grid and networks, measures of them, and laws over networks."""
 
-from typing import Any
-
 import equinox as eqx
 import numpy as np
 import xarray as xr

@@ -23,6 +23,8 @@ from ._two_sample import Look, allowed, distances_at, holm, labels_of, one_budge
 # looks where only the end is given, and steps of the coarsest chain within which all chains must meet
 _LOOKS, _LONGEST_PERIOD = 8, 100
 _WHOLE = 1e-6
+# what a dataset has besides measures
+_TAKEN = ("theta", "diverged", "steps", "law_distance", "p_value", "p_look", "p_pointwise", "smallest_shift")
 # networks whose θ are kept for their distances, the fewest that are worth it, and bytes of all that is kept
 _MOST_KEPT, _FEWEST_KEPT, _MOST_BYTES = 1_024, 8, 2**30
 
@@ -155,7 +157,7 @@ def _measures(measures: Any, risk: EmpiricalRisk, starts: np.ndarray) -> dict[st
     if len(told) < len(pairs):
         raise ValueError(f"measures must each be given once, got {[name for name, _ in pairs]}")
     for name, measure in told.items():
-        if name in ("theta", "diverged", "steps"):
+        if name in _TAKEN:
             raise ValueError(f"measures must not be called {name!r}, which is a name of the comparison's own")
         _values(measure, risk, starts[:1], starts[:1])
     return told

@@ -112,8 +112,8 @@ class Comparison(AbstractResult):
         if self.theory is not None:
             words = {"units": "loss", "long_name": "mean loss of the linearised process"}
             data["loss_theory"] = ("time", self.theory, words)
-        words = "distance: of θ the energy distance, in √θ; of measures Kolmogorov–Smirnov's; of diverged shares"
-        data["distance"] = (per_test, self.distances, {"units": "1", "long_name": words})
+        words = "distance of laws: of θ energy distance, in √θ; of measures Kolmogorov–Smirnov's; of shares diverged"
+        data["law_distance"] = (per_test, self.distances, {"units": "1", "long_name": words})
         words = {"p_look": "p-value, one budget for all looks", "p_pointwise": "p-value of one look alone"}
         for name, long_name in words.items():
             data[name] = (per_test, getattr(self, name), {"units": "1", "long_name": long_name})

@@ -40,7 +40,9 @@ from .stationary import histogram as histogram
 from .stationary import occupancy as occupancy
 from .stationary import transitions as transitions
 from .statistics import Estimate as Estimate
+from .training import Comparison as Comparison
 from .training import Training as Training
+from .training import compare as compare
 from .training import train as train
 
 __version__: str

@@ -1,6 +1,7 @@
 """Figures, drawn from datasets alone: landscapes, survival curves, phase diagram, SGD beside its SDE, paths."""
 
 from .._exports import names_in as _names_in
+from ._comparison import comparison as comparison
 from ._digits import digits_figure as digits_figure
 from ._landscape_map import landscape_map as landscape_map
 from ._minimum_action import minimum_action_path as minimum_action_path

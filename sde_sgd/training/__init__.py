@@ -1,6 +1,8 @@
-"""Ensembles of networks over a grid of learning rates, batch sizes and momenta: trained side by side, then measured."""
+"""Ensembles of networks: trained side by side over a grid, then measured; and chains compared, SGD with its SDE."""
 
 from .._exports import names_in as _names_in
+from ._compare import compare as compare
+from ._comparison import Comparison as Comparison
 from ._measures import MEASURES as MEASURES
 from ._measures import Measure as Measure
 from ._result import Training as Training

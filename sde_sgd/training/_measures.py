@@ -64,3 +64,12 @@ MEASURES: dict[str, Measure] = {
 
 def _gradient_norms(risk, thetas):
     return jax.lax.map(lambda theta: jnp.linalg.norm(risk.gradient(theta)), thetas)
+
+
+def named(measure: Any) -> tuple[str, Measure]:
+    """The name of a measure, or of a person's own, and the measure; ValueError for what is none."""
+    if isinstance(measure, Measure):
+        return measure.words.replace(" ", "_"), measure
+    if measure not in MEASURES:
+        raise ValueError(f"measures must be of {', '.join(MEASURES)}, or a Measure, got {measure!r}")
+    return measure, MEASURES[measure]

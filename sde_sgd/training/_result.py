@@ -1,7 +1,5 @@
 """What training found: parameters over a grid and networks, measures of them, and laws over networks."""
 
-from typing import Any
-
 import equinox as eqx
 import numpy as np
 import xarray as xr
@@ -13,7 +11,7 @@ from ..landscapes import EmpiricalRisk
 from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate, add_estimate
 from ._grid import NAMES, Grid
-from ._measures import MEASURES, Measure
+from ._measures import Measure, named
 from ._stop import AbstractStop, Loss
 
 
@@ -75,7 +73,7 @@ class Training(AbstractResult):
         thetas = self.thetas[finite]
         starts = np.broadcast_to(self.starts, self.thetas.shape)[finite]
         for each in measures:
-            name, measure = _named(each)
+            name, measure = named(each)
             found = measure.of(self.risk, thetas, starts) if len(thetas) else np.zeros(0)
             parts = {"": found} if not isinstance(found, Estimate) else dict(
                 zip(("", "_low", "_high"), (found.value, found.low, found.high), strict=True)
@@ -96,7 +94,7 @@ class Training(AbstractResult):
         each, law = self.measure(*measures), self._coordinates().drop_vars("network")
         count = (~each.diverged).sum("network")
         law["networks"] = count.assign_attrs(units="1", long_name="networks that stayed finite")
-        for name in [_named(measure)[0] for measure in measures]:
+        for name in [named(measure)[0] for measure in measures]:
             # a cell without a network has no numbers, and that is no warning
             values, words = each[name].where(count > 0, 0.0), dict(each[name].attrs)
             mean, spread = values.mean("network"), values.std("network", ddof=1)
@@ -128,11 +126,3 @@ class Training(AbstractResult):
             ("diverged", f"{self.diverged} of {self.has_diverged.size}"),
             ("sampling", self.sampling),
         ]
-
-
-def _named(measure: Any) -> tuple[str, Measure]:
-    if isinstance(measure, Measure):
-        return measure.words.replace(" ", "_"), measure
-    if measure not in MEASURES:
-        raise ValueError(f"measures must be of {', '.join(MEASURES)}, or a Measure, got {measure!r}")
-    return measure, MEASURES[measure]

@@ -63,7 +63,7 @@ def train(
     grid, number = Grid.of(learning_rate, batch_size, momentum), seed_number(seed)
     if not isinstance(stop, AbstractStop):
         raise ValueError(f"stop must be Epochs(…), Steps(…) or Loss(…), got {stop!r}")
-    starts = _starts(risk, start, networks, number)
+    starts = starts_of(risk, start, networks, number)
     thetas = np.zeros((*grid.shape, networks, risk.dim), starts.dtype)
     steps = np.zeros((*grid.shape, networks), np.int64)
     reached = np.zeros((*grid.shape, networks), bool)
@@ -80,7 +80,7 @@ def train(
                     provenance=Provenance.of(number, "train", path_steps, began, devices))  # fmt: skip
 
 
-def _starts(risk: EmpiricalRisk, start: Any, networks: int, seed: int) -> Float[np.ndarray, "networks dim"]:
+def starts_of(risk: EmpiricalRisk, start: Any, networks: int, seed: int) -> Float[np.ndarray, "networks dim"]:
     if callable(start):
         keys = jax.random.split(jax.random.fold_in(jax.random.key(seed & 0xFFFFFFFF), seed >> 32), networks)
         try:

@@ -1,0 +1,56 @@
+"""Chains side by side over SDE time: means with their intervals, the theory, and when they are told apart."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from ._style import SEQUENCE, require
+
+_THEORY: dict[str, Any] = {"color": "black", "linewidth": 1.1, "linestyle": (0, (5, 2))}
+
+
+def comparison(dataset: xr.Dataset) -> Figure:
+    """A panel for each measure, a line with its interval as a band for each chain; below, p-values over time.
+
+    dataset: of a comparison (`ss.compare(…).to_dataset()`). The theory is dashed. The last panel has for each chain but
+        the first the smallest p of each look, with the error budget of all looks dotted: below it they are told apart.
+    Raises ValueError for any other dataset.
+    """
+    require(dataset, "comparison", "a comparison of chains", "chain", "other", "time", "statistic")
+    names = [str(name) for name in dataset.statistic.values[1:-1]]
+    figure = Figure(figsize=(7.2, 1.2 + 2.6 * len(names) + 1.9), layout="constrained")
+    heights = [2.6] * len(names) + [1.9]
+    panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    colors = dict(zip(dataset.chain.values, SEQUENCE(np.linspace(0.0, 0.88, dataset.sizes["chain"])), strict=True))
+    for panel, name in zip(panels, names, strict=False):
+        _means(panel, dataset, name, colors)
+    _p_values(panels[-1], dataset, colors)
+    figure.align_ylabels()
+    return figure
+
+
+def _means(panel: Any, data: xr.Dataset, name: str, colors: dict[Any, Any]) -> None:
+    """The means of one measure. Few looks are drawn with marks, for lines between them are a guide alone."""
+    for chain, color in colors.items():
+        each = data.sel(chain=chain)
+        value, low, high = (each[name + end].values for end in ("", "_low", "_high"))
+        panel.fill_between(data.time, low, high, color=color, alpha=0.25, linewidth=0)
+        diverged = int(each["diverged"].values[-1])
+        label = f"{chain}, {diverged} diverged" if diverged else str(chain)
+        panel.plot(data.time, value, color=color, linewidth=1.6, marker="o", markersize=3.5, label=label)
+    if f"{name}_theory" in data:
+        panel.plot(data.time, data[f"{name}_theory"], label="linearised theory", **_THEORY)
+    panel.set_ylabel(data[name].attrs["long_name"].replace(", penalty included", ""))
+    panel.grid(alpha=0.25, linewidth=0.5)
+    panel.legend(fontsize=8, frameon=False)
+
+
+def _p_values(panel: Any, data: xr.Dataset, colors: dict[Any, Any]) -> None:
+    for chain in data.other.values:
+        smallest = data["p_look"].sel(other=chain).min("statistic")
+        panel.plot(data.time, smallest, color=colors[chain], linewidth=1.2, marker="s", markersize=3.5)
+    panel.axhline(1 - float(data.attrs["confidence"]), color="black", linewidth=0.9, linestyle=":")
+    panel.set(yscale="log", xlabel=data.time.attrs["long_name"], ylabel=f"p against\n{data.chain.values[0]}")
+    panel.grid(alpha=0.25, which="both", linewidth=0.5)

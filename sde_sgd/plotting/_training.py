@@ -152,7 +152,7 @@ def _lost(panel: Any, x: np.ndarray, diverged: np.ndarray, color: Any, number: i
         if count > 0:
             panel.annotate(
                 f"×{count:g}", (place, 0.02 + 0.045 * number), xycoords=("data", "axes fraction"),
-                ha="center", va="bottom", fontsize=7, color=color, label="diverged",
+                ha="center", va="bottom", fontsize=7, color=color,
             )  # fmt: skip
 
 

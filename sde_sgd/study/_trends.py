@@ -110,8 +110,7 @@ def _of_ratio(dataset: xr.Dataset) -> list[str]:
 def _of_width(dataset: xr.Dataset) -> list[str]:
     """For each batch size, whether the mean test loss has a peak inside the range of widths.
 
-    The width of the peak, and of the least loss before it, is for each network that of the mean of the other networks,
-    so that a network's own luck does not count for it.
+    Every other network says at which widths the peak is, and the valley before it; the rest say how high it is.
     """
     widths, lines = dataset.width.values, []
     if "held_out_loss_of_each" not in dataset or len(widths) < 3:
@@ -137,24 +136,18 @@ def _peak(widths: np.ndarray, values: np.ndarray, where: str, dataset: xr.Datase
     logs = np.log(values[:, np.all(np.isfinite(values), axis=0)])
     lost = values.shape[1] - logs.shape[1]
     out = f"; {lost} of {values.shape[1]} networks diverged at a width and are left out" if lost else ""
-    if logs.shape[1] < 3:
-        return f"double descent, {where}: not known: fewer than three networks{out}"
-    before, after, peaks = [], [], []
-    for number in range(logs.shape[1]):
-        mean = np.delete(logs, number, axis=1).mean(axis=1)
-        # the highest point behind the first valley: before it the loss falls as every network's does
-        valley = _first_valley(mean)
-        peak = valley + int(np.argmax(mean[valley:]))
-        peaks.append(widths[peak])
-        before.append(logs[peak, number] - logs[valley, number])
-        after.append(logs[peak, number] - logs[-1, number])
-    rise, fall = (_exponential(np.array(each), dataset.attrs["confidence"]) for each in (before, after))
-    shown = _direction(rise) == 1 and _direction(fall) == 1
-    at = stats.mode(peaks).mode
-    return (
-        f"double descent, {where}: {'shown' if shown else 'not shown'}: test loss at its peak (width {at:g}) is "
-        f"{rise} times that of the valley before, and {fall} times that at width {widths[-1]:g}{out}"
-    )
+    if logs.shape[1] < 4:
+        return f"double descent, {where}: not known: fewer than four networks{out}"
+    # one half says where to look, the other how much there is: the highest of many is high by luck too
+    mean, judged = logs[:, ::2].mean(axis=1), logs[:, 1::2]
+    # behind the first valley: before it the loss falls as that of ever larger networks does
+    valley = _first_valley(mean)
+    peak = valley + int(np.argmax(mean[valley:]))
+    before, after = judged[peak] - judged[valley], judged[peak] - judged[-1]
+    rise, fall = (_exponential(each, dataset.attrs["confidence"]) for each in (before, after))
+    shown = "shown" if _direction(rise) == 1 and _direction(fall) == 1 else "not shown"
+    change = f"{rise} times that of the valley before, and {fall} times that at width {widths[-1]:g}"
+    return f"double descent, {where}: {shown}: test loss at its peak (width {widths[peak]:g}) is {change}{out}"
 
 
 def _first_valley(mean: np.ndarray) -> int:

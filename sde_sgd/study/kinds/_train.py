@@ -91,7 +91,7 @@ class StopSpec(Section):
 
     def steps_of(self, examples: int, batch: int) -> float:
         """About how many steps that is, for the progress bar."""
-        return self.steps or (self.epochs or self.most_epochs or 100) * max(examples / batch, 1)
+        return float(self.steps or (self.epochs or self.most_epochs or 100) * max(examples / batch, 1))
 
 
 class TrainingSweep(Section):
@@ -219,10 +219,6 @@ class TrainStudy(AbstractStudy):
 
         _networks.check_measures(self.measures, ss.training.MEASURES)
         found = _networks.examples(self.data)
-        if found.held_out is None and any(name.startswith("held_out") for name in self.measures):
-            raise StudyError(f"measures of what is held out need data.held_out above 0, got {self.measures}")
-        if self.loss != "cross_entropy" and any(name.endswith("accuracy") for name in self.measures):
-            raise StudyError(f"measures of accuracy need a data set whose targets are labels, got {self.measures}")
         largest = max(self.sweep.batch_size)
         if self.sampling != "replacement" and largest > len(found.targets):
             raise StudyError(
@@ -236,6 +232,10 @@ class TrainStudy(AbstractStudy):
 
         # what a network cannot be is said before anything is written
         ensemble(self.sweep.width[0] if self.sweep.width else 0)
+        if found.held_out is None and any(name.startswith("held_out") for name in self.measures):
+            raise StudyError(f"measures of what is held out need data.held_out above 0, got {self.measures}")
+        if self.loss != "cross_entropy" and any(name.endswith("accuracy") for name in self.measures):
+            raise StudyError(f"measures of accuracy need a data set whose targets are labels, got {self.measures}")
         return ensemble
 
     def run_cell(self, cell, shared):

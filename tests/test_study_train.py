@@ -88,6 +88,8 @@ def test_the_trace_of_the_noise(small):
     assert scale == pytest.approx(exact[1] / np.sum(np.asarray(risk.gradient(jnp.asarray(starts[1]))) ** 2), rel=1e-4)
     with pytest.raises(ValueError, match="risk must be an EmpiricalRisk"):
         ss.landscapes.noise_trace(ss.landscapes.Quadratic([1.0]), np.zeros(1))
+    with pytest.raises(ValueError, match="theta"):
+        ss.landscapes.noise_trace(risk, np.zeros(3))
 
 
 def test_it_is_stored_resumed_and_reported(small, tmp_path):
@@ -165,7 +167,7 @@ class TestTrends:
     def test_the_verdict_says_what_the_numbers_show(self):
         shown = _trends.verdicts(made(0.2))[0]
         assert shown.startswith("large batch finds sharper minima, equal epochs: sharpness changes by a factor of 2.0")
-        assert "from M = 4 to 128; alone, of 3 γ: 3 up, 0 down" in shown
+        assert "from M = 4 to 128; of 3 lines alone: 3 up, 0 down" in shown
         assert _trends.verdicts(made(-0.2))[0].startswith("large batch finds flatter minima, equal epochs: sharpness")
         lost = _trends.verdicts(made(0.2, diverged=2))[0]
         assert lost.endswith("; 6 of 432 networks diverged and are left out")

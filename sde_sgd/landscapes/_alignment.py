@@ -98,7 +98,7 @@ def simple_noise_scale(
     return float(found[0]) if np.ndim(given) == 1 else found
 
 
-def noise_trace(risk: EmpiricalRisk, theta: Any) -> Any:
+def noise_trace(risk: Any, theta: Any) -> Any:
     """Tr V: the mean of ‖∇ℓ_n − ∇L‖² over the examples, by definition; exact, one example after another, in float64.
 
     risk: an EmpiricalRisk; V is the covariance of one example's gradient. theta: (dim,), an object with a `location`,

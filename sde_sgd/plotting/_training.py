@@ -79,7 +79,7 @@ def trade_off_figure(dataset: xr.Dataset) -> Figure:
             for panel in (steps, test, floor):
                 _lost(panel, x, line.diverged.values, color, number)
         for panel in (steps, test, floor):
-            panel.set_xscale("log")
+            _log_axis(panel, data.ratio.values)
             panel.set_yscale("log")
             panel.set_xlabel("γ/M (learning rate / batch size)")
             panel.grid(alpha=0.25, which="both", linewidth=0.5)
@@ -123,6 +123,8 @@ def width_figure(dataset: xr.Dataset) -> Figure:
     panels[0].set_ylabel("test loss (—), training loss (···)")
     for panel in panels:
         _ticks(panel, data.width.values)
+        # published widths may lie beyond the study's own
+        panel.set_xlim(right=max(panel.get_xlim()[1], *(1.1 * line.get_xdata().max() for line in panel.get_lines())))
         panel.set_xlabel("width of the hidden layers (units)")
         panel.grid(alpha=0.25, which="both", linewidth=0.5)
     panels[0].legend(fontsize=8)
@@ -195,8 +197,15 @@ def _shade(number: int, count: int) -> Any:
     return SEQUENCE(0.05 + 0.8 * number / max(count - 1, 1))
 
 
-def _ticks(panel: Any, values: np.ndarray) -> None:
+def _log_axis(panel: Any, values: np.ndarray) -> None:
+    """Across all the values, those too at which every network diverged."""
     panel.set_xscale("log")
+    margin = max((np.max(values) / np.min(values)) ** 0.05, 1.1)
+    panel.set_xlim(np.min(values) / margin, np.max(values) * margin)
+
+
+def _ticks(panel: Any, values: np.ndarray) -> None:
+    _log_axis(panel, values)
     panel.xaxis.set_major_locator(FixedLocator(list(values)))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.xaxis.set_minor_locator(NullLocator())
@@ -207,6 +216,6 @@ def _title(data: xr.Dataset) -> str:
     lost = int(np.nansum(data.diverged.values))
     whole = int(np.nansum(data.trajectories.values))
     return (
-        f"{attributes['study']}: mean over networks, {float(attributes['confidence']):.0%} intervals; "
+        f"{attributes['study']}: mean over networks, {float(attributes['confidence']):.0%} intervals\n"
         f"{lost} of {whole} networks diverged" + (" (×: how many, left out)" if lost else "")
     )

@@ -78,7 +78,7 @@ def _of_batch(dataset: xr.Dataset) -> list[str]:
             found = growth(sizes, flat, dataset.attrs["confidence"])
             each = [growth(sizes, group[None], dataset.attrs["confidence"]) for group in flat]
             alone = [_direction(one) for one in each]
-            parts = f"alone, of {len(each)} γ: {alone.count(1)} up, {alone.count(-1)} down"
+            parts = f"of {len(each)} lines alone: {alone.count(1)} up, {alone.count(-1)} down"
             where = f"from M = {sizes[0]:g} to {sizes[-1]:g}"
             lines.append(_sentence(claims, reading, name, found, where, [parts] if len(each) > 1 else [], part))
     return lines

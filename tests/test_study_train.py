@@ -167,7 +167,7 @@ class TestTrends:
     def test_the_verdict_says_what_the_numbers_show(self):
         shown = _trends.verdicts(made(0.2))[0]
         assert shown.startswith("large batch finds sharper minima, equal epochs: sharpness changes by a factor of 2.0")
-        assert "from M = 4 to 128; of 3 lines alone: 3 up, 0 down" in shown
+        assert "from M = 4 to 128; of 3 learning rates alone: 3 up, 0 down" in shown
         assert _trends.verdicts(made(-0.2))[0].startswith("large batch finds flatter minima, equal epochs: sharpness")
         lost = _trends.verdicts(made(0.2, diverged=2))[0]
         assert lost.endswith("; 6 of 432 networks diverged and are left out")

@@ -198,7 +198,8 @@ class AbstractStudy(Section, abc.ABC):
             *self.heading(dataset),
         ]
         lines += [f"  {column.title}: {column.meaning}" for column in columns if column.meaning]
-        closing = [*self.verdicts(dataset), *_closing(dataset, self.counted)]
+        said = self.verdicts(dataset)
+        closing = [*said, *([""] if said else []), *_closing(dataset, self.counted)]
         return "\n".join([*lines, "", text_table(columns, self.rows(dataset)), "", *closing])
 
 

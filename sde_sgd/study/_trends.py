@@ -13,16 +13,19 @@ _OF_BATCH = {
     "sharpness": ("large batch finds sharper minima", "large batch finds flatter minima"),
     "trace": ("large batch finds minima of larger trace", "large batch finds minima of smaller trace"),
     "held_out_loss": ("large batch has a larger test loss", "large batch has a smaller test loss"),
+    # beside the others: what has another training loss may be sharper for that reason alone
+    "train_loss": ("large batch ends at a larger training loss", "large batch ends at a smaller training loss"),
 }
 _OF_RATIO = {
     "epochs": ("larger γ/M takes more epochs to the loss", "larger γ/M takes fewer epochs to the loss"),
     "steps": ("larger γ/M takes more steps to the loss", "larger γ/M takes fewer steps to the loss"),
     "held_out_loss": ("larger γ/M generalises worse", "larger γ/M generalises better"),
+    "train_loss": ("larger γ/M ends at a larger training loss", "larger γ/M ends at a smaller training loss"),
     "sharpness": ("larger γ/M finds sharper minima", "larger γ/M finds flatter minima"),
     "noise_floor": ("γTr(V)/(4M) grows with γ/M", "γTr(V)/(4M) falls with γ/M"),
 }
 _WORDS = {
-    "held_out_loss": "test loss", "noise_floor": "γTr(V)/(4M)", "epochs": "their number", "steps": "their number"
+    "held_out_loss": "test loss", "train_loss": "training loss", "noise_floor": "γTr(V)/(4M)", "epochs": "their number", "steps": "their number"
 }  # fmt: skip
 
 
@@ -78,7 +81,8 @@ def _of_batch(dataset: xr.Dataset) -> list[str]:
             found = growth(sizes, flat, dataset.attrs["confidence"])
             each = [growth(sizes, group[None], dataset.attrs["confidence"]) for group in flat]
             alone = [_direction(one) for one in each]
-            parts = f"of {len(each)} lines alone: {alone.count(1)} up, {alone.count(-1)} down"
+            lines_of = "learning rates" if len(each) == dataset.sizes["learning_rate"] else "lines"
+            parts = f"of {len(each)} {lines_of} alone: {alone.count(1)} up, {alone.count(-1)} down"
             where = f"from M = {sizes[0]:g} to {sizes[-1]:g}"
             lines.append(_sentence(claims, reading, name, found, where, [parts] if len(each) > 1 else [], part))
     return lines

@@ -199,6 +199,30 @@ class TestTrends:
             "larger γ/M generalises worse, equal epochs: not"
         )
 
+    def test_a_trade_off_is_a_valley(self):
+        """Of a test loss with its least value in between; a fall to one end; and none where all is scatter."""
+        data = made(0.0, "ratio", scatter=0.05)
+        valley = np.abs(np.log(data.ratio / 0.0125))
+        bent = data.assign(held_out_loss_of_each=data.held_out_loss_of_each * np.exp(0.2 * valley))
+        said = _trends.verdicts(bent)[-1]
+        assert said.startswith(
+            "trade-off, equal epochs: test loss is least in between, at γ/M = 0.0125; at the smallest"
+        )
+        assert "at the smallest, 0.000781, it is 1.7" in said and "at the largest, 0.1, it is 1.5" in said
+        assert "least at an end, at γ/M = 0.000781; at the largest" in _trends.verdicts(made(0.3, "ratio"))[-1]
+        assert "not shown" in _trends.verdicts(made(0.0, "ratio", 1.0))[-1]
+
+    def test_networks_that_did_not_come_to_the_loss_are_left_out(self):
+        """Where the loss is what is equal; elsewhere they count."""
+        data = made(0.2)
+        late = (data.batch_size == 4.0) & (xr.DataArray(np.arange(24), dims="network") < 2)
+        data["steps_of_each"] = data.steps_of_each.where(~late)
+        data["sharpness_of_each"] = data.sharpness_of_each.where(~late, 1e6)
+        data["late"] = late.sum("network") + 0.0 * data.late
+        out, counted = _trends.verdicts(data)[0], _trends.verdicts(data.assign_attrs(readings_of_a_loss=""))[0]
+        assert "factor of 2.0" in out and out.endswith("; 6 of 432 networks did not come to the loss and are left out")
+        assert "factor of 2.0" not in counted
+
     def test_the_verdict_on_the_width(self):
         """A valley, a peak and a fall; without the fall, or where networks scatter more than that, it is not shown."""
         rng = np.random.default_rng(0)
@@ -208,7 +232,7 @@ class TestTrends:
         def sentence(shape, scatter):
             values = np.exp(scatter * rng.normal(size=(1, 5, 1, 2, 8))) * shape[None, :, None, None, None]
             coords = {"reading": ["60 epochs"], "width": widths, "learning_rate": [0.1], "batch_size": [8.0, 16.0]}
-            attributes = {"question": "width", "confidence": 0.95}
+            attributes = {"question": "width", "confidence": 0.95, "readings_of_a_loss": ""}
             return _trends.verdicts(xr.Dataset({"held_out_loss_of_each": (dims, values)}, coords, attributes))
 
         peak = sentence(shape, 0.02)

@@ -38,7 +38,7 @@ def batch_figure(dataset: xr.Dataset) -> Figure:
                 # side by side, so that one does not hide the other
                 x = line.batch_size.values * 1.03 ** (number - (len(rates) - 1) / 2)
                 _interval_line(panel, x, line, name, style)
-                _lost(panel, x, line.diverged.values, style["color"], number)
+                _lost(panel, x, line, style["color"], number)
             _ticks(panel, data.batch_size.values)
             panel.set_yscale("log")
             panel.grid(alpha=0.25, which="both", linewidth=0.5)
@@ -72,19 +72,21 @@ def trade_off_figure(dataset: xr.Dataset) -> Figure:
             line = part.isel(batch_size=number)
             x, color = line.ratio.values, _shade(number, len(sizes))
             style = {"color": color, "label": f"M = {size:g}"}
-            _interval_line(steps, x, line, "epochs", style)
+            is_known = reading in to_a_loss or "held_out_accuracy" not in line
+            _interval_line(steps, x, *((line, "epochs") if is_known else (_errors(line), "error")), style)
             _interval_line(test, x, line, "held_out_loss", style)
             _interval_line(floor, x, line, "noise_floor", style)
             _interval_line(floor, x, line, "train_loss", style | {"label": "_", "linestyle": ":", "marker": "s"})
             for panel in (steps, test, floor):
-                _lost(panel, x, line.diverged.values, color, number)
+                _lost(panel, x, line, color, number)
         for panel in (steps, test, floor):
             _log_axis(panel, data.ratio.values)
             panel.set_yscale("log")
             panel.set_xlabel("γ/M (learning rate / batch size)")
             panel.grid(alpha=0.25, which="both", linewidth=0.5)
             panel.set_title(f"at equal {_bare(reading)}", fontsize=10)
-        steps.set_ylabel("epochs to the loss" if reading in to_a_loss else "epochs")
+        other = "test error" if "held_out_accuracy" in data else "epochs"
+        steps.set_ylabel("epochs to the loss" if reading in to_a_loss else other)
         test.set_ylabel("test loss")
         floor.set_ylabel("γTr(V)/(4M) (—), training loss (···)")
     panels[0, 0].legend(title="batch size", fontsize=8)
@@ -114,7 +116,7 @@ def width_figure(dataset: xr.Dataset) -> Figure:
         if has_error:
             _interval_line(panels[1], x, _errors(line), "error", style)
         for panel in panels:
-            _lost(panel, x, line.diverged.values, style["color"], number)
+            _lost(panel, x, line, style["color"], number)
     _published(panels[0], data, "held_out_loss", lambda value: value)
     if has_error:
         _published(panels[1], data, "held_out_accuracy", lambda value: 1 - value)
@@ -148,12 +150,13 @@ def _interval_line(panel: Any, x: np.ndarray, data: xr.Dataset, name: str, style
     )  # fmt: skip
 
 
-def _lost(panel: Any, x: np.ndarray, diverged: np.ndarray, color: Any, number: int) -> None:
-    """How many networks diverged, below the points that leave them out."""
-    for place, count in zip(x, diverged, strict=True):
-        if count > 0:
+def _lost(panel: Any, x: np.ndarray, data: xr.Dataset, color: Any, number: int) -> None:
+    """How many networks diverged, below the points that leave them out; and how many did not come to the loss."""
+    for place, diverged, late in zip(x, data.diverged.values, data.late.values, strict=True):
+        signs = [f"{sign}{count:g}" for sign, count in (("×", diverged), ("late ", late)) if count > 0]
+        if signs:
             panel.annotate(
-                f"×{count:g}", (place, 0.02 + 0.045 * number), xycoords=("data", "axes fraction"),
+                ", ".join(signs), (place, 0.02 + 0.045 * number), xycoords=("data", "axes fraction"),
                 ha="center", va="bottom", fontsize=7, color=color,
             )  # fmt: skip
 
@@ -200,7 +203,7 @@ def _shade(number: int, count: int) -> Any:
 def _log_axis(panel: Any, values: np.ndarray) -> None:
     """Across all the values, those too at which every network diverged."""
     panel.set_xscale("log")
-    margin = max((np.max(values) / np.min(values)) ** 0.05, 1.1)
+    margin = max((np.max(values) / np.min(values)) ** 0.07, 1.1)
     panel.set_xlim(np.min(values) / margin, np.max(values) * margin)
 
 

@@ -25,8 +25,12 @@ _OF_RATIO = {
     "noise_floor": ("γTr(V)/(4M) grows with γ/M", "γTr(V)/(4M) falls with γ/M"),
 }
 _WORDS = {
-    "held_out_loss": "test loss", "train_loss": "training loss", "noise_floor": "γTr(V)/(4M)", "epochs": "their number", "steps": "their number"
-}  # fmt: skip
+    "held_out_loss": "test loss",
+    "train_loss": "training loss",
+    "noise_floor": "γTr(V)/(4M)",
+    "epochs": "their number",
+    "steps": "their number",
+}
 
 
 def growth(along: Any, values: Any, confidence: float = 0.95) -> Estimate:
@@ -92,7 +96,7 @@ def _of_ratio(dataset: xr.Dataset) -> list[str]:
     data = dataset.assign(epochs_of_each=epochs(dataset))
     if "noise_trace_of_each" in dataset:
         data = data.assign(noise_floor_of_each=noise_floor(dataset))
-    to_a_loss = dataset.attrs["readings_of_a_loss"].split(",")
+    to_a_loss = _to_a_loss(dataset)
     lines = []
     for name, claims in _OF_RATIO.items():
         if f"{name}_of_each" not in data:
@@ -108,7 +112,36 @@ def _of_ratio(dataset: xr.Dataset) -> list[str]:
             found = growth(along, flat, dataset.attrs["confidence"])
             where = f"from γ/M = {along.min():.3g} to {along.max():.3g}"
             lines.append(_sentence(claims, reading, name, found, where, [], part))
+    if "held_out_loss_of_each" in data:
+        lines += [_trade_off(reading, part) for reading, part in _readings(data)]
     return lines
+
+
+def _trade_off(reading: str, data: xr.Dataset) -> str:
+    """Where between the ends of γ/M the test loss is least: a power law says nothing of a valley.
+
+    Every other network says at which γ/M that is, the rest how much larger the test loss is at the ends.
+    """
+    values = data.held_out_loss_of_each.transpose("learning_rate", "batch_size", ..., "network").values
+    with np.errstate(divide="ignore"):
+        logs = np.log(values.reshape(data.ratio.size, -1, values.shape[-1]))
+    # cells of one γ/M count as one; those that have not all networks for none
+    ratios = np.array([float(f"{ratio:.9g}") for ratio in data.ratio.values.ravel()])
+    is_whole = np.all(np.isfinite(logs), axis=(1, 2))
+    known = np.unique(ratios[is_whole])
+    if len(known) < 3 or logs.shape[2] < 4:
+        return f"trade-off, {reading}: not known: it takes three γ/M and four networks"
+    means = np.stack([logs[is_whole & (ratios == ratio)].mean(axis=(0, 1)) for ratio in known])
+    best, judged = int(np.argmin(means[:, ::2].mean(axis=1))), means[:, 1::2]
+    ends = {number: _exponential(judged[number] - judged[best], data.attrs["confidence"]) for number in (0, -1)}
+    parts = [
+        f"at the {words}, {known[number]:.3g}, it is {ends[number]} times that"
+        for number, words in ((0, "smallest"), (-1, "largest")) if number % len(known) != best
+    ]  # fmt: skip
+    shown = all(_direction(ends[number]) == 1 for number in (0, -1) if number % len(known) != best)
+    at = "in between" if 0 < best < len(known) - 1 else "at an end"
+    said = f"{at}, at γ/M = {known[best]:.3g}" + ("" if shown else " (not shown: no more than chance)")
+    return "; ".join([f"trade-off, {reading}: test loss is least {said}", *parts])
 
 
 def _of_width(dataset: xr.Dataset) -> list[str]:
@@ -161,7 +194,20 @@ def _first_valley(mean: np.ndarray) -> int:
 
 
 def _readings(dataset: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
-    return [(str(name), dataset.isel(reading=number)) for number, name in enumerate(dataset.reading.values)]
+    """Each reading with its part; networks that did not come to the loss are left out where that is what is equal."""
+    parts = []
+    for number, name in enumerate(map(str, dataset.reading.values)):
+        part = dataset.isel(reading=number)
+        if name in _to_a_loss(dataset):
+            each = [key for key in part.data_vars if str(key).endswith("_of_each")]
+            there = part.steps_of_each.notnull()
+            part = part.assign({key: part[key].where(there) for key in each})
+        parts.append((name, part))
+    return parts
+
+
+def _to_a_loss(dataset: xr.Dataset) -> list[str]:
+    return dataset.attrs["readings_of_a_loss"].split(",")
 
 
 def _direction(found: Estimate) -> int:
@@ -181,9 +227,7 @@ def _sentence(claims, reading, name, found, where, parts, data) -> str:
     change = f"{_WORDS.get(name, name)} changes by a factor of {found} {where}"
     lost, late, all_of_them = (int(np.nansum(data[key].values)) for key in ("diverged", "late", "trajectories"))
     out = [f"{lost} of {all_of_them} networks diverged and are left out"] if lost else []
-    if late:
-        unknown = "their steps are left out" if name in ("epochs", "steps") else "they are counted as they ended"
-        out.append(f"{late} of {all_of_them} did not come to the loss: {unknown}")
+    out += [f"{late} of {all_of_them} networks did not come to the loss and are left out"] if late else []
     return "; ".join([f"{said}: {change}", *parts, *out])
 
 

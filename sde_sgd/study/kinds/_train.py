@@ -266,7 +266,9 @@ class TrainStudy(AbstractStudy):
         columns = [Column("at equal", "reading"), *(column for name, column in swept.items() if name in self._swept())]
         columns.append(Column("lost", "diverged", "networks that diverged: left out of all that follows", digits=6))
         if any(stop.loss is not None for stop in self.stop):
-            columns.append(Column("late", "late", "networks that did not come to the loss: steps leave them out"))
+            columns.append(
+                Column("late", "late", "networks that did not come to the loss: steps and verdicts leave them out")
+            )
             columns.append(Column("steps", "steps", "mean over networks", interval=True))
         for name in self.measures:
             header = name.replace("held_out", "test").replace("_", "\n")

@@ -188,7 +188,7 @@ class TestTrends:
         # epochs are steps·M/N, and log M falls by 0.814 of log γ/M over this grid: 128^(0.3 − 0.814)
         assert sentences[0].startswith("larger γ/M takes fewer epochs to the loss, equal epochs: their number changes")
         assert "by a factor of 0.08" in sentences[0]
-        assert [line.split(",")[0] for line in sentences][1:] == [
+        assert [line.split(",")[0] for line in sentences][1:-1] == [
             "larger γ/M takes more steps to the loss",
             "larger γ/M generalises worse",
             "larger γ/M finds sharper minima",
@@ -201,14 +201,14 @@ class TestTrends:
 
     def test_a_trade_off_is_a_valley(self):
         """Of a test loss with its least value in between; a fall to one end; and none where all is scatter."""
-        data = made(0.0, "ratio", scatter=0.05)
+        data = made(0.0, "ratio", scatter=1e-3)
         valley = np.abs(np.log(data.ratio / 0.0125))
         bent = data.assign(held_out_loss_of_each=data.held_out_loss_of_each * np.exp(0.2 * valley))
         said = _trends.verdicts(bent)[-1]
         assert said.startswith(
             "trade-off, equal epochs: test loss is least in between, at γ/M = 0.0125; at the smallest"
         )
-        assert "at the smallest, 0.000781, it is 1.7" in said and "at the largest, 0.1, it is 1.5" in said
+        assert "at the smallest, 0.000781, it is 1.74" in said and "at the largest, 0.1, it is 1.51" in said
         assert "least at an end, at γ/M = 0.000781; at the largest" in _trends.verdicts(made(0.3, "ratio"))[-1]
         assert "not shown" in _trends.verdicts(made(0.0, "ratio", 1.0))[-1]
 

@@ -129,7 +129,8 @@ def width_figure(dataset: xr.Dataset) -> Figure:
         panel.set_xlim(right=max(panel.get_xlim()[1], *(1.1 * line.get_xdata().max() for line in panel.get_lines())))
         panel.set_xlabel("width of the hidden layers (units)")
         panel.grid(alpha=0.25, which="both", linewidth=0.5)
-    panels[0].legend(fontsize=8)
+    # where there is room: the training losses fall through the first panel
+    panels[-1].legend(fontsize=8)
     figure.suptitle(_title(data), fontsize=9)
     return figure
 

@@ -106,9 +106,13 @@ def _of_ratio(dataset: xr.Dataset) -> list[str]:
                 continue
             values = part[f"{name}_of_each"].transpose(..., "learning_rate", "batch_size", "network")
             along = part.ratio.values.ravel()
-            if len(np.unique(along)) < 2:
-                return ["nothing can be said of γ/M: there is one"]
             flat = values.values.reshape(-1, along.size, values.sizes["network"])
+            # what no network came to is not said to be a part of the way
+            there = np.any(np.isfinite(flat), axis=(0, 2))
+            along, flat = along[there], flat[:, there]
+            if len(np.unique(along)) < 2:
+                lines.append(f"{claims[0]}, {reading}: not known: there are not two γ/M")
+                continue
             found = growth(along, flat, dataset.attrs["confidence"])
             where = f"from γ/M = {along.min():.3g} to {along.max():.3g}"
             lines.append(_sentence(claims, reading, name, found, where, [], part))
@@ -170,11 +174,14 @@ _SIGNS = {"learning_rate": "γ", "batch_size": "M", "momentum": "μ"}
 
 def _peak(widths: np.ndarray, values: np.ndarray, where: str, dataset: xr.Dataset) -> str:
     """values: (widths, networks)."""
+    # widths at which there is no network at all: not run yet, or all diverged
+    there = np.any(np.isfinite(values), axis=1)
+    widths, values = widths[there], values[there]
     logs = np.log(values[:, np.all(np.isfinite(values), axis=0)])
     lost = values.shape[1] - logs.shape[1]
     out = f"; {lost} of {values.shape[1]} networks diverged at a width and are left out" if lost else ""
-    if logs.shape[1] < 4:
-        return f"double descent, {where}: not known: fewer than four networks{out}"
+    if logs.shape[1] < 4 or len(widths) < 3:
+        return f"double descent, {where}: not known: it takes four networks at three widths{out}"
     # one half says where to look, the other how much there is: the highest of many is high by luck too
     mean, judged = logs[:, ::2].mean(axis=1), logs[:, 1::2]
     # behind the first valley: before it the loss falls as that of ever larger networks does

@@ -189,6 +189,11 @@ def _peak(widths: np.ndarray, values: np.ndarray, where: str, dataset: xr.Datase
     peak = valley + int(np.argmax(mean[valley:]))
     before, after = judged[peak] - judged[valley], judged[peak] - judged[-1]
     rise, fall = (_exponential(each, dataset.attrs["confidence"]) for each in (before, after))
+    if peak == valley:
+        return f"double descent, {where}: not shown: test loss does not rise over the widths{out}"
+    if peak == len(widths) - 1:
+        risen = f"test loss is largest at the last width, {widths[-1]:g}: {rise} times that of the valley before"
+        return f"double descent, {where}: not shown: {risen}{out}"
     shown = "shown" if _direction(rise) == 1 and _direction(fall) == 1 else "not shown"
     change = f"{rise} times that of the valley before, and {fall} times that at width {widths[-1]:g}"
     return f"double descent, {where}: {shown}: test loss at its peak (width {widths[peak]:g}) is {change}{out}"

@@ -244,7 +244,9 @@ def test_a_terminal_without_greek_letters(encoding):
 
 
 def test_list_names_the_packaged_studies():
-    assert {line.split()[0] for line in call("list").stdout.splitlines()} == {"digits", "escape"}
+    assert {line.split()[0] for line in call("list").stdout.splitlines()} == {
+        "batch", "digits", "escape", "generalise", "mnist1d"
+    }  # fmt: skip
 
 
 def test_help_imports_nothing_heavy():

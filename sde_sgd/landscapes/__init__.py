@@ -2,6 +2,7 @@
 
 from .._exports import names_in as _names_in
 from ._alignment import alignment as alignment
+from ._alignment import noise_trace as noise_trace
 from ._alignment import simple_noise_scale as simple_noise_scale
 from ._along import Line as Line
 from ._along import along as along

@@ -1,4 +1,4 @@
-"""The Hessian and the gradient noise together: their alignment, and the simple noise scale."""
+"""The Hessian and the gradient noise together: their alignment, the trace of the noise, and the simple noise scale."""
 
 from typing import Any
 
@@ -95,6 +95,23 @@ def simple_noise_scale(
             found = Estimate(*ends, confidence)
             return found if np.ndim(given) == 2 else found[0]
         found = traces / gradients
+    return float(found[0]) if np.ndim(given) == 1 else found
+
+
+def noise_trace(risk: Any, theta: Any) -> Any:
+    """Tr V: the mean of ‖∇ℓ_n − ∇L‖² over the examples, by definition; exact, one example after another, in float64.
+
+    risk: an EmpiricalRisk; V is the covariance of one example's gradient. theta: (dim,), an object with a `location`,
+        or (n, dim).
+    Returns a float for one point or (n,) for n, in units of loss² per θ². Minibatches of M make γ Tr V/(4M) of excess
+    loss around a minimum, to first order (`theory.excess_risk`).
+    Raises ValueError for what is no EmpiricalRisk, or θ of another shape.
+    """
+    if not isinstance(risk, EmpiricalRisk):
+        raise ValueError(f"risk must be an EmpiricalRisk, which has examples, got {type(risk).__name__}")
+    given = getattr(theta, "location", theta)
+    with jax.enable_x64(True):
+        found = AtPoints(risk, points("theta", given, risk.dim), None)(_trace_of_examples)
     return float(found[0]) if np.ndim(given) == 1 else found
 
 

@@ -20,5 +20,6 @@ from ._run import status as status
 from ._store import Store as Store
 from .kinds import DigitsStudy as DigitsStudy
 from .kinds import EscapeStudy as EscapeStudy
+from .kinds import TrainStudy as TrainStudy
 
 __all__ = _names_in(vars())

@@ -66,7 +66,7 @@ def make(where: str, kind: str, parameters: dict[str, Any], allowed: dict[str, t
 def landscape(spec: LandscapeSpec, folder: Path) -> AbstractLandscape:
     """The study's landscape. folder: where a person's module is looked for first."""
     if spec.function is not None:
-        function = _import(spec.function, folder)
+        function = import_named("landscape.function", spec.function, folder)
         parameters = (spec.model_extra or {}).get("parameters")
         if isinstance(parameters, dict):
             parameters = {key: jnp.asarray(value, float) for key, value in parameters.items()}
@@ -113,7 +113,11 @@ def code_of(spec: LandscapeSpec, folder: Path) -> str:
     """Source text of a person's own module, so that a changed loss is a changed study; "" where there is none."""
     if spec.function is None:
         return ""
-    function = _import(spec.function, folder)
+    return source_of(import_named("landscape.function", spec.function, folder))
+
+
+def source_of(function: Any) -> str:
+    """Source text of the module that a function is from; "" where there is none."""
     try:
         return inspect.getsource(inspect.getmodule(function) or function)
     except (OSError, TypeError):
@@ -125,17 +129,19 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _import(path: str, folder: Path) -> Any:
+def import_named(key: str, path: str, folder: Path) -> Any:
+    """What a person's own module calls `name`, of a path "module:name". key: of the study file, for messages.
+
+    folder: where the module is looked for first. Raises StudyError where there is none.
+    """
     module_name, _, name = path.partition(":")
     sys.path.insert(0, str(folder))
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise StudyError(
-            f"landscape.function '{path}': there is no module '{error.name}' in {folder} or in Python's path"
-        ) from None
+        raise StudyError(f"{key} '{path}': there is no module '{error.name}' in {folder} or in Python's path") from None
     except Exception as error:
-        raise StudyError(f"landscape.function '{path}': its module fails to import: {one_line(error)}") from error
+        raise StudyError(f"{key} '{path}': its module fails to import: {one_line(error)}") from error
     finally:
         sys.path.remove(str(folder))
     functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]

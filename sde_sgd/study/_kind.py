@@ -5,7 +5,7 @@ import itertools
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -47,7 +47,10 @@ class AbstractStudy(Section, abc.ABC):
 
     name: what the study is called. description: a line for people, which changes nothing.
     seed: 0 … 2³² − 1, from which each cell gets its own. confidence: coverage of all intervals.
+    counted: of a kind, what its variables `trajectories` and `diverged` count: one of them, and many.
     """
+
+    counted: ClassVar[tuple[str, str]] = ("trajectory", "trajectories")
 
     kind: str
     name: Name
@@ -102,6 +105,13 @@ class AbstractStudy(Section, abc.ABC):
 
     def heading(self, dataset: "xr.Dataset") -> list[str]:
         """Lines above the table.
+
+        dataset: what `combine` made of the finished cells.
+        """
+        return []
+
+    def verdicts(self, dataset: "xr.Dataset") -> list[str]:
+        """Sentences below the table that say what the numbers show, and what they do not.
 
         dataset: what `combine` made of the finished cells.
         """
@@ -183,9 +193,14 @@ class AbstractStudy(Section, abc.ABC):
         dataset: what `combine` made of the finished cells.
         """
         columns = self._shown(dataset)
-        lines = [f"study {self.name}: {_amounts(dataset)}{self.confidence:.4g} confidence", *self.heading(dataset)]
+        lines = [
+            f"study {self.name}: {_amounts(dataset, self.counted)}{self.confidence:.4g} confidence",
+            *self.heading(dataset),
+        ]
         lines += [f"  {column.title}: {column.meaning}" for column in columns if column.meaning]
-        return "\n".join([*lines, "", text_table(columns, self.rows(dataset)), "", *_closing(dataset)])
+        said = self.verdicts(dataset)
+        closing = [*said, *([""] if said else []), *_closing(dataset, self.counted)]
+        return "\n".join([*lines, "", text_table(columns, self.rows(dataset)), "", *closing])
 
 
 def cell_dataset(
@@ -275,24 +290,24 @@ def _agreed(attributes: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
 
 
-def _amounts(dataset: "xr.Dataset") -> str:
+def _amounts(dataset: "xr.Dataset", counted: tuple[str, str]) -> str:
     counts = dataset["trajectories"].values if "trajectories" in dataset else np.array([])
     counts = counts[np.isfinite(counts)]
     if not counts.size:
         return ""
     low, high = int(counts.min()), int(counts.max())
-    return f"{low} trajectories a cell, " if low == high else f"{low} to {high} trajectories a cell, "
+    return f"{low} {counted[1]} a cell, " if low == high else f"{low} to {high} {counted[1]} a cell, "
 
 
-def _closing(dataset: "xr.Dataset") -> list[str]:
+def _closing(dataset: "xr.Dataset", counted: tuple[str, str]) -> list[str]:
     attributes, lines = dataset.attrs, []
     if "diverged" in dataset:
-        lines.append(f"diverged trajectories: {int(np.nansum(dataset['diverged'].values))}")
+        lines.append(f"diverged {counted[1]}: {int(np.nansum(dataset['diverged'].values))}")
     for place in all_diverged(dataset):
         where = ", ".join(
             f"{name} = {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in place.items()
         )
-        lines.append(f"every trajectory diverged: {where}")
+        lines.append(f"every {counted[0]} diverged: {where}")
     if attributes["cells_finished"] < attributes["cells"]:
         lines.append(f"not finished: {attributes['cells_finished']} of {attributes['cells']} cells")
     if attributes["notes"]:

@@ -6,6 +6,7 @@ from ._comparison import Comparison as Comparison
 from ._measures import MEASURES as MEASURES
 from ._measures import Measure as Measure
 from ._result import Training as Training
+from ._result import law_over_networks as law_over_networks
 from ._stop import AbstractStop as AbstractStop
 from ._stop import Epochs as Epochs
 from ._stop import Loss as Loss

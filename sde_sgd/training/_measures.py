@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._numerics import bound
-from ..landscapes import EmpiricalRisk, alignment, sharpness, simple_noise_scale, trace
+from ..landscapes import EmpiricalRisk, alignment, noise_trace, sharpness, simple_noise_scale, trace
 
 
 class Measure(NamedTuple):
@@ -54,6 +54,9 @@ MEASURES: dict[str, Measure] = {
     "trace": Measure(lambda risk, thetas, starts: trace(risk, thetas), "loss / θ²", "trace of the Hessian"),
     "alignment": Measure(
         lambda risk, thetas, starts: alignment(risk, thetas), "1", "Tr(HV)/(Tr H Tr V/dim)"
+    ),
+    "noise_trace": Measure(
+        lambda risk, thetas, starts: noise_trace(risk, thetas), "loss² / θ²", "Tr V of one example's gradient"
     ),
     "noise_scale": Measure(
         lambda risk, thetas, starts: simple_noise_scale(risk, thetas), "examples", "Tr V/|gradient|²"

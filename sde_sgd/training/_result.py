@@ -90,22 +90,8 @@ class Training(AbstractResult):
 
         measures: as in `measure`. confidence: of the intervals. Raises ValueError as `measure` does.
         """
-        fraction("confidence", confidence)
-        each, law = self.measure(*measures), self._coordinates().drop_vars("network")
-        count = (~each.diverged).sum("network")
-        law["networks"] = count.assign_attrs(units="1", long_name="networks that stayed finite")
-        for name in [named(measure)[0] for measure in measures]:
-            # a cell without a network has no numbers, and that is no warning
-            values, words = each[name].where(count > 0, 0.0), dict(each[name].attrs)
-            mean, spread = values.mean("network"), values.std("network", ddof=1)
-            half = spread / np.sqrt(count) * stats.t.isf((1 - confidence) / 2, np.maximum(count - 1, 1))
-            ends = ((mean + side * half).where(count > 0).values for side in (0, -1, 1))
-            found = Estimate(*ends, confidence)
-            add_estimate(law, name, tuple(map(str, mean.dims)), found, words["units"], f"mean of {words['long_name']}")
-            for share in (0.25, 0.5, 0.75):
-                quantile = values.quantile(share, "network").where(count > 0)
-                law[f"{name}_quantile_{share:g}"] = quantile.drop_vars("quantile")
-        return law
+        names = [named(measure)[0] for measure in measures]
+        return law_over_networks(self.measure(*measures), *names, confidence=confidence)
 
     def _coordinates(self) -> xr.Dataset:
         values = {name: getattr(self.grid, name) for name in NAMES}
@@ -126,3 +112,32 @@ class Training(AbstractResult):
             ("diverged", f"{self.diverged} of {self.has_diverged.size}"),
             ("sampling", self.sampling),
         ]
+
+
+def law_over_networks(each: xr.Dataset, *names: str, confidence: float = 0.95) -> xr.Dataset:
+    """Mean over the dimension `network` with Student's interval, quartiles, and how many networks stayed finite.
+
+    each: what `Training.measure` returns. names: of its variables. confidence: of the intervals, which are valid for
+        networks that are independent and means that are nearly normal.
+    A network without a number, one that diverged, is left out. Raises ValueError for another confidence.
+    """
+    fraction("confidence", confidence)
+    law = xr.Dataset(coords={name: entry for name, entry in each.coords.items() if "network" not in entry.dims})
+    finite = (~each.diverged).sum("network")
+    law["networks"] = finite.assign_attrs(units="1", long_name="networks that stayed finite")
+    for name in names:
+        count = each[name].notnull().sum("network")
+        # a cell without a network has no numbers, and one of a single network no spread: neither is a warning
+        values, words = each[name].where(count > 0, 0.0), dict(each[name].attrs)
+        mean, size = values.mean("network"), np.maximum(count, 2)
+        spread = np.sqrt(((values - mean) ** 2).sum("network") / (size - 1))
+        half = spread / np.sqrt(size) * stats.t.isf((1 - confidence) / 2, size - 1)
+        half = xr.where(count > 1, half, np.inf)
+        ends = ((mean + side * half if side else mean).where(count > 0).values for side in (0, -1, 1))
+        found = Estimate(*ends, confidence)
+        add_estimate(law, name, tuple(map(str, mean.dims)), found, words["units"], f"mean of {words['long_name']}")
+        for share in (0.25, 0.5, 0.75):
+            quantile = values.quantile(share, "network").where(count > 0).drop_vars("quantile")
+            quantile.attrs = {"units": words["units"], "long_name": f"quantile {share:g} of {words['long_name']}"}
+            law[f"{name}_quantile_{share:g}"] = quantile
+    return law

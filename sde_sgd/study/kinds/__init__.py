@@ -3,5 +3,6 @@
 from ..._exports import names_in as _names_in
 from ._digits import DigitsStudy as DigitsStudy
 from ._escape import EscapeStudy as EscapeStudy
+from ._train import TrainStudy as TrainStudy
 
 __all__ = _names_in(vars())

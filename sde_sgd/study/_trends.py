@@ -1,0 +1,252 @@
+"""What the numbers of a training study show, as sentences: trends over batch size, γ/M and width, with intervals."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from ..statistics import Estimate
+
+# what is claimed of each measure where it grows, and where it falls
+_OF_BATCH = {
+    "sharpness": ("large batch finds sharper minima", "large batch finds flatter minima"),
+    "trace": ("large batch finds minima of larger trace", "large batch finds minima of smaller trace"),
+    "held_out_loss": ("large batch has a larger test loss", "large batch has a smaller test loss"),
+    # beside the others: what has another training loss may be sharper for that reason alone
+    "train_loss": ("large batch ends at a larger training loss", "large batch ends at a smaller training loss"),
+}
+_OF_RATIO = {
+    "epochs": ("larger γ/M takes more epochs to the loss", "larger γ/M takes fewer epochs to the loss"),
+    "steps": ("larger γ/M takes more steps to the loss", "larger γ/M takes fewer steps to the loss"),
+    "held_out_loss": ("larger γ/M generalises worse", "larger γ/M generalises better"),
+    "train_loss": ("larger γ/M ends at a larger training loss", "larger γ/M ends at a smaller training loss"),
+    "sharpness": ("larger γ/M finds sharper minima", "larger γ/M finds flatter minima"),
+    "noise_floor": ("γTr(V)/(4M) grows with γ/M", "γTr(V)/(4M) falls with γ/M"),
+}
+_WORDS = {
+    "held_out_loss": "test loss",
+    "train_loss": "training loss",
+    "noise_floor": "γTr(V)/(4M)",
+    "epochs": "their number",
+    "steps": "their number",
+}
+
+
+def growth(along: Any, values: Any, confidence: float = 0.95) -> Estimate:
+    """The factor by which positive values grow from the least to the largest of `along`, by a power law.
+
+    along: (n,), positive. values: (groups, n, networks), NaN where a network has none, such as one that diverged.
+    Each network has one slope of log value against log `along`, by least squares with a constant for each group; the
+    interval is Student's for their mean over networks, valid where these are independent. NaN with fewer than two.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(np.asarray(values, float))
+    known = np.isfinite(logs)
+    x = np.where(known, np.log(np.asarray(along, float))[:, None], 0.0)
+    y = np.where(known, logs, 0.0)
+    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+    x, y = (np.where(known, part - part.sum(axis=1, keepdims=True) / count, 0.0) for part in (x, y))
+    spread = (x**2).sum(axis=(0, 1))
+    slopes = (x * y).sum(axis=(0, 1))[spread > 0] / spread[spread > 0]
+    return _exponential(slopes * np.log(np.max(along) / np.min(along)), confidence)
+
+
+def verdicts(dataset: xr.Dataset) -> list[str]:
+    """Sentences on the question that the study asks.
+
+    dataset: of a training study, with its attributes `question`, `measures` and `confidence`. Every sentence says
+    shown, not shown or the opposite by whether its interval is on one side of no change, and counts who is left out.
+    """
+    return {"batch": _of_batch, "ratio": _of_ratio, "width": _of_width}[dataset.attrs["question"]](dataset)
+
+
+def noise_floor(dataset: xr.Dataset) -> xr.DataArray:
+    """γTr(V)/(4M) of each network: the excess loss that minibatches make around a minimum, to first order."""
+    return dataset.noise_trace_of_each * dataset.ratio / 4
+
+
+def epochs(dataset: xr.Dataset) -> xr.DataArray:
+    """Steps of each network, in passes through the examples."""
+    return dataset.steps_of_each * dataset.batch_size / dataset.attrs["examples"]
+
+
+def _of_batch(dataset: xr.Dataset) -> list[str]:
+    sizes = dataset.batch_size.values
+    if len(sizes) < 2:
+        return ["nothing can be said of the batch size: there is one"]
+    lines = []
+    for name, claims in _OF_BATCH.items():
+        if f"{name}_of_each" not in dataset:
+            continue
+        for reading, part in _readings(dataset):
+            values = part[f"{name}_of_each"].transpose(..., "batch_size", "network")
+            flat = values.values.reshape(-1, len(sizes), values.sizes["network"])
+            found = growth(sizes, flat, dataset.attrs["confidence"])
+            each = [growth(sizes, group[None], dataset.attrs["confidence"]) for group in flat]
+            alone = [_direction(one) for one in each]
+            lines_of = "learning rates" if len(each) == dataset.sizes["learning_rate"] else "lines"
+            parts = f"of {len(each)} {lines_of} alone: {alone.count(1)} up, {alone.count(-1)} down"
+            where = f"from M = {sizes[0]:g} to {sizes[-1]:g}"
+            lines.append(_sentence(claims, reading, name, found, where, [parts] if len(each) > 1 else [], part))
+    return lines
+
+
+def _of_ratio(dataset: xr.Dataset) -> list[str]:
+    data = dataset.assign(epochs_of_each=epochs(dataset))
+    if "noise_trace_of_each" in dataset:
+        data = data.assign(noise_floor_of_each=noise_floor(dataset))
+    to_a_loss = _to_a_loss(dataset)
+    lines = []
+    for name, claims in _OF_RATIO.items():
+        if f"{name}_of_each" not in data:
+            continue
+        for reading, part in _readings(data):
+            if name in ("epochs", "steps") and reading not in to_a_loss:
+                continue
+            values = part[f"{name}_of_each"].transpose(..., "learning_rate", "batch_size", "network")
+            along = part.ratio.values.ravel()
+            flat = values.values.reshape(-1, along.size, values.sizes["network"])
+            # what no network came to is not said to be a part of the way
+            there = np.any(np.isfinite(flat), axis=(0, 2))
+            along, flat = along[there], flat[:, there]
+            if len(np.unique(along)) < 2:
+                lines.append(f"{claims[0]}, {reading}: not known: there are not two γ/M")
+                continue
+            found = growth(along, flat, dataset.attrs["confidence"])
+            where = f"from γ/M = {along.min():.3g} to {along.max():.3g}"
+            lines.append(_sentence(claims, reading, name, found, where, [], part))
+    if "held_out_loss_of_each" in data:
+        lines += [_trade_off(reading, part) for reading, part in _readings(data)]
+    return lines
+
+
+def _trade_off(reading: str, data: xr.Dataset) -> str:
+    """Where between the ends of γ/M the test loss is least: a power law says nothing of a valley.
+
+    Every other network says at which γ/M that is, the rest how much larger the test loss is at the ends.
+    """
+    values = data.held_out_loss_of_each.transpose("learning_rate", "batch_size", ..., "network").values
+    with np.errstate(divide="ignore"):
+        logs = np.log(values.reshape(data.ratio.size, -1, values.shape[-1]))
+    # cells of one γ/M count as one; those that have not all networks for none
+    ratios = np.array([float(f"{ratio:.9g}") for ratio in data.ratio.values.ravel()])
+    is_whole = np.all(np.isfinite(logs), axis=(1, 2))
+    known = np.unique(ratios[is_whole])
+    if len(known) < 3 or logs.shape[2] < 4:
+        return f"trade-off, {reading}: not known: it takes three γ/M and four networks"
+    means = np.stack([logs[is_whole & (ratios == ratio)].mean(axis=(0, 1)) for ratio in known])
+    best, judged = int(np.argmin(means[:, ::2].mean(axis=1))), means[:, 1::2]
+    ends = {number: _exponential(judged[number] - judged[best], data.attrs["confidence"]) for number in (0, -1)}
+    parts = [
+        f"at the {words}, {known[number]:.3g}, it is {ends[number]} times that"
+        for number, words in ((0, "smallest"), (-1, "largest")) if number % len(known) != best
+    ]  # fmt: skip
+    shown = all(_direction(ends[number]) == 1 for number in (0, -1) if number % len(known) != best)
+    at = "in between" if 0 < best < len(known) - 1 else "at an end"
+    said = f"{at}, at γ/M = {known[best]:.3g}" + ("" if shown else " (not shown: no more than chance)")
+    return "; ".join([f"trade-off, {reading}: test loss is least {said}", *parts])
+
+
+def _of_width(dataset: xr.Dataset) -> list[str]:
+    """For each batch size, whether the mean test loss has a peak inside the range of widths.
+
+    Every other network says at which widths the peak is, and the valley before it; the rest say how high it is.
+    """
+    widths, lines = dataset.width.values, []
+    if "held_out_loss_of_each" not in dataset or len(widths) < 3:
+        return ["nothing can be said of a peak in the test loss: it takes three widths and the measure held_out_loss"]
+    for reading, part in _readings(dataset):
+        values = part["held_out_loss_of_each"].transpose("width", "network", ...)
+        others = values.dims[2:]
+        for place in np.ndindex(values.shape[2:]):
+            at = dict(zip(others, place, strict=True))
+            here = ", ".join(
+                f"{_SIGNS[str(dim)]} = {part[dim].values[number]:g}"
+                for dim, number in at.items() if part.sizes[dim] > 1
+            )  # fmt: skip
+            lines.append(_peak(widths, values.isel(at).values, ", ".join(filter(None, [reading, here])), dataset))
+    return lines
+
+
+_SIGNS = {"learning_rate": "γ", "batch_size": "M", "momentum": "μ"}
+
+
+def _peak(widths: np.ndarray, values: np.ndarray, where: str, dataset: xr.Dataset) -> str:
+    """values: (widths, networks)."""
+    # widths at which there is no network at all: not run yet, or all diverged
+    there = np.any(np.isfinite(values), axis=1)
+    widths, values = widths[there], values[there]
+    logs = np.log(values[:, np.all(np.isfinite(values), axis=0)])
+    lost = values.shape[1] - logs.shape[1]
+    out = f"; {lost} of {values.shape[1]} networks diverged at a width and are left out" if lost else ""
+    if logs.shape[1] < 4 or len(widths) < 3:
+        return f"double descent, {where}: not known: it takes four networks at three widths{out}"
+    # one half says where to look, the other how much there is: the highest of many is high by luck too
+    mean, judged = logs[:, ::2].mean(axis=1), logs[:, 1::2]
+    # behind the first valley: before it the loss falls as that of ever larger networks does
+    valley = _first_valley(mean)
+    peak = valley + int(np.argmax(mean[valley:]))
+    before, after = judged[peak] - judged[valley], judged[peak] - judged[-1]
+    rise, fall = (_exponential(each, dataset.attrs["confidence"]) for each in (before, after))
+    if peak == valley:
+        return f"double descent, {where}: not shown: test loss does not rise over the widths{out}"
+    if peak == len(widths) - 1:
+        risen = f"test loss is largest at the last width, {widths[-1]:g}: {rise} times that of the valley before"
+        return f"double descent, {where}: not shown: {risen}{out}"
+    shown = "shown" if _direction(rise) == 1 and _direction(fall) == 1 else "not shown"
+    change = f"{rise} times that of the valley before, and {fall} times that at width {widths[-1]:g}"
+    return f"double descent, {where}: {shown}: test loss at its peak (width {widths[peak]:g}) is {change}{out}"
+
+
+def _first_valley(mean: np.ndarray) -> int:
+    """The first place after which the mean rises; the last one if it never does."""
+    rises = np.flatnonzero(np.diff(mean) > 0)
+    return int(rises[0]) if len(rises) else len(mean) - 1
+
+
+def _readings(dataset: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
+    """Each reading with its part; networks that did not come to the loss are left out where that is what is equal."""
+    parts = []
+    for number, name in enumerate(map(str, dataset.reading.values)):
+        part = dataset.isel(reading=number)
+        if name in _to_a_loss(dataset):
+            each = [key for key in part.data_vars if str(key).endswith("_of_each")]
+            there = part.steps_of_each.notnull()
+            part = part.assign({key: part[key].where(there) for key in each})
+        parts.append((name, part))
+    return parts
+
+
+def _to_a_loss(dataset: xr.Dataset) -> list[str]:
+    return dataset.attrs["readings_of_a_loss"].split(",")
+
+
+def _direction(found: Estimate) -> int:
+    """1 where the whole interval is above no change, −1 where it is below, 0 where it holds it or is not known."""
+    return int(found.low > 1) - int(found.high < 1)
+
+
+def _sentence(claims, reading, name, found, where, parts, data) -> str:
+    """claims: for a value that grows, and for one that falls; the first is that of the literature."""
+    direction = _direction(found)
+    if np.isnan(found.value):
+        said = f"{claims[0]}, {reading}: not known"
+    elif direction:
+        said = f"{claims[0] if direction > 0 else claims[1]}, {reading}"
+    else:
+        said = f"{claims[0]}, {reading}: not shown"
+    change = f"{_WORDS.get(name, name)} changes by a factor of {found} {where}"
+    lost, late, all_of_them = (int(np.nansum(data[key].values)) for key in ("diverged", "late", "trajectories"))
+    out = [f"{lost} of {all_of_them} networks diverged and are left out"] if lost else []
+    out += [f"{late} of {all_of_them} networks did not come to the loss and are left out"] if late else []
+    return "; ".join([f"{said}: {change}", *parts, *out])
+
+
+def _exponential(logs: np.ndarray, confidence: float) -> Estimate:
+    """exp of the mean of some logarithms, one of each network, with Student's interval."""
+    count = len(logs)
+    if count < 2:
+        return Estimate(np.nan, np.nan, np.nan, confidence)
+    half = stats.t.isf((1 - confidence) / 2, count - 1) * logs.std(ddof=1) / np.sqrt(count)
+    return Estimate(*np.exp(logs.mean() + half * np.array([0.0, -1.0, 1.0])), confidence)

@@ -1,6 +1,8 @@
 """Ensembles of networks over a grid of learning rates, batch sizes and momenta: trained side by side, then measured."""
 
 from .._exports import names_in as _names_in
+from ._escape_from import escape_from as escape_from
+from ._escape_result import TrainedEscape as TrainedEscape
 from ._measures import MEASURES as MEASURES
 from ._measures import Measure as Measure
 from ._result import Training as Training

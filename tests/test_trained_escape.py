@@ -122,9 +122,10 @@ def test_the_limit_is_that_of_low_noise():
     """height/T in one dimension, 2·height·M/(γV); the exact log times' slope comes to it like −1/(2M/γ)."""
     limit = found().limit
     assert limit == pytest.approx(2 * HEIGHT / VARIANCE, rel=1e-6)
-    sizes = np.array([40, 48])
-    slope = np.diff(np.log([of_diffusion(0.05, size) for size in sizes]))[0] / np.diff(sizes)[0] * 0.05
-    assert 0 < limit - slope and slope + 1 / (2 * 44 / 0.05) == pytest.approx(limit, rel=0.03)
+    ratios = np.array([800.0, 960.0])
+    logarithms = np.log([of_diffusion(0.005, 0.005 * ratio) for ratio in ratios])
+    slope = (logarithms[1] - logarithms[0]) / (ratios[1] - ratios[0])
+    assert slope < limit and slope + 1 / (2 * ratios.mean()) == pytest.approx(limit, rel=0.01)
     # beyond one dimension, by a search along the edge of the set
     hessian, covariance = np.array([[2.0, 0.5], [0.5, 0.7]]), np.array([[1.0, -0.4], [-0.4, 2.0]])
     noise = ss.noise.ConstantCovariance(jnp.asarray(covariance))
@@ -141,13 +142,13 @@ def test_the_limit_is_that_of_low_noise():
 
 
 def test_two_parameters_linearised():
-    """Regression whose H and V do not commute: as NumPy runs it in θ. Twin: V turned into H's multiple of its trace."""
+    """Regression whose H and V do not commute: as NumPy runs it in θ. Twin: V without its correlation."""
     generator = np.random.default_rng(3)
     inputs = generator.normal(size=(40, 2)) @ np.array([[1.2, 0.0], [0.8, 0.5]])
     targets = inputs @ [1.0, -1.0] + generator.normal(size=40) * (0.3 + np.abs(inputs[:, 0]))
     risk = ss.EmpiricalRisk(jnp.zeros(2), squared, inputs, targets)
     result = escape_from(
-        risk, np.zeros(2), learning_rate=0.2, batch_size=24, height=0.25, processes="linear", iterations=4_000,
+        risk, np.zeros(2), learning_rate=0.2, batch_size=24, height=0.3, processes="linear", iterations=4_000,
         trajectories=4_096, seed=2,
     )  # fmt: skip
     hessian = inputs.T @ inputs / 40
@@ -162,7 +163,7 @@ def test_two_parameters_linearised():
         while len(y):
             step += 1
             y = y - 0.2 * y @ hessian + generator.normal(size=y.shape) @ root.T
-            out = np.einsum("ni,ij,nj->n", y, hessian, y) / 2 >= 0.25
+            out = np.einsum("ni,ij,nj->n", y, hessian, y) / 2 >= 0.3
             times += [step] * int(out.sum())
             y = y[~out]
         return 0.2 * np.mean(times), 0.2 * np.std(times) / np.sqrt(8_000)
@@ -171,7 +172,7 @@ def test_two_parameters_linearised():
     error = float(time.high - time.low) / (2 * 1.959964)
     mean, other = runs(covariance)
     assert agrees(float(time), mean, np.hypot(error, other)), (time, mean)
-    twin, other = runs(np.trace(covariance) / np.trace(hessian) * hessian)
+    twin, other = runs(np.diag(np.diag(covariance)))
     assert not agrees(float(time), twin, np.hypot(error, other)), (time, twin)
 
 
@@ -214,7 +215,7 @@ def test_figure_and_dataset():
     np.testing.assert_allclose(points, result.mean_time.value[1].ravel())
     label = top.get_legend().get_texts()[0].get_text()
     assert label == f"minibatch SGD: slope {float(result.slopes[0]):.3g}"
-    with pytest.raises(ValueError, match="escape_times draws the dataset of training.escape_from"):
+    with pytest.raises(ValueError, match=r"escape_times draws the dataset of training\.escape_from"):
         ss.plotting.escape_times(data.drop_dims("process"))
 
 

@@ -137,7 +137,7 @@ def _process(name: str, risk: EmpiricalRisk, polished: Polished, height: float) 
     values, vectors = np.linalg.eigh(basis.T @ here.covariance @ basis)
     heard = values > 1e-12 * max(values[-1], 0.0)
     factor = vectors[:, heard] * np.sqrt(values[heard])
-    quadratic = Landscape(_quadratic, risk.dim, jnp.asarray(curvatures, float))
+    quadratic = Landscape(fn=_quadratic, dim=risk.dim, parameters=jnp.asarray(curvatures, float))
     noise = FromFunction(lambda theta: jnp.asarray(factor, theta.dtype))
     return _Process(name, quadratic, noise, np.zeros(risk.dim), Sublevel(quadratic, height))
 

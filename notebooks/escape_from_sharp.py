@@ -17,9 +17,9 @@ import sde_sgd as ss
 QUICK = "--quick" in sys.argv
 EXAMPLES, HIDDEN = (64, 4) if QUICK else (128, 6)
 NETWORKS, EPOCHS, TRAJECTORIES = (2, 100, 64) if QUICK else (8, 1_000, 256)
-RATE = 0.1
-# stationary excess loss of the linearised diffusion, γ Tr(V)/(4M), over the height of the set; one batch size for each
-SHARES = (0.4, 0.5, 0.65, 0.9) if QUICK else (0.36, 0.42, 0.5, 0.65, 0.9)
+RATE, SIZES = 0.1, (4, 5, 6, 8) if QUICK else (4, 5, 6, 7, 8)
+# of the height of the set, the linearised diffusion's stationary excess loss γ Tr(V)/(4M) at the smallest batches
+SHARE = 0.9
 
 
 def network(key):
@@ -47,12 +47,10 @@ def main() -> None:
     risk, theta = sharp_minimum()
     minimum = ss.landscapes.polish(risk, theta, leave_saddles=True)
     print("found", minimum)
-    height = minimum.loss / 2
     covariance = risk.gradient_covariance(jnp.asarray(minimum.location, float))
-    unit = RATE * float(jnp.trace(covariance)) / 4 / height
-    sizes = sorted({max(1, round(unit / share)) for share in SHARES})
+    height = RATE * float(jnp.trace(covariance)) / (4 * SIZES[0] * SHARE)
     found = ss.training.escape_from(
-        risk, minimum, learning_rate=RATE, batch_size=sizes, height=height, leave_saddles=True,
+        risk, minimum, learning_rate=RATE, batch_size=list(SIZES), height=height, leave_saddles=True,
         iterations=1_000 if QUICK else 6_000, trajectories=TRAJECTORIES, seed=2,
     )  # fmt: skip
     print(found)

@@ -46,7 +46,7 @@ def of_diffusion(rate, size, scale=1.0):
 
 
 def of_sgd(rate, size, cells=500):
-    """The same of SGD itself: u = 1 + E u((1 − γ)x + γ·mean of a batch), between points, extrapolated in their number."""
+    """The same of SGD itself: u = 1 + E u((1 − γ)x + γ·mean of a batch), extrapolated in the number of points."""
     return 2 * _between_points(rate, size, 2 * cells) - _between_points(rate, size, cells)
 
 

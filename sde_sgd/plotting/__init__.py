@@ -3,6 +3,7 @@
 from .._exports import names_in as _names_in
 from ._comparison import comparison as comparison
 from ._digits import digits_figure as digits_figure
+from ._escape_times import escape_times as escape_times
 from ._landscape_map import landscape_map as landscape_map
 from ._minimum_action import minimum_action_path as minimum_action_path
 from ._phase_diagram import phase_diagram as phase_diagram

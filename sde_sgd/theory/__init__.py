@@ -1,6 +1,7 @@
 """What theory predicts: closed forms and short quadratures in float64, to lay beside a simulation."""
 
 from .._exports import names_in as _names_in
+from ._exit_exponent import exit_exponent as exit_exponent
 from ._gibbs import gibbs_weights as gibbs_weights
 from ._kramers import eyring_kramers as eyring_kramers
 from ._kramers import spectral_gap as spectral_gap

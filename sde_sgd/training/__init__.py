@@ -1,8 +1,10 @@
-"""Ensembles of networks: trained side by side over a grid, then measured; and chains compared, SGD with its SDE."""
+"""Ensembles of networks: trained side by side over a grid, then measured; SGD beside its SDE, and out of minima."""
 
 from .._exports import names_in as _names_in
 from ._compare import compare as compare
 from ._comparison import Comparison as Comparison
+from ._escape_from import escape_from as escape_from
+from ._escape_result import TrainedEscape as TrainedEscape
 from ._measures import MEASURES as MEASURES
 from ._measures import Measure as Measure
 from ._result import Training as Training

@@ -1,0 +1,58 @@
+"""Mean escape times from a trained minimum against M/γ: SGD, its SDE and the linearised theory, and their ratios."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from ._style import require
+
+_STYLES = {
+    "sgd": ("minibatch SGD", "#c1440e", "o", 0.99),
+    "sde": ("SDE, per-example noise", "#1f5fa8", "s", 1.0),
+    "linear": ("linearised at the minimum", "#4d7d2c", "^", 1.01),
+}
+
+
+def escape_times(dataset: xr.Dataset) -> Figure:
+    """Mean time to leave the sublevel set against M/γ on a log axis, intervals and fitted lines; below, ratios.
+
+    dataset: of `training.escape_from` (`found.to_dataset()`). The lower panel has the times over those of SGD, where it
+    was run. A time without an upper bound is not drawn. Raises ValueError for any other dataset.
+    """
+    require(dataset, "escape_times", "training.escape_from", "process", "learning_rate", "batch_size")
+    figure = Figure(figsize=(6.6, 5.8), layout="constrained")
+    top, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.3))
+    x = dataset.inverse_ratio.values.ravel()
+    names = [str(name) for name in dataset.process.values]
+    value, low, high = (dataset[f"mean_exit_time{end}"].values.reshape(len(names), -1) for end in ("", "_low", "_high"))
+    base = value[names.index("sgd")] if "sgd" in names else None
+    for place, name in enumerate(names):
+        label, color, marker, shift = _STYLES[name]
+        known = np.isfinite(high[place]) & (low[place] > 0)
+        style = {"color": color, "marker": marker, "markersize": 5, "capsize": 3, "linestyle": "none"}
+        middle, ends = value[place, known], (low[place, known], high[place, known])
+        bars = np.stack([middle - ends[0], ends[1] - middle])
+        slope = f"{dataset.slope.values[place]:.3g}"
+        top.errorbar(x[known] * shift, middle, yerr=np.maximum(bars, 0), label=f"{label}: slope {slope}", **style)
+        if len(np.unique(x[known])) > 1:
+            weight = (middle / bars.sum(axis=0)) ** 2
+            centre, height = (np.average(each, weights=weight) for each in (x[known], np.log(middle)))
+            reach = np.array([x[known].min(), x[known].max()])
+            line = np.exp(height + dataset.slope.values[place] * (reach - centre))
+            top.plot(reach, line, color=color, linewidth=1)
+        if base is not None and name != "sgd":
+            below.errorbar(x[known] * shift, middle / base[known], yerr=np.maximum(bars, 0) / base[known], **style)
+    top.set_yscale("log")
+    top.set_ylabel("mean time to leave (SDE time)")
+    top.legend(fontsize=8)
+    below.axhline(1, color="black", linewidth=1)
+    below.set(xlabel="M/γ (batch size / learning rate)", ylabel="over SGD's")
+    for panel in (top, below):
+        panel.grid(alpha=0.25, which="both", linewidth=0.5)
+    attributes = dataset.attrs
+    figure.suptitle(
+        f"leaving {{L < L(θ*) + {attributes['height']:.3g}}}, {float(attributes['confidence']):.0%} intervals; "
+        f"low-noise slope {attributes['limit']:.3g}",
+        fontsize=10,
+    )
+    return figure

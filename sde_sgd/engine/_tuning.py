@@ -11,6 +11,8 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from ..chains import AbstractChain
+
 
 @dataclasses.dataclass(frozen=True)
 class Tuning:
@@ -55,6 +57,9 @@ class Tuning:
     packing: bool = True
     most_components: int = 32
     most_operations: int = 4_096
+    least_row: int | None = None
+    row_numbers: int = 2**20
+    patches: bool = False
 
     @functools.cached_property
     def _hash(self) -> int:
@@ -65,6 +70,10 @@ class Tuning:
         # made once: every call of a compiled program asks for it
         return self._hash
 
+    def has_rows(self, chain: AbstractChain) -> bool:
+        """Whether states of `chain` lie one after another, (n, dim): they are long, and longer than a step's noise."""
+        return self.least_row is not None and chain.state_dim >= max(self.least_row, chain.noise_dim + 1)
+
     def but(self, **changes: Any) -> "Tuning":
         """The same with some fields changed; changes: field=value."""
         return dataclasses.replace(self, **changes)
@@ -73,6 +82,8 @@ class Tuning:
 CPU = Tuning(
     # every chunk has a core of its own (`workers`)
     options=MappingProxyType({"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}),
+    least_row=128,
+    patches=True,
 )
 """Measured on two x86-64 cores with AVX2."""
 ACCELERATOR = Tuning(

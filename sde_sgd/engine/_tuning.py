@@ -35,6 +35,10 @@ class Tuning:
         loops whose end is computed.
     lowering, packing: whether steps are read by components, and whether two arrays may travel as one; off only to
         measure what they are worth.
+    least_row: components from which on states that are longer than their noise (networks) lie in rows, (n, dim), and a
+        chunk may be of any width; None for never. row_numbers: most numbers in such a chunk.
+    patches: whether convolutions are made as products of patches; then a chunk is one trajectory, whose layers fit a
+        core's own memory.
     most_components, most_operations: beyond these a compiler takes long, matrix products are faster, and a step is not
         read by components.
     """

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 from .. import training
 from .._paths import RESULTS
 from ..speed._measure import OURS, Contender, Entry, Missing, label

@@ -1,22 +1,24 @@
 """A chain's step for a batch of trajectories: lowered to components where that can be, else mapped by `jax.vmap`."""
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from ..chains import AbstractChain
 from ..random import increments_of
 from ._tuning import Tuning
-from .lowering import ComponentArray, Program, Unlowerable
+from .lowering import ComponentArray, Program, Unlowerable, holds
 
 _PROBE = 8
 
 Batch = Any
-"""States of many trajectories: a list of one array (n,) for each component, or one array (dim, n)."""
+"""States of many trajectories: a list of one array (n,) for each component, or one array, (dim, n) or (n, dim)."""
 
 
 class BatchedStep:
@@ -46,6 +48,11 @@ class BatchedStep:
         return self.reason is None
 
     @property
+    def axis(self) -> int:
+        """Which axis of one array of states counts trajectories."""
+        return 0 if self.tuning.has_rows(self.chain) else 1
+
+    @property
     def single(self) -> bool:
         """Whether a step has one component and one noise: then everything fuses into one loop."""
         return self.componentwise and self.chain.state_dim == self.chain.noise_dim == 1
@@ -58,18 +65,33 @@ class BatchedStep:
         return f"batched, because {self.reason}"
 
     def enter(self, states: Float[Array, "dim n"]) -> Batch:
-        return list(states) if self.componentwise else states
+        if self.componentwise:
+            return list(states)
+        return states.T if self.axis == 0 else states
 
     def leave(self, batch: Batch) -> Float[Array, "dim n"]:
-        return jnp.stack(batch) if self.componentwise else batch
+        if self.componentwise:
+            return jnp.stack(batch)
+        return batch.T if self.axis == 0 else batch
+
+    def finite(self, batch: Batch) -> Bool[Array, " n"]:
+        """Which of the states are finite."""
+        if self.componentwise:
+            return functools.reduce(operator.and_, map(jnp.isfinite, batch))
+        return jnp.all(jnp.isfinite(batch), axis=1 - self.axis)
+
+    def choose(self, which: Bool[Array, " n"], these: Batch, others: Batch) -> Batch:
+        """`these` states where `which` says so, else the others."""
+        which = which[:, None] if self.axis == 0 else which
+        return jax.tree.map(lambda this, other: jnp.where(which, this, other), these, others)
 
     def step(self, batch: Batch, noise: Any, index) -> Batch:
         """States after step number `index`, one for all or (n,); noise as states, by components or (noise_dim, n)."""
         if self.componentwise:
             components = self._components(self.program, batch, noise, _per_trajectory(index))
             return self._settle(components, batch[0])
-        axes = (1, 1, 0 if jnp.ndim(index) else None)
-        return jax.vmap(self._mapped, in_axes=axes, out_axes=1)(batch, noise, index)
+        axes = (self.axis, 1, 0 if jnp.ndim(index) else None)
+        return jax.vmap(self._mapped, in_axes=axes, out_axes=self.axis)(batch, noise, index)
 
     def code(self, fn: Callable, before: Batch, after: Batch, index, uniform: list[Array]) -> Array:
         """`fn` of each trajectory's (before, after, index, uniform), shape (n,)."""
@@ -78,8 +100,9 @@ class BatchedStep:
                 return self._lowered_code(fn, before, after, index, uniform)
             except Exception:  # as for a step: what is wrong with `fn` itself is raised below
                 before, after = jnp.stack(before), jnp.stack(after)
-        stacked = jnp.stack(uniform) if uniform else jnp.zeros((0, before.shape[1]), self.dtype)
-        return jax.vmap(fn, in_axes=(1, 1, 0 if jnp.ndim(index) else None, 1))(before, after, index, stacked)
+        stacked = jnp.stack(uniform) if uniform else jnp.zeros((0, before.shape[self.axis]), self.dtype)
+        axes = (self.axis, self.axis, 0 if jnp.ndim(index) else None, 1)
+        return jax.vmap(fn, in_axes=axes)(before, after, index, stacked)
 
     def _lowered_code(self, fn, before, after, index, uniform):
         state = jax.ShapeDtypeStruct((self.chain.state_dim,), self.dtype)
@@ -105,7 +128,7 @@ class BatchedStep:
             jax.ShapeDtypeStruct((chain.noise_dim,), self._noise_dtype),
             jax.ShapeDtypeStruct((), jnp.uint32),
         )
-        self._mapped = lambda *arguments: self.program.batched(*arguments)[0]
+        self._mapped = lambda *arguments: self.program.batched(*arguments, patches=self.tuning.patches)[0]
         if not tuning.lowering:
             raise Unlowerable("the tuning says so")
         most = max(chain.state_dim, chain.noise_dim)
@@ -117,6 +140,14 @@ class BatchedStep:
         if len(jaxpr.eqns) > tuning.most_operations:
             raise Unlowerable(f"a step has {len(jaxpr.eqns)} operations, more than {tuning.most_operations}")
         self.operations = len(jaxpr.eqns)
+
+
+def convolves(chain: AbstractChain) -> bool:
+    """Whether a step holds a convolution."""
+    real = jnp.zeros(0).dtype
+    noise = jax.ShapeDtypeStruct((chain.noise_dim,), increments_of(chain.noise_kind).dtype(real))
+    state = jax.ShapeDtypeStruct((chain.state_dim,), real)
+    return holds(jax.make_jaxpr(chain.step)(state, noise, jax.ShapeDtypeStruct((), jnp.uint32)), "conv_general_dilated")
 
 
 def _per_trajectory(scalar: Any) -> Any:

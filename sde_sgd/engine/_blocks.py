@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, UInt32
 from .._errors import positive_integer
 from .._numerics import steps_until as steps_until
 from ..chains import AbstractChain
+from ._batched_step import convolves
 from ._devices import shard, shard_arange, shard_broadcast, workers
 from ._integrate import MAX_STEPS
 from ._tuning import Tuning
@@ -48,8 +49,15 @@ def smallest_width(chain: AbstractChain, mesh: Mesh) -> int:
     return LANES * mesh.size * math.ceil(_WORTH_A_WORKER / chain.state_dim / LANES)
 
 
-def split_trajectories(ids: Ids, chain: AbstractChain, chunk: int | None, mesh: Mesh, tuning: Tuning) -> Chunks:
-    """Equal chunks of whole vector widths on every device."""
+def split_trajectories(
+    ids: Ids, chain: AbstractChain, chunk: int | None, mesh: Mesh, tuning: Tuning, whole: bool = False
+) -> Chunks:
+    """Equal chunks; of whole vector widths on every device, unless the states are rows and need none.
+
+    whole: whether they have to be of whole widths all the same.
+    """
+    if tuning.has_rows(chain) and not whole:
+        return _cut(ids, _rows(len(ids), chain, chunk, mesh, tuning))
     if chunk is None:
         chunk = default_chunk(chain, len(ids), mesh, tuning)
     else:
@@ -57,6 +65,16 @@ def split_trajectories(ids: Ids, chain: AbstractChain, chunk: int | None, mesh: 
     unit = LANES * mesh.size
     number = math.ceil(len(ids) / chunk)
     return _cut(ids, unit * math.ceil(math.ceil(len(ids) / number) / unit))
+
+
+def _rows(number: int, chain: AbstractChain, chunk: int | None, mesh: Mesh, tuning: Tuning) -> int:
+    """How many trajectories in a chunk whose states are rows: an even share of those for each worker, or `chunk`."""
+    if chunk is not None:
+        positive_integer("chunk", chunk)
+        return mesh.size * math.ceil(chunk / mesh.size)
+    fast = 1 if tuning.patches and convolves(chain) else max(1, tuning.row_numbers // chain.state_dim)
+    parts = mesh.size * workers(mesh)
+    return mesh.size * math.ceil(number / (parts * math.ceil(number / (parts * fast))))
 
 
 def split_branching(ids: np.ndarray, chain: AbstractChain, chunk: int | None, mesh: Mesh, tuning: Tuning) -> Chunks:

@@ -126,7 +126,7 @@ class Trajectories(NamedTuple):
         run = _Run(self, reduction)
         observe(
             self.chain, self.starts, self.ids, [0, *steps], seed_key(self.seed), run.visit, run.finish,
-            chunk=self.chunk, devices=self.devices,
+            chunk=self.chunk, devices=self.devices, whole=True,
         )  # fmt: skip
         return run.carry(), sum(run.diverged)
 

@@ -68,9 +68,9 @@ def simulate(
     Where a step is read by components (`plan(…).lowering` says so), trajectory i is the same to the last bit whatever
     the chunk, the devices of one kind, the number of trajectories, `trajectory_ids` or `save_every`. Where it is not (a
     network, examples of a data set, more than 32 components) its sums may be taken in another order in chunks of
-    another width, on other devices and with another `save_every`: there runs agree to rounding. With `chunk` 64 times
-    the number of devices all chunks are alike, and so trajectory i of such a chain, too, is the same to the last bit
-    whatever the number of trajectories or `trajectory_ids`.
+    another width, on other devices and with another `save_every`: there runs agree to rounding. With a `chunk` that is
+    given, of 64 times the number of devices say, all chunks are alike, and so trajectory i of such a chain, too, is the
+    same to the last bit whatever the number of trajectories or `trajectory_ids`.
 
     Raises ValueError on a wrong shape, a start with a loss or gradient that is not finite, an impossible count, or
     `steps` that end later than the chain knows its time, where something changes in time (`chain.last_step(dtype)`:
@@ -129,6 +129,7 @@ def observe(
     devices: Any = None,
     tuning: Tuning | None = None,
     ended: Callable[[Part], bool] | None = None,
+    whole: bool = False,
 ) -> None:
     """Run trajectories and reduce their states along the way; nothing else is kept.
 
@@ -139,12 +140,13 @@ def observe(
         so should the carry, which is None at first: then the host runs ahead and the devices never wait.
     finalize: finalize(part, carry) once its trajectories are done. Parts run side by side, each in one thread.
     tuning: by default that of the devices. ended: whether a part needs to run no further, asked after each update.
+    whole: whether parts are of whole vector widths (`LANES`) even where a chain needs none.
     Which trajectories run together, and on which devices, changes of them what `simulate` says.
     """
     refuse_late(chain, max(observation_steps), starts.dtype)
     chain, mesh = as_leaves(chain), mesh_of(devices)
     tuning = tuning or tuning_of(mesh)
-    chunks = split_trajectories(ids, chain, chunk, mesh, tuning)
+    chunks = split_trajectories(ids, chain, chunk, mesh, tuning, whole)
 
     def work(number: int, halted: Event) -> None:
         numbers = chunks.ids[number]

@@ -11,6 +11,8 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from ..chains import AbstractChain
+
 
 @dataclasses.dataclass(frozen=True)
 class Tuning:
@@ -33,6 +35,10 @@ class Tuning:
         loops whose end is computed.
     lowering, packing: whether steps are read by components, and whether two arrays may travel as one; off only to
         measure what they are worth.
+    least_row: components from which on states that are longer than their noise (networks) lie in rows, (n, dim), and a
+        chunk may be of any width; None for never. row_numbers: most numbers in such a chunk.
+    patches: whether convolutions are made as products of patches; then a chunk is one trajectory, whose layers fit a
+        core's own memory.
     most_components, most_operations: beyond these a compiler takes long, matrix products are faster, and a step is not
         read by components.
     """
@@ -55,6 +61,9 @@ class Tuning:
     packing: bool = True
     most_components: int = 32
     most_operations: int = 4_096
+    least_row: int | None = None
+    row_numbers: int = 2**20
+    patches: bool = False
 
     @functools.cached_property
     def _hash(self) -> int:
@@ -65,6 +74,10 @@ class Tuning:
         # made once: every call of a compiled program asks for it
         return self._hash
 
+    def has_rows(self, chain: AbstractChain) -> bool:
+        """Whether states of `chain` lie one after another, (n, dim): they are long, and longer than a step's noise."""
+        return self.least_row is not None and chain.state_dim >= max(self.least_row, chain.noise_dim + 1)
+
     def but(self, **changes: Any) -> "Tuning":
         """The same with some fields changed; changes: field=value."""
         return dataclasses.replace(self, **changes)
@@ -73,6 +86,8 @@ class Tuning:
 CPU = Tuning(
     # every chunk has a core of its own (`workers`)
     options=MappingProxyType({"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}),
+    least_row=128,
+    patches=True,
 )
 """Measured on two x86-64 cores with AVX2."""
 ACCELERATOR = Tuning(

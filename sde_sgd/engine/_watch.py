@@ -1,8 +1,6 @@
 """A block of steps under a monitor (early stopping): step and stop code in one integer mark for each trajectory."""
 
 import abc
-import functools
-import operator
 from typing import Any
 
 import equinox as eqx
@@ -94,14 +92,10 @@ class MonitoredStep:
         if self._keys is not None:
             uniform = bridge_uniforms(self._keys, self.ids, step.group, step.offset, batched.dtype)
         code = batched.code(self.monitor.code, before, after, self.now(step.index), uniform)
-        if batched.componentwise:
-            finite = functools.reduce(operator.and_, map(jnp.isfinite, after))
-        else:
-            finite = jnp.all(jnp.isfinite(after), axis=0)
         base = ((step.index - self.since).astype(jnp.int32) + 1) * CODES
         going = RUNNING if self.budget is None else jnp.where(step.index + 1 < self.budget, RUNNING, base)
         mark = jnp.where(code > 0, base + code.astype(jnp.int32), going)
-        return jnp.where(finite, mark, base + int(StopCode.DIVERGED))
+        return jnp.where(batched.finite(after), mark, base + int(StopCode.DIVERGED))
 
 
 def _in_two_arrays(batched: BatchedStep, source: Source, monitored: MonitoredStep, states, stop, steps, freezes: bool):
@@ -121,7 +115,7 @@ def _in_two_arrays(batched: BatchedStep, source: Source, monitored: MonitoredSte
         stop = look(batch if previous is None else previous, batch, stop, step.index - 1)
         after = batched.step(batch, noise, monitored.now(step.index))
         if freezes:
-            after = jax.tree.map(lambda old, new: jnp.where(stop < RUNNING, old, new), batch, after)
+            after = batched.choose(stop < RUNNING, batch, after)
         return after, (None if previous is None else batch), stop
 
     batch = batched.enter(states)

@@ -7,6 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Integer, Scalar
 
 from .._errors import is_traced, number
@@ -120,12 +121,12 @@ class EmpiricalRisk(AbstractLandscape):
     def unflatten(self, theta: Float[Array, " dim"]) -> Any:
         """The model whose parameters are θ, shape (dim,); its floating arrays take the dtype of θ."""
         leaves, structure = jax.tree_util.tree_flatten(self.model)
-        start, pieces = 0, []
+        ends = np.cumsum([math.prod(leaf.shape) for leaf in self._parameters])
+        # one split: its derivative is one concatenation, where that of slices pads each to the whole of θ
+        parts, pieces = iter(jnp.split(theta, ends[:-1])), []
         for leaf, trains in zip(leaves, self._trained, strict=True):
             if trains:
-                end = start + math.prod(leaf.shape)
-                pieces.append(theta[start:end].reshape(leaf.shape))
-                start = end
+                pieces.append(next(parts).reshape(leaf.shape))
             else:
                 pieces.append(cast(leaf, theta.dtype) if eqx.is_array(leaf) else leaf)
         return jax.tree_util.tree_unflatten(structure, pieces)

@@ -2,4 +2,5 @@
 
 from ._components import ComponentArray as ComponentArray
 from ._program import Program as Program
+from ._program import holds as holds
 from ._rules import Unlowerable as Unlowerable

@@ -28,6 +28,7 @@ from ._components import (
     plain,
 )
 from ._derivatives import with_rule
+from ._patches import is_plain, product_of_patches
 from ._rules import ELEMENTWISE, MOVEMENTS, RULES, Unlowerable, elementwise
 
 _CALLS = frozenset(["jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"])
@@ -52,13 +53,13 @@ class Program:
             else:
                 self._rest.append(equation)
 
-    def batched(self, *arguments: Any) -> list[Any]:
-        """Outputs for one trajectory; meant to be mapped over trajectories by `jax.vmap`."""
+    def batched(self, *arguments: Any, patches: bool = False) -> list[Any]:
+        """Outputs for one trajectory; meant to be mapped over trajectories by `jax.vmap`.
+
+        patches: whether convolutions are products of patches (`product_of_patches`).
+        """
         env = dict(self._env) | dict(zip(self._jaxpr.invars, arguments, strict=True))
-        for equation in self._rest:
-            values = [array_of(_read(env, v)) for v in equation.invars]
-            env.update(zip(equation.outvars, _bind(equation, values), strict=True))
-        return [array_of(_read(env, v)) for v in self._jaxpr.outvars]
+        return _run_whole(self._rest, env, self._jaxpr.outvars, patches)
 
     def components(self, *arguments: Any, guard: Any = None, exact_sine: bool = False) -> list[list[Component]]:
         """Outputs as lists of components. Each argument is a list of per-trajectory arrays (n,), or one scalar.
@@ -87,6 +88,32 @@ class Program:
             [plain(component) for component in component_array(_read(env, v)).entries.reshape(-1)]
             for v in self._jaxpr.outvars
         ]
+
+
+def _run_whole(equations: Sequence[Any], env: dict[Any, Any], outvars: Sequence[Any], patches: bool) -> list[Any]:
+    """The values of `outvars`, every equation evaluated on whole arrays."""
+    for equation in equations:
+        values = [array_of(_read(env, v)) for v in equation.invars]
+        inner = equation.params.get("jaxpr") if equation.primitive.name in _CALLS else None
+        if patches and equation.primitive.name == "conv_general_dilated" and is_plain(equation.params):
+            results = [product_of_patches(*values, equation.params)]
+        elif patches and isinstance(inner, ClosedJaxpr):
+            known = dict(zip(inner.jaxpr.constvars, inner.consts, strict=True))
+            called = known | dict(zip(inner.jaxpr.invars, values, strict=True))
+            results = _run_whole(_live(inner.jaxpr), called, inner.jaxpr.outvars, patches)
+        else:
+            results = _bind(equation, values)
+        env.update(zip(equation.outvars, results, strict=True))
+    return [array_of(_read(env, v)) for v in outvars]
+
+
+def holds(closed: ClosedJaxpr, primitive: str) -> bool:
+    """Whether a program calls the primitive of that name, in what it calls too."""
+    return any(
+        equation.primitive.name == primitive
+        or any(isinstance(each, ClosedJaxpr) and holds(each, primitive) for each in equation.params.values())
+        for equation in closed.jaxpr.eqns
+    )
 
 
 def _live(jaxpr) -> list[Any]:

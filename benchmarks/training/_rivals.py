@@ -1,0 +1,172 @@
+"""Our call and its rivals, as contenders; every one trains from the same start at the same rate."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import sde_sgd as ss
+
+from ..speed._measure import OURS, Contender, Entry, Missing
+from ._problems import BATCH, RATE, Problem
+
+BY_HAND, SCANNED, LOOP = "vmapped scan by hand", "one network, scanned", "Python loop over jitted steps"
+TORCH, PRODUCTS = "PyTorch loop", "products alone"
+
+
+def ours(problem: Problem, networks: int, steps: int) -> Contender:
+    risk = problem.risk()
+
+    def run() -> np.ndarray:
+        found = ss.train(
+            risk, networks=networks, learning_rate=RATE, batch_size=BATCH, sampling="replacement",
+            stop=ss.training.Steps(steps), seed=0, progress=False,
+        )  # fmt: skip
+        return found.thetas.reshape(networks, -1)
+
+    return Contender(OURS, run, networks, steps)
+
+
+def _batch_loss(problem: Problem) -> Callable:
+    """Mean loss of a model over a batch, as a person writes it."""
+    if problem.batched:
+        return lambda model, x, y: jnp.mean(ss.landscapes.cross_entropies(model, x, y))
+    return lambda model, x, y: jnp.mean(jax.vmap(ss.landscapes.cross_entropy, (None, 0, 0))(model, x, y))
+
+
+class _Plain:
+    """A model's arrays, the step of one network, and the data on the device."""
+
+    def __init__(self, problem: Problem):
+        model = problem.model()
+        self.arrays, self.rest = eqx.partition(model, eqx.is_inexact_array)
+        self.inputs, self.targets = map(jnp.asarray, problem.data())
+        self.loss = _batch_loss(problem)
+
+    def draw(self, key: Any, shape: tuple[int, ...]) -> Any:
+        return jax.random.randint(key, shape, 0, len(self.inputs))
+
+    def step(self, arrays: Any, indices: Any, inputs: Any, targets: Any) -> Any:
+        def loss(arrays):
+            return self.loss(eqx.combine(arrays, self.rest), inputs[indices], targets[indices])
+
+        return jax.tree.map(lambda x, gradient: x - RATE * gradient, arrays, jax.grad(loss)(arrays))
+
+    def scan(self, arrays: Any, key: Any, inputs: Any, targets: Any, steps: int) -> Any:
+        def step(arrays, number):
+            return self.step(arrays, self.draw(jax.random.fold_in(key, number), (BATCH,)), inputs, targets), None
+
+        return jax.lax.scan(step, arrays, jnp.arange(steps))[0]
+
+    def many(self, networks: int) -> Any:
+        return jax.tree.map(lambda x: jnp.tile(x, (networks, *(1,) * x.ndim)), self.arrays)
+
+
+def _rows(arrays: Any, networks: int) -> np.ndarray:
+    return np.concatenate([np.asarray(leaf).reshape(networks, -1) for leaf in jax.tree.leaves(arrays)], axis=1)
+
+
+def vmapped_scan(problem: Problem, networks: int, steps: int) -> list[Entry]:
+    plain = _Plain(problem)
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def each(arrays, keys, inputs, targets):
+        return jax.vmap(lambda arrays, key: plain.scan(arrays, key, inputs, targets, steps))(arrays, keys)
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def together(arrays, key, inputs, targets):
+        def step(arrays, number):
+            indices = plain.draw(jax.random.fold_in(key, number), (networks, BATCH))
+            return jax.vmap(plain.step, (0, 0, None, None))(arrays, indices, inputs, targets), None
+
+        return jax.lax.scan(step, arrays, jnp.arange(steps))[0]
+
+    keys = {each: jax.random.split(jax.random.key(1), networks), together: jax.random.key(1)}
+
+    def run(how: Callable) -> np.ndarray:
+        return _rows(how(plain.many(networks), keys[how], plain.inputs, plain.targets), networks)
+
+    return [
+        Contender(BY_HAND, functools.partial(run, each), networks, steps, "a key for each network"),
+        Contender(BY_HAND, functools.partial(run, together), networks, steps, "indices drawn together"),
+    ]
+
+
+def scanned(problem: Problem, steps: int) -> list[Entry]:
+    plain = _Plain(problem)
+    one = jax.jit(functools.partial(plain.scan, steps=steps), donate_argnums=0)
+
+    def run() -> np.ndarray:
+        start = jax.tree.map(jnp.copy, plain.arrays)
+        return _rows(one(start, jax.random.key(2), plain.inputs, plain.targets), 1)
+
+    return [Contender(SCANNED, run, 1, steps)]
+
+
+def python_loop(problem: Problem, steps: int) -> list[Entry]:
+    plain = _Plain(problem)
+
+    @functools.partial(jax.jit, donate_argnums=(0, 1))
+    def step(arrays, key, inputs, targets):
+        key, now = jax.random.split(key)
+        return plain.step(arrays, plain.draw(now, (BATCH,)), inputs, targets), key
+
+    def run() -> np.ndarray:
+        arrays, key = jax.tree.map(jnp.copy, plain.arrays), jax.random.key(3)
+        for _ in range(steps):
+            arrays, key = step(arrays, key, plain.inputs, plain.targets)
+        return _rows(arrays, 1)
+
+    return [Contender(LOOP, run, 1, steps)]
+
+
+def torch_loop(problem: Problem, steps: int) -> list[Entry]:
+    """A dense network of PyTorch's own modules and optimiser."""
+    if problem.sizes is None:
+        return [Missing(TORCH, "written for dense networks only")]
+    try:
+        import torch  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        return [Missing(TORCH, f"not installed ({error.name})")]
+    inputs, labels = problem.data()
+    x, y = torch.from_numpy(inputs), torch.from_numpy(labels.astype(np.int64))
+    first, hidden, last = problem.sizes
+    model = torch.nn.Sequential(torch.nn.Linear(first, hidden), torch.nn.Tanh(), torch.nn.Linear(hidden, last))
+    optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
+
+    def run() -> None:
+        for _ in range(steps):
+            indices = torch.randint(len(x), (BATCH,))
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(model(x[indices]), y[indices]).backward()
+            optimizer.step()
+
+    return [Contender(TORCH, run, 1, steps)]
+
+
+def products(problem: Problem, networks: int, steps: int) -> list[Entry]:
+    """The five products of a step of a dense network, forward and backward, and nothing else but what links them."""
+    if problem.sizes is None:
+        return [Missing(PRODUCTS, "written for dense networks only")]
+    first, hidden, last = problem.sizes
+    shapes = ((networks, BATCH, first), (networks, first, hidden), (networks, hidden, last))
+    generator = np.random.default_rng(0)
+    x, one, two = (jnp.asarray(0.01 * generator.normal(size=shape), jnp.float32) for shape in shapes)
+
+    @jax.jit
+    def run(x, one, two):
+        def step(weights, _):
+            one, two = weights
+            inner = x @ one
+            outer = inner @ two
+            back = outer @ two.mT
+            # what a product gives is the next step's factor, so that none is left out
+            return (x.mT @ back, inner.mT @ outer), None
+
+        return jax.lax.scan(step, (one, two), None, length=steps)[0]
+
+    return [Contender(PRODUCTS, lambda: np.asarray(run(x, one, two)[1]) * 0, networks, steps)]

@@ -48,9 +48,9 @@ def compare(
 ) -> Comparison:
     """Run several chains from one start for the same SDE time, and say which of them differ from the first.
 
-    risk: an EmpiricalRisk. start: θ of shape (dim,) for all networks; (networks, dim), or a function of a JAX key that
-        makes a model like the risk's, for network k of every chain to begin where the others' does; None for the
-        risk's own.
+    risk: an EmpiricalRisk. start: θ of shape (dim,) for all networks, or an object with such a `location`;
+        (networks, dim), or a function of a JAX key that makes a model like the risk's, for network k of every chain to
+        begin where the others' does; None for the risk's own.
     chains: at least two, in a dict by name, or a list, whose names are their kinds; the first is what the others are
         compared with. Each has the risk's components, and its `time_step` says how many steps make a time: 1 for an
         iteration of SGD would compare one with ten of the SDE. An SDE is a chain with a dt well below γ: with dt = γ

@@ -48,8 +48,9 @@ def train(
     sampling: "epoch", reshuffled epochs; "replacement"; "without", without replacement in each batch; or an object, as
         in MinibatchSGD.
     stop: `Epochs(n)`, `Steps(n)`, or `Loss(value)`.
-    start: θ of shape (dim,) for all, or (networks, dim), the same in each cell; or a function of a JAX key that makes a
-        model like the risk's, for networks that begin differently; None for the risk's own.
+    start: θ of shape (dim,) for all, or an object with such a `location`; or (networks, dim), the same in each cell; or
+        a function of a JAX key that makes a model like the risk's, for networks that begin differently; None for the
+        risk's own.
     seed: of the examples and of the starts. Network k of cell number c, in the order of rates, sizes and momenta, is
         trajectory c·networks + k. chunk, devices, progress: as in `simulate`, which says what holds for bits.
 
@@ -87,7 +88,7 @@ def starts_of(risk: EmpiricalRisk, start: Any, networks: int, seed: int) -> Floa
             start = np.stack([np.asarray(risk.flatten(start(key))) for key in keys])
         except (TypeError, ValueError) as error:
             raise ValueError(f"start must make a model like the risk's from a key, got: {error}") from error
-    given = np.asarray(risk.initial if start is None else start)
+    given = np.asarray(risk.initial if start is None else getattr(start, "location", start))
     if given.shape not in ((risk.dim,), (networks, risk.dim)):
         raise ValueError(f"start must have shape ({risk.dim},) or ({networks}, {risk.dim}), got {given.shape}")
     points("start", given, risk.dim)

@@ -142,7 +142,7 @@ def test_the_dataset_and_its_figure(compared):
     np.testing.assert_array_equal(p_values.lines[0].get_ydata(), compared.p_look[0].min(axis=1))
     colour = matplotlib.colors.to_hex(excess.lines[1].get_color())
     assert matplotlib.colors.to_hex(p_values.lines[0].get_color()) == colour
-    assert p_values.lines[-1].get_ydata()[0] == pytest.approx(0.05)
+    assert p_values.lines[-1].get_ydata()[0] == pytest.approx(0.05 / 2)
     with pytest.raises(ValueError, match="comparison draws the dataset of a comparison of chains"):
         ss.plotting.comparison(xr.Dataset())
 

@@ -142,7 +142,7 @@ def test_the_dataset_and_its_figure(compared):
     np.testing.assert_array_equal(p_values.lines[0].get_ydata(), compared.p_look[0].min(axis=1))
     colour = matplotlib.colors.to_hex(excess.lines[1].get_color())
     assert matplotlib.colors.to_hex(p_values.lines[0].get_color()) == colour
-    assert p_values.lines[-1].get_ydata()[0] == pytest.approx(0.05)
+    assert p_values.lines[-1].get_ydata()[0] == pytest.approx(0.05 / 2)
     with pytest.raises(ValueError, match="comparison draws the dataset of a comparison of chains"):
         ss.plotting.comparison(xr.Dataset())
 
@@ -246,7 +246,7 @@ def test_distances_and_pointwise_p_values_are_those_of_scipy():
     # of how many diverged: Fisher's
     finite = everyone.copy()
     finite[[0, 15, 16, 17, 18, 19]] = False
-    thetas = rng.normal(size=(2 * networks, 2))
+    thetas = np.where(finite, rng.normal(size=2 * networks), np.inf)[:, None]
     look = two_sample.Look(finite, np.where(finite, pooled, np.nan)[None], np.arange(2 * networks), thetas)
     distances, statistic = two_sample.distances_at(look, labels)
     p_value = two_sample.one_budget(statistic[:, None], 0.05).p_pointwise[0, 2]
@@ -255,6 +255,8 @@ def test_distances_and_pointwise_p_values_are_those_of_scipy():
     # those that diverged are in no other distance
     alone = stats.ks_2samp(one[1:], other[5:]).statistic
     assert distances[0, 1] == pytest.approx(alone)
+    alone = stats.energy_distance(thetas[1:15, 0], thetas[20:, 0])
+    assert distances[0, 0] == pytest.approx(alone, rel=1e-9)
     points = rng.normal(size=(6, 4)) + 1e3
     exact = np.linalg.norm(points[:, None] - points, axis=2)
     np.testing.assert_allclose(two_sample.euclidean(points), exact, atol=1e-9)

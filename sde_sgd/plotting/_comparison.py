@@ -15,7 +15,8 @@ def comparison(dataset: xr.Dataset) -> Figure:
     """A panel for each measure, a line with its interval as a band for each chain; below, p-values over time.
 
     dataset: of a comparison (`ss.compare(…).to_dataset()`). The theory is dashed. The last panel has for each chain but
-        the first the smallest p of each look, with the error budget of all looks dotted: below it they are told apart.
+        the first the smallest p of each look, with a chain's share of the error budget dotted: below it a chain is told
+        from the first.
     Raises ValueError for any other dataset.
     """
     require(dataset, "comparison", "a comparison of chains", "chain", "other", "time", "statistic")
@@ -51,6 +52,7 @@ def _p_values(panel: Any, data: xr.Dataset, colors: dict[Any, Any]) -> None:
     for chain in data.other.values:
         smallest = data["p_look"].sel(other=chain).min("statistic")
         panel.plot(data.time, smallest, color=colors[chain], linewidth=1.2, marker="s", markersize=3.5)
-    panel.axhline(1 - float(data.attrs["confidence"]), color="black", linewidth=0.9, linestyle=":")
+    budget = (1 - float(data.attrs["confidence"])) / data.sizes["other"]
+    panel.axhline(budget, color="black", linewidth=0.9, linestyle=":")
     panel.set(yscale="log", xlabel=data.time.attrs["long_name"], ylabel=f"p against\n{data.chain.values[0]}")
     panel.grid(alpha=0.25, which="both", linewidth=0.5)

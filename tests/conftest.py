@@ -14,6 +14,27 @@ from jaxtyping import install_import_hook
 install_import_hook("sde_sgd", "beartype.beartype")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", default="none", help="tests marked long: none, all, or only the k-th part of n, as k/n")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what --long does not ask for; a part is every n-th test function, with all its parameters."""
+    asked = config.getoption("--long")
+    # a test that is named is run
+    if asked == "all" or any("::" in each for each in config.args):
+        return
+    place, parts = (0, 1) if asked == "none" else map(int, asked.split("/"))
+    functions = sorted({item.nodeid.split("[")[0] for item in items if item.get_closest_marker("long")})
+    chosen = set(functions[place - 1 :: parts] if place else [])
+    kept = [
+        item for item in items
+        if (item.nodeid.split("[")[0] in chosen if item.get_closest_marker("long") else place == 0)
+    ]  # fmt: skip
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
 @pytest.fixture(scope="module", autouse=True)
 def no_programs_left():
     """Programs of one file serve no other, and all together would take more memory maps than a process may have.

@@ -102,6 +102,7 @@ def test_the_time_is_one_after_which_the_start_is_forgotten():
     assert growth(time) < 2.2 < growth(time / 2)
 
 
+@pytest.mark.long
 def test_the_mean_time_by_two_ways():
     """From hole to hole over the top one or not: within a quarter of the grid solver's, 5 standard errors.
 
@@ -129,6 +130,7 @@ def test_the_mean_time_by_two_ways():
     assert level.status is ss.Status.DISAGREEING and "score 'committor' finds" in level.result
 
 
+@pytest.mark.long
 def test_the_box_holds_what_settles(monkeypatch):
     """Out of the floor of a ring, from where trajectories soon are all round: the score is as high on its far side as
     at the start, and the mean time within a third of the exact one, 4 standard errors.

@@ -155,3 +155,6 @@ def test_what_the_record_has_is_not_run_again(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     battery.main(words)
     assert "0 of 1" in capsys.readouterr().out
+    monkeypatch.setattr(battery, "in_a_process", lambda command, limit, each: each(run(1.0, 0.9, 1.1)))
+    battery.main([*words[:2], "--seeds", "1", "--again", *words[4:]])
+    assert json.loads(path.read_text())["runs"][name]["0"]["status"] == "complete"

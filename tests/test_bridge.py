@@ -226,6 +226,7 @@ def put_together(kind):
     return (near | far) & below(0.8), 0.8
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "kind",
     ["union", "intersection", "complement of a union", "intersection with a union"],

@@ -54,6 +54,7 @@ def test_a6_a_traced_late_step_has_no_wrong_phase():
         ss.integrate(WAVE, states, jnp.int32(10**9), 4, 0, ids)
 
 
+@pytest.mark.long
 def test_a9_a_key_is_the_seed_in_it_in_every_call():
     def found(seed):
         options = {"horizon": 1.0, "trajectories": 512, "seed": seed}

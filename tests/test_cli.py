@@ -205,6 +205,7 @@ def test_own_loss_from_a_file_beside_the_study(tmp_path):
     assert "gives no [reference] grid" in result.stdout
 
 
+@pytest.mark.long
 def test_every_trajectory_of_a_cell_diverges(tmp_path):
     """The study is kept, the cell is named, and a script sees it by the exit status."""
     loss = "def loss(x):\n    return jnp.sqrt(1e-6 - (x[0] + 1) ** 2)\n"

@@ -55,6 +55,7 @@ def test_a_sweep_of_simulations_is_one_program(dim):
     assert loss.traces == counts[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("dim", "monitoring"), [(1, "continuous"), (2, "discrete")])
 def test_a_sweep_of_escapes_is_one_program(dim, monitoring):
     loss = Counted()

@@ -73,6 +73,7 @@ def test_the_groups_are_those_of_one_law():
     assert fp.diverged == 0 and 0 < fp.censored < fp.trajectories
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("steps", [6, STEPS // 4, STEPS], ids=["rare", "middle", "horizon"])
 def test_coverage_of_the_probability(steps):
     """Clopper–Pearson is conservative: its exact coverage at this p and n is a sum over the binomial law.
@@ -125,6 +126,7 @@ def test_coverage_of_the_exit_rate():
     assert_covers((group.exit_rate for group in groups(fp, edges)), exact, too_narrow)
 
 
+@pytest.mark.long
 def test_coverage_of_inverse_binomial_sampling():
     """`rtol=` fixes the number of passages: disjoint stretches of the run, each ending with that passage.
 

@@ -145,6 +145,7 @@ NOT_READ = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NOT_READ)
 def test_a_step_that_is_not_read_by_components(name):
     """To rounding however it runs; to the last bit in chunks of one width, however many trajectories there are."""

@@ -98,6 +98,7 @@ def test_the_mean_time_where_all_have_left():
     np.testing.assert_allclose((found.mean_exit_time.low, found.mean_exit_time.high), (low, high), rtol=1e-3)
 
 
+@pytest.mark.long
 def test_the_mean_time_with_a_tail():
     """∫₀ᵀ S dt + S(T)/λ with the hazard of the second half, and its interval. Twin: the hazard of the whole horizon."""
     found, horizon = passage(1.2, 60), 60 * DT

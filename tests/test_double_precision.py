@@ -61,6 +61,7 @@ def test_stationary_variance_of_a_quadratic(dtype):
     assert not agrees(measure(0.4 * 1.05**2), exact(0.4), error)
 
 
+@pytest.mark.long
 def test_exit_of_the_chain_itself(dtype):
     """P(exit by step k) against the chain's transition kernel, at three k. No bias.
 
@@ -89,6 +90,7 @@ def test_exit_of_the_chain_itself(dtype):
     assert not agrees(measure(temperature * 1.05**2), truth, error)
 
 
+@pytest.mark.long
 def test_bridge_to_a_level(double_precision):
     """Brownian motion reaches 1 before t = 1 with probability 2Φ(−1), at any dt. False-fail rate 6.3e-5.
 
@@ -112,6 +114,7 @@ def test_bridge_to_a_level(double_precision):
         assert not agrees(value, exact, error)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dim", [1, 2])
 def test_stops_are_those_of_the_path(dim, double_precision):
     """Steps and outcomes are read off the saved path, whatever the chunk: nothing is lost in what a loop carries."""

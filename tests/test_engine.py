@@ -46,6 +46,7 @@ def test_bits_do_not_depend_on_the_chunk(chain):
     assert len(np.unique(whole[:, 0])) > 400 or chain.noise_kind == "rademacher"
 
 
+@pytest.mark.long
 def test_a_trajectory_is_replayed_alone_in_detail(chain):
     start = -np.ones(chain.dim, np.float32)
     whole = ss.simulate(chain, start, steps=192, trajectories=300, seed=9)

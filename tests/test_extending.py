@@ -83,6 +83,7 @@ QUESTIONS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [MomentumSGD, UnderdampedLangevin])
 def test_a_chain_with_memory_is_a_class_of_twenty_lines(kind):
     """A class, no registration; every question sees θ, and no bit of an answer tells of devices or chunks."""
@@ -270,6 +271,7 @@ class DriftStudy(AbstractStudy):
         ]
 
 
+@pytest.mark.long
 def test_a_study_kind_is_a_class_and_a_registration(monkeypatch, tmp_path):
     monkeypatch.setattr(kind_module, "_registry", kind_module.kinds())
     register(DriftStudy)

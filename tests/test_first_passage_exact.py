@@ -61,6 +61,7 @@ INTERVAL = ss.regions.HalfSpace(np.array([1.0]), 1.0) & ss.regions.HalfSpace(np.
 BALL = ss.regions.Ball(np.zeros(3), 1.0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("region", "start", "dt"), [(INTERVAL, [0.3], 0.01), (BALL, [0.2, 0.1, 0.0], 0.002)], ids=["interval", "ball"]
 )
@@ -86,6 +87,7 @@ def test_brownian_motion_leaves_an_interval_and_a_ball(region, start, dt):
         assert not agrees(twin[0], exact, twin[1], dt)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("sigmas", "exact", "n"), [(2.0, 10.42841, 16_384), (3.0, 86.93162, 4096)])
 def test_ornstein_uhlenbeck_reaches_a_level(sigmas, exact, n):
     """Mean time from 0 to `sigmas` stationary deviations. False-fail rate 6.3e-5.
@@ -214,6 +216,7 @@ def geometric(mu, nu, dt):
     return ss.EulerMaruyama(ss.diffusions.ItoDiffusion(*coefficients, 1), dt)
 
 
+@pytest.mark.long
 def test_multiplicative_noise_reaches_a_level():
     """dX = μX dt + νX dW from 1 reaches 1.5 before t = 1: exact in log X. False-fail rate 6.3e-5.
 
@@ -251,6 +254,7 @@ def anisotropic(scale=1.0):
     return driftless(jnp.asarray(scale * FACTOR, jnp.float32), 0.002)
 
 
+@pytest.mark.long
 def test_anisotropic_noise_leaves_a_half_plane():
     """P(τ ≤ T) = 2Φ(−d/√(nᵀan T)), which the bridge reproduces without bias at any dt. False-fail rate 6.3e-5.
 
@@ -274,6 +278,7 @@ def test_anisotropic_noise_leaves_a_half_plane():
         assert not agrees(value, exact, error)
 
 
+@pytest.mark.long
 def test_anisotropic_noise_leaves_an_ellipse():
     """X = B W in {xᵀ(BBᵀ)⁻¹x < 1} leaves when W leaves the unit disc: E τ = (1 − |z|²)/2. False-fail rate 6.3e-5.
 
@@ -298,6 +303,7 @@ def test_anisotropic_noise_leaves_an_ellipse():
         assert not agrees(value, exact, error, 2 * dt)
 
 
+@pytest.mark.long
 def test_escape_of_the_discrete_chain_itself():
     """P(exit by step k) of the chain at a large dt equals that of its transition kernel, at five k. No bias.
 

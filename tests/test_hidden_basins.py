@@ -28,6 +28,7 @@ def exact():
     return ChainExit(lambda y: y + DT * FORCE(-y), noise, 0.0, 1.2, -3.4, 600).mean_steps() * DT
 
 
+@pytest.mark.long
 def test_a_deep_well_behind_the_start(exact, monkeypatch):
     """The interval holds the kernel's value; a twin that believes the first law that looks settled is far too low."""
     found = passage(seed=1)

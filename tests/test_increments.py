@@ -66,6 +66,7 @@ def test_a_kind_with_steps_of_its_own():
     assert np.max(np.abs(correlations)) < 5 / np.sqrt(4_096)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("increments", [Uniform(), Ternary()], ids=["uniform", "ternary"])
 def test_bits_do_not_depend_on_chunk_devices_or_replay(increments):
     chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(WELL, 0.4), 0.01, increments)

@@ -171,6 +171,7 @@ def dtype(request):
         yield request.param
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_users_loss(name, dtype):
     fn, obstacle = LOSSES[name]

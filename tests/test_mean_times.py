@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from statistical import agrees
 
 import sde_sgd as ss
@@ -22,6 +23,7 @@ def below(level):
     return ss.regions.HalfSpace(np.array([1.0]), level)
 
 
+@pytest.mark.long
 def test_the_mean_time_of_a_chain():
     """Without a horizon the kernel's mean of some 10⁵ is met at a small part of it (4 standard errors).
 
@@ -41,6 +43,7 @@ def test_the_mean_time_of_a_chain():
     assert not agrees(1 / short.exit_rate.value, truth, error), short.exit_rate
 
 
+@pytest.mark.long
 def test_a_score_that_is_flat_at_home():
     """Most settled states have one score but for its rounding: excursions begin beyond it (4 standard errors)."""
     truth = DT * ChainExit(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 3.0, -6.0).mean_steps()
@@ -72,6 +75,7 @@ def test_excursions_begin_at_one_rate():
     assert not agrees((16 + 1) / (8 + 1), 2, error)
 
 
+@pytest.mark.long
 def test_rest_on_the_way():
     """A well between start and target, where paths rest sixty times longer than they take to settle.
 
@@ -99,6 +103,7 @@ def test_rest_on_the_way():
     assert not agrees(cut.excursions.exposure.mean() / fp.excursions.level_probability[:, -1].mean(), truth, error)
 
 
+@pytest.mark.long
 def test_a_mean_time_is_simulated_where_that_is_cheap():
     """method="auto" without a horizon: every passage seen where E τ is short, a rate where it is not."""
     near, far = (ss.escape(CHAIN, START, below(level), trajectories=2_048, seed=11) for level in (1.0, 4.5))
@@ -106,6 +111,7 @@ def test_a_mean_time_is_simulated_where_that_is_cheap():
     assert far.method == "splitting" and far.mean_exit_time.value > 1e6
 
 
+@pytest.mark.long
 def test_trajectories_that_diverge_are_told():
     """Where the loss is not a number at home's edge, they are counted, and the rate's upper end holds them.
 

@@ -82,6 +82,7 @@ def run(chain, ids=range(TRAJECTORIES), **options):
     return [states, ss.simulate(chain, start, STEPS, **asked), stops.step, stops.code]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CHAINS)
 def test_bits_do_not_depend_on_devices_chunks_or_replay(name):
     chain, ids = CHAINS[name], [199, 3, 64]
@@ -97,6 +98,7 @@ def test_bits_do_not_depend_on_devices_chunks_or_replay(name):
     assert len(np.unique(states[:, -1])) > (2 if name == "signs" else 100)
 
 
+@pytest.mark.long
 def test_a_step_that_is_not_lowered_agrees_to_rounding():
     """Without the contraction barrier a compiler may contract its sums of products otherwise in another program."""
     cumulated = ss.landscapes.Landscape(lambda x: jnp.sum((jnp.cumsum(x) ** 2 - 1) ** 2), 2)

@@ -118,6 +118,7 @@ def mixing(x):
     return jnp.array([[1.5 + x[0] ** 2, 0.5 * jnp.sin(2 * x[0])], [0.5 * jnp.sin(2 * x[0]), 0.6 + 0.3 * jnp.cos(x[1])]])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("turning", [0.0, 1.5])
 def test_noise_that_varies_and_a_flow_along_the_level_lines(turning):
     """With b = −(D + A)∇L, A antisymmetric and a = 2D, the action is ΔL whatever D(θ): ½pᵀap + bᵀp = 0 at p = ∇L."""
@@ -213,6 +214,7 @@ def test_hessian_proportional_noise():
         )
 
 
+@pytest.mark.long
 def test_in_the_plane_with_anisotropic_loss_proportional_noise():
     """No closed form: the noise drives the steep direction little, and the way bends."""
     bent = ss.landscapes.Landscape(lambda x: 0.4 + (x[0] ** 2 - 1) ** 2 + 2 * (x[1] - 0.5 * x[0]) ** 2, dim=2)
@@ -234,6 +236,7 @@ def test_a_score_along_the_path_is_that_of_a_landscape_where_there_is_one():
         assert mine(jnp.array([x])) == pytest.approx(float(theirs(jnp.array([x]))), abs=2e-3)
 
 
+@pytest.mark.long
 def test_splitting_along_the_path_where_the_drift_is_no_gradient():
     """A flow that turns round: the way winds out, and so must the levels, for then few repetitions hold all no more."""
     surface = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + 0.5 * x[1] ** 2, dim=2)

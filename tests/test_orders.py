@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy.special import comb
 from statistical import Z, agrees, false_pass
 
@@ -71,6 +72,7 @@ def weak_slope(wrap, seed):
     return slope_with_error(1.0 / STEPS, errors, deviations)
 
 
+@pytest.mark.long
 def test_weak_order_is_one():
     """Slope 1, with an interval of Z standard errors that lies within 1 ± 0.1.
 

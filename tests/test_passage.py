@@ -28,6 +28,7 @@ def below(level):
     return ss.regions.HalfSpace(np.array([1.0]), level)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "chain",
     [MomentumSGD(DOUBLE_WELL, deviation=0.035), Underdamped(DOUBLE_WELL, temperature=0.077)],

@@ -42,6 +42,7 @@ def two_wells(dim):
     return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, 0.5), 0.02)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("dim", "kind"),
     [(1, "gaussian"), (2, "rademacher"), (40, "gaussian")],
@@ -62,6 +63,7 @@ def test_it_stops_where_a_plain_run_stops(dim, kind):
     assert np.array_equal(ends.state, path[ends.step, np.arange(n)])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{"chunk": 128}, {"devices": jax.devices()[:1]}], ids=["chunk", "device"])
 def test_the_bits_do_not_depend_on_chunks_and_devices(options):
     n = 700
@@ -71,6 +73,7 @@ def test_the_bits_do_not_depend_on_chunks_and_devices(options):
         assert np.array_equal(getattr(whole, name), getattr(other, name))
 
 
+@pytest.mark.long
 def test_a_call_that_ends_early_is_gone_on_with():
     """Calls are kept short so that a person can interrupt them; what they leave unfinished takes the same steps."""
     starts, budgets = np.full((700, 1), -1.0, np.float32), np.random.default_rng(0).integers(0, 400, 700)
@@ -81,6 +84,7 @@ def test_a_call_that_ends_early_is_gone_on_with():
         assert np.array_equal(getattr(parts, name), getattr(whole, name))
 
 
+@pytest.mark.long
 def test_budgets_end_each_trajectory_alone():
     """No step more than its budget, none with budget 0, and a stop in the last step allowed still counts."""
     n = 640
@@ -94,6 +98,7 @@ def test_budgets_end_each_trajectory_alone():
     assert np.all(exact.code == 2) and np.array_equal(exact.state, free.state)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dim", [1, 40])
 def test_clocks_are_what_chain_and_monitor_see(dim):
     """A drift that changes with time: two runs, the second with the clocks of the first, are one."""

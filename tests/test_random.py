@@ -144,6 +144,7 @@ def _normals(groups, seed=3):
 WIDE = jnp.arange(2**20, dtype=jnp.uint32)
 
 
+@pytest.mark.long
 def test_normals_and_their_tails():
     """Bins out to ±6σ and the exact tail counts, on 1.3e8 normals.
 

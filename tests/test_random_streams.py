@@ -65,6 +65,7 @@ def _relations(kind):
     return ((_bits(stream=a), _bits(stream=b)) for a, b in pairs)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["stride", "bit of id", "bit of seed", "bit of step", "component", "stream"])
 def test_related_hashes_share_nothing(kind):
     """Strides 1, 2, 4 … 2³¹; every single bit of an id, a seed or a step; components; streams.

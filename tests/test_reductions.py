@@ -99,6 +99,7 @@ def paths():
     return ss.simulate(CHAIN, PAIR[0], 80, 200, seed=3, save_every=5)[1:]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", range(4))
 def test_reductions_of_single_trajectories_are_those_of_stored_paths(paths, way):
     """The time of the maximum is exact; a mean is that of the paths to rounding, and one for all chunks and devices."""
@@ -192,6 +193,7 @@ def numbers(result):
     return [leaf for leaf in jax.tree.leaves(result) if isinstance(leaf, np.ndarray)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [MomentumSGD, Underdamped])
 @pytest.mark.parametrize("call", CALLS)
 def test_chains_with_memory_are_seen_by_their_theta(kind, call):

@@ -149,6 +149,7 @@ def repetition_values(score, landscape=BOWL, temperature=0.5, start=0.0, region=
     return fp.level_probability[:, -1]
 
 
+@pytest.mark.long
 def test_splitting_with_the_committor():
     """p = 5e-8, against the chain's kernel: 4 standard errors, false-fail rate 1e-4, to 10 %.
 
@@ -163,6 +164,7 @@ def test_splitting_with_the_committor():
     assert not agrees(repetition_values(twin).mean(), truth, error)
 
 
+@pytest.mark.long
 def test_splitting_with_the_path():
     """Across a barrier of 12 T, against the chain's kernel: 4 standard errors, false-fail rate 1e-4, to 10 %."""
     temperature, steps, dt = 0.08, 100, 0.05

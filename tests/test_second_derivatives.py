@@ -72,6 +72,7 @@ def hessians(fn, at, step):
     return exact, (ahead - behind) / (2 * step)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LOSSES)
 def test_hessians_are_differences_of_gradients(name, dtype):
     at = jnp.array([0.3, 0.7], dtype)
@@ -112,6 +113,7 @@ def test_a_double_wells_second_derivative():
     assert jax.hessian(mean)(0.3) == pytest.approx(-0.2231, abs=3e-4)
 
 
+@pytest.mark.long
 def test_geometric_brownian_motion_has_an_exact_second_derivative(dtype):
     """x_n = Π(1 + μ dt + σ ξ_k √dt): ∂²x_n/∂σ² = x_n((Σ a_k)² − Σ a_k²), a_k = ξ_k √dt/(1 + μ dt + σ ξ_k √dt)."""
     dt, steps, mu, ids = 0.01, 50, 0.1, np.arange(16)

@@ -56,6 +56,7 @@ def distance(estimate, truth):
     return abs(math.log(float(estimate) / truth)) / (math.log(float(estimate.high / estimate.low)) / 2)
 
 
+@pytest.mark.long
 def test_a_deep_well_on_the_far_side(behind):
     """Within the 99.9 % interval of quadrature. Twin: without the well, 1,350 times too small, which is rejected."""
     time = behind.mean_exit_time
@@ -65,6 +66,7 @@ def test_a_deep_well_on_the_far_side(behind):
     assert abs(math.log(twin / 153_654)) < 0.1 and distance(time, twin) > 20
 
 
+@pytest.mark.long
 def test_the_basins_and_the_time_in_each_are_named(behind):
     """Shares of the time: those of the weights of both basins, by quadrature."""
     assert np.allclose(behind.locations, [[0.0], [2.3]])
@@ -79,6 +81,7 @@ def test_the_basins_and_the_time_in_each_are_named(behind):
     assert half.value[0] == 1 and abs(half.value[1] - 0.5) < 0.01 and half.low[1] < 0.5 < half.high[1]
 
 
+@pytest.mark.long
 def test_the_jump_process_by_hand(behind):
     """Two basins: E τ = (1 + k_01/k_10)/k_0B; from both starts; with what is not known of the first basin."""
     rates = behind.rates
@@ -104,6 +107,7 @@ def test_jumps_beside_the_known_ways(dim, count, detours):
     assert found == detours and {*ways} == {*zip(*map(np.ndarray.tolist, np.nonzero(known)), strict=True)}
 
 
+@pytest.mark.long
 def test_a_detour_that_was_never_seen(behind):
     """It is left out where it could hardly change the mean time, and named where it could."""
 

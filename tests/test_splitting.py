@@ -311,6 +311,7 @@ def test_between_the_steps_too():
     assert coarse.probability.high < fine.probability.low
 
 
+@pytest.mark.long
 def test_two_dimensions():
     """A planar Ornstein–Uhlenbeck chain leaves |x₀| < 4, |x₁| < 4: 1 − (1 − 2p)² for p of one side.
 
@@ -375,6 +376,7 @@ def test_the_bound_of_a_score_that_leads_away():
     assert exact(2.2, 8)[-1] < fp.probability.high == pytest.approx(1 - 0.025 ** (1 / 2_048))
 
 
+@pytest.mark.long
 def test_repetitions_that_hold_nearly_all_are_told():
     """A score that leads nowhere: few repetitions see the target, if any: the result says so; a good one does not."""
 

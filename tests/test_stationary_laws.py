@@ -35,6 +35,7 @@ def outside(matrix):
     return ss.theory.weighted_chi2_tail(np.linalg.eigvalsh(matrix), RADIUS**2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("steps", [4, 60])
 def test_escape_from_an_anisotropic_quadratic_is_a_weighted_chi_square_tail(steps):
     """P(‖Θ_t − θ*‖ ≥ ε), outside at time t, of the chain. No bias. False-fail rate 6.3e-5.
@@ -128,6 +129,7 @@ def test_the_poincare_bound_holds_and_no_faster_one_does():
             ss.theory.poincare_bound(*given)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["Hessian", "loss times Hessian"])
 def test_noise_that_follows_the_curvature_prefers_the_flat_well_more(kind):
     """V = floor + scale·H₊, or scale·L·H₊, against the grid solver; a step of 0.002 moves the share by 0.02 at most.

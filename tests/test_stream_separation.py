@@ -120,6 +120,7 @@ CALLS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CALLS)
 def test_no_two_paths_share_their_noise(name, monkeypatch):
     ear = Ear(monkeypatch)

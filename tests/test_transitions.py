@@ -196,6 +196,7 @@ def check_rates(found, chain):
         assert agrees(np.log(rate.value), np.log(exact.rates(i)[0][j]), log_error(rate)), (i, j)
 
 
+@pytest.mark.long
 def test_rates_are_those_of_the_exact_chain(equal_depth):
     """Six rates from 1e-2 to 1e-9; a fresh seed fails once in 2,600."""
     for temperature, found in zip(TEMPERATURES, equal_depth, strict=True):
@@ -204,6 +205,7 @@ def test_rates_are_those_of_the_exact_chain(equal_depth):
     assert equal_depth[-1].rates.value[1, 0] < 2e-9
 
 
+@pytest.mark.long
 def test_equal_depth_gives_one_ratio_at_every_temperature(equal_depth):
     """√(det H_sharp/det H_flat) = 2, whatever T; what T leaves of it at T = 0.2 is in the bias."""
     for temperature, found in zip(TEMPERATURES, equal_depth, strict=True):
@@ -212,6 +214,7 @@ def test_equal_depth_gives_one_ratio_at_every_temperature(equal_depth):
         assert agrees(np.log(ratio), np.log(2), error, bias=0.5 * temperature)
 
 
+@pytest.mark.long
 def test_relaxation_is_exponential_with_the_barrier(equal_depth):
     cold, colder = equal_depth[1:]
     slope = np.log(colder.relaxation_time.value / cold.relaxation_time.value) / (1 / 0.05 - 1 / 0.1)
@@ -219,6 +222,7 @@ def test_relaxation_is_exponential_with_the_barrier(equal_depth):
     assert slope == pytest.approx(1.0, rel=0.02)
 
 
+@pytest.mark.long
 def test_gap_is_that_of_fokker_planck(equal_depth):
     """The diffusion's gap; a step of 0.02 where the curvature is 16 takes about a tenth of it (bias)."""
     for temperature, found in zip(TEMPERATURES, equal_depth, strict=True):
@@ -264,6 +268,7 @@ def three_wells():
     return chain, ss.transitions(chain, [[-1.0], [0.0], [1.0]], seed=2, rtol=0.2)
 
 
+@pytest.mark.long
 def test_a_network_against_the_exact_chain(three_wells):
     """Four rates, a middle state whose rare way out is split, and what follows, by linear algebra."""
     chain, found = three_wells
@@ -278,6 +283,7 @@ def test_a_network_against_the_exact_chain(three_wells):
         assert agrees(np.log(estimate.value), np.log(truth), log_error(estimate))
 
 
+@pytest.mark.long
 def test_reciprocals_of_conditional_times_are_told_apart(three_wells):
     """A broken twin: 1/E(τ | j first), which forgets how often j is first, is off by more than the band."""
     chain, found = three_wells
@@ -289,6 +295,7 @@ def test_reciprocals_of_conditional_times_are_told_apart(three_wells):
     assert false_pass(np.log(broken / exact[2]), error) < 1e-9
 
 
+@pytest.mark.long
 def test_dataset(three_wells):
     data = three_wells[1].to_dataset()
     assert data["rate"].dims == ("from", "to") and data["rate"].attrs["units"] == "1 / SDE time"
@@ -297,6 +304,7 @@ def test_dataset(three_wells):
     assert float(data["relaxation_time"]) == pytest.approx(1 / float(data["spectral_gap"]))
 
 
+@pytest.mark.long
 def test_what_is_printed(three_wells):
     found = three_wells[1]
     # names are padded to one width

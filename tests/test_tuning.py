@@ -31,6 +31,7 @@ CHAINS = {
 AS_ON_AN_ACCELERATOR = ACCELERATOR.but(steps_fused=4, queue_width=512, queued_trajectories=2_048, static_block=64)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CHAINS)
 def test_an_accelerator_has_the_same_numbers(name):
     chain = CHAINS[name]
@@ -60,6 +61,7 @@ def test_an_accelerator_has_the_same_numbers(name):
         assert passage.count("target") > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["one component", "batched"])
 def test_a_queue_on_an_accelerator_has_the_same_numbers(name):
     """Splitting's trajectories, which start with clocks and budgets of their own."""
@@ -86,6 +88,7 @@ ABLATIONS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ablation", ABLATIONS)
 @pytest.mark.parametrize("name", ["one component", "signs"])
 def test_what_is_switched_off_costs_speed_only(name, ablation):

@@ -47,6 +47,7 @@ def found():
     return first(rtol=0.1, seed=5)
 
 
+@pytest.mark.long
 def test_the_share_and_the_time_are_the_kernels(found):
     """Both within 4 standard errors: a false-fail rate of 1e-4. A twin with noise 2 % louder is rejected."""
     chance, time = kernel(0.0)
@@ -57,6 +58,7 @@ def test_the_share_and_the_time_are_the_kernels(found):
     assert abs(deviations(found.probability, louder)) > 6 and abs(deviations(found.mean_end_time, shorter)) > 6
 
 
+@pytest.mark.long
 def test_rates_make_the_rest(found):
     """k_B = P/E(time), and the share that has arrived by t rises with both rates."""
     chance, time = kernel(0.0)
@@ -80,6 +82,7 @@ def test_what_is_reached_early_counts():
     assert float(rates_alone.high) < 0.5 * chance < float(seen.early.probability.high)
 
 
+@pytest.mark.long
 def test_a_fixed_effort_and_a_score_of_ones_own():
     """`trajectories=` is shared by both ways; a score that is given leads to the target alone."""
     options = {"trajectories": 16_384, "seed": 3, "method": "splitting"}
@@ -140,6 +143,7 @@ def test_shares_of_two_rates():
     assert np.isnan(share(unseen, unseen).value) and share(unseen, unseen).high == 1
 
 
+@pytest.mark.long
 def test_a_chain_with_memory():
     """Underdamped in an even well: one half, by symmetry."""
     seen = first(Underdamped(WELL, temperature=0.1), low=-1.3, high=1.3, trajectories=2_048, method="splitting", seed=4)
@@ -147,6 +151,7 @@ def test_a_chain_with_memory():
     assert abs(deviations(seen.probability, 0.5)) < 4
 
 
+@pytest.mark.long
 def test_the_time_to_either_is_that_of_both_rates(found):
     """Their sum, and their errors in squares."""
     rates = found.exit_rate, found.avoid_rate

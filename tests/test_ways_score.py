@@ -67,6 +67,7 @@ def hasty(monkeypatch):
         monkeypatch.setattr(_equilibration, name, 2**20)
 
 
+@pytest.mark.long
 def test_two_channels_in_many_dimensions(hasty):
     """The higher way, straight, and the lower one round by the upper hole, each about half of the passages.
 
@@ -79,6 +80,7 @@ def test_two_channels_in_many_dimensions(hasty):
     assert near_exact(found), found.mean_exit_time.value / exact()
 
 
+@pytest.mark.long
 def test_one_way_alone_finds_half(hasty):
     """The broken twin: a score along the straight way, as precise, as `complete`, and 1.5 times too long."""
     found = passage(4, ss.scores.path)

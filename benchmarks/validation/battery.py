@@ -261,7 +261,9 @@ def main(words: Sequence[str] | None = None) -> None:
     for name, problem in known.items():
         if options.only and not any(part == name or (part not in known and part in name) for part in options.only):
             continue
-        there = {} if options.again else record["runs"].get(name, {})
+        if options.again:
+            record["runs"].pop(name, None)
+        there = record["runs"].get(name, {})
         if left := [seed for seed in range(options.seeds) if str(seed) not in there]:
             run_one(problem, left, options.limit, record, path)
     record["summary"] = summary(record)

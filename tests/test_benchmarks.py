@@ -4,6 +4,7 @@ import json
 import sys
 import time
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from benchmarks.speed._measure import OURS, Contender, Missing, Target, Timing, 
 from benchmarks.speed._problems import COUPLED_4, DOUBLE_WELL
 from benchmarks.speed._report import run_case
 from benchmarks.speed.rivals import _compiled, _splitting
+from benchmarks.training import __main__ as training
+from benchmarks.training import _problems, _rivals
 from benchmarks.validation import __main__ as validation
 from benchmarks.validation import _record, splitting
 
@@ -349,3 +352,51 @@ def test_splitting_is_compared_with_what_is_there(tmp_path):
     assert all(row["median_seconds_to_precision"] > 0 for row in rows.values())
     assert rows[_precision.DIRECT]["how"].startswith("computed")
     assert case["targets"][0]["ratio"] > 0
+
+
+def test_networks_are_compared_with_what_is_written_by_hand(tmp_path):
+    path = tmp_path / "training.json"
+    training.main(["cnn", "--quick", "--out", str(path)])
+    (case,) = json.loads(path.read_text())["cases"]
+    rows = {(row["family"], row["networks"]): row for row in case["contenders"]}
+    assert {(OURS, 32), (_rivals.BY_HAND, 32), (_rivals.SCANNED, 1), (_rivals.LOOP, 1)} <= set(rows)
+    assert all(row["wall_microseconds"] > 0 and row["cpu_microseconds"] > 0 for row in rows.values())
+    assert {entry["family"] for entry in case["missing"]} >= {_rivals.PRODUCTS}
+    assert [row["clock"] for row in case["targets"]] == ["wall", "cpu", "cpu"]
+    assert all(row["ratio"] > 0 and row["met"] is None for row in case["targets"])
+    with pytest.raises(SystemExit):
+        training.main(["mnist"])
+
+
+def test_hand_written_training_is_the_same_law():
+    problem = next(each for each in _problems.PROBLEMS if each.name == "digits_batched")
+    networks, steps = 16, 40
+    risk = problem.risk()
+    loss = jax.jit(jax.vmap(risk.loss))
+
+    def losses(contender):
+        found = contender.run()
+        assert found.shape == (contender.trajectories, risk.dim)
+        return np.asarray(loss(found))
+
+    ours = losses(_rivals.ours(problem, networks, steps))
+    # a twin: a tenth fewer steps
+    fewer = losses(_rivals.ours(problem, networks, steps - 4))
+    assert disagreement(ours, fewer) > 6
+    for contender in present(_rivals.vmapped_scan(problem, networks, steps)):
+        assert disagreement(ours, losses(contender)) < 4.5
+    for contender in present([*_rivals.scanned(problem, steps), *_rivals.python_loop(problem, steps)]):
+        single = losses(contender)
+        assert abs(single[0] - ours.mean()) < 4.5 * ours.std(ddof=1)
+
+
+def test_a_share_of_the_time_of_many_networks_is_that_of_whole_runs():
+    def cost(networks, seconds):
+        return training.Cost(Contender(OURS, lambda: None, networks, 10), [seconds] * 3, [seconds] * 3)
+
+    # one network's step takes 2 ms by the clock, that of 64 together 40 ms
+    costs = [cost(1, 0.02), cost(64, 0.4)]
+    row = training._judged(costs, "time", OURS, 64, "wall", 1, 0.1, cheaper=False, judge=True)
+    assert row["ratio"] == 0.05 and row["met"] is True
+    row = training._judged(costs, "scan", OURS, 1, "cpu", 64, 4.0, cheaper=True, judge=True)
+    assert row["ratio"] == 3.2 and row["met"] is False

@@ -42,6 +42,10 @@ GEOMETRIES = {
 }
 
 
+def program_of(fn, *arrays):
+    return Program(fn, *(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in arrays))
+
+
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_a_product_of_patches_is_the_convolution(name):
     """And its derivatives, which are convolutions too; against sums and their own derivatives."""
@@ -59,7 +63,7 @@ def test_a_product_of_patches_is_the_convolution(name):
         return jax.jit(lambda x, w: jax.lax.conv_general_dilated(x, w, *GEOMETRIES[name]))(image, kernel)
 
     exact = whole(lambda x, w: convolution(x, w, *GEOMETRIES[name]))(image, kernel)
-    program = Program(whole(jax_made), image, kernel)
+    program = program_of(whole(jax_made), image, kernel)
     found = jax.make_jaxpr(lambda *arrays: program.batched(*arrays, patches=True))(image, kernel)
     assert "conv_general_dilated" not in str(found)
     for one, other in zip(program.batched(image, kernel, patches=True), exact, strict=True):
@@ -70,7 +74,7 @@ def test_a_product_of_patches_is_the_convolution(name):
 
 def test_a_convolution_with_groups_stays_one():
     image, kernel = jnp.ones((2, 4, 5)), jnp.ones((4, 1, 3))
-    program = Program(
+    program = program_of(
         lambda x, w: jax.lax.conv_general_dilated(x, w, (1,), "VALID", feature_group_count=4), image, kernel
     )
     np.testing.assert_allclose(program.batched(image, kernel, patches=True)[0], np.full((2, 4, 3), 3.0))
@@ -144,7 +148,7 @@ def test_a_chunk_is_a_core_s_share():
     mesh, chain = mesh_of(ONE), dense()
     cores = workers(mesh)
 
-    def size(number, chain=chain, chunk=None, tuning=CPU, **options):
+    def size(number, chain: ss.chains.AbstractChain = chain, chunk=None, tuning=CPU, **options):
         return split_trajectories(range(number), chain, chunk, mesh, tuning, **options).size
 
     assert size(1) == 1 and size(8) == -(-8 // cores) and size(64) == -(-64 // cores)

@@ -20,6 +20,8 @@ _PAUSE = 0.02
 _QUICK_STEPS = 16
 # a step that Python calls is so much dearer that fewer say as much
 _LOOP_SHARE = 16
+# many networks take so many times one's network-steps, so that a call's fixed cost counts as little
+_LONGER = 4
 
 
 @dataclass
@@ -68,7 +70,7 @@ def _contenders(problem: Problem, quick: bool) -> list[Entry]:
     entries: list[Entry] = []
     steps = _QUICK_STEPS if quick else problem.steps
     for networks in problem.networks:
-        few = max(_QUICK_STEPS, steps // networks)
+        few = max(_QUICK_STEPS, steps * min(networks, _LONGER) // networks)
         entries.append(_rivals.ours(problem, networks, few))
         if networks > 1:
             entries += _rivals.vmapped_scan(problem, networks, few)

@@ -51,7 +51,7 @@ class Convolutional(eqx.Module):
 
 @dataclass(frozen=True)
 class Problem:
-    """steps: of a run of one network, and of a run of many times their number. networks: how many together.
+    """steps: of a run of one network; many together run fewer steps each. networks: how many together.
 
     sizes: of the layers, for the products of their shapes and for PyTorch; None where it is no dense network.
     """
@@ -93,7 +93,7 @@ def _dense(name: str, text: str, data: Any, sizes: tuple[int, int, int], steps: 
 
 
 PROBLEMS = [
-    *_dense("digits", "64-16-10 tanh on digits", _digits, (64, 16, 10), 24_000),
+    *_dense("digits", "64-16-10 tanh on digits", _digits, (64, 16, 10), 16_000),
     *_dense("wide", "784-32-10 tanh on Gaussian numbers", _gaussian, (784, 32, 10), 2_400),
-    Problem("cnn", "small convolutional network on digits", Convolutional, _digits, None, (32,), 800),
+    Problem("cnn", "small convolutional network on digits", Convolutional, _digits, None, (32,), 400),
 ]

@@ -85,15 +85,15 @@ def vmapped_scan(problem: Problem, networks: int, steps: int) -> list[Entry]:
 
         return jax.lax.scan(step, arrays, jnp.arange(steps))[0]
 
-    keys = {each: jax.random.split(jax.random.key(1), networks), together: jax.random.key(1)}
+    def run(how: Callable, key: Any) -> np.ndarray:
+        return _rows(how(plain.many(networks), key, plain.inputs, plain.targets), networks)
 
-    def run(how: Callable) -> np.ndarray:
-        return _rows(how(plain.many(networks), keys[how], plain.inputs, plain.targets), networks)
-
-    return [
-        Contender(BY_HAND, functools.partial(run, each), networks, steps, "a key for each network"),
-        Contender(BY_HAND, functools.partial(run, together), networks, steps, "indices drawn together"),
-    ]
+    key = jax.random.key(1)
+    ways = {
+        "a key for each network": functools.partial(run, each, jax.random.split(key, networks)),
+        "indices drawn together": functools.partial(run, together, key),
+    }
+    return [Contender(BY_HAND, way, networks, steps, name) for name, way in ways.items()]
 
 
 def scanned(problem: Problem, steps: int) -> list[Entry]:

@@ -158,11 +158,11 @@ class TrainedEscape(AbstractResult):
         )
 
     def _answers(self) -> list[tuple[str, str]]:
-        shape = f"{len(self.learning_rate)} learning rates, {len(self.batch_size)} batch sizes"
+        cells = f"{self.inverse_ratio.size}, M/γ from {self.inverse_ratio.min():.4g} to {self.inverse_ratio.max():.4g}"
         return [
             ("from", str(self.polished)),
             ("set", f"loss below {self.polished.loss + self.height:.6g}, {self.height:.4g} higher"),
-            ("cells", f"{shape}; {self.trajectories:,} trajectories in each"),
+            ("cells", f"{cells}; {self.trajectories:,} trajectories of each process in each"),
             *((f"slope, {name}", str(slope)) for name, slope in zip(self.processes, self.slopes, strict=True)),
             ("says", self.sentence),
         ]

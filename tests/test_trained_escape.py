@@ -221,6 +221,8 @@ def test_figure_and_dataset():
     assert top.get_yscale() == "log" and len(top.containers) == 3 and len(below.containers) == 2
     points = top.containers[1].lines[0].get_ydata()
     np.testing.assert_allclose(points, result.mean_time.value[1].ravel())
+    np.testing.assert_allclose(below.containers[1].lines[0].get_ydata(), result.against("linear").value.ravel())
+    np.testing.assert_array_equal(data.ratio_high[1], result.against("sde").high)
     label = top.get_legend().get_texts()[0].get_text()
     assert label == f"minibatch SGD: slope {float(result.slopes[0]):.3g}"
     with pytest.raises(ValueError, match=r"escape_times draws the dataset of training\.escape_from"):

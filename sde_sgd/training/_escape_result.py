@@ -136,6 +136,10 @@ class TrainedEscape(AbstractResult):
         add_estimate(data, "probability", dims, self.probability, "1", f"probability {words} in the iterations watched")
         add_estimate(data, "mean_exit_time", dims, self.mean_time, "SDE time", f"mean time {words}")
         add_estimate(data, "slope", dims[:1], self.slopes, "γ/M", "slope of log mean time against M/γ")
+        if "sgd" in self.processes:
+            ratios = [self.against(name) for name in self.processes]
+            parts = (np.stack([getattr(each, part) for each in ratios]) for part in ("value", "low", "high"))
+            add_estimate(data, "ratio", dims, Estimate(*parts, self.confidence), "1", "mean time over that of SGD")
         data["diverged"] = (dims, self.diverged, {"units": "1", "long_name": "trajectories that stopped being finite"})
         data["inverse_ratio"] = (dims[1:], self.inverse_ratio, {"units": "M/γ", "long_name": "M/γ"})
         data.attrs = {

@@ -17,7 +17,8 @@ def escape_times(dataset: xr.Dataset) -> Figure:
     """Mean time to leave the sublevel set against M/γ on a log axis, intervals and fitted lines; below, ratios.
 
     dataset: of `training.escape_from` (`found.to_dataset()`). The lower panel has the times over those of SGD, where it
-    was run, with intervals that hold for all cells together. A time without an upper bound is not drawn. Raises ValueError for any other dataset.
+    was run, with intervals that hold for all cells together. A time without an upper bound is not drawn.
+    Raises ValueError for any other dataset.
     """
     require(dataset, "escape_times", "training.escape_from", "process", "learning_rate", "batch_size")
     figure = Figure(figsize=(6.6, 5.8), layout="constrained")
@@ -52,9 +53,8 @@ def escape_times(dataset: xr.Dataset) -> Figure:
     for panel in (top, below):
         panel.grid(alpha=0.25, which="both", linewidth=0.5)
     attributes = dataset.attrs
-    figure.suptitle(
-        f"leaving {{L < L(θ*) + {attributes['height']:.3g}}}, {float(attributes['confidence']):.0%} intervals; "
-        f"low-noise slope {attributes['limit']:.3g}",
-        fontsize=10,
-    )
+    title = f"leaving {{L < L(θ*) + {attributes['height']:.3g}}}, {float(attributes['confidence']):.0%} intervals"
+    if np.isfinite(attributes["limit"]):
+        title += f"; low-noise slope {attributes['limit']:.3g}"
+    figure.suptitle(title, fontsize=10)
     return figure

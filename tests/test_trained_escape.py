@@ -199,6 +199,11 @@ def test_what_training_found_is_told():
     kink = ss.EmpiricalRisk(jnp.zeros(2), bent, x, y)
     told = escape_from(kink, [0.9, -0.4], **run)
     assert told.polished.kind == "kink" and told.processes == ("sgd", "sde") and "on a kink" in told.reasons[0]
+    with pytest.raises(ValueError, match="processes must name 'sgd' or 'sde' where theta leads to no minimum"):
+        escape_from(kink, [0.9, -0.4], processes="linear", **run)
+    silent = ss.EmpiricalRisk(jnp.zeros(1), squared, x, np.ones(4))
+    with pytest.raises(ValueError, match="risk must have noise at the minimum, got examples whose gradients"):
+        escape_from(silent, [0.9], **run)
     valley = ss.EmpiricalRisk(jnp.ones(2), lambda w, x, y: (w[0] * w[1] * x[0] - y) ** 2 / 2, x, y)
     flat = escape_from(valley, np.array([1.5, 0.9]), **run)
     assert flat.polished.kind == "degenerate" and "degenerate" in flat.reasons[0] and "linear" in flat.processes
@@ -216,6 +221,8 @@ def test_figure_and_dataset():
     assert top.get_yscale() == "log" and len(top.containers) == 3 and len(below.containers) == 2
     points = top.containers[1].lines[0].get_ydata()
     np.testing.assert_allclose(points, result.mean_time.value[1].ravel())
+    np.testing.assert_allclose(below.containers[1].lines[0].get_ydata(), result.against("linear").value.ravel())
+    np.testing.assert_array_equal(data.ratio_high[1], result.against("sde").high)
     label = top.get_legend().get_texts()[0].get_text()
     assert label == f"minibatch SGD: slope {float(result.slopes[0]):.3g}"
     with pytest.raises(ValueError, match=r"escape_times draws the dataset of training\.escape_from"):

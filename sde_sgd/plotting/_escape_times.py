@@ -17,7 +17,8 @@ def escape_times(dataset: xr.Dataset) -> Figure:
     """Mean time to leave the sublevel set against M/γ on a log axis, intervals and fitted lines; below, ratios.
 
     dataset: of `training.escape_from` (`found.to_dataset()`). The lower panel has the times over those of SGD, where it
-    was run. A time without an upper bound is not drawn. Raises ValueError for any other dataset.
+    was run, with intervals that hold for all cells together. A time without an upper bound is not drawn.
+    Raises ValueError for any other dataset.
     """
     require(dataset, "escape_times", "training.escape_from", "process", "learning_rate", "batch_size")
     figure = Figure(figsize=(6.6, 5.8), layout="constrained")
@@ -25,7 +26,6 @@ def escape_times(dataset: xr.Dataset) -> Figure:
     x = dataset.inverse_ratio.values.ravel()
     names = [str(name) for name in dataset.process.values]
     value, low, high = (dataset[f"mean_exit_time{end}"].values.reshape(len(names), -1) for end in ("", "_low", "_high"))
-    base = value[names.index("sgd")] if "sgd" in names else None
     for place, name in enumerate(names):
         label, color, marker, shift = _STYLES[name]
         known = np.isfinite(high[place]) & (low[place] > 0)
@@ -40,8 +40,11 @@ def escape_times(dataset: xr.Dataset) -> Figure:
             reach = np.array([x[known].min(), x[known].max()])
             line = np.exp(height + dataset.slope.values[place] * (reach - centre))
             top.plot(reach, line, color=color, linewidth=1)
-        if base is not None and name != "sgd":
-            below.errorbar(x[known] * shift, middle / base[known], yerr=np.maximum(bars, 0) / base[known], **style)
+        if "ratio" in dataset and name != "sgd":
+            ratio, *ends = (dataset[f"ratio{end}"].values[place].ravel() for end in ("", "_low", "_high"))
+            known = np.isfinite(ends[1])
+            bars = np.stack([ratio - ends[0], np.where(known, ends[1], 0) - ratio])[:, known]
+            below.errorbar(x[known] * shift, ratio[known], yerr=np.maximum(bars, 0), **style)
     top.set_yscale("log")
     top.set_ylabel("mean time to leave (SDE time)")
     top.legend(fontsize=8)
@@ -50,9 +53,8 @@ def escape_times(dataset: xr.Dataset) -> Figure:
     for panel in (top, below):
         panel.grid(alpha=0.25, which="both", linewidth=0.5)
     attributes = dataset.attrs
-    figure.suptitle(
-        f"leaving {{L < L(θ*) + {attributes['height']:.3g}}}, {float(attributes['confidence']):.0%} intervals; "
-        f"low-noise slope {attributes['limit']:.3g}",
-        fontsize=10,
-    )
+    title = f"leaving {{L < L(θ*) + {attributes['height']:.3g}}}, {float(attributes['confidence']):.0%} intervals"
+    if np.isfinite(attributes["limit"]):
+        title += f"; low-noise slope {attributes['limit']:.3g}"
+    figure.suptitle(title, fontsize=10)
     return figure

@@ -87,6 +87,10 @@ def escape_from(
     polished = polish(risk, theta, leave_saddles=leave_saddles)
     has_theory = polished.kind in _SMOOTH and risk.dim <= _DENSE
     ways = [_process(name, risk, polished, float(height)) for name in asked if name != "linear" or has_theory]
+    if not ways:
+        raise ValueError(
+            f"processes must name 'sgd' or 'sde' where theta leads to no minimum to linearise at: {polished}"
+        )
     options = {"method": method, "seed": seed, "confidence": confidence, "chunk": chunk, "devices": devices}
     passages: list[FirstPassage] = []
     with _progress.shown(progress, "escape from"):
@@ -136,6 +140,8 @@ def _process(name: str, risk: EmpiricalRisk, polished: Polished, height: float) 
     curvatures, basis = np.linalg.eigh(here.hessian)
     values, vectors = np.linalg.eigh(basis.T @ here.covariance @ basis)
     heard = values > 1e-12 * max(values[-1], 0.0)
+    if not heard.any():
+        raise ValueError("risk must have noise at the minimum, got examples whose gradients are all 0 there")
     factor = vectors[:, heard] * np.sqrt(values[heard])
     quadratic = Landscape(fn=_quadratic, dim=risk.dim, parameters=jnp.asarray(curvatures, float))
     noise = FromFunction(lambda theta: jnp.asarray(factor, theta.dtype))

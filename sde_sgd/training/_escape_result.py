@@ -136,6 +136,10 @@ class TrainedEscape(AbstractResult):
         add_estimate(data, "probability", dims, self.probability, "1", f"probability {words} in the iterations watched")
         add_estimate(data, "mean_exit_time", dims, self.mean_time, "SDE time", f"mean time {words}")
         add_estimate(data, "slope", dims[:1], self.slopes, "γ/M", "slope of log mean time against M/γ")
+        if "sgd" in self.processes:
+            ratios = [self.against(name) for name in self.processes]
+            parts = (np.stack([getattr(each, part) for each in ratios]) for part in ("value", "low", "high"))
+            add_estimate(data, "ratio", dims, Estimate(*parts, self.confidence), "1", "mean time over that of SGD")
         data["diverged"] = (dims, self.diverged, {"units": "1", "long_name": "trajectories that stopped being finite"})
         data["inverse_ratio"] = (dims[1:], self.inverse_ratio, {"units": "M/γ", "long_name": "M/γ"})
         data.attrs = {
@@ -158,11 +162,11 @@ class TrainedEscape(AbstractResult):
         )
 
     def _answers(self) -> list[tuple[str, str]]:
-        shape = f"{len(self.learning_rate)} learning rates, {len(self.batch_size)} batch sizes"
+        cells = f"{self.inverse_ratio.size}, M/γ from {self.inverse_ratio.min():.4g} to {self.inverse_ratio.max():.4g}"
         return [
             ("from", str(self.polished)),
             ("set", f"loss below {self.polished.loss + self.height:.6g}, {self.height:.4g} higher"),
-            ("cells", f"{shape}; {self.trajectories:,} trajectories in each"),
+            ("cells", f"{cells}; {self.trajectories:,} trajectories of each process in each"),
             *((f"slope, {name}", str(slope)) for name, slope in zip(self.processes, self.slopes, strict=True)),
             ("says", self.sentence),
         ]

@@ -67,7 +67,9 @@ def finds_more(one: LogMean, other: LogMean, chance: float = _FALSE_ALARM) -> bo
 
 def in_doubt(one: LogMean | None, other: LogMean | None) -> bool:
     """Whether the other score may find more: it seems to, and luck is not ruled out."""
-    return bool(one and other) and finds_more(one, other, _DOUBT) and not finds_more(one, other)
+    if one is None or other is None:
+        return False
+    return finds_more(one, other, _DOUBT) and not finds_more(one, other)
 
 
 def held_against(

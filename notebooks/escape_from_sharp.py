@@ -2,8 +2,8 @@
 
 A small tanh network learns some of scikit-learn's digits with large batches; the sharpest of several networks is
 polished to its minimum. From there SGD, its diffusion and the diffusion linearised at the minimum leave a sublevel set,
-for several γ/M. Draws `escape_from_sharp.png` into the current folder; takes a minute or two on two cores. With `--quick`
-it takes fewer networks, examples and trajectories, and its intervals are wide.
+for several γ/M. Draws `escape_from_sharp.png` into the current folder; takes a minute or two on two cores. With
+`--quick` it takes fewer networks, examples and trajectories, and its intervals are wide.
 """
 
 import sys

@@ -10,8 +10,9 @@ import xarray as xr
 
 import sde_sgd as ss
 from sde_sgd import plotting
-from sde_sgd.study import StudyError, _networks, _trends, parse, redraw, resume, run
+from sde_sgd.study import StudyError, _networks, parse, redraw, resume, run
 from sde_sgd.study._kind import cell_seed
+from sde_sgd.training import _trends
 
 SMALL = """
 kind = "train"

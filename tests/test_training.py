@@ -151,3 +151,24 @@ def test_bad_measures_and_stops(trained):
         Loss(0.1, most=10)
     with pytest.raises(ValueError, match="risk must be an EmpiricalRisk"):
         ss.train(jnp.zeros(3), learning_rate=0.1, batch_size=1)
+
+
+def test_figures_and_sentences_are_made_of_its_dataset():
+    """Numbers are those of the law and of each network, the others' places are there too; the sentence is a trend's."""
+    found = ss.train(RISK, networks=4, learning_rate=0.1, batch_size=[2, 4, 8], stop=Epochs(8), start=model, seed=3)
+    data = found.to_dataset("sharpness", "train_loss", confidence=0.9)
+    law = found.law("train_loss", confidence=0.9)
+    assert data.sizes["reading"] == data.sizes["learning_rate"] == 1 and data.reading.item() == "8 epochs"
+    np.testing.assert_array_equal(data.train_loss_low[0, 0], law.train_loss_low)
+    np.testing.assert_array_equal(data.train_loss_of_each[0, 0], found.measure("train_loss").train_loss)
+    assert np.all(data.steps[0, 0] == [64, 32, 16]) and np.all(data.diverged == 0) and np.all(data.late == 0)
+    sharpness, loss = ss.training.verdicts(data)
+    assert sharpness.startswith("large batch finds") and "from M = 2 to 8" in sharpness
+    assert loss.startswith("large batch ends at a larger training loss, 8 epochs: training loss changes by")
+    figure = ss.plotting.batch_figure(data)
+    drawn = [line.get_ydata() for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 3]
+    assert any(np.allclose(values, data.sharpness.values.ravel()) for values in drawn)
+    late = ss.train(RISK, networks=2, learning_rate=[0.1, 1e-6], batch_size=8, stop=Loss(0.08, most=Epochs(90)))
+    ended = late.to_dataset("norm")
+    assert ended.late.values.ravel().tolist() == [0, 2] and np.isnan(ended.steps[0, 1]) and ended.steps[0, 0] > 2
+    assert ended.attrs["question"] == "ratio" and ended.attrs["readings_of_a_loss"] == "loss 0.08"

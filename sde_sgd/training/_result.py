@@ -4,12 +4,11 @@ import equinox as eqx
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
-from scipy import stats
 
-from .._errors import fraction
 from ..landscapes import EmpiricalRisk
 from ..results import AbstractResult, Provenance, Status, Verdict
-from ..statistics import Estimate, add_estimate
+from ..statistics import Estimate
+from ._dataset import dataset_of, law_over_networks
 from ._grid import NAMES, Grid
 from ._measures import Measure, named
 from ._stop import AbstractStop, Loss
@@ -49,13 +48,18 @@ class Training(AbstractResult):
         return int(self.has_diverged.sum())
 
     @property
+    def is_late(self) -> Bool[np.ndarray, "rates sizes momenta networks"]:
+        """Which networks were stopped before they came to the loss that was to end them; none where no loss was."""
+        return ~self.reached & ~self.has_diverged & isinstance(self.stop, Loss)
+
+    @property
     def verdict(self) -> Verdict:
         """Complete, or how many networks diverged, and how many did not come to the loss that was to end them."""
         found, whole = Verdict(), self.has_diverged.size
         if self.diverged:
             found = found.also(Status.DIVERGED, f"{self.diverged} of {whole} networks stopped being finite")
-        late = int(np.sum(~self.reached & ~self.has_diverged))
-        if isinstance(self.stop, Loss) and late:
+        late = int(self.is_late.sum())
+        if late and isinstance(self.stop, Loss):
             words = f"{late} of {whole} networks did not come to a loss of {self.stop.value:g} within {self.stop.most}"
             found = found.also(Status.BUDGET_SPENT, words)
         return found
@@ -69,6 +73,7 @@ class Training(AbstractResult):
         data = self._coordinates()
         data["steps"] = self._variable(self.steps, "1", "steps taken")
         data["diverged"] = self._variable(self.has_diverged, "1", "whether the network stopped being finite")
+        data["late"] = self._variable(self.is_late, "1", "whether it was stopped before it came to its loss")
         finite = ~self.has_diverged
         thetas = self.thetas[finite]
         starts = np.broadcast_to(self.starts, self.thetas.shape)[finite]
@@ -93,6 +98,15 @@ class Training(AbstractResult):
         names = [named(measure)[0] for measure in measures]
         return law_over_networks(self.measure(*measures), *names, confidence=confidence)
 
+    def to_dataset(self, *measures: str | Measure, confidence: float = 0.95) -> xr.Dataset:
+        """Means over networks with intervals, and each network's number as `…_of_each`: what `plotting.batch_figure`
+        and `plotting.trade_off_figure` draw, and `training.verdicts` puts into sentences.
+
+        measures, confidence: as in `law`; what cannot be measured where training ended is NaN, and the attribute
+            `unknown` says why.
+        """
+        return dataset_of(self, measures, confidence)
+
     def _coordinates(self) -> xr.Dataset:
         values = {name: getattr(self.grid, name) for name in NAMES}
         data = xr.Dataset(coords={name: (name, value) for name, value in values.items()})
@@ -112,32 +126,3 @@ class Training(AbstractResult):
             ("diverged", f"{self.diverged} of {self.has_diverged.size}"),
             ("sampling", self.sampling),
         ]
-
-
-def law_over_networks(each: xr.Dataset, *names: str, confidence: float = 0.95) -> xr.Dataset:
-    """Mean over the dimension `network` with Student's interval, quartiles, and how many networks stayed finite.
-
-    each: what `Training.measure` returns. names: of its variables. confidence: of the intervals, which are valid for
-        networks that are independent and means that are nearly normal.
-    A network without a number, one that diverged, is left out. Raises ValueError for another confidence.
-    """
-    fraction("confidence", confidence)
-    law = xr.Dataset(coords={name: entry for name, entry in each.coords.items() if "network" not in entry.dims})
-    finite = (~each.diverged).sum("network")
-    law["networks"] = finite.assign_attrs(units="1", long_name="networks that stayed finite")
-    for name in names:
-        count = each[name].notnull().sum("network")
-        # a cell without a network has no numbers, and one of a single network no spread: neither is a warning
-        values, words = each[name].where(count > 0, 0.0), dict(each[name].attrs)
-        mean, size = values.mean("network"), np.maximum(count, 2)
-        spread = np.sqrt(((values - mean) ** 2).sum("network") / (size - 1))
-        half = spread / np.sqrt(size) * stats.t.isf((1 - confidence) / 2, size - 1)
-        half = xr.where(count > 1, half, np.inf)
-        ends = ((mean + side * half if side else mean).where(count > 0).values for side in (0, -1, 1))
-        found = Estimate(*ends, confidence)
-        add_estimate(law, name, tuple(map(str, mean.dims)), found, words["units"], f"mean of {words['long_name']}")
-        for share in (0.25, 0.5, 0.75):
-            quantile = values.quantile(share, "network").where(count > 0).drop_vars("quantile")
-            quantile.attrs = {"units": words["units"], "long_name": f"quantile {share:g} of {words['long_name']}"}
-            law[f"{name}_quantile_{share:g}"] = quantile
-    return law

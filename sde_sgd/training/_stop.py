@@ -19,6 +19,11 @@ class AbstractStop(abc.ABC):
     def steps(self, examples: int, batch_size: int) -> int:
         """Most steps, with so many `examples` and batches of `batch_size`; a whole number."""
 
+    @property
+    def label(self) -> str:
+        """The rule in a word or two, for tables and figures."""
+        return str(self)
+
     def look_every(self, examples: int, batch_size: int) -> int | None:
         """Steps between looks at the loss that may end it; None where nothing but the count does.
 
@@ -40,6 +45,10 @@ class Steps(AbstractStop):
     def __post_init__(self):
         positive_integer("count", self.count)
 
+    @property
+    def label(self):
+        return f"{self.count:g} steps"
+
     def steps(self, examples, batch_size):
         return int(self.count)
 
@@ -55,6 +64,10 @@ class Epochs(AbstractStop):
 
     def __post_init__(self):
         positive_number("count", self.count)
+
+    @property
+    def label(self):
+        return f"{self.count:g} epochs"
 
     def steps(self, examples, batch_size):
         return max(1, round(self.count * max(examples // batch_size, 1)))
@@ -76,6 +89,10 @@ class Loss(AbstractStop):
         positive_number("every", self.every)
         if not isinstance(self.most, Steps | Epochs):
             raise ValueError(f"most must be Steps(…) or Epochs(…), got {self.most!r}")
+
+    @property
+    def label(self):
+        return f"loss {self.value:g}"
 
     def steps(self, examples, batch_size):
         return self.most.steps(examples, batch_size)

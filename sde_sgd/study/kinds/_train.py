@@ -77,9 +77,7 @@ class StopSpec(Section):
     @property
     def label(self) -> str:
         """Its name, or the rule in words."""
-        rules = {"epochs": self.epochs, "steps": self.steps, "loss": self.loss}
-        text = {"epochs": "{:g} epochs", "steps": "{:g} steps", "loss": "loss {:g}"}
-        return self.name or next(text[rule].format(value) for rule, value in rules.items() if value is not None)
+        return self.name or self.rule().label
 
     def rule(self) -> "ss.training.AbstractStop":
         """As `ss.train` takes it."""
@@ -283,9 +281,7 @@ class TrainStudy(AbstractStudy):
         return [f"{', '.join(parts)}; batches by sampling = {self.sampling}; starts differ between networks"]
 
     def verdicts(self, dataset):
-        from .. import _trends
-
-        return _trends.verdicts(dataset)
+        return ss.training.verdicts(dataset)
 
     def figures(self, dataset):
         from ... import plotting
@@ -329,39 +325,16 @@ def _ensemble(study: TrainStudy, made: "tuple[ss.EmpiricalRisk, Callable[[Any], 
 
 def _cell_dataset(study: TrainStudy, trained: "ss.Training", seed: int, where: str) -> "xr.Dataset":
     """Laws over networks, and the numbers of each network beside them, as `…_of_each`."""
-    import xarray as xr
-
-    from .._build import one_line
-
-    notes = [f"{where}: {trained.verdict}"] if trained.reasons else []
-    each = trained.measure()
-    is_late = ~trained.reached.ravel() & ~trained.has_diverged.ravel() & isinstance(trained.stop, ss.training.Loss)
-    each["steps"] = each.steps.where(~each.diverged & xr.DataArray(~is_late, dims="network"))
-    for name in study.measures:
-        try:
-            each[name] = trained.measure(name)[name]
-        except (RuntimeError, ValueError) as error:
-            # a network that is finite, and whose curvature is not or is not found
-            words = ss.training.MEASURES[name]
-            each[name] = each.steps.astype(float) * np.nan
-            each[name].attrs = {"units": words.units, "long_name": words.words}
-            notes.append(f"{where}: {name} is not known: {one_line(error)}")
-    names = ["steps", *study.measures]
-    each["steps"].attrs = {"units": "steps", "long_name": "steps taken"}
-    law = ss.training.law_over_networks(each, *names, confidence=study.confidence)
-    data = law.drop_vars([name for name in law.coords])
-    for name in names:
-        words = each[name].attrs | {"long_name": f"{each[name].attrs['long_name']}, of each network"}
-        data[f"{name}_of_each"] = ("network", each[name].values.astype(float), words)
+    data = ss.training.laws_and_networks(trained, study.measures, study.confidence)
+    data = data.drop_vars(list(data.coords))
     counts = {
-        "trajectories": (trained.networks, "networks", "networks trained"),
-        "diverged": (trained.diverged, "networks", "networks that stopped being finite"),
-        "late": (is_late.sum(), "networks", "networks that did not come to the loss that was to end them"),
         "path_steps": (trained.steps.sum(), "steps", "cost, in steps over all networks"),
         "cell_seed": (seed, "1", "seed of the cell's random numbers, to replay a network"),
     }
     for name, (value, units, words) in counts.items():
         data[name] = ((), float(value), {"units": units, "long_name": words})
     data["status"] = ((), str(trained.status), {"units": "", "long_name": "whether what was asked for was done"})
+    found = [str(trained.verdict)] if trained.reasons else []
+    notes = [f"{where}: {note}" for note in [*found, *data.attrs["unknown"].splitlines()]]
     data.attrs = {"notes": "\n".join(notes), "examples": trained.risk.examples}
-    return data.drop_vars("networks")
+    return data

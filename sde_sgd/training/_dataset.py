@@ -1,0 +1,98 @@
+"""Laws over networks, with the numbers of each beside them: what figures and sentences on training are made of."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from .._errors import fraction
+from ..statistics import Estimate, add_estimate
+from ._grid import NAMES
+from ._measures import Measure, named
+from ._stop import Loss
+
+
+def law_over_networks(each: xr.Dataset, *names: str, confidence: float = 0.95) -> xr.Dataset:
+    """Mean over the dimension `network` with Student's interval, quartiles, and how many networks stayed finite.
+
+    each: what `Training.measure` returns. names: of its variables. confidence: of the intervals, which are valid for
+        networks that are independent and means that are nearly normal.
+    A network without a number, one that diverged, is left out. Raises ValueError for another confidence.
+    """
+    fraction("confidence", confidence)
+    law = xr.Dataset(coords={name: entry for name, entry in each.coords.items() if "network" not in entry.dims})
+    finite = (~each.diverged).sum("network")
+    law["networks"] = finite.assign_attrs(units="1", long_name="networks that stayed finite")
+    for name in names:
+        count = each[name].notnull().sum("network")
+        # a cell without a network has no numbers, and one of a single network no spread: neither is a warning
+        values, words = each[name].where(count > 0, 0.0), dict(each[name].attrs)
+        mean, size = values.mean("network"), np.maximum(count, 2)
+        spread = np.sqrt(((values - mean) ** 2).sum("network") / (size - 1))
+        half = spread / np.sqrt(size) * stats.t.isf((1 - confidence) / 2, size - 1)
+        half = xr.where(count > 1, half, np.inf)
+        ends = ((mean + side * half if side else mean).where(count > 0).values for side in (0, -1, 1))
+        found = Estimate(*ends, confidence)
+        add_estimate(law, name, tuple(map(str, mean.dims)), found, words["units"], f"mean of {words['long_name']}")
+        for share in (0.25, 0.5, 0.75):
+            quantile = values.quantile(share, "network").where(count > 0).drop_vars("quantile")
+            quantile.attrs = {"units": words["units"], "long_name": f"quantile {share:g} of {words['long_name']}"}
+            law[f"{name}_quantile_{share:g}"] = quantile
+    return law
+
+
+def laws_and_networks(trained: Any, measures: Sequence[str | Measure], confidence: float) -> xr.Dataset:
+    """The law of the steps and of each measure, `…_of_each` network, and how many networks diverged or were late.
+
+    trained: a Training. measures, confidence: as in `Training.law`. A measure that cannot be had of what training
+    found, such as the curvature of a finite network whose Hessian is not finite, is NaN, and the attribute `unknown`
+    says why, a line for each.
+    """
+    each, unknown = trained.measure(), []
+    each["steps"] = each.steps.where(~each.diverged & ~each.late)
+    each["steps"].attrs = {"units": "steps", "long_name": "steps taken"}
+    names = ["steps"]
+    for measure in measures:
+        name, about = named(measure)
+        try:
+            each[name] = trained.measure(measure)[name]
+        except (RuntimeError, ValueError) as error:
+            each[name] = xr.full_like(each.steps, np.nan).assign_attrs(units=about.units, long_name=about.words)
+            unknown.append(f"{name} is not known: {' '.join(str(error).split())}")
+        names.append(name)
+    data = law_over_networks(each, *names, confidence=confidence).drop_vars("networks")
+    for name in names:
+        words = each[name].attrs | {"long_name": f"{each[name].attrs['long_name']}, of each network"}
+        data[f"{name}_of_each"] = each[name].astype(float).assign_attrs(words)
+    whole = xr.full_like(data.steps, float(trained.networks))
+    data["trajectories"] = whole.assign_attrs(units="networks", long_name="networks trained")
+    counted = {
+        "diverged": "networks that stopped being finite",
+        "late": "networks that did not come to the loss that was to end them",
+    }
+    for name, words in counted.items():
+        data[name] = each[name].sum("network").astype(float).assign_attrs(units="networks", long_name=words)
+    data.attrs = {"unknown": "\n".join(unknown)}
+    return data
+
+
+def dataset_of(trained: Any, measures: Sequence[str | Measure], confidence: float) -> xr.Dataset:
+    """A training in the form of a study's dataset: what is equal, γ and M are dimensions, also where there is one.
+
+    trained: a Training. measures, confidence: as in `Training.law`.
+    """
+    data = laws_and_networks(trained, measures, confidence)
+    data = data.expand_dims([name for name in NAMES[:2] if name not in data.dims])
+    data = data.expand_dims(reading=[trained.stop.label]).transpose("reading", *NAMES[:2], ...)
+    ratio = data.learning_rate / data.batch_size
+    data = data.assign_coords(ratio=ratio.assign_attrs(units="SDE time per iteration and example", long_name="γ/M"))
+    data.attrs |= {
+        "study": "training", "examples": trained.risk.examples, "confidence": confidence,
+        "measures": ",".join(named(measure)[0] for measure in measures),
+        "question": "batch" if data.sizes["batch_size"] > 1 else "ratio",
+        "readings_of_a_loss": trained.stop.label if isinstance(trained.stop, Loss) else "",
+        "status": trained.result, "provenance": str(trained.provenance), "sampling": trained.sampling,
+    }  # fmt: skip
+    return data

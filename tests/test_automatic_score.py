@@ -163,6 +163,7 @@ def test_what_settles_leaves_every_box():
         )
 
 
+@pytest.mark.long
 def test_a_probability_by_the_chosen_score():
     """Across a barrier of 12 T, against the chain's kernel, in an interval of 15 % and of a level of 1 − 1e-4."""
     temperature, steps, dt = 0.08, 100, 0.05

@@ -354,6 +354,7 @@ def test_splitting_is_compared_with_what_is_there(tmp_path):
     assert case["targets"][0]["ratio"] > 0
 
 
+@pytest.mark.long
 def test_networks_are_compared_with_what_is_written_by_hand(tmp_path):
     path = tmp_path / "training.json"
     training.main(["cnn", "--quick", "--out", str(path)])

@@ -247,6 +247,7 @@ def test_repetitions_are_uncorrelated():
     assert not agrees(neighbours((values + np.roll(values, 1, axis=1)) / np.sqrt(2))[0], 0.0, 1.0)
 
 
+@pytest.mark.long
 def test_each_purpose_has_its_key(monkeypatch):
     """A seed's own key is direct simulation's; splitting runs under keys derived from it, those that are written down.
 

@@ -68,6 +68,7 @@ def _between_points(rate, size, cells):
     return rate * float(np.interp(0.0, points, times))
 
 
+@pytest.mark.long
 def test_times_are_the_exact_ones():
     """Each within 4 standard errors of log τ, of 3 % at most. Twins: γ in the place of γ/M, and V 10 % off."""
     result = found()

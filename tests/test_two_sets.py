@@ -73,6 +73,7 @@ def test_rates_make_the_rest(found):
     assert float(found.to_dataset().attrs["rate to avoid"]) == float(found.avoid_rate)
 
 
+@pytest.mark.long
 def test_what_is_reached_early_counts():
     """From 3.6 most of the chance is in the fall into the well. The rates alone give less than half of it."""
     chance, _ = kernel(3.6)

@@ -30,6 +30,7 @@ def question(start, landscape=LANDSCAPE, temperature=T, target=TARGET):
     return make_question(chain, np.array(start), target, AVOID)
 
 
+@pytest.mark.long
 def test_which_is_first_over_two_wells():
     """The chain's own kernel within the 99.9 % interval. Twin: the rates out of the start's well alone, rejected."""
     fork = ChainFork(lambda x: x - DT * FORCE(x), np.sqrt(2 * T * DT), 0.0, -1.0, 3.1)

@@ -34,6 +34,7 @@ def exact():
     return current[heights > 0.6].sum() / current.sum()
 
 
+@pytest.mark.long
 def test_shares_of_the_two_ways_of_three_holes(holes):
     """Within 3.3/1.96 half-widths of 95 % (1 in 1,000). Twin: half of each, rejected."""
     chain = ss.EulerMaruyama(LAW, 0.005)

@@ -1,61 +1,18 @@
-"""Studies: the file, the store on disk, the runner, the table and the figures."""
+"""Studies: the file, the store on disk, the runner and its cells."""
 
 import json
 import os
 import pickle
 import tomllib
-from typing import Literal
 
 import numpy as np
 import pytest
 import xarray as xr
+from study_cases import SMALL, fake_dataset, killed
 
-import sde_sgd as ss
-from sde_sgd import plotting
-from sde_sgd.study import (
-    AbstractStudy,
-    Column,
-    EscapeStudy,
-    Store,
-    StudyError,
-    cell_dataset,
-    packaged,
-    parse,
-    redraw,
-    register,
-    resume,
-    run,
-    status,
-)
-from sde_sgd.study import _kind as kind_module
+from sde_sgd.study import EscapeStudy, Store, StudyError, packaged, parse, redraw, resume, run, status
 from sde_sgd.study._file import fingerprint
 from sde_sgd.study._kind import cell_seed
-from sde_sgd.study._report import interval_text, number_text
-
-SMALL = """
-kind = "escape"
-horizon = 2.0
-trajectories = 400
-monitoring = "continuous"
-substeps = 2
-[landscape]
-kind = "TwoWells"
-sharp_curvature = 8.0
-flat_curvature = 2.0
-barrier = 0.1
-[noise]
-kind = "Isotropic"
-beta = 32.0
-[sweep]
-learning_rate = [0.04, 0.08]
-batch_size = [8, 16]
-[[start]]
-name = "sharp"
-point = "sharp_minimum"
-saddle = "saddle"
-[reference]
-grid = [-1.6, 2.4, 200]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -84,36 +41,6 @@ def digits(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits")
     (folder / "cheap.toml").write_text(DIGITS)
     return run(folder / "cheap.toml", folder / "out", progress=False)
-
-
-def fake_cells(study):
-    """Cells of an escape study with known numbers, made without simulating."""
-    times = study.times()
-    cells = {}
-    for cell in study.cells():
-        rate = study.sweep.learning_rate[cell.index["learning_rate"]]
-        batch = study.sweep.batch_size[cell.index["batch_size"]]
-        speed = 100 * rate / batch
-        survival = np.exp(-speed * times)
-        values = {name: speed for name in ("mean_exit_time", "exit_rate")} | {"probability": 1 - survival[-1]}
-        values |= {"survival": survival}
-        values |= {f"{name}_low": 0.9 * value for name, value in values.items()} | {
-            f"{name}_high": 1.1 * value for name, value in values.items()
-        }
-        values |= {"exit_linearised": 0.5 * (1 - survival), "exit_exact": 1 - survival, "temperature": 0.25}
-        values |= {"mean_exit_time_exact": 1 / speed, "mean_exit_time_eyring_kramers": 2 / speed}
-        values |= {"diverged": 0.0, "censored": 1.0, "trajectories": 400.0, "cell_seed": 0.0, "status": "complete"}
-        described = {name: (("time",) * np.ndim(value), value) for name, value in values.items()}
-        cells[cell.key] = xr.Dataset(described, {"time": times}, {"notes": ""})
-    return cells
-
-
-def fake_dataset(text=SMALL):
-    """An escape study with known numbers, its cells and its dataset."""
-    study = parse(text, "fake")
-    assert isinstance(study, EscapeStudy)
-    cells = fake_cells(study)
-    return study, cells, study.combine(cells)
 
 
 class TestStudy:
@@ -203,6 +130,13 @@ class TestStudy:
         assert again.dataset.equals(small.dataset)
 
 
+class TestRedraw:
+    def test_redraw_simulates_nothing(self, small, monkeypatch):
+        monkeypatch.setattr(EscapeStudy, "run_cell", killed)
+        monkeypatch.setattr(EscapeStudy, "prepare", killed)
+        assert [path.name for path in redraw(small.folder).figures] == ["survival.png", "phase_diagram.png"]
+
+
 class TestInterruption:
     def test_ctrl_c_keeps_finished_cells(self, small, tmp_path, monkeypatch):
         store = _copy(small.folder, tmp_path / "copy")
@@ -226,7 +160,7 @@ class TestInterruption:
 
     def test_kill_while_writing_a_cell_leaves_no_cell(self, tmp_path, monkeypatch):
         store = Store.create(tmp_path / "out", SMALL, "small", "f" * 64, str(tmp_path))
-        monkeypatch.setattr(os, "replace", _killed)
+        monkeypatch.setattr(os, "replace", killed)
         with pytest.raises(SystemExit):
             store.save_cell("a", xr.Dataset({"x": ("n", np.zeros(3))}))
         assert store.finished() == set() and list((store.folder / "cells").iterdir()) == []
@@ -235,7 +169,7 @@ class TestInterruption:
         _, _, data = fake_dataset()
         store = Store.create(tmp_path / "out", SMALL, "small", "f" * 64, str(tmp_path))
         store.save_dataset(data)
-        monkeypatch.setattr(type(data), "to_zarr", _killed)
+        monkeypatch.setattr(type(data), "to_zarr", killed)
         with pytest.raises(SystemExit):
             store.save_dataset(data.drop_vars("status") * 2)
         assert store.load_dataset().equals(data)
@@ -289,195 +223,6 @@ class TestFolder:
         text = SMALL.split("[landscape]")[0] + '[landscape]\nfunction = "changing_loss:loss"\ndim = 1\n'
         text += "[noise]" + SMALL.split("[noise]")[1].replace('"sharp_minimum"', "[-1.0]").replace('"saddle"', "[0.0]")
         assert "x[0] ** 2" in parse(text, "x").code(tmp_path)
-
-
-class TestReport:
-    def test_table_has_every_cell_and_every_column(self):
-        study, _, data = fake_dataset()
-        text = study.report(data)
-        rows = [line for line in text.splitlines() if line.startswith("sharp")]
-        assert len(rows) == 4
-        above = [line for line in text.splitlines() if line.strip().startswith(("P", "start"))][-2:]
-        assert above[0].split() == ["P", "P", "P", "time", "time", "time"]
-        assert above[1].split() == [
-            "start", "γ", "M", "T", "simulated", "linear", "exact", "simulated", "Kramers", "exact"
-        ]  # fmt: skip
-        cell = data.sel(start="sharp", learning_rate=0.04, batch_size=8)
-        assert interval_text(*(cell[f"probability{end}"].item() for end in ("", "_low", "_high"))) in rows[0]
-        assert (
-            number_text(cell.mean_exit_time_eyring_kramers) in rows[0]
-            and number_text(cell.exit_linearised[-1]) in rows[0]
-        )
-        for word in ("continuous monitoring", "dt = γ/2", "by t = 2", "400 trajectories a cell", "0.95 confidence"):
-            assert word in text
-
-    def test_every_column_is_explained_and_the_table_fits_a_terminal(self):
-        study, _, data = fake_dataset()
-        lines = study.report(data).splitlines()
-        assert max(map(len, lines)) <= 120
-        for column in study.columns():
-            explained = [line for line in lines if line.startswith(f"  {column.title}: ")]
-            assert len(explained) == (column.header != "start")
-
-    def test_rows_are_data_and_not_rounded(self):
-        study, _, data = fake_dataset()
-        rows = study.rows(data)
-        assert rows["γ"].tolist() == [0.04, 0.04, 0.08, 0.08] and rows["M"].tolist() == [8, 16, 8, 16]
-        assert rows["start"].tolist() == ["sharp"] * 4
-        np.testing.assert_array_equal(rows["P simulated high"], data.probability_high.values.ravel())
-        np.testing.assert_array_equal(rows["P exact"], data.exit_exact.values[..., -1].ravel())
-        assert "status" not in rows
-
-    def test_a_status_that_is_not_complete_has_its_column(self):
-        study, cells, _ = fake_dataset()
-        cells["sharp-001-000"]["status"] = "budget spent"
-        data = study.combine(cells)
-        assert study.rows(data)["status"].tolist() == ["complete", "complete", "budget spent", "complete"]
-        assert [line.endswith("budget spent") for line in study.report(data).splitlines() if line[:5] == "sharp"] == [
-            False, False, True, False
-        ]  # fmt: skip
-
-    def test_cells_that_diverged_are_named(self):
-        study, cells, data = fake_dataset()
-        assert kind_module.all_diverged(data) == []
-        cells["sharp-001-000"]["diverged"] = cells["sharp-000-001"]["diverged"] = 400.0
-        cells["sharp-000-000"]["diverged"] = 399.0
-        for key in ("sharp-001-000", "sharp-000-000"):
-            cells[key]["probability"] = np.nan
-        data = study.combine(cells)
-        assert kind_module.all_diverged(data) == [{"start": "sharp", "learning_rate": 0.08, "batch_size": 8.0}]
-        text = study.report(data)
-        assert "every trajectory diverged: start sharp, learning_rate = 0.08, batch_size = 8" in text
-        assert "diverged trajectories: 1199" in text
-
-    def test_unknown_numbers_are_dashes(self):
-        assert [number_text(value) for value in (np.nan, np.inf, 0.0, 0.12345, 1.5e-5)] == [
-            "–", "inf", "0", "0.1235", "1.50e-05"
-        ]  # fmt: skip
-        assert interval_text(np.nan, np.nan, np.nan) == "–" and interval_text(np.nan, 0.0, 1.0).startswith("– [0, ")
-
-    def test_an_interval_is_in_one_format(self):
-        """A newcomer met 9.71e-04 and 0.001061 in one interval."""
-        assert interval_text(0.001015, 9.71e-4, 0.001061) == "0.001015 [0.000971, 0.001061]"
-
-
-class TestFigures:
-    def test_survival_curves_show_the_data(self):
-        _, _, data = fake_dataset()
-        figure = plotting.survival_curves(data)
-        panel = figure.axes[0]
-        assert panel.get_yscale() == "log" and "t = γ" in panel.get_xlabel()
-        assert panel.get_title() == "start: sharp"
-        lines = {line.get_label(): line.get_ydata() for line in panel.get_lines()}
-        # γ/M = 0.04/8 = 0.08/16 is drawn once
-        assert sorted(label for label in lines if label[0] != "_") == ["0.0025", "0.005", "0.01"]
-        cell = data.sel(start="sharp", learning_rate=0.08, batch_size=8)
-        np.testing.assert_array_equal(lines["0.01"], cell.survival)
-        exact = [line.get_ydata() for line in panel.get_lines() if line.get_label() == "_exact"]
-        np.testing.assert_allclose(exact[-1], 1 - cell.exit_exact)
-        linearised = [line.get_ydata() for line in panel.get_lines() if line.get_label() == "_linearised"]
-        np.testing.assert_allclose(linearised[-1], 1 - cell.exit_linearised)
-        assert len(panel.collections) == 3  # the bands
-        assert [text.get_text() for text in panel.get_legend().get_texts()] == ["0.0025", "0.005", "0.01"]
-        kinds = [text.get_text() for text in figure.legends[0].get_texts()]
-        assert kinds == ["simulated, 0.95 confidence band", "exact solver", "linearised theory"]
-
-    def test_the_cell_with_the_smallest_rate_is_drawn(self):
-        """Of γ/M = 0.04/8 and 0.08/16."""
-        _, _, data = fake_dataset()
-        other = {"learning_rate": 0.08, "batch_size": 16}
-        data["survival"].loc[other] = 0.5 * data.survival.sel(other)
-        lines = {line.get_label(): line.get_ydata() for line in plotting.survival_curves(data).axes[0].get_lines()}
-        drawn = data.survival.sel(start="sharp", learning_rate=0.04, batch_size=8)
-        np.testing.assert_array_equal(lines["0.005"], drawn)
-
-    def test_the_legend_names_what_is_drawn_and_no_more(self):
-        _, _, data = fake_dataset()
-        figure = plotting.survival_curves(data.assign(exit_exact=data.exit_exact * np.nan))
-        kinds = [text.get_text() for text in figure.legends[0].get_texts()]
-        assert kinds == ["simulated, 0.95 confidence band", "linearised theory"]
-        assert not [line for line in figure.axes[0].get_lines() if line.get_label() == "_exact"]
-
-    def test_a_large_sweep_stays_readable(self):
-        """6 × 5 cells with 30 ratios: eight of them in the legend, numbers along the margin that do not overprint."""
-        text = SMALL.replace("[0.04, 0.08]", "[0.011, 0.016, 0.024, 0.036, 0.054, 0.08]")
-        _, _, data = fake_dataset(text.replace("[8, 16]", "[8, 12, 18, 27, 41]"))
-        legend = [text.get_text() for text in plotting.survival_curves(data).axes[0].get_legend().get_texts()]
-        assert len(legend) == 8 and legend[0] == f"{0.011 / 41:.3g}" and legend[-1] == "0.01"
-        figure = plotting.phase_diagram(data)
-        figure.draw_without_rendering()
-        panel = figure.axes[0]
-        boxes = [text.get_window_extent() for text in panel.texts[30:]]
-        assert 8 <= len(boxes) < 30
-        for place, box in enumerate(boxes):
-            assert not any(box.overlaps(other) for other in boxes[place + 1 :])
-
-    def test_one_first_passage_has_its_survival_curve(self):
-        wells = ss.landscapes.TwoWells()
-        chain = ss.EulerMaruyama(ss.LangevinSGD(wells, ss.noise.Isotropic(32.0), 0.08, 8.0))
-        region = ss.regions.HalfSpace([1.0], float(wells.saddle[0]))
-        passage = ss.escape(chain, wells.sharp_minimum, region, horizon=2.0, trajectories=200, method="direct")
-        figure = plotting.survival_curves(passage.to_dataset())
-        line = figure.axes[0].get_lines()[0]
-        np.testing.assert_array_equal(line.get_ydata(), passage.survival(line.get_xdata()).value)
-        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["simulated, 0.95 confidence band"]
-
-    def test_a_dataset_of_something_else_is_refused_in_a_sentence(self):
-        with pytest.raises(ValueError, match=r"survival_curves draws .* lacks the dimension 'time': x"):
-            plotting.survival_curves(xr.Dataset({"y": ("x", [1.0])}))
-        with pytest.raises(ValueError, match="phase_diagram draws"):
-            plotting.phase_diagram(xr.Dataset())
-        with pytest.raises(ValueError, match="digits_figure draws"):
-            plotting.digits_figure(xr.Dataset())
-
-    def test_phase_diagram_shows_the_data(self):
-        _, _, data = fake_dataset()
-        figure = plotting.phase_diagram(data)
-        panel = figure.axes[0]
-        assert panel.get_xscale() == panel.get_yscale() == "log"
-        np.testing.assert_allclose(panel.collections[0].get_array(), data.probability.values[0].T)
-        assert len(panel.get_lines()) == 3
-        for line in panel.get_lines():
-            ratio = line.get_xdata() / line.get_ydata()
-            np.testing.assert_allclose(ratio, ratio[0])
-        numbers = [text.get_text() for text in panel.texts]
-        assert sorted(numbers[4:]) == ["0.0025", "0.005", "0.01"]
-        assert numbers[:4] == [f"{value:.2g}" for value in data.probability.values[0].ravel()]
-
-    def test_unfinished_cells_stay_empty(self):
-        study, cells, _ = fake_dataset()
-        cells.pop("sharp-000-000")
-        data = study.combine(cells)
-        assert data.attrs["cells_finished"] == 3
-        assert len(plotting.phase_diagram(data).axes[0].texts) == 3 + 3
-        assert len(plotting.survival_curves(data).axes) == 1
-        assert "not finished: 3 of 4 cells" in study.report(data)
-
-    def test_digits_figure_shows_the_data(self):
-        """Where no trajectory left, the mean time has no value: an arrow starts at its lower end."""
-        study = parse('kind = "digits"\nratios = [[0.1, 10], [0.2, 10]]', "fake")
-        cells = {}
-        for key, left in {"sgd-000": False, "sgd-001": True, "sde-000": True, "sde-001": True}.items():
-            mean = (50.0, 40.0, 60.0) if left else (np.inf, 900.0, np.inf)
-            values = dict(zip(("", "_low", "_high"), mean, strict=True))
-            cell = {f"mean_exit_iterations{suffix}": value for suffix, value in values.items()}
-            cell |= {"probability": 0.5 * left, "probability_low": 0.0, "probability_high": 0.6}
-            cells[key] = xr.Dataset({name: ((), value) for name, value in cell.items()})
-        dataset = study.combine(cells)
-        left, right = plotting.digits_figure(dataset).axes
-        assert [text.get_text() for text in left.get_legend().get_texts()] == [
-            "minibatch SGD", "SDE, per-example noise"
-        ]  # fmt: skip
-        drawn = {container.get_label(): container.lines[0].get_ydata() for container in right.containers}
-        assert drawn["minibatch SGD"].tolist() == [50.0]
-        assert drawn["SDE, per-example noise"].tolist() == [50.0, 50.0]
-        arrows = [container for container in right.containers if container.get_label().startswith("_")]
-        assert len(arrows) == 1 and arrows[0].lines[2][0].get_segments()[0][0, 1] == 900.0
-
-    def test_redraw_simulates_nothing(self, small, monkeypatch):
-        monkeypatch.setattr(EscapeStudy, "run_cell", _killed)
-        monkeypatch.setattr(EscapeStudy, "prepare", _killed)
-        assert [path.name for path in redraw(small.folder).figures] == ["survival.png", "phase_diagram.png"]
 
 
 class TestCells:
@@ -579,103 +324,6 @@ class TestDigits:
         assert sorted(digits.dataset.cell_seed.values.ravel()) == [cell_seed(3, number) for number in range(4)]
 
 
-class OccupancyStudy(AbstractStudy):
-    """Share of time in the left of two uneven wells, at each temperature."""
-
-    kind: Literal["occupancy"]
-    temperatures: list[float]
-
-    def axes(self):
-        return {"temperature": len(self.temperatures)}
-
-    def coordinates(self):
-        described = {"units": "loss", "long_name": "temperature T"}
-        return {"temperature": ("temperature", self.temperatures, described)}
-
-    def prepare(self, folder):
-        return ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + 0.1 * x[0], dim=1)
-
-    def run_cell(self, cell, shared):
-        temperature = self.temperatures[cell.index["temperature"]]
-        chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(shared, temperature), dt=0.02)
-        left = ss.regions.HalfSpace([1.0], 0.0)
-        wells = {"left": left, "right": ~left}
-        result = ss.occupancy(chain, [-1.0], regions=wells, horizon=200.0, trajectories=64, seed=cell.seed)
-        return cell_dataset(result, cell.seed, f"T = {temperature:g}", along=("basin",))
-
-    def columns(self):
-        left, right = {"basin": 0}, {"basin": 1}
-        return [
-            Column("T", "temperature", "temperature"),
-            Column("left", "probability", "share of time in the left well", True, left),
-            Column("right", "probability", "share of time in the right well", True, right),
-        ]
-
-
-@pytest.fixture
-def with_occupancy(monkeypatch):
-    """The kind registered for one test, in a copy of the registry."""
-    monkeypatch.setattr(kind_module, "_registry", kind_module.kinds())
-    register(OccupancyStudy)
-
-
-class TestOwnKind:
-    """A study kind is one class and one registration."""
-
-    TEXT = 'kind = "occupancy"\ntemperatures = [0.6, 1.0]\nseed = 5\n'
-
-    def test_it_runs_resumes_and_is_drawn_again(self, with_occupancy, tmp_path, monkeypatch):
-        """Shares against quadrature of exp(−L/T), within 4 standard errors and an O(dt) allowance.
-
-        Broken twin: the weights of one temperature against the law of the other are rejected.
-        """
-        (tmp_path / "wells.toml").write_text(self.TEXT)
-        outcome = run(tmp_path / "wells.toml", tmp_path / "out", progress=False)
-        data = outcome.dataset
-        x = np.linspace(-4, 4, 4001)
-        loss = (x**2 - 1) ** 2 + 0.1 * x
-        law = [np.exp(-loss / T) for T in (0.6, 1.0)]
-        exact = np.array([weights[x < 0].sum() / weights.sum() for weights in law])
-        weight = data.probability.sel(basin="left")
-        error = (data.probability_high - data.probability_low).sel(basin="left") / (2 * 1.96)
-        assert np.all(abs(weight - exact) < 4 * error + 0.005)
-        assert np.all(abs(weight - exact[::-1]) > 0.01)
-        assert outcome.complete and outcome.computed == 2 and data.attrs["kind"] == "occupancy"
-        assert outcome.table["left"].tolist() == weight.values.tolist()
-        assert "left: share of time in the left well" in outcome.report
-
-        assert status(tmp_path / "out").finished == 2
-        (tmp_path / "out" / "cells" / "001.npz").unlink()
-        assert status(tmp_path / "out").finished == 1
-        again = resume(tmp_path / "out", progress=False)
-        assert again.computed == 1 and again.dataset.equals(data)
-        monkeypatch.setattr(OccupancyStudy, "run_cell", _killed)
-        assert redraw(tmp_path / "out").report == outcome.report
-
-    def test_its_mistakes_are_sentences_too(self, with_occupancy):
-        with pytest.raises(StudyError, match="did you mean 'temperatures'"):
-            parse(self.TEXT.replace("temperatures", "temperature"), "x")
-
-    def test_registering(self, with_occupancy):
-        register(OccupancyStudy)  # again, as a notebook does
-
-        class Other(OccupancyStudy):
-            pass
-
-        with pytest.raises(ValueError, match=r"'occupancy' is the name of OccupancyStudy, got .*Other"):
-            register(Other)
-
-        class Nameless(OccupancyStudy):
-            kind: str  # pyright: ignore
-
-        with pytest.raises(ValueError, match="Nameless must have a field kind"):
-            register(Nameless)
-
-    def test_without_registration_it_is_not_known(self):
-        with pytest.raises(StudyError, match=r"unknown kind 'occupancy'.*digits, escape"):
-            parse(self.TEXT, "x")
-
-
 def test_all_trajectories_of_a_cell_diverge(tmp_path):
     """The cell is named in the table's notes and in the outcome; its probability is not known at all."""
     # finite at the start and nowhere further than 0.001 from it
@@ -713,10 +361,6 @@ def _copy(source, target):
 
 def _contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def _killed(*args, **kwargs):
-    raise SystemExit("killed")
 
 
 def _no_space(*args, **kwargs):

@@ -149,7 +149,12 @@ def _stored(body, carry, batched, source, ids, first_group, groups):
 
 
 def _step_noise(batched: BatchedStep, source: Source, pairs: Any, offset) -> Any:
-    return [source.step(pair, offset) for pair in pairs] if batched.componentwise else source.step(pairs, offset)
+    if batched.componentwise:
+        return [source.step(pair, offset) for pair in pairs]
+    noise = source.step(pairs, offset)
+    # what is drawn with a word is used many times over: a compiler that fuses would hash it as often, and JAX 0.12's
+    # does not come to an end. Words have no rounding that this could change
+    return jax.lax.optimization_barrier(noise) if jnp.issubdtype(noise.dtype, jnp.integer) else noise
 
 
 def _loop(body: Callable, carry: Any, first, count: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Estimates with confidence intervals: binomial (Clopper–Pearson), inverse binomial, Poisson (Garwood); on scipy."""
+"""Estimates with confidence intervals: Clopper and Pearson's, inverse binomial, Garwood's, Student's; on scipy."""
 
 import html
 import math
@@ -20,6 +20,7 @@ __all__ = [
     "clopper_pearson",
     "inverse_binomial",
     "proportion_with_undecided",
+    "student_mean",
 ]
 
 # entries of an array of estimates that are printed
@@ -213,3 +214,24 @@ def chi_square_rate(events: int, exposure: float, confidence: float = 0.95, *, f
     low = stats.chi2.ppf(tail, 2 * events) / (2 * exposure) if events else 0.0
     high = stats.chi2.isf(tail, 2 * events + (0 if fixed_events and events else 2)) / (2 * exposure)
     return Estimate(events / exposure, low, high, confidence)
+
+
+def student_mean(values: Any, confidence: float = 0.95, axis: int = -1) -> Estimate:
+    """Mean along an axis with Student's interval (Student, Biometrika 6, 1, 1908); what is NaN is left out.
+
+    values: numbers of any shape, in a unit that the estimate has too. confidence: coverage where they are independent
+        and their mean nearly normal. axis: which of theirs is averaged over.
+    One number alone has the interval [−∞, ∞], and none is NaN. Raises ValueError for another confidence.
+    """
+    fraction("confidence", confidence)
+    values = np.moveaxis(_float64(values), axis, -1)
+    known = ~np.isnan(values)
+    count = known.sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(known, values, 0.0).sum(axis=-1) / count
+        squares = np.where(known, values - mean[..., None], 0.0) ** 2
+        half = stats.t.isf((1 - confidence) / 2, np.maximum(count - 1, 1)) * np.sqrt(
+            squares.sum(axis=-1) / (np.maximum(count - 1, 1) * count)
+        )
+    half = np.where(count > 1, half, np.where(count == 1, np.inf, np.nan))
+    return Estimate(mean, mean - half, mean + half, confidence)

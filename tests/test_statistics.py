@@ -15,6 +15,7 @@ from sde_sgd.statistics import (
     in_one_format,
     inverse_binomial,
     proportion_with_undecided,
+    student_mean,
 )
 
 CONFIDENCES = [0.5, 0.95, 0.999]
@@ -291,3 +292,19 @@ def test_an_estimate_in_a_dataset():
     assert data["rate_high"].attrs == {"units": "1 / SDE time", "long_name": "rate of leaving, upper bound"}
     assert data["rate_low"].attrs["long_name"] == "rate of leaving, lower bound"
     assert data["rate"].attrs["long_name"] == "rate of leaving" and data["rate"].dims == ("place",)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95])
+def test_students_mean_is_scipys(confidence):
+    """Along any axis, and of what is not NaN; one number alone bounds nothing, none is nothing."""
+    values = np.random.default_rng(0).normal(2.0, 3.0, (4, 6, 3))
+    values[1, :2], values[2, 1:], values[3] = np.nan, np.nan, np.nan
+    found = student_mean(values, confidence, axis=1)
+    assert found.value.shape == (4, 3)
+    for row, there in ((0, slice(None)), (1, slice(2, None))):
+        exact = stats.ttest_1samp(values[row, there], 0.0).confidence_interval(confidence)
+        np.testing.assert_allclose((found.low[row], found.high[row]), exact, rtol=1e-12)
+        np.testing.assert_allclose(found.value[row], values[row, there].mean(axis=0), rtol=1e-12)
+    assert np.all(found.low[2] == -np.inf) and np.all(found.high[2] == np.inf)
+    np.testing.assert_array_equal(found.value[2], values[2, 0])
+    assert np.all(np.isnan(found.value[3])) and np.all(np.isnan(found.low[3]))

@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
-from scipy import stats
 
 from .._errors import fraction, point, points, positive_integer, show
-from ..statistics import Estimate
+from ..statistics import Estimate, student_mean
 from ._base import AbstractLandscape, check_landscape
 from ._critical_points import Float64Landscape
 from ._eigenpairs import eigenpairs
@@ -148,10 +147,9 @@ def check_probes(probes: Any, confidence: Any) -> None:
 
 def mean_with_interval(samples: np.ndarray, confidence: float) -> Estimate:
     """Means of samples (n, probes), with Student's interval, and what rounding may do where all samples are one."""
-    count, value = samples.shape[1], samples.mean(axis=1)
-    half = stats.t.isf((1 - confidence) / 2, count - 1) * samples.std(axis=1, ddof=1) / np.sqrt(count)
-    half = half + _ROUNDING * np.abs(value)
-    return Estimate(value, value - half, value + half, confidence)
+    found = student_mean(samples, confidence)
+    rounding = _ROUNDING * np.abs(found.value)
+    return Estimate(found.value, found.low - rounding, found.high + rounding, confidence)
 
 
 def trace_samples(landscape, theta, part, probes, seed) -> tuple[np.ndarray, np.ndarray]:

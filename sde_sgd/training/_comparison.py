@@ -4,10 +4,9 @@ import equinox as eqx
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
-from scipy import stats
 
 from ..results import AbstractResult, Provenance, Status, Verdict
-from ..statistics import Estimate, add_estimate
+from ..statistics import Estimate, add_estimate, student_mean
 
 
 class Comparison(AbstractResult):
@@ -77,16 +76,7 @@ class Comparison(AbstractResult):
         if measure not in self.measures:
             raise ValueError(f"measure must be of {', '.join(self.measures)}, got {measure!r}")
         values = self.values[self.measures.index(measure)]
-        count = np.sum(~self.has_diverged, axis=2)
-        total = np.where(self.has_diverged, 0.0, values)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            mean = total.sum(axis=2) / count
-            squares = np.where(self.has_diverged, 0.0, (values - mean[:, :, None]) ** 2).sum(axis=2)
-            error = np.sqrt(squares / (count - 1) / count)
-        half = error * stats.t.isf((1 - self.confidence) / 2, np.maximum(count - 1, 1))
-        # one network alone bounds nothing, and none has no mean
-        half = np.where(count > 1, half, np.where(count == 1, np.inf, np.nan))
-        return Estimate(mean, mean - half, mean + half, self.confidence)
+        return student_mean(np.where(self.has_diverged, np.nan, values), self.confidence)
 
     @property
     def sentence(self) -> str:

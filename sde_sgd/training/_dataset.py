@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
-from .._errors import fraction
-from ..statistics import Estimate, add_estimate
+from ..statistics import add_estimate, student_mean
 from ._grid import NAMES
 from ._measures import Measure, named
 from ._stop import Loss
@@ -21,21 +19,16 @@ def law_over_networks(each: xr.Dataset, *names: str, confidence: float = 0.95) -
         networks that are independent and means that are nearly normal.
     A network without a number, one that diverged, is left out. Raises ValueError for another confidence.
     """
-    fraction("confidence", confidence)
     law = xr.Dataset(coords={name: entry for name, entry in each.coords.items() if "network" not in entry.dims})
     finite = (~each.diverged).sum("network")
     law["networks"] = finite.assign_attrs(units="1", long_name="networks that stayed finite")
     for name in names:
-        count = each[name].notnull().sum("network")
-        # a cell without a network has no numbers, and one of a single network no spread: neither is a warning
-        values, words = each[name].where(count > 0, 0.0), dict(each[name].attrs)
-        mean, size = values.mean("network"), np.maximum(count, 2)
-        spread = np.sqrt(((values - mean) ** 2).sum("network") / (size - 1))
-        half = spread / np.sqrt(size) * stats.t.isf((1 - confidence) / 2, size - 1)
-        half = xr.where(count > 1, half, np.inf)
-        ends = ((mean + side * half if side else mean).where(count > 0).values for side in (0, -1, 1))
-        found = Estimate(*ends, confidence)
-        add_estimate(law, name, tuple(map(str, mean.dims)), found, words["units"], f"mean of {words['long_name']}")
+        values, words = each[name].transpose(..., "network"), each[name].attrs
+        found, dims = student_mean(values.values, confidence), tuple(map(str, values.dims[:-1]))
+        add_estimate(law, name, dims, found, words["units"], f"mean of {words['long_name']}")
+        # a cell without a network has no numbers, and that is no warning
+        count = values.notnull().sum("network")
+        values = values.where(count > 0, 0.0)
         for share in (0.25, 0.5, 0.75):
             quantile = values.quantile(share, "network").where(count > 0).drop_vars("quantile")
             quantile.attrs = {"units": words["units"], "long_name": f"quantile {share:g} of {words['long_name']}"}

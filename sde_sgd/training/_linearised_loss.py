@@ -11,6 +11,7 @@ from .._numerics import as_float64, bound
 from ..chains import AbstractChain
 from ..landscapes import EmpiricalRisk
 from ..landscapes._critical_points import Float64Landscape
+from ..theory import covariance_at
 
 # components up to which the whole Hessian is made, and numbers in the gradients of all examples
 _MOST, _MOST_GRADIENTS = 1_000, 2**26
@@ -25,7 +26,7 @@ def linearised_loss(
     """E L(Θ_t) of dY = −HY dt + √C dW about the minimum that Newton's step leads to; or None, and why there is none.
 
     C is the covariance of one step of the chain there over its time. In the eigenbasis of H
-    E L = L* + Σ_i [½h_i y_i² e^(−2h_i t) + ¼C_ii(1 − e^(−2h_i t))], y the start seen from the minimum (Gardiner 2009).
+    E L = L* + ½Σ_i h_i y_i² e^(−2h_i t) + ½Tr(HΣ_t), y the start seen from the minimum and Σ_t as of `covariance_at`.
     """
     why = _refusal(risk, chain)
     if why:
@@ -46,9 +47,12 @@ def linearised_loss(
         if not np.linalg.norm(left) <= max(_QUADRATIC * float(np.linalg.norm(gradient)), 1e-9 * top):
             return None, "the start is near no minimum: one step of Newton's method does not end at one"
         covariance = np.asarray(bound(_covariance, as_float64(chain))(jnp.asarray(minimum)), np.float64)
-    noise = np.diag(vectors.T @ covariance @ vectors) / float(np.asarray(chain.time_step))
+    # what is flat, or is curved downwards by rounding, is neither pulled back nor costs anything
+    flattened = (vectors * curvatures) @ vectors.T
+    spread = covariance_at(flattened, covariance / float(np.asarray(chain.time_step)), times)
     decay = np.exp(-2 * curvatures * times[:, None])
-    return loss + np.sum(curvatures * away**2 * decay / 2 + noise * (1 - decay) / 4, axis=1), ""
+    excess = np.sum(curvatures * away**2 * decay, axis=1) + np.einsum("ij,tji->t", flattened, spread)
+    return loss + excess / 2, ""
 
 
 def _refusal(risk: EmpiricalRisk, chain: Any) -> str:

@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
-from ..statistics import Estimate
+from ..statistics import Estimate, student_mean
 
 # what is claimed of each measure where it grows, and where it falls
 _OF_BATCH = {
@@ -245,8 +244,7 @@ def _sentence(claims, reading, name, found, where, parts, data) -> str:
 
 def _exponential(logs: np.ndarray, confidence: float) -> Estimate:
     """exp of the mean of some logarithms, one of each network, with Student's interval."""
-    count = len(logs)
-    if count < 2:
+    if len(logs) < 2:
         return Estimate(np.nan, np.nan, np.nan, confidence)
-    half = stats.t.isf((1 - confidence) / 2, count - 1) * logs.std(ddof=1) / np.sqrt(count)
-    return Estimate(*np.exp(logs.mean() + half * np.array([0.0, -1.0, 1.0])), confidence)
+    mean = student_mean(logs, confidence)
+    return Estimate(*np.exp([mean.value, mean.low, mean.high]), confidence)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chains_with_memory import MomentumSGD
 
 import sde_sgd as ss
 from sde_sgd.engine import CPU, tuned
@@ -142,6 +143,23 @@ def test_exits_of_states_in_rows():
         columns, other = exits()
     assert np.mean(rows != columns) <= 0.1 and np.ptp(rows) > 0
     np.testing.assert_allclose(split, other, rtol=0.05)
+
+
+def test_components_have_no_rows():
+    """A lowered step keeps an array for each component, wherever rows would begin: the same bits, stopped or not."""
+    chain = MomentumSGD(ss.landscapes.Landscape(lambda x: jnp.sum((x**2 - 1) ** 2), 3), 0.05, 0.6, 0.3)
+    out = ss.regions.HalfSpace(np.eye(3)[0], 0.0)
+
+    method = ss.passage.Splitting(repetitions=2)
+
+    def chance():
+        run = ss.escape(chain, -np.ones(3, np.float32), out, 0.3, method=method, trajectories=256, seed=1, devices=ONE)
+        return run.probability.value
+
+    usual = chance()
+    with tuned(least_row=4):
+        assert chance() == usual
+    assert 0 < usual < 1
 
 
 def test_a_chunk_is_a_core_s_share():

@@ -49,8 +49,8 @@ class BatchedStep:
 
     @property
     def axis(self) -> int:
-        """Which axis of one array of states counts trajectories."""
-        return 0 if self.tuning.has_rows(self.chain) else 1
+        """Which axis of one array of states counts trajectories. Components have an array each, stacked on axis 0."""
+        return 0 if not self.componentwise and self.tuning.has_rows(self.chain) else 1
 
     @property
     def single(self) -> bool:

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from sde_sgd.study import EscapeStudy, parse
+from sde_sgd.study import EscapeStudy, combine, parse
 
 SMALL = """
 kind = "escape"
@@ -58,7 +58,7 @@ def fake_dataset(text=SMALL):
     study = parse(text, "fake")
     assert isinstance(study, EscapeStudy)
     cells = fake_cells(study)
-    return study, cells, study.combine(cells)
+    return study, cells, combine(study, cells)
 
 
 def killed(*args, **kwargs):

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from study_cases import SMALL, fake_dataset, killed
 
-from sde_sgd.study import EscapeStudy, Store, StudyError, packaged, parse, redraw, resume, run, status
+from sde_sgd.study import EscapeStudy, Store, StudyError, combine, packaged, parse, redraw, resume, run, status
 from sde_sgd.study._file import fingerprint
 from sde_sgd.study._kind import cell_seed
 
@@ -275,7 +275,7 @@ class TestCells:
         study, cells, _ = fake_dataset()
         for number, data in enumerate(cells.values()):
             data.attrs |= {"parameters": 7, "number": number, "notes": f"note {number % 2}"}
-        attributes = study.combine(cells).attrs
+        attributes = combine(study, cells).attrs
         assert attributes["parameters"] == 7 and "number" not in attributes
         assert attributes["notes"] == "note 0\nnote 1"
 

@@ -7,15 +7,14 @@ from study_cases import SMALL, fake_dataset
 
 import sde_sgd as ss
 from sde_sgd import plotting
-from sde_sgd.study import _kind as kind_module
-from sde_sgd.study import parse
-from sde_sgd.study._report import interval_text, number_text
+from sde_sgd.study import all_diverged, combine, parse, report, rows
+from sde_sgd.study._text_table import interval_text, number_text
 
 
 class TestReport:
     def test_table_has_every_cell_and_every_column(self):
         study, _, data = fake_dataset()
-        text = study.report(data)
+        text = report(study, data)
         rows = [line for line in text.splitlines() if line.startswith("sharp")]
         assert len(rows) == 4
         above = [line for line in text.splitlines() if line.strip().startswith(("P", "start"))][-2:]
@@ -34,7 +33,7 @@ class TestReport:
 
     def test_every_column_is_explained_and_the_table_fits_a_terminal(self):
         study, _, data = fake_dataset()
-        lines = study.report(data).splitlines()
+        lines = report(study, data).splitlines()
         assert max(map(len, lines)) <= 120
         for column in study.columns():
             explained = [line for line in lines if line.startswith(f"  {column.title}: ")]
@@ -42,32 +41,32 @@ class TestReport:
 
     def test_rows_are_data_and_not_rounded(self):
         study, _, data = fake_dataset()
-        rows = study.rows(data)
-        assert rows["γ"].tolist() == [0.04, 0.04, 0.08, 0.08] and rows["M"].tolist() == [8, 16, 8, 16]
-        assert rows["start"].tolist() == ["sharp"] * 4
-        np.testing.assert_array_equal(rows["P simulated high"], data.probability_high.values.ravel())
-        np.testing.assert_array_equal(rows["P exact"], data.exit_exact.values[..., -1].ravel())
-        assert "status" not in rows
+        table = rows(study, data)
+        assert table["γ"].tolist() == [0.04, 0.04, 0.08, 0.08] and table["M"].tolist() == [8, 16, 8, 16]
+        assert table["start"].tolist() == ["sharp"] * 4
+        np.testing.assert_array_equal(table["P simulated high"], data.probability_high.values.ravel())
+        np.testing.assert_array_equal(table["P exact"], data.exit_exact.values[..., -1].ravel())
+        assert "status" not in table
 
     def test_a_status_that_is_not_complete_has_its_column(self):
         study, cells, _ = fake_dataset()
         cells["sharp-001-000"]["status"] = "budget spent"
-        data = study.combine(cells)
-        assert study.rows(data)["status"].tolist() == ["complete", "complete", "budget spent", "complete"]
-        assert [line.endswith("budget spent") for line in study.report(data).splitlines() if line[:5] == "sharp"] == [
+        data = combine(study, cells)
+        assert rows(study, data)["status"].tolist() == ["complete", "complete", "budget spent", "complete"]
+        assert [line.endswith("budget spent") for line in report(study, data).splitlines() if line[:5] == "sharp"] == [
             False, False, True, False
         ]  # fmt: skip
 
     def test_cells_that_diverged_are_named(self):
         study, cells, data = fake_dataset()
-        assert kind_module.all_diverged(data) == []
+        assert all_diverged(data) == []
         cells["sharp-001-000"]["diverged"] = cells["sharp-000-001"]["diverged"] = 400.0
         cells["sharp-000-000"]["diverged"] = 399.0
         for key in ("sharp-001-000", "sharp-000-000"):
             cells[key]["probability"] = np.nan
-        data = study.combine(cells)
-        assert kind_module.all_diverged(data) == [{"start": "sharp", "learning_rate": 0.08, "batch_size": 8.0}]
-        text = study.report(data)
+        data = combine(study, cells)
+        assert all_diverged(data) == [{"start": "sharp", "learning_rate": 0.08, "batch_size": 8.0}]
+        text = report(study, data)
         assert "every trajectory diverged: start sharp, learning_rate = 0.08, batch_size = 8" in text
         assert "diverged trajectories: 1199" in text
 
@@ -168,11 +167,11 @@ class TestFigures:
     def test_unfinished_cells_stay_empty(self):
         study, cells, _ = fake_dataset()
         cells.pop("sharp-000-000")
-        data = study.combine(cells)
+        data = combine(study, cells)
         assert data.attrs["cells_finished"] == 3
         assert len(plotting.phase_diagram(data).axes[0].texts) == 3 + 3
         assert len(plotting.survival_curves(data).axes) == 1
-        assert "not finished: 3 of 4 cells" in study.report(data)
+        assert "not finished: 3 of 4 cells" in report(study, data)
 
     def test_digits_figure_shows_the_data(self):
         """Where no trajectory left, the mean time has no value: an arrow starts at its lower end."""
@@ -184,7 +183,7 @@ class TestFigures:
             cell = {f"mean_exit_iterations{suffix}": value for suffix, value in values.items()}
             cell |= {"probability": 0.5 * left, "probability_low": 0.0, "probability_high": 0.6}
             cells[key] = xr.Dataset({name: ((), value) for name, value in cell.items()})
-        dataset = study.combine(cells)
+        dataset = combine(study, cells)
         left, right = plotting.digits_figure(dataset).axes
         assert [text.get_text() for text in left.get_legend().get_texts()] == [
             "minibatch SGD", "SDE, per-example noise"

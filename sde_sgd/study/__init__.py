@@ -2,15 +2,18 @@
 
 from .._exports import names_in as _names_in
 from . import kinds as kinds
+from ._dataset import all_diverged as all_diverged
+from ._dataset import cell_dataset as cell_dataset
+from ._dataset import combine as combine
 from ._errors import StudyError as StudyError
 from ._file import packaged as packaged
 from ._file import packaged_text as packaged_text
 from ._file import parse as parse
 from ._kind import AbstractStudy as AbstractStudy
 from ._kind import Cell as Cell
-from ._kind import cell_dataset as cell_dataset
 from ._kind import register as register
-from ._report import Column as Column
+from ._report import report as report
+from ._report import rows as rows
 from ._run import Outcome as Outcome
 from ._run import Progress as Progress
 from ._run import redraw as redraw
@@ -18,6 +21,7 @@ from ._run import resume as resume
 from ._run import run as run
 from ._run import status as status
 from ._store import Store as Store
+from ._text_table import Column as Column
 from .kinds import DigitsStudy as DigitsStudy
 from .kinds import EscapeStudy as EscapeStudy
 from .kinds import TrainStudy as TrainStudy

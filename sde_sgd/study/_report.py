@@ -1,88 +1,86 @@
-"""Tables of a study: columns with their meaning, and how numbers and intervals are written, at the very end."""
+"""What a study says of its numbers: rows of its table, and the whole as text with what is to be said of the cells."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._dataset import all_diverged
+from ._text_table import Column, text_table
+
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
+
+    from ._kind import AbstractStudy
+
+# statuses of a result without findings
+_FINE = ("complete", "converged")
 
 
-class Column(NamedTuple):
-    """A column of a study's table.
+def rows(study: "AbstractStudy", dataset: "xr.Dataset") -> "pd.DataFrame":
+    """The table as data: one row for each of its lines, numbers unrounded, with a column for every bound.
 
-    header: above it, on several lines where it has newlines. variable: of the dataset, a coordinate too.
-    meaning: one line that explains it, "" where the header says it all.
-    interval: whether `variable`_low and `variable`_high stand beside it.
-    digits: significant ones of a number without interval.
-    at: position along an axis that the table's lines do not run over, such as {"time": -1} for the last time.
+    dataset: what `combine` made of the finished cells.
     """
+    import xarray as xr
 
-    header: str
-    variable: str
-    meaning: str = ""
-    interval: bool = False
-    at: Mapping[str, int] = MappingProxyType({})
-    digits: int = 4
-
-    @property
-    def title(self) -> str:
-        """The header on one line, as rows of data are called."""
-        return self.header.replace("\n", " ")
+    parts, fixed = {}, set()
+    for column in _shown(study, dataset):
+        fixed |= set(column.at)
+        for suffix in ("", "_low", "_high") if column.interval else ("",):
+            entry = dataset[column.variable + suffix].isel(column.at)
+            parts[column.title + suffix.replace("_", " ")] = entry.reset_coords(drop=True).drop_attrs()
+    axes = [name for name in study.axes() if name not in fixed]
+    return xr.Dataset(parts).to_dataframe(dim_order=axes).reset_index().loc[:, list(parts)]
 
 
-def number_text(value: Any, digits: int = 4) -> str:
-    """A few significant digits in at most nine characters; a dash for what is not known; words as they are."""
-    if isinstance(value, str):
-        return value or "–"
-    value = float(value)
-    if np.isnan(value):
-        return "–"
-    if np.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    if value == 0:
-        return "0"
-    return f"{value:.{digits}g}" if 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
+def _shown(study: "AbstractStudy", dataset: "xr.Dataset") -> list[Column]:
+    """The columns, and one more where a cell's status has something to say."""
+    columns = study.columns()
+    fixed = {axis for column in columns for axis in column.at}
+    if "status" not in dataset or fixed & set(dataset["status"].dims):
+        return columns
+    is_fine = set(dataset["status"].values.flat) <= {*_FINE, ""}
+    return columns if is_fine else [*columns, Column("status", "status")]
 
 
-def interval_text(value: float, low: float, high: float) -> str:
-    """A value with its interval, all three in one format; a dash for what is not known."""
-    from ..statistics import in_one_format
+def report(study: "AbstractStudy", dataset: "xr.Dataset") -> str:
+    """The table as text, with what its columns mean above it and what is to be said of the cells below.
 
-    if np.isnan(value) and np.isnan(low):
-        return "–"
-    text = "{} [{}, {}]".format(*in_one_format(float(value), float(low), float(high)))
-    return text.replace("nan", "–")
-
-
-def text_table(columns: list[Column], rows: "pd.DataFrame") -> str:
-    """Rows of numbers as lines of text: columns wide enough for their entries, numbers to the right, words to the left.
-
-    rows: as `AbstractStudy.rows` returns them.
+    dataset: what `combine` made of the finished cells.
     """
-    cells = [_written(column, rows) for column in columns]
-    left = [bool(len(rows)) and isinstance(rows[column.title].iloc[0], str) for column in columns]
-    height = max(column.header.count("\n") for column in columns) + 1
-    headers = [column.header.split("\n") for column in columns]
-    headers = [[""] * (height - len(header)) + header for header in headers]
-    widths = [max(map(len, (*header, *entries))) for header, entries in zip(headers, cells, strict=True)]
-
-    def line(entries):
-        aligned = [
-            entry.ljust(width) if words else entry.rjust(width)
-            for entry, width, words in zip(entries, widths, left, strict=True)
-        ]
-        return "  ".join(aligned).rstrip()
-
-    rule = ["-" * width for width in widths]
-    return "\n".join(map(line, [*zip(*headers, strict=True), rule, *zip(*cells, strict=True)]))
+    columns = _shown(study, dataset)
+    lines = [
+        f"study {study.name}: {_amounts(dataset, study.counted)}{study.confidence:.4g} confidence",
+        *study.heading(dataset),
+    ]
+    lines += [f"  {column.title}: {column.meaning}" for column in columns if column.meaning]
+    said = study.verdicts(dataset)
+    closing = [*said, *([""] if said else []), *_closing(dataset, study.counted)]
+    return "\n".join([*lines, "", text_table(columns, rows(study, dataset)), "", *closing])
 
 
-def _written(column: Column, rows: "pd.DataFrame") -> list[str]:
-    title = column.title
-    if not column.interval:
-        return [number_text(value, column.digits) for value in rows[title]]
-    bounds = (rows[title + suffix] for suffix in ("", " low", " high"))
-    return [interval_text(*values) for values in zip(*bounds, strict=True)]
+def _amounts(dataset: "xr.Dataset", counted: tuple[str, str]) -> str:
+    counts = dataset["trajectories"].values if "trajectories" in dataset else np.array([])
+    counts = counts[np.isfinite(counts)]
+    if not counts.size:
+        return ""
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low} {counted[1]} a cell, " if low == high else f"{low} to {high} {counted[1]} a cell, "
+
+
+def _closing(dataset: "xr.Dataset", counted: tuple[str, str]) -> list[str]:
+    attributes, lines = dataset.attrs, []
+    if "diverged" in dataset:
+        lines.append(f"diverged {counted[1]}: {int(np.nansum(dataset['diverged'].values))}")
+    for place in all_diverged(dataset):
+        where = ", ".join(
+            f"{name} = {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in place.items()
+        )
+        lines.append(f"every {counted[0]} diverged: {where}")
+    if attributes["cells_finished"] < attributes["cells"]:
+        lines.append(f"not finished: {attributes['cells_finished']} of {attributes['cells']} cells")
+    if attributes["notes"]:
+        lines.append("notes (a – in the table is what could not be had):")
+        lines += [f"  {note}" for note in attributes["notes"].splitlines()]
+    return lines

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._progress import shown
+from ._dataset import all_diverged, combine
 from ._errors import StudyError
 from ._file import fingerprint, parse, read_source
-from ._kind import AbstractStudy, Cell, all_diverged
+from ._kind import AbstractStudy, Cell
+from ._report import report, rows
 from ._store import Store
 
 if TYPE_CHECKING:
@@ -120,7 +122,7 @@ def _finished(store: Store, study: AbstractStudy) -> set[str]:
 
 
 def _assembled(store: Store, study: AbstractStudy) -> "xr.Dataset":
-    return study.combine({key: store.load_cell(key) for key in _finished(store, study)})
+    return combine(study, {key: store.load_cell(key) for key in _finished(store, study)})
 
 
 def _finish(store: Store, study: AbstractStudy, shared: Any, progress: bool) -> Outcome:
@@ -151,12 +153,13 @@ def _finish(store: Store, study: AbstractStudy, shared: Any, progress: bool) -> 
 
 
 def _reported(store: Store, study: AbstractStudy, dataset: "xr.Dataset", computed: int) -> Outcome:
-    report = study.report(dataset)
-    store.save_text("report.txt", report + "\n")
+    text = report(study, dataset)
+    store.save_text("report.txt", text + "\n")
     figures = [store.save_figure(name, figure) for name, figure in study.figures(dataset).items()]
     complete = dataset.attrs["cells_finished"] == dataset.attrs["cells"]
-    table = study.rows(dataset)
-    return Outcome(store.folder, dataset, report, table, figures, computed, complete, all_diverged(dataset))
+    return Outcome(
+        store.folder, dataset, text, rows(study, dataset), figures, computed, complete, all_diverged(dataset)
+    )
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from pydantic import Field, field_validator
 # its rooms load when they are first used: `sde-sgd status` needs none of them
 import sde_sgd as ss
 
+from .._dataset import cell_dataset
 from .._errors import StudyError
-from .._kind import AbstractStudy, cell_dataset, register
-from .._report import Column, number_text
+from .._kind import AbstractStudy, register
 from .._sections import Count, Positive
+from .._text_table import Column, number_text
 
 if TYPE_CHECKING:
     from .._digits import TrainedDigits

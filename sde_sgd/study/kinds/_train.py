@@ -12,8 +12,8 @@ import sde_sgd as ss
 
 from .._errors import StudyError
 from .._kind import AbstractStudy, register
-from .._report import Column
 from .._sections import Count, Name, Positive, Section
+from .._text_table import Column
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -15,11 +15,16 @@ from ._kind import register as register
 from ._report import report as report
 from ._report import rows as rows
 from ._run import Outcome as Outcome
+from ._run import Plan as Plan
 from ._run import Progress as Progress
+from ._run import export as export
+from ._run import init as init
+from ._run import plan as plan
 from ._run import redraw as redraw
 from ._run import resume as resume
 from ._run import run as run
 from ._run import status as status
+from ._run import worker as worker
 from ._store import Store as Store
 from ._text_table import Column as Column
 from .kinds import DigitsStudy as DigitsStudy

@@ -1,8 +1,6 @@
 """From the words of a study file to landscapes, noise models, points and regions."""
 
-import importlib
 import inspect
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +12,7 @@ from .._errors import choose
 from ..landscapes import AbstractLandscape
 from ..noise import AbstractNoise
 from ..regions import AbstractRegion
+from . import _own_code
 from ._errors import StudyError
 from ._sections import LandscapeSpec, Part
 
@@ -110,18 +109,18 @@ def start(spec: "StartSpec", surface: AbstractLandscape) -> Start:
 
 
 def code_of(spec: LandscapeSpec, folder: Path) -> str:
-    """Source text of a person's own module, so that a changed loss is a changed study; "" where there is none."""
-    if spec.function is None:
-        return ""
-    return source_of(import_named("landscape.function", spec.function, folder))
+    """What decides numbers in a person's own modules, so that a changed loss is a changed study; "" without any."""
+    return "" if spec.function is None else code_named(spec.function, folder)
+
+
+def code_named(path: str, folder: Path) -> str:
+    """What decides numbers in the module of a path "module:name", and in those beside it that it imports."""
+    return _own_code.code_of(path.partition(":")[0], folder)
 
 
 def source_of(function: Any) -> str:
-    """Source text of the module that a function is from; "" where there is none."""
-    try:
-        return inspect.getsource(inspect.getmodule(function) or function)
-    except (OSError, TypeError):
-        return ""
+    """What decides numbers in the module that a function is from; "" where there is none."""
+    return _own_code.code_with(function)
 
 
 def one_line(error: BaseException) -> str:
@@ -135,15 +134,12 @@ def import_named(key: str, path: str, folder: Path) -> Any:
     folder: where the module is looked for first. Raises StudyError where there is none.
     """
     module_name, _, name = path.partition(":")
-    sys.path.insert(0, str(folder))
     try:
-        module = importlib.import_module(module_name)
+        module = _own_code.imported(module_name, folder)
     except ModuleNotFoundError as error:
         raise StudyError(f"{key} '{path}': there is no module '{error.name}' in {folder} or in Python's path") from None
     except Exception as error:
         raise StudyError(f"{key} '{path}': its module fails to import: {one_line(error)}") from error
-    finally:
-        sys.path.remove(str(folder))
     functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
     if name not in vars(module):
         raise StudyError(choose(f"function in module '{module_name}'", name, functions))

@@ -1,8 +1,6 @@
 """Reading a study file: by name or path, and one clear sentence where it says something that it may not say."""
 
-import hashlib
 import importlib.resources
-import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -71,12 +69,6 @@ def parse(text: str, name: str) -> AbstractStudy:
         return kind.model_validate({"name": name} | table)
     except ValidationError as error:
         raise StudyError(f"study file {name}: {_sentence(error, kind)}") from None
-
-
-def fingerprint(study: AbstractStudy, code: str = "") -> str:
-    """Digest of everything that decides a study's numbers: the validated file, its seed, and a person's own `code`."""
-    content = study.model_dump(mode="json", exclude={"description"})
-    return hashlib.sha256((json.dumps(content, sort_keys=True) + code).encode()).hexdigest()
 
 
 def _sentence(error: ValidationError, model: type[BaseModel]) -> str:

@@ -36,7 +36,16 @@ class Store:
         self.record = record
 
     @classmethod
-    def create(cls, folder: str | Path, text: str, name: str, fingerprint: str, source: str) -> "Store":
+    def create(
+        cls,
+        folder: str | Path,
+        text: str,
+        name: str,
+        fingerprint: str,
+        source: str,
+        cells_per_unit: int = 1,
+        extra: Any = None,
+    ) -> "Store":
         """The folder for this study: a new one, or the one that already holds it.
 
         text: the study file. name: of the study. fingerprint: digest of what decides its numbers.
@@ -56,6 +65,7 @@ class Store:
                 )
             return store
         record = {"format": FORMAT, "name": name, "fingerprint": fingerprint, "source": source}
+        record |= {"cells_per_unit": cells_per_unit, **(extra or {})}
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -123,6 +133,62 @@ class Store:
                 for name, entry in described[part].items():
                     entry["data"] = stored[f"variable {name}"]
         return xr.Dataset.from_dict(described)
+
+    # until format 3
+    _study: Any = None
+
+    def bind(self, study):
+        self._study = study
+        return self
+
+    def is_finished(self, key):
+        return (self.folder / "cells" / f"{key}.npz").exists()
+
+    def torn(self):
+        return set()
+
+    @property
+    def is_writable(self):
+        return os.access(self.folder, os.W_OK)
+
+    def claim(self, key):
+        import fcntl
+
+        self._locks = getattr(self, "_locks", {})
+        (self.folder / ".claims").mkdir(exist_ok=True)
+        f = open(self.folder / ".claims" / key, "w")
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            f.close()
+            return False
+        self._locks[key] = f
+        return True
+
+    def release(self, key):
+        self._locks.pop(key).close()
+
+    def save_unit(self, unit, datasets, account):
+        assert len(unit.cells) == 1
+        self.save_text(f".{unit.key}.account", json.dumps(account))
+        self.save_cell(unit.key, datasets[0])
+
+    def account(self):
+        return {
+            key: json.loads((self.folder / f".{key}.account").read_text())
+            for key in self.finished()
+            if (self.folder / f".{key}.account").exists()
+        }
+
+    def dataset(self):
+        from ._dataset import combine
+
+        data = combine(
+            self._study, {key: self.load_cell(key) for key in self.finished() & {c.key for c in self._study.cells()}}
+        )
+        if os.access(self.folder, os.W_OK):
+            self.save_dataset(data)
+        return data
 
     def save_text(self, name: str, text: str) -> None:
         """Write or replace the text file `name`."""

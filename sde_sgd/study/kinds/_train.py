@@ -207,9 +207,9 @@ class TrainStudy(AbstractStudy):
     def code(self, folder):
         if self.network.function is None:
             return ""
-        from .._build import import_named, source_of
+        from .._build import code_named
 
-        return source_of(import_named("network.function", self.network.function, folder))
+        return code_named(self.network.function, folder)
 
     def prepare(self, folder):
         """Returns the risks by width, with the starts; each is made when it is first asked for."""

@@ -4,7 +4,7 @@ A queue of independent jobs on parallel workers: neither shorter than an equal s
 largest job (Graham, SIAM J. Appl. Math. 17, 416, 1969).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 # units that say how many run at a time
@@ -43,17 +43,17 @@ def rate(spent: Iterable[Spent]) -> float | None:
     return sum(each.running for each in told) / work if work else None
 
 
-def time_left(spent: Iterable[Spent], left: Sequence[float], workers: float) -> float | None:
-    """Seconds until the last unit is done, counted from when the last one ended; None before any is finished.
+def time_left(spent: Iterable[Spent], left: Iterable[tuple[float, float]], workers: float) -> float | None:
+    """Seconds until the last unit is done; None before any is finished.
 
-    left: work of each unit that is not finished. workers: units that are computed at a time.
+    left: of each unit that is not finished its work, and the seconds for which it has been computed already.
+    workers: units that are computed at a time.
     """
     pace = rate(spent)
     if pace is None:
         return None
-    if not left:
-        return 0.0
-    return pace * max(sum(left) / max(workers, 1e-9), max(left))
+    seconds = [max(pace * work - elapsed, 0.0) for work, elapsed in left]
+    return max(sum(seconds) / max(workers, 1.0), max(seconds, default=0.0))
 
 
 def workers_at_work(spent: Iterable[Spent]) -> float:

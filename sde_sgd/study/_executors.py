@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ._errors import StudyError
 from ._processes import Processes
@@ -71,18 +71,24 @@ def workers(executor: Any) -> int | None:
     return None
 
 
-def work(
-    executor: Any,
-    folder: Path,
-    pending: Queue,
-    finished: Callable[[Unit, dict[str, Any]], None],
-    waiting: Callable[[int], None] = lambda held: None,
-) -> list[str]:
-    """Compute every unit of `pending`; returns a sentence for each that could not be.
+class Watch(Protocol):
+    """Who is told how the work goes on."""
+
+    def begun(self, unit: Unit) -> None:
+        """A unit was handed to the executor."""
+
+    def finished(self, unit: Unit, account: dict[str, Any]) -> None:
+        """A unit is done, with what `run_unit` returned."""
+
+    def waiting(self, held: int) -> None:
+        """Nothing is left to do but wait for the `held` units that others compute; told again and again."""
+
+
+def work(executor: Any, folder: Path, pending: Queue, watch: Watch) -> tuple[int, list[str]]:
+    """Compute every unit of `pending`; returns how many cells were computed, and a sentence for each failed unit.
 
     executor: with submit(function, *arguments), which returns a future with done() and result().
-    folder: as all its processes see it. finished: told of every unit that is done, with what `run_unit` returned.
-    waiting: told, again and again, how many units others compute, while there is nothing to do but wait for them.
+    folder: as all its processes see it.
     A unit that cannot be computed stops all where more have failed than have finished: then the study is at fault.
     Raises OSError where the folder cannot be written. After any exception no unit stays claimed.
     """
@@ -90,25 +96,24 @@ def work(
     known = workers(executor)
     at_once = 1 if isinstance(executor, Here) else 2 * known if known else _UNKNOWN
     failures: list[str] = []
-    count, looked = 0, time.monotonic()
+    units, cells, looked = 0, 0, time.monotonic()
     try:
         while True:
-            stops = len(failures) > count
+            stops = len(failures) > units
             while not stops and len(flight) < at_once and (unit := pending.take()) is not None:
+                watch.begun(unit)
                 flight.begin(unit)
-            if len(flight):
-                for unit, answer in flight.landed():
-                    pending.finish(unit.key)
-                    if isinstance(answer, str):
-                        failures.append(answer)
-                    else:
-                        count += 1
-                        finished(unit, answer)
-            elif stops or not pending.held_by_others:
-                return failures
-            else:
-                waiting(pending.held_by_others)
-                time.sleep(_POLL)
+            for unit, answer in flight.landed():
+                pending.finish(unit.key)
+                if isinstance(answer, str):
+                    failures.append(answer)
+                else:
+                    units, cells = units + 1, cells + len(unit.cells)
+                    watch.finished(unit, answer)
+            if not len(flight) and (stops or not pending.is_open):
+                return cells, failures
+            if not len(flight) and pending.held_by_others:
+                watch.waiting(pending.held_by_others)
             if pending.held_by_others and time.monotonic() - looked >= _LOOK:
                 looked = time.monotonic()
                 pending.look_again()

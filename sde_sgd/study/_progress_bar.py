@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._progress import is_watched
-from ._estimate import Spent, in_words, path_steps_a_second, time_left
+from ._estimate import Spent, in_words, path_steps_a_second, time_left, workers_at_work
 from ._units import Unit
 
 # a plain line comes with every tenth of the work, and after so many seconds
@@ -36,11 +36,13 @@ class ProgressBar:
         self._name, self._now, self._show = name, now, show
         self._left = {unit.key: unit for unit in missing}
         self._spent: list[Spent] = []
+        # by key, in the order in which they were handed out, with the time at which their computing began
+        self._handed: dict[str, float | None] = {}
         self._workers = workers
         self._cells, self._all_cells = done, done + sum(len(unit.cells) for unit in missing)
         self._work = sum(unit.work for unit in missing) or 1.0
         self._widest: float | None = None
-        self._began = self._last_end = self._last_line = now()
+        self._began = self._last_line = now()
         self._tenth = 0
         self._note = ""
         self._bar: Any = None
@@ -65,17 +67,23 @@ class ProgressBar:
                 self._bar.close()
                 self._bar = None
 
+    def begun(self, unit: Unit) -> None:
+        """A unit was handed out; it is computed as soon as a worker is free."""
+        with self._lock:
+            self._handed.setdefault(unit.key, None)
+            self._start()
+
     def finished(self, unit: Unit, account: dict[str, Any]) -> None:
-        """A unit of this run is done. account: as `run_unit` returns it, or nothing where another run did it."""
+        """A unit of this run is done. account: as `run_unit` returns it."""
         with self._lock:
             self._left.pop(unit.key, None)
             self._cells += len(unit.cells)
             self._note = ""
-            if account:
-                self._last_end = self._now()
-                self._spent.append(spent(unit.work, account)._replace(ended=self._last_end))
-                widest = account.get("widest")
-                self._widest = widest if self._widest is None else max(self._widest, widest or 0.0)
+            self._handed.pop(unit.key, None)
+            self._start()
+            self._spent.append(spent(unit.work, account)._replace(ended=self._now()))
+            widest = account.get("widest")
+            self._widest = widest if self._widest is None else max(self._widest, widest or 0.0)
             self._draw()
 
     def waiting(self, held: int) -> None:
@@ -89,14 +97,21 @@ class ProgressBar:
 
     def seconds_left(self) -> float | None:
         """The estimate; None before a unit is finished."""
-        workers = self._workers or max(1, len(self._spent))
-        left = time_left(self._spent, [unit.work for unit in self._left.values()], workers)
-        return None if left is None else max(left - (self._now() - self._last_end), 0.0)
+        now = self._now()
+        elapsed = {key: now - begun for key, begun in self._handed.items() if begun is not None}
+        left = [(unit.work, elapsed.get(key, 0.0)) for key, unit in self._left.items()]
+        return time_left(self._spent, left, float(self._workers or workers_at_work(self._spent)))
+
+    def _start(self) -> None:
+        """Of the units that were handed out, as many as there are workers are being computed."""
+        for key in list(self._handed)[: self._workers or len(self._handed)]:
+            if self._handed[key] is None:
+                self._handed[key] = self._now()
 
     def text(self) -> str:
         """Everything but the bar itself."""
         parts = [self._note] if self._note else []
-        steps = path_steps_a_second(self._spent, min(self._workers or 1, max(len(self._left), 1)))
+        steps = path_steps_a_second(self._spent, float(min(self._workers or 1, max(len(self._left), 1))))
         parts += [f"{steps:.2g} path-steps/s"] if steps else []
         parts += [f"widest ±{100 * self._widest:.2g} %"] if self._widest is not None else []
         parts.append(f"{in_words(self._now() - self._began)} elapsed")

@@ -26,6 +26,11 @@ class Queue:
         return [*self._mine.values(), *self._waiting, *self._held]
 
     @property
+    def is_open(self) -> bool:
+        """Whether anything may be left to take, now or when others give it back."""
+        return bool(self._waiting or self._held)
+
+    @property
     def held_by_others(self) -> int:
         """How many units others were computing when this run last asked for them."""
         return len(self._held)

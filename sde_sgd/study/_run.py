@@ -206,7 +206,7 @@ def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
         path_steps_a_second(costs, at_once),
         at_once if costs else None,
         max(widths, default=None),
-        time_left(costs, [unit.work for key, unit in listed.items() if key not in done], at_once),
+        time_left(costs, [(unit.work, 0.0) for key, unit in listed.items() if key not in done], at_once),
         store.folder,
     )
 
@@ -376,20 +376,12 @@ def _computed(there: Opened, pending: Queue, executor: Any, progress: bool, titl
     missing = pending.missing
     if not missing:
         return 0, []
-    computed = 0
     done = sum(len(unit.cells) for unit in there.units.values()) - sum(len(unit.cells) for unit in missing)
     with remembered(there), as_executor(executor) as chosen:
         if progress:
             print(f"device   {device_line()}" if executor is None else f"workers  {_in_words(chosen)}", flush=True)
         with ProgressBar(title, missing, done, workers(chosen), progress) as bar:
-
-            def finished(unit: Unit, account: dict[str, Any]) -> None:
-                nonlocal computed
-                computed += len(unit.cells)
-                bar.finished(unit, account)
-
-            failures = work(chosen, there.store.folder.resolve(), pending, finished, bar.waiting)
-    return computed, failures
+            return work(chosen, there.store.folder.resolve(), pending, bar)
 
 
 def _raise_for(failures: list[str]) -> None:

@@ -36,7 +36,7 @@ def simulate(units, workers, compiling=0.0, every=None, prepare=0.0, noise=0.0, 
             bar.begun(unit)
             extra = compiling if place not in begun or (every and int(unit.key) % every == 0) else 0.0
             seconds = 3.0 * unit.work * np.exp(noise * random.normal()) + extra + prepare * (place not in begun)
-            account = {"seconds": seconds, "compile_seconds": extra, "is_first": place not in begun}
+            account = {"wall_seconds": seconds, "compile_seconds": extra, "is_first": place not in begun}
             begun.add(place)
             heapq.heappush(running, (max(start, now[0]) + seconds, int(unit.key), place, unit, account))
         end, _, place, unit, account = heapq.heappop(running)
@@ -87,7 +87,7 @@ class TestTimeLeft:
         bar.begun(units[0])
         assert bar.seconds_left() is None
         now[0] = 10.0
-        bar.finished(units[0], {"seconds": 10.0})
+        bar.finished(units[0], {"wall_seconds": 10.0})
         bar.begun(units[1])
         assert bar.seconds_left() == 40.0
         now[0] = 15.0
@@ -100,6 +100,9 @@ class TestTimeLeft:
         assert time_left(spent, [(1.0, 0.0), (1.0, 0.0), (10.0, 0.0)], 4.0) == 20.0
         assert time_left(spent, [(10.0, 15.0), (1.0, 3.0)], 4.0) == 5.0
         assert time_left(spent, [(1.0, 0.0)] * 12, 4.0) == 6.0
+        # five equal ones on four workers take as long as eight
+        assert time_left(spent, [(1.0, 0.0)] * 5, 4.0) == 4.0
+        assert time_left(spent, [(1.0, 0.0)] * 100_001, 4.0) == pytest.approx(50_000, rel=1e-3)
         assert time_left(spent, [], 4.0) == 0.0 and time_left([], [(1.0, 0.0)], 4.0) is None
 
     def test_the_rate_leaves_out_what_is_no_work(self):
@@ -141,7 +144,7 @@ class TestShown:
                 now[0] += seconds
                 bar.tick()
                 bar.begun(unit)
-                bar.finished(unit, {"seconds": seconds, "path_steps": 3e6, "widest": 0.3 - 0.01 * place})
+                bar.finished(unit, {"wall_seconds": seconds, "path_steps": 3e6, "widest": 0.3 - 0.01 * place})
         return stream.getvalue()
 
     def test_a_line_for_every_tenth_where_there_is_no_terminal(self, monkeypatch):
@@ -164,5 +167,5 @@ class TestShown:
         units = a_study(3, 1)
         with ProgressBar("study", units, 0, 1, show=False) as bar:
             bar.waiting(2)
-            bar.finished(units[0], {"seconds": 1.0})
+            bar.finished(units[0], {"wall_seconds": 1.0})
         assert stream.getvalue() == ""

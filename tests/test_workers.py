@@ -1,6 +1,7 @@
 """Units of a study on this process, on others, on executors made by hand and on Dask; several runs on one folder."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import cheap_study
 import pytest
 
 from sde_sgd.study import StudyError, init, resume, run, status, worker
-from sde_sgd.study._executors import TRIES
+from sde_sgd.study._executors import TRIES, workers
 from sde_sgd.study._processes import Processes, _share
 from sde_sgd.study._shard import shard_of
 from sde_sgd.study._task import run_unit
@@ -70,7 +71,7 @@ class TestExecutors:
         folder = init(study, tmp_path / "out")
         assert status(folder).finished == 0 and cheap_study.begun(study.parent) == []
         accounts = [run_unit(str(folder), key) for key in KEYS]
-        assert all(account["path_steps"] == 100 and account["seconds"] > 0 for account in accounts)
+        assert all(account["path_steps"] == 100 and account["wall_seconds"] > 0 for account in accounts)
         assert [account["is_first"] for account in accounts] == [True] + [False] * 7
         outcome = resume(folder, progress=False)
         assert outcome.computed == 0 and same_numbers(outcome.dataset, whole)
@@ -332,3 +333,100 @@ def alive(process):
         return False
     # a zombie is dead
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.filterwarnings("ignore")
+class TestDask:
+    """A cluster of processes, as a person has one; its own warnings are not ours."""
+
+    @pytest.fixture(scope="class")
+    def client(self):
+        distributed = pytest.importorskip("distributed")
+        paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+        with (
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, dashboard_address=None, env={"PYTHONPATH": os.pathsep.join(paths)}
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            yield client
+
+    def test_one_worker_is_killed_and_the_rest_finish_with_the_same_bits(self, client, study, tmp_path, whole):
+        assert workers(client) == 2
+        (study.parent / "die-000-003").write_text("1")
+        outcome = run(study, tmp_path / "out", executor=client, progress=False)
+        assert outcome.complete and outcome.computed == 8 and same_numbers(outcome.dataset, whole)
+        begun = cheap_study.begun(study.parent)
+        assert [key for key, _ in begun].count("000-003") == 2 and len({process for _, process in begun}) >= 2
+
+    def test_a_client_that_has_seen_the_folder_computes_it_again(self, client, study, tmp_path):
+        """Dask keeps answers by their arguments; the folder is another one by the same name."""
+        for _ in range(2):
+            assert run(study, tmp_path / "out", executor=client, progress=False).computed == 8
+            (tmp_path / "out").rename(tmp_path / f"out-{time.monotonic_ns()}")
+
+    def test_mistakes_arrive_as_sentences(self, client, study, tmp_path):
+        (study.parent / "fail-000-002").touch()
+        with pytest.raises(StudyError, match="cell 000-002 of study cheap: value must be above 0, got -1"):
+            run(study, tmp_path / "out", executor=client, progress=False)
+        assert status(tmp_path / "out").finished >= 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_submitit(study, tmp_path, whole):
+    """Its executor of this machine, which is that of SLURM but for the queue."""
+    submitit = pytest.importorskip("submitit")
+    executor = submitit.LocalExecutor(folder=tmp_path / "jobs")
+    executor.update_parameters(timeout_min=2)
+    path = cheap_study.write(study.parent, rows=1, length=2)
+    outcome = run(path, tmp_path / "out", executor=executor, progress=False)
+    assert outcome.complete and same_numbers(outcome.dataset, whole.isel(row=[0], place=[0, 1]))
+    assert os.getpid() not in {process for _, process in cheap_study.begun(study.parent)}
+
+
+class TestCtrlC:
+    """The shell's command in a process of its own, as a terminal would interrupt it."""
+
+    def start(self, study, out, *options):
+        code = "import cheap_study, sde_sgd.cli as cli; cli.main()"
+        command = [sys.executable, "-c", code, "run", str(study), "--out", str(out), *options]
+        return subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    @pytest.mark.parametrize("options", [(), ("--processes", "2")])
+    def test_once(self, options, study, tmp_path, whole):
+        """What is finished is kept, and nobody is left; exit status 130."""
+        (study.parent / "wait-000-002").touch()
+        (study.parent / "wait-000-003").touch()
+        shell = self.start(study, tmp_path / "out", *options)
+        waited_for(study.parent, "000-002")
+        assert eventually(lambda: status(tmp_path / "out").finished == 2)
+        shell.send_signal(signal.SIGINT)
+        _, said = shell.communicate(timeout=60)
+        assert shell.returncode == 130 and "Traceback" not in said and "finished cells are kept" in said
+        assert not any(alive(process) for _, process in cheap_study.begun(study.parent))
+        assert "not finished: 2 of 8 cells" in (tmp_path / "out" / "report.txt").read_text()
+        for key in KEYS[2:4]:
+            (study.parent / f"wait-{key}").unlink()
+        assert same_numbers(resume(tmp_path / "out", progress=False).dataset, whole)
+
+    def test_twice(self, study, tmp_path):
+        """At once, in the middle of what the first one had it do, without a word of Python's."""
+        (study.parent / "wait-000-002").touch()
+        code = (
+            "import time, cheap_study, sde_sgd.cli as cli, sde_sgd.study._run as r\n"
+            "r.report = lambda *a: [print('reporting', flush=True), time.sleep(60)]\n"
+            "cli.main()"
+        )
+        command = [sys.executable, "-c", code, "run", str(study), "--out", str(tmp_path / "out")]
+        shell = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        waited_for(study.parent, "000-002")
+        shell.send_signal(signal.SIGINT)
+        assert shell.stdout is not None
+        while "reporting" not in shell.stdout.readline():
+            assert shell.poll() is None
+        began = time.monotonic()
+        shell.send_signal(signal.SIGINT)
+        _, said = shell.communicate(timeout=60)
+        assert shell.returncode == 130 and time.monotonic() - began < 5
+        assert "Traceback" not in said and said.endswith("ended at once; finished cells are kept\n")
+        assert status(tmp_path / "out").finished == 2

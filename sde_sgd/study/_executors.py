@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol
 
-from ._errors import StudyError
+from ._errors import StudyError, WriteError
 from ._processes import Processes
 from ._queue import Queue
 from ._task import run_unit
@@ -80,6 +80,9 @@ class Watch(Protocol):
     def finished(self, unit: Unit, account: dict[str, Any]) -> None:
         """A unit is done, with what `run_unit` returned."""
 
+    def elsewhere(self, unit: Unit) -> None:
+        """A unit was finished by another run."""
+
     def waiting(self, held: int) -> None:
         """Nothing is left to do but wait for the `held` units that others compute; told again and again."""
 
@@ -90,13 +93,13 @@ def work(executor: Any, folder: Path, pending: Queue, watch: Watch) -> tuple[int
     executor: with submit(function, *arguments), which returns a future with done() and result().
     folder: as all its processes see it.
     A unit that cannot be computed stops all where more have failed than have finished: then the study is at fault.
-    Raises OSError where the folder cannot be written. After any exception no unit stays claimed.
+    Raises WriteError where the folder cannot be written. After any exception no unit stays claimed.
     """
     flight = _Flight(executor, str(folder))
     known = workers(executor)
     at_once = 1 if isinstance(executor, Here) else 2 * known if known else _UNKNOWN
     failures: list[str] = []
-    units, cells, looked = 0, 0, time.monotonic()
+    units, cells, looked, is_idle = 0, 0, time.monotonic(), False
     try:
         while True:
             stops = len(failures) > units
@@ -110,13 +113,16 @@ def work(executor: Any, folder: Path, pending: Queue, watch: Watch) -> tuple[int
                 else:
                     units, cells = units + 1, cells + len(unit.cells)
                     watch.finished(unit, answer)
-            if not len(flight) and (stops or not pending.is_open):
+            is_idle = is_idle and not len(flight)
+            must_look = (not len(flight) and not is_idle) or time.monotonic() - looked >= _LOOK
+            if pending.held_by_others and must_look and not stops:
+                looked, is_idle = time.monotonic(), not len(flight)
+                for unit in pending.look_again():
+                    watch.elsewhere(unit)
+            elif not len(flight) and (stops or not pending.is_open):
                 return cells, failures
-            if not len(flight) and pending.held_by_others:
+            elif not len(flight) and pending.held_by_others:
                 watch.waiting(pending.held_by_others)
-            if pending.held_by_others and time.monotonic() - looked >= _LOOK:
-                looked = time.monotonic()
-                pending.look_again()
     finally:
         flight.cancel()
         pending.close()
@@ -157,10 +163,10 @@ class _Flight:
             unit = self._futures.pop(future)
             try:
                 yield unit, future.result() or {}
+            except WriteError:
+                raise
             except StudyError as error:
                 yield unit, str(error)
-            except OSError:
-                raise
             except Exception as error:
                 if not _is_death(error):
                     yield unit, f"unit {unit.key}: {type(error).__name__}: {_last_line(error)}"

@@ -38,7 +38,7 @@ class ProgressBar:
         self._spent: list[Spent] = []
         # by key, in the order in which they were handed out, with the time at which their computing began
         self._handed: dict[str, float | None] = {}
-        self._workers = workers
+        self._workers, self._others_work = workers, 0.0
         self._cells, self._all_cells = done, done + sum(len(unit.cells) for unit in missing)
         self._work = sum(unit.work for unit in missing) or 1.0
         self._widest: float | None = None
@@ -86,6 +86,14 @@ class ProgressBar:
             self._widest = widest if self._widest is None else max(self._widest, widest or 0.0)
             self._draw()
 
+    def elsewhere(self, unit: Unit) -> None:
+        """A unit was finished by another run, which so takes a part of what is left."""
+        with self._lock:
+            if self._left.pop(unit.key, None) is not None:
+                self._cells += len(unit.cells)
+                self._others_work += unit.work
+            self._draw()
+
     def waiting(self, held: int) -> None:
         """Others compute the `held` units that are left, and this run waits for them."""
         with self._lock:
@@ -100,7 +108,9 @@ class ProgressBar:
         now = self._now()
         elapsed = {key: now - begun for key, begun in self._handed.items() if begun is not None}
         left = [(unit.work, elapsed.get(key, 0.0)) for key, unit in self._left.items()]
-        return time_left(self._spent, left, float(self._workers or workers_at_work(self._spent)))
+        mine = sum(each.work for each in self._spent)
+        workers = (self._workers or workers_at_work(self._spent)) * (1 + self._others_work / mine if mine else 1)
+        return time_left(self._spent, left, float(workers))
 
     def _start(self) -> None:
         """Of the units that were handed out, as many as there are workers are being computed."""
@@ -155,7 +165,7 @@ def spent(work: float, account: dict[str, Any]) -> Spent:
     """What an account says, as estimates take it. work: of the unit."""
     return Spent(
         work,
-        float(account.get("seconds", 0.0)),
+        float(account.get("wall_seconds", 0.0)),
         float(account.get("compile_seconds", 0.0)),
         bool(account.get("is_first", False)),
         float(account.get("ended", 0.0)),

@@ -39,14 +39,11 @@ class Queue:
         """A unit, claimed for this run; None where nothing is left, or where others compute all that is left."""
         while self._waiting:
             unit = self._waiting.popleft()
-            if not self._store.claim(unit.key):
-                self._held.append(unit)
-            elif self._store.is_finished(unit.key):
-                # by another run, since this one began
-                self._store.release(unit.key)
-            else:
+            if self._store.claim(unit.key):
                 self._mine[unit.key] = unit
                 return unit
+            # another run is at it, or has finished it since this one began
+            self._held.append(unit)
         return None
 
     def finish(self, key: str) -> None:
@@ -54,11 +51,12 @@ class Queue:
         del self._mine[key]
         self._store.release(key)
 
-    def look_again(self) -> None:
-        """Ask anew for what others had claimed: some of it is finished, some may be free as its owner is gone."""
-        if self._held:
-            self._waiting.extend(self._held)
-            self._held = []
+    def look_again(self) -> list[Unit]:
+        """Ask anew for what others had claimed, some of which may be free by now; returns what is finished."""
+        done, held = self._store.finished(), self._held
+        self._held = []
+        self._waiting.extend(unit for unit in held if unit.key not in done)
+        return [unit for unit in held if unit.key in done]
 
     def close(self) -> None:
         """Give back what is claimed."""

@@ -21,7 +21,7 @@ from ._report import report, rows
 from ._shard import shard_of
 from ._store import Store
 from ._task import Opened, check_same, code_of_study, own_kind, remembered, source_of, study_of
-from ._units import Unit, units
+from ._units import units
 
 if TYPE_CHECKING:
     import pandas as pd

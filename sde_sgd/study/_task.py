@@ -4,6 +4,7 @@ What the units of a folder share is made once in each process.
 """
 
 import contextlib
+import functools
 import platform
 import threading
 import time
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .._progress import shown
+from ._accounts import device, versions
 from ._compile_clock import compile_seconds
-from ._errors import StudyError
+from ._errors import StudyError, WriteError
 from ._file import parse
 from ._fingerprint import difference, fingerprint
 from ._kind import AbstractStudy, Cell, kinds
@@ -52,11 +54,11 @@ _ran: set[tuple[int, Path]] = set()
 def run_unit(folder: str, unit: str) -> dict[str, Any]:
     """Compute the unit named `unit` of the study in `folder`, and write it there.
 
-    Returns what it cost, as it is written too: wall `seconds`, `compile_seconds` among them, `path_steps`; `is_first`
-    of its process, `widest`, the largest relative half-width of its intervals, None where unknown, `ended`, in seconds
-    since 1970, and `host`.
+    Returns what it cost, as it is written too: `wall_seconds`, `compile_seconds` among them, `path_steps`; `is_first`
+    of its process, `widest`, the largest relative half-width of its intervals, None where unknown, and `ended`, in
+    seconds since 1970. What is written says where, and with what, beside it.
     Raises StudyError with the cell's name where a cell cannot be run, or where the folder's study is not what it was
-    made of; OSError where the folder cannot be written.
+    made of; WriteError where the folder cannot be written.
     """
     there = opened(folder)
     if unit not in there.units:
@@ -67,16 +69,20 @@ def run_unit(folder: str, unit: str) -> dict[str, Any]:
         found = [_cell(there, cell) for cell in there.units[unit].cells]
     seconds = time.perf_counter() - began
     account = {
-        "seconds": seconds,
+        "wall_seconds": seconds,
         "compile_seconds": min(compile_seconds() - compiled, seconds),
         "path_steps": sum(float(data["path_steps"]) for data in found if "path_steps" in data),
         "is_first": me not in _ran,
         "widest": _widest(there.study, found),
         "ended": time.time(),
-        "host": platform.node(),
     }
     _ran.add(me)
-    there.store.save_unit(there.units[unit], found, account)
+    try:
+        there.store.save_unit(there.units[unit], found, account | _here())
+    except StudyError as error:
+        if isinstance(error.__cause__, OSError):
+            raise WriteError(str(error)) from error
+        raise
     return account
 
 
@@ -179,6 +185,12 @@ def _mark(place: Path) -> Any:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@functools.cache
+def _here() -> dict[str, Any]:
+    """Where this process computes, and with what."""
+    return {"host": platform.node(), "device": device(), "versions": versions()}
 
 
 def _cell(there: Opened, cell: Cell) -> "xr.Dataset":

@@ -1,0 +1,141 @@
+"""The constants of the model and the curve over processes, measured on this machine."""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from sde_sgd.study import init, resume, status
+from sde_sgd.study._processes import Processes
+from sde_sgd.study._task import opened, run_unit
+
+from . import _study
+
+_ESCAPE = """
+kind = "escape"
+horizon = 2.0
+trajectories = 400
+[landscape]
+kind = "TwoWells"
+[noise]
+kind = "Isotropic"
+beta = 32.0
+[sweep]
+learning_rate = [0.04]
+batch_size = [8, 16]
+[[start]]
+name = "sharp"
+point = "sharp_minimum"
+saddle = "saddle"
+"""
+
+
+def _file(folder: Path, number: int, seconds: float) -> Path:
+    path = folder / "timed.toml"
+    path.write_text(f'kind = "benchmark_timed"\nnumber = {number}\nseconds = {seconds}\n')
+    return path
+
+
+class _Nobody:
+    """An executor that computes nothing, so that what is left is the runner."""
+
+    count = 1
+
+    def submit(self, function: Any, folder: str, unit: str) -> Future:
+        future: Future = Future()
+        future.set_result({"wall_seconds": 1.0})
+        return future
+
+
+def constants(units: int = 300) -> dict[str, float]:
+    """Seconds, by name: medians, or means over many units."""
+    from sde_sgd.study._executors import work
+    from sde_sgd.study._progress_bar import ProgressBar
+    from sde_sgd.study._queue import Queue
+
+    found = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = init(_file(Path(name), units, 0.0), Path(name) / "out")
+        there = opened(folder)
+        pending = Queue(there.store, there.units.values())
+        with ProgressBar("timed", pending.missing, 0, 1, show=False) as bar:
+            began = time.perf_counter()
+            work(_Nobody(), folder, pending, bar)
+            found["dispatch"] = (time.perf_counter() - began) / units
+        walls = []
+        for key in list(there.units):
+            began = time.perf_counter()
+            run_unit(str(folder), key)
+            walls.append(time.perf_counter() - began)
+        found["store"] = statistics.median(walls)
+        began = time.perf_counter()
+        there.store.finished()
+        found["look"] = (time.perf_counter() - began) / units
+    with Processes(1) as processes:
+        began = time.perf_counter()
+        processes.submit(_nothing).result()
+        found["start"] = time.perf_counter() - began
+        walls = []
+        for _ in range(200):
+            began = time.perf_counter()
+            processes.submit(_nothing).result()
+            walls.append(time.perf_counter() - began)
+        found["travel"] = statistics.median(walls) / 2
+    return found | _compiling()
+
+
+def _nothing() -> None:
+    """What a process is asked for that is only started."""
+
+
+def _compiling() -> dict[str, float]:
+    """Seconds to compile a question of an escape in a fresh process: without JAX's persistent cache, and from it."""
+    found = {}
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "study.toml"
+        path.write_text(_ESCAPE)
+        code = "import json, sys, jax\n"
+        code += "jax.config.update('jax_compilation_cache_dir', sys.argv[1])\n"
+        code += "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)\n"
+        code += "jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)\n"
+        code += "import sde_sgd.study as s\nfrom sde_sgd.study._task import run_unit\n"
+        code += "folder = s.init(sys.argv[2], sys.argv[3])\n"
+        code += "print(json.dumps([run_unit(str(folder), f'sharp-000-00{k}') for k in range(2)]))"
+        for place, kind in enumerate(("compile", "compile_from_cache")):
+            command = [sys.executable, "-c", code, f"{name}/cache", str(path), f"{name}/out{place}"]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            first, second = json.loads(done.stdout.splitlines()[-1])
+            found[kind] = first["wall_seconds"] - second["wall_seconds"]
+    return found
+
+
+def curve(processes: tuple[int, ...], seconds: float, number: int) -> list[dict[str, float]]:
+    """A study of `number` units of `seconds` CPU time, on so many processes: wall time, start apart."""
+    rows = []
+    for count in processes:
+        with tempfile.TemporaryDirectory() as name, Processes(count) as executor:
+            folder = init(_file(Path(name), number, seconds), Path(name) / "out")
+            # started, and the study opened, in each
+            for future in [executor.submit(_open_and_wait, str(folder)) for _ in range(count)]:
+                future.result()
+            began = time.perf_counter()
+            resume(folder, executor=executor, progress=False)
+            wall = time.perf_counter() - began
+            assert status(folder).finished == number
+        rows.append({"processes": count, "unit": seconds, "units": number, "wall": wall})
+        rows[-1]["efficiency"] = number * seconds / count / wall
+        print(f"{count} processes: {wall:.2f} s, efficiency {rows[-1]['efficiency']:.3f}", flush=True)
+    return rows
+
+
+def _open_and_wait(folder: str) -> None:
+    opened(folder)
+    time.sleep(0.2)
+
+
+__all__ = ["_study", "constants", "curve"]

@@ -2,19 +2,21 @@
 
 import itertools
 import math
-import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._progress import shown
-from ._dataset import all_diverged, combine
+from ._accounts import device_line, versions
+from ._dataset import all_diverged
 from ._errors import StudyError
 from ._file import fingerprint, parse, read_source
 from ._kind import AbstractStudy, Cell
 from ._report import report, rows
 from ._store import Store
+from ._units import Unit, units
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +71,7 @@ def run(source: str | Path, out: str | Path | None = None, *, progress: bool = T
     shared = study.prepare(folder)
     digest = fingerprint(study, study.code(folder))
     store = Store.create(Path(study.name if out is None else out), text, name, digest, str(folder))
-    return _finish(store, study, shared, progress)
+    return _finish(store.bind(study), study, shared, progress)
 
 
 def resume(folder: str | Path, *, progress: bool = True) -> Outcome:
@@ -91,9 +93,9 @@ def resume(folder: str | Path, *, progress: bool = True) -> Outcome:
 def status(folder: str | Path) -> Progress:
     """How many cells of the study in `folder` are finished. Raises StudyError where it holds no study."""
     store, study, _ = _opened(folder)
-    return Progress(
-        study.name, study.kind, len(_finished(store, study)), cell_count(study), store.record["fingerprint"]
-    )
+    cells = cell_count(study)
+    finished = cells - sum(len(unit.cells) for unit in _missing(store, study))
+    return Progress(study.name, study.kind, finished, cells, store.record["fingerprint"])
 
 
 def redraw(folder: str | Path) -> Outcome:
@@ -102,9 +104,9 @@ def redraw(folder: str | Path) -> Outcome:
     Raises StudyError where the folder holds no study, or no finished cell.
     """
     store, study, _ = _opened(folder)
-    if not _finished(store, study):
+    if not store.finished():
         raise StudyError(f"folder {store.folder} has no finished cell to draw; run: sde-sgd resume {store.folder}")
-    return _reported(store, study, _assembled(store, study), 0)
+    return _reported(store, study, store.dataset(), 0)
 
 
 def cell_count(study: AbstractStudy) -> int:
@@ -114,39 +116,40 @@ def cell_count(study: AbstractStudy) -> int:
 
 def _opened(folder: str | Path) -> tuple[Store, AbstractStudy, Path]:
     store = Store.open(folder)
-    return store, parse(store.text, store.record["name"]), Path(store.record["source"])
+    study = parse(store.text, store.record["name"])
+    return store.bind(study), study, Path(store.record["source"])
 
 
-def _finished(store: Store, study: AbstractStudy) -> set[str]:
-    return store.finished() & {cell.key for cell in study.cells()}
-
-
-def _assembled(store: Store, study: AbstractStudy) -> "xr.Dataset":
-    return combine(study, {key: store.load_cell(key) for key in _finished(store, study)})
+def _missing(store: Store, study: AbstractStudy) -> list[Unit]:
+    done = store.finished()
+    return [unit for unit in units(study, store.record["cells_per_unit"]) if unit.key not in done]
 
 
 def _finish(store: Store, study: AbstractStudy, shared: Any, progress: bool) -> Outcome:
     """Run the missing cells, then write dataset, table and figures, also after Ctrl-C."""
-    done = _finished(store, study)
-    missing = [cell for cell in study.cells() if cell.key not in done]
+    missing = _missing(store, study)
+    cells = [cell for unit in missing for cell in unit.cells]
+    done = cell_count(study) - len(cells)
     if progress and missing:
         print(f"device   {device_line()}", flush=True)
     computed = 0
     interrupted = False
+    about = {"device": device_line(), "versions": versions()} if missing else {}
     # one bar for all cells: the calls within show none of their own
-    with _bar(study.name, missing, len(done), progress) as advance, shown(False, study.name):
+    with _bar(study.name, cells, done, progress) as advance, shown(False, study.name):
         try:
-            for cell in missing:
-                store.save_cell(cell.key, study.run_cell(cell, shared))
-                computed += 1
-                advance(cell)
+            for unit in missing:
+                begun = time.perf_counter()
+                datasets = [study.run_cell(cell, shared) for cell in unit.cells]
+                store.save_unit(unit, datasets, {"wall_seconds": time.perf_counter() - begun} | about)
+                computed += len(unit.cells)
+                for cell in unit.cells:
+                    advance(cell)
         except KeyboardInterrupt:
             interrupted = True
-    if interrupted and computed + len(done) == 0:
+    if interrupted and computed + done == 0:
         raise KeyboardInterrupt
-    dataset = _assembled(store, study)
-    store.save_dataset(dataset)
-    outcome = _reported(store, study, dataset, computed)
+    outcome = _reported(store, study, store.dataset(), computed)
     if interrupted:
         raise KeyboardInterrupt
     return outcome
@@ -182,12 +185,3 @@ def _bar(name: str, missing: list[Cell], done: int, progress: bool) -> Iterator[
             bar.update(cell.work)
 
         yield advance
-
-
-def device_line() -> str:
-    """What the study runs on; a machine without an accelerator is named like any other."""
-    import jax
-
-    devices = jax.devices()
-    cores = f", {os.cpu_count()} cores" if devices[0].platform == "cpu" else ""
-    return f"{len(devices)} × {devices[0].device_kind} ({devices[0].platform}{cores}), JAX {jax.__version__}"

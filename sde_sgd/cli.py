@@ -171,15 +171,16 @@ def report(folder: Folder) -> None:
 @app.command()
 def export(
     folder: Folder,
-    into: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Another folder to write into.", show_default=False)
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Another folder, or a file that ends with .nc or .csv.", show_default=False),
     ] = None,
     source: Source = None,
 ) -> None:
-    """Write the dataset of the study in DIR as netCDF, and its table as CSV."""
+    """Write the study in DIR for other programs: dataset.nc, table.csv and long.csv, a line for each number."""
 
     def write(studies):
-        for file in studies.export(folder, into, source=source):
+        for file in studies.export(folder, to, source=source):
             print(f"file     {file}")
 
     _guard(write)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ._kind import AbstractStudy
 
 # statuses of a result without findings
-_FINE = ("complete", "converged")
+_FINE = ("complete", "converged", "finished")
 
 
 def rows(study: "AbstractStudy", dataset: "xr.Dataset") -> "pd.DataFrame":

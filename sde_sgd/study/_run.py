@@ -2,11 +2,11 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ._accounts import device_line
 from ._dataset import all_diverged
 from ._errors import StudyError
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
@@ -190,7 +190,7 @@ def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
     source: as of `resume`, for a study of a person's own kind.
     """
     store, study = _looked_at(folder, source)
-    listed = {unit.key: unit for unit in units(study, store.record.get("cells_per_unit", 1))}
+    listed = {unit.key: unit for unit in units(study, store.record["cells_per_unit"])}
     done = store.finished() & set(listed)
     accounts = {key: account for key, account in store.account().items() if key in done}
     costs = [spent(listed[key].work, account) for key, account in accounts.items()]
@@ -222,23 +222,16 @@ def redraw(folder: str | Path, *, source: str | Path | None = None) -> Outcome:
     return _reported(store, study, 0)
 
 
-def export(folder: str | Path, into: str | Path | None = None, *, source: str | Path | None = None) -> list[Path]:
-    """Write the dataset of the finished cells as netCDF (dataset.nc), and the table, unrounded, as CSV (table.csv).
+def export(folder: str | Path, target: str | Path | None = None, *, source: str | Path | None = None) -> list[Path]:
+    """Write the dataset of the finished cells as netCDF and as CSV, and the table, unrounded, as CSV.
 
-    into: a folder, which is made; the study's own by default. source: as of `status`.
+    target: as of `Store.export`; by default the study's folder. source: as of `status`.
     Returns the files. Raises StudyError where the folder holds no study, or no finished cell.
     """
     store, study = _looked_at(folder, source)
     if not store.finished():
         raise StudyError(f"folder {store.folder} has no finished cell to export; run: sde-sgd resume {store.folder}")
-    target = Path(into) if into is not None else store.folder
-    target.mkdir(parents=True, exist_ok=True)
-    dataset = store.dataset()
-    files = [target / "dataset.nc", target / "table.csv"]
-    # the format that every reader of netCDF has, and for which SciPy is enough
-    _plain(dataset).to_netcdf(files[0], engine="scipy")
-    rows(study, dataset).to_csv(files[1], index=False)
-    return files
+    return store.export(store.folder if target is None else target)
 
 
 def plan(source: str | Path, *, changes: Mapping[str, Any] | None = None, cells_per_unit: int = 1) -> Plan:
@@ -289,11 +282,11 @@ def _initialised(
         fingerprint(study, code),
         str(folder),
         cells_per_unit,
-        extra={"files": digests(code), **own_kind(study)},
+        more={"files": digests(code), **own_kind(study)},
     )
     if source_of(store) != folder:
         _remember_source(store, folder)
-    kept = store.record.get("cells_per_unit", 1)
+    kept = store.record["cells_per_unit"]
     listed = wanted if kept == cells_per_unit else units(study, kept)
     return Opened(store.bind(study), study, {unit.key: unit for unit in listed}, shared, folder)
 
@@ -325,7 +318,7 @@ def _opened(folder: str | Path, source: str | Path | None) -> Opened:
         _remember_source(store, place)
     with on_the_path(place):
         shared = study.prepare(place)
-    listed = {unit.key: unit for unit in units(study, store.record.get("cells_per_unit", 1))}
+    listed = {unit.key: unit for unit in units(study, store.record["cells_per_unit"])}
     return Opened(store.bind(study), study, listed, shared, place)
 
 
@@ -398,8 +391,8 @@ def _reported(store: Store, study: AbstractStudy, computed: int, unwritten: str 
     try:
         store.save_text("report.txt", text + "\n")
         figures += [store.save_figure(name, figure) for name, figure in study.figures(dataset).items()]
-    except OSError as error:
-        unwritten = unwritten or f"table and figures could not be written: {error.strerror or error}"
+    except StudyError as error:
+        unwritten = unwritten or f"table and figures could not be written: {error}"
         figures = sorted(path for path in store.folder.glob("*.png"))
     return Outcome(
         store.folder,
@@ -429,28 +422,7 @@ def _without_number(study: AbstractStudy, dataset: "xr.Dataset") -> list[dict[st
     return [dict(zip(axes, map(int, place), strict=True)) for place in zip(*lost.values.nonzero(), strict=True)]
 
 
-def _plain(dataset: "xr.Dataset") -> "xr.Dataset":
-    """Without attributes that netCDF has no type for."""
-    kept = {name: value for name, value in dataset.attrs.items() if isinstance(value, str | int | float)}
-    return (
-        dataset.drop_encoding().assign_attrs(kept)
-        if kept == dataset.attrs
-        else dataset.drop_attrs(deep=False).assign_attrs(
-            {name: value if name in kept else json.dumps(value) for name, value in dataset.attrs.items()}
-        )
-    )
-
-
 def _in_words(executor: Any) -> str:
     count = workers(executor)
     kind = "processes" if type(executor).__name__ == "Processes" else f"of {type(executor).__name__}"
     return f"{count if count else 'some'} {kind}"
-
-
-def device_line() -> str:
-    """What the study runs on; a machine without an accelerator is named like any other."""
-    import jax
-
-    devices = jax.devices()
-    cores = f", {os.cpu_count()} cores" if devices[0].platform == "cpu" else ""
-    return f"{len(devices)} × {devices[0].device_kind} ({devices[0].platform}{cores}), JAX {jax.__version__}"

@@ -123,7 +123,7 @@ def study_of(store: Store, source: Path) -> AbstractStudy:
     Raises StudyError where the kind is one that this process does not know and cannot import.
     """
     module = store.record.get("kind_module")
-    if module and store.record.get("kind") not in kinds():
+    if module and store.record["kind"] not in kinds():
         try:
             imported(module, source)
         except ImportError as error:
@@ -167,7 +167,7 @@ def _open(folder: Path) -> Opened:
     check_same(store, study, source)
     with on_the_path(source):
         shared = study.prepare(source)
-    listed = {unit.key: unit for unit in units(study, store.record.get("cells_per_unit", 1))}
+    listed = {unit.key: unit for unit in units(study, store.record["cells_per_unit"])}
     return Opened(store.bind(study), study, listed, shared, source)
 
 

@@ -186,14 +186,23 @@ class TestMistakes:
             run(study, tmp_path / "out", progress=False)
         assert len(cheap_study.begun(study.parent)) == 3
 
-    def test_a_full_disk_is_not_the_cells_fault(self, study, tmp_path, monkeypatch):
-        def full(*arguments):
-            raise OSError(28, "No space left on device")
+    @pytest.mark.parametrize("executor", [None, ThreadPoolExecutor(1)])
+    def test_a_full_disk_is_not_the_cells_fault(self, executor, study, tmp_path, monkeypatch):
+        """Nothing more is computed for it, however much was finished before."""
+        from sde_sgd.study import _files
 
-        monkeypatch.setattr("sde_sgd.study._store.Store.save_unit", full)
-        with pytest.raises(OSError, match="No space left"):
-            run(study, tmp_path / "out", progress=False)
-        assert len(cheap_study.begun(study.parent)) == 1
+        write = _files.write
+
+        def full(path, data):
+            if str(path).endswith("chunk value") and len(cheap_study.begun(study.parent)) > 3:
+                raise OSError(28, "No space left on device")
+            return write(path, data)
+
+        monkeypatch.setattr(_files, "write", full)
+        with pytest.raises(StudyError, match=r"^folder .* cannot be written .*No space left on device"):
+            run(study, tmp_path / "out", executor=executor, progress=False)
+        assert len(cheap_study.begun(study.parent)) <= 6
+        assert status(tmp_path / "out").finished == 3
 
 
 class TestSharing:
@@ -373,9 +382,10 @@ class TestDask:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_submitit(study, tmp_path, whole):
+def test_submitit(study, tmp_path, whole, monkeypatch):
     """Its executor of this machine, which is that of SLURM but for the queue."""
     submitit = pytest.importorskip("submitit")
+    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
     executor = submitit.LocalExecutor(folder=tmp_path / "jobs")
     executor.update_parameters(timeout_min=2)
     path = cheap_study.write(study.parent, rows=1, length=2)

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ._errors import StudyError, WriteError
 from ._processes import Processes
+from ._progress_bar import ProgressBar
 from ._queue import Queue
 from ._task import run_unit
 from ._units import Unit
@@ -71,27 +72,11 @@ def workers(executor: Any) -> int | None:
     return None
 
 
-class Watch(Protocol):
-    """Who is told how the work goes on."""
-
-    def begun(self, unit: Unit) -> None:
-        """A unit was handed to the executor."""
-
-    def finished(self, unit: Unit, account: dict[str, Any]) -> None:
-        """A unit is done, with what `run_unit` returned."""
-
-    def elsewhere(self, unit: Unit) -> None:
-        """A unit was finished by another run."""
-
-    def waiting(self, held: int) -> None:
-        """Nothing is left to do but wait for the `held` units that others compute; told again and again."""
-
-
-def work(executor: Any, folder: Path, pending: Queue, watch: Watch) -> tuple[int, list[str]]:
+def work(executor: Any, folder: Path, pending: Queue, watch: ProgressBar) -> tuple[int, list[str]]:
     """Compute every unit of `pending`; returns how many cells were computed, and a sentence for each failed unit.
 
     executor: with submit(function, *arguments), which returns a future with done() and result().
-    folder: as all its processes see it.
+    folder: as all its processes see it. watch: who is told how it goes on.
     A unit that cannot be computed stops all where more have failed than have finished: then the study is at fault.
     Raises WriteError where the folder cannot be written. After any exception no unit stays claimed.
     """

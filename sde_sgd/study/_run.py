@@ -228,7 +228,7 @@ def export(folder: str | Path, target: str | Path | None = None, *, source: str 
     target: as of `Store.export`; by default the study's folder. source: as of `status`.
     Returns the files. Raises StudyError where the folder holds no study, or no finished cell.
     """
-    store, study = _looked_at(folder, source)
+    store, _ = _looked_at(folder, source)
     if not store.finished():
         raise StudyError(f"folder {store.folder} has no finished cell to export; run: sde-sgd resume {store.folder}")
     return store.export(store.folder if target is None else target)

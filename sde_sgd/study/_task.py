@@ -80,6 +80,7 @@ def run_unit(folder: str, unit: str) -> dict[str, Any]:
     try:
         there.store.save_unit(there.units[unit], found, account | _here())
     except StudyError as error:
+        # datasets that do not fit those of other cells are the unit's fault
         if isinstance(error.__cause__, OSError):
             raise WriteError(str(error)) from error
         raise

@@ -133,11 +133,12 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     (tmp_path / "study.toml").write_text(STUDY)
-    monkeypatch.setattr("sde_sgd.study._store.Store.save_cell", full)
+    monkeypatch.setattr("sde_sgd.study._accounts.Account.to_bytes", full)
     result = call("run", tmp_path / "study.toml", "--out", tmp_path / "out")
     assert result.exit_code == 2 and "Traceback" not in result.output
     # after the progress bar
-    assert result.stderr.splitlines()[-1] == "error: [Errno 28] No space left on device"
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("error: folder") and last.endswith("No space left on device; what is finished is kept")
 
 
 def test_unknown_packaged_study():

@@ -77,7 +77,7 @@ class TestOwnKind:
         assert "left: share of time in the left well" in outcome.report
 
         assert status(tmp_path / "out").finished == 2
-        (tmp_path / "out" / "cells" / "001.npz").unlink()
+        (tmp_path / "out" / "dataset.zarr" / "status" / "c.1").unlink()
         assert status(tmp_path / "out").finished == 1
         again = resume(tmp_path / "out", progress=False)
         assert again.computed == 1 and again.dataset.equals(data)

@@ -68,7 +68,9 @@ def remove(path: str | Path) -> None:
 def remove_tree(path: Path) -> None:
     """Remove a folder with what is in it, if it is there."""
     with contextlib.suppress(FileNotFoundError):
-        for entry in os.scandir(path):
+        with os.scandir(path) as found:
+            entries = list(found)
+        for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 remove_tree(Path(entry.path))
             else:

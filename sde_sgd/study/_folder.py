@@ -57,10 +57,8 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise StudyError(f"{folder / 'study.json'} is not the record of a study: {error}") from None
     if found != FORMAT:
         # format 2 was never released
-        reader = "commit 6e39405 of this repository" if found == 2 else "another version of sde-sgd"
-        raise StudyError(
-            f"folder {folder} has format {found}, to be read with {reader}; this one reads format {FORMAT}"
-        )
+        reader = "sde-sgd of commit 6e39405" if found == 2 else "another version of sde-sgd"
+        raise StudyError(f"folder {folder} has format {found}: read it with {reader}; this one reads format {FORMAT}")
     return record
 
 

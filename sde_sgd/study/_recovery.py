@@ -68,10 +68,11 @@ class Recovery:
             broken.add(key)
             if state is State.TORN:
                 self.torn.add(key)
-        for key in self._without_coordinates(finished):
-            del finished[key]
-            broken.add(key)
-            self.torn.add(key)
+        if self._bound and len(finished) == len(self.places):
+            for key in self._without_coordinates(finished):
+                del finished[key]
+                broken.add(key)
+                self.torn.add(key)
         if repair and self._bound:
             if not self._swept:
                 broken |= self._strays(known, finished)
@@ -130,11 +131,11 @@ class Recovery:
     def remove_partial(self) -> None:
         """Remove what processes were writing when they were killed; a living one's is claimed."""
         with contextlib.suppress(OSError):
-            for entry in list(os.scandir(self.folder / PARTIAL)):
-                claim = f"{PARTIAL} {entry.name}"
+            for name in os.listdir(self.folder / PARTIAL):
+                claim = f"{PARTIAL} {name}"
                 if self.claims.take_surely(claim):
                     try:
-                        _files.remove_tree(Path(entry.path))
+                        _files.remove_tree(self.folder / PARTIAL / name)
                     finally:
                         self.claims.release(claim)
 
@@ -168,7 +169,10 @@ class Recovery:
         return State.FINISHED, account
 
     def _without_coordinates(self, finished: dict[str, Account]) -> set[str]:
-        """For each coordinate that is damaged the first unit that has it: computed again, it brings it again."""
+        """For each coordinate that is damaged the first unit that has it: computed again, it brings it again.
+
+        Asked where all units are finished; as long as one is not, that one brings it.
+        """
         first: dict[str, str] = {}
         for key, account in finished.items():
             for name in account.coordinates:

@@ -25,6 +25,7 @@ from .diffusions import Langevin as Langevin
 from .diffusions import LangevinSGD as LangevinSGD
 from .engine import AbstractReduction as AbstractReduction
 from .engine import integrate as integrate
+from .engine import keep_programs as keep_programs
 from .engine import plan as plan
 from .engine import reduce as reduce
 from .engine import simulate as simulate

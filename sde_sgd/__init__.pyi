@@ -19,13 +19,13 @@ from . import statistics as statistics
 from . import study as study
 from . import theory as theory
 from . import training as training
+from ._program_cache import keep_programs as keep_programs
 from .chains import EulerMaruyama as EulerMaruyama
 from .chains import MinibatchSGD as MinibatchSGD
 from .diffusions import Langevin as Langevin
 from .diffusions import LangevinSGD as LangevinSGD
 from .engine import AbstractReduction as AbstractReduction
 from .engine import integrate as integrate
-from .engine import keep_programs as keep_programs
 from .engine import plan as plan
 from .engine import reduce as reduce
 from .engine import simulate as simulate

@@ -5,15 +5,15 @@ import subprocess
 import sys
 import zlib
 
-import jax
 import pytest
 
 import sde_sgd as ss
-from sde_sgd.engine import _program_cache
+from sde_sgd import _program_cache
 
 ASK = """
-import os, jax, numpy as np, sde_sgd as ss
+import os, numpy as np, sde_sgd as ss
 place = ss.keep_programs({folder!r})
+import jax
 made, found = [], []
 jax.monitoring.register_event_listener(lambda name, **_: (found if name.endswith("cache_hits") else made if
     name.endswith("cache_misses") else []).append(name))
@@ -33,6 +33,7 @@ def ask(folder, **environment):
         env=inherited | environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     place, variable, p, made, found = done.stdout.strip().split("|")
+    assert not done.stderr
     return place, variable, float(p), int(made), int(found)
 
 
@@ -54,8 +55,7 @@ def test_settings_of_jax_come_first(tmp_path):
 @pytest.fixture
 def nothing_set(monkeypatch):
     changed = {}
-    monkeypatch.setattr(jax.config, "update", changed.__setitem__)
-    monkeypatch.setattr(_program_cache.os, "environ", {})
+    monkeypatch.setattr(_program_cache, "_set", changed.update)
     monkeypatch.setattr(_program_cache, "_in_use", lambda: None)
     return changed
 

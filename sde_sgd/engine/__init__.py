@@ -23,7 +23,6 @@ from ._plan import Plan as Plan
 from ._plan import plan as plan
 from ._population import Ends as Ends
 from ._population import run_population as run_population
-from ._program_cache import keep_programs as keep_programs
 from ._reductions import AbstractReduction as AbstractReduction
 from ._reductions import Reduced as Reduced
 from ._reductions import check_chain as check_chain

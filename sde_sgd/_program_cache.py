@@ -5,19 +5,16 @@ import importlib
 import importlib.util
 import os
 import platform
+import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
-import jax
-import platformdirs
-
-from .._errors import positive_integer
-
-# seconds of compilation from which a program is kept: loading one takes some milliseconds
-_LEAST_SECONDS = 0.01
+_FOLDER = "jax_compilation_cache_dir"
 _SETTINGS = {
-    "jax_persistent_cache_min_compile_time_secs": _LEAST_SECONDS,
-    # without a limit: the programs of a small question are small
+    # seconds of compilation from which a program is kept: loading one takes some milliseconds
+    "jax_persistent_cache_min_compile_time_secs": 0.01,
+    # no least size: the programs of a small question are small
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
 _CHECKED = "checked"
@@ -28,7 +25,8 @@ def keep_programs(folder: str | Path | None = None, most_bytes: int = 2**28) -> 
     """Keep compiled programs on disk, so that another process that asks the same question need not compile.
 
     For this process and those that it starts, from now on; the command `sde-sgd` does it by itself. Numbers do not
-    change by it.
+    change by it. Where it is called before JAX is imported, it also spares two lines on standard error that JAX 0.10
+    writes for every program that it loads from there on a CPU; they are of no consequence.
 
     folder: where; None for the user's own cache folder. Programs of different processors and versions of JAX may
         share it.
@@ -38,9 +36,15 @@ def keep_programs(folder: str | Path | None = None, most_bytes: int = 2**28) -> 
 
         >>> folder = ss.keep_programs()
     """
-    positive_integer("most_bytes", most_bytes)
+    if type(most_bytes) is not int or most_bytes < 1:
+        # not at the top: it imports JAX
+        from ._errors import positive_integer
+
+        positive_integer("most_bytes", most_bytes)
     if already := _in_use():
         return Path(already)
+    import platformdirs
+
     base = Path(platformdirs.user_cache_dir("sde_sgd")) / "programs" if folder is None else Path(folder)
     place = base.absolute() / _processor()
     try:
@@ -50,15 +54,30 @@ def keep_programs(folder: str | Path | None = None, most_bytes: int = 2**28) -> 
         _tidy(place, most_bytes)
     except OSError:
         return None
-    for name, value in {"jax_compilation_cache_dir": str(place), **_SETTINGS}.items():
-        jax.config.update(name, value)
-        # processes that are started from here keep theirs in the same place
-        os.environ[name.upper()] = str(value)
+    _set({_FOLDER: str(place), **_SETTINGS})
     return place
 
 
 def _in_use() -> str | None:
-    return jax.config.values.get("jax_compilation_cache_dir")
+    if "jax" not in sys.modules:
+        return os.environ.get(_FOLDER.upper())
+    import jax
+
+    return jax.config.values.get(_FOLDER)
+
+
+def _set(settings: dict[str, Any]) -> None:
+    # also for processes that are started from here
+    os.environ.update({name.upper(): str(value) for name, value in settings.items()})
+    if "jax" not in sys.modules:
+        # 1 is what JAX itself sets, for the processes too that are started from one with it
+        if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
+            os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        return
+    import jax
+
+    for name, value in settings.items():
+        jax.config.update(name, value)
 
 
 def _processor() -> str:

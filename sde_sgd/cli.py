@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 # exit statuses
 MISTAKE, NO_NUMBER, INTERRUPTED = 2, 3, 130
+# commands whose compiled programs are kept for the next process
+_COMPUTING = {"run", "resume", "worker"}
 # how letters are written where a terminal's encoding lacks them
 _SPELT = {"γ": "gamma", "β": "beta", "θ": "theta", "τ": "tau", "σ": "sigma", "∇": "grad ", "–": "-", "—": "-", "‖": "|"}
 _SPELT |= {"×": "x", "·": "*", "…": "...", "≥": ">=", "≤": "<=", "±": "+-", "→": "->", "−": "-", "²": "^2", "∞": "inf"}
@@ -297,6 +299,11 @@ def main() -> None:
     # a shell's background jobs ignore it, and go on doing so
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _Interrupts())
+    if set(sys.argv[1:2]) & _COMPUTING:
+        import sde_sgd
+
+        # for the processes too that are started from here
+        sde_sgd.keep_programs()
     app()
 
 

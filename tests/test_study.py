@@ -11,7 +11,7 @@ import xarray as xr
 from study_cases import SMALL, fake_dataset, killed
 
 from sde_sgd.study import EscapeStudy, Store, StudyError, combine, packaged, parse, redraw, resume, run, status
-from sde_sgd.study._file import fingerprint
+from sde_sgd.study._fingerprint import fingerprint
 from sde_sgd.study._kind import cell_seed
 
 

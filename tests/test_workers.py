@@ -423,7 +423,7 @@ class TestCtrlC:
         """At once, in the middle of what the first one had it do, without a word of Python's."""
         (study.parent / "wait-000-002").touch()
         code = (
-            "import time, cheap_study, sde_sgd.cli as cli, sde_sgd.study._run as r\n"
+            "import time, cheap_study, sde_sgd.cli as cli, sde_sgd.study._outcome as r\n"
             "r.report = lambda *a: [print('reporting', flush=True), time.sleep(60)]\n"
             "cli.main()"
         )

@@ -28,8 +28,8 @@ def compile_seconds() -> float:
         return _spent
 
 
-def _hear(event: str, duration: float, **labels: object) -> None:
+def _hear(event: str, duration_secs: float, **labels: str | int) -> None:
     global _spent
     if event in _WATCHED:
         with _lock:
-            _spent += duration
+            _spent += duration_secs

@@ -1,107 +1,25 @@
 """Runs a study of any kind: finds what is missing, has it computed unit by unit, keeps what is finished, reports."""
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from ._accounts import device_line
-from ._dataset import all_diverged
 from ._errors import StudyError
-from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
 from ._executors import as_executor, work, workers
-from ._file import parse, read_source
+from ._file import read_source
 from ._fingerprint import difference, fingerprint
 from ._kind import AbstractStudy
+from ._look import folder_of_source, parsed
+from ._outcome import Outcome, reported
 from ._own_code import digests, on_the_path
-from ._progress_bar import ProgressBar, spent
+from ._progress_bar import ProgressBar
 from ._queue import Queue
-from ._report import report, rows
 from ._shard import shard_of
 from ._store import Store
 from ._task import Opened, check_same, code_of_study, own_kind, remembered, source_of, study_of
 from ._units import units
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import xarray as xr
-
-
-class Outcome(NamedTuple):
-    """What a run left behind.
-
-    folder: of the study. dataset: of all finished cells. report: the table as text, with notes.
-    table: its rows as data, unrounded. figures: paths of the figures' files that are there.
-    computed: cells run now. complete: whether all cells are finished.
-    all_diverged: the cells, by their coordinates, of which every trajectory became non-finite.
-    unknown: the finished cells, by their places along the axes, for which the table has no number with an interval.
-    unwritten: one sentence on what could not be written, "" where all was.
-    """
-
-    folder: Path
-    dataset: "xr.Dataset"
-    report: str
-    table: "pd.DataFrame"
-    figures: list[Path]
-    computed: int
-    complete: bool
-    all_diverged: list[dict[str, Any]]
-    unknown: list[dict[str, int]]
-    unwritten: str = ""
-
-
-class Progress(NamedTuple):
-    """How far a study is.
-
-    name, kind: of the study. finished: how many of its `cells` are on disk.
-    fingerprint: hexadecimal digest of everything that decides its numbers.
-    torn: units whose numbers are damaged, which count as not finished.
-    path_steps_per_second: as of late, of all workers; workers: how many units were computed at a time of late.
-    widest: the largest relative half-width of an interval. seconds_left: if it goes on as of late. None where unknown.
-    folder: of the study.
-    """
-
-    name: str
-    kind: str
-    finished: int
-    cells: int
-    fingerprint: str
-    torn: int = 0
-    path_steps_per_second: float | None = None
-    workers: float | None = None
-    widest: float | None = None
-    seconds_left: float | None = None
-    folder: Path | None = None
-
-    def __str__(self) -> str:
-        parts = [f"{self.name} ({self.kind}): {self.finished} of {self.cells} cells finished"]
-        if self.torn:
-            parts.append(f"{self.torn} damaged unit{'s' * (self.torn > 1)} to be computed again")
-        if self.path_steps_per_second:
-            parts.append(f"{self.path_steps_per_second:.2g} path-steps/s")
-        if self.widest is not None:
-            parts.append(f"widest interval ±{100 * self.widest:.2g} %")
-        if self.finished >= self.cells:
-            return "; ".join([*parts, "complete"])
-        if self.seconds_left is not None:
-            parts.append(f"about {in_words(self.seconds_left)} left where it goes on as of late")
-        return "; ".join([*parts, f"to finish it: sde-sgd resume {self.folder}"])
-
-
-class Plan(NamedTuple):
-    """What a study will be, before it is run.
-
-    study: the study. axes: name and length of each axis. cells, units: how many. programs: to be compiled, None where
-    its kind does not say. work: of all cells, and that of the largest and the smallest one, without unit.
-    """
-
-    study: AbstractStudy
-    axes: dict[str, int]
-    cells: int
-    units: int
-    programs: int | None
-    work: tuple[float, float, float]
 
 
 def run(
@@ -184,89 +102,11 @@ def worker(
     return computed
 
 
-def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
-    """How far the study in `folder` is, also while others compute it. Raises StudyError where it holds no study.
-
-    source: as of `resume`, for a study of a person's own kind.
-    """
-    store, study = _looked_at(folder, source)
-    listed = {unit.key: unit for unit in units(study, store.record["cells_per_unit"])}
-    done = store.finished() & set(listed)
-    accounts = {key: account for key, account in store.account().items() if key in done}
-    costs = [spent(listed[key].work, account) for key, account in accounts.items()]
-    at_once = workers_at_work(costs)
-    widths = [account["widest"] for account in accounts.values() if account.get("widest") is not None]
-    return Progress(
-        study.name,
-        study.kind,
-        sum(len(listed[key].cells) for key in done),
-        cell_count(study),
-        store.record["fingerprint"],
-        len(store.torn()),
-        path_steps_a_second(costs, at_once),
-        at_once if costs else None,
-        max(widths, default=None),
-        time_left(costs, [(unit.work, 0.0) for key, unit in listed.items() if key not in done], at_once),
-        store.folder,
-    )
-
-
-def redraw(folder: str | Path, *, source: str | Path | None = None) -> Outcome:
-    """Draw the figures and write the table again from the stored cells; nothing is simulated.
-
-    source: as of `status`. Raises StudyError where the folder holds no study, or no finished cell.
-    """
-    store, study = _looked_at(folder, source)
-    if not store.finished():
-        raise StudyError(f"folder {store.folder} has no finished cell to draw; run: sde-sgd resume {store.folder}")
-    return _reported(store, study, 0)
-
-
-def export(folder: str | Path, target: str | Path | None = None, *, source: str | Path | None = None) -> list[Path]:
-    """Write the dataset of the finished cells as netCDF and as CSV, and the table, unrounded, as CSV.
-
-    target: as of `Store.export`; by default the study's folder. source: as of `status`.
-    Returns the files. Raises StudyError where the folder holds no study, or no finished cell.
-    """
-    store, _ = _looked_at(folder, source)
-    if not store.finished():
-        raise StudyError(f"folder {store.folder} has no finished cell to export; run: sde-sgd resume {store.folder}")
-    return store.export(store.folder if target is None else target)
-
-
-def plan(source: str | Path, *, changes: Mapping[str, Any] | None = None, cells_per_unit: int = 1) -> Plan:
-    """What the study in `source` will be; nothing is computed or written. Arguments and errors as of `run`."""
-    text, name, folder = read_source(source)
-    study = _parsed(text, name, changes)
-    with on_the_path(folder):
-        study.prepare(folder)
-    cells = study.cells()
-    programs: Any = getattr(study, "programs", None)
-    sizes = [cell.work for cell in cells]
-    return Plan(
-        study,
-        study.axes(),
-        len(cells),
-        len(units(study, cells_per_unit)),
-        int(programs()) if callable(programs) else None,
-        (math.fsum(sizes), max(sizes), min(sizes)),
-    )
-
-
-def cell_count(study: AbstractStudy) -> int:
-    """Number of cells of a study."""
-    return math.prod(study.axes().values())
-
-
-def _parsed(text: str, name: str, changes: Mapping[str, Any] | None) -> AbstractStudy:
-    return parse(text, name, changes=dict(changes)) if changes else parse(text, name)
-
-
 def _initialised(
     source: str | Path, out: str | Path | None, changes: Mapping[str, Any] | None, cells_per_unit: int
 ) -> Opened:
     text, name, folder = read_source(source)
-    study = _parsed(text, name, changes)
+    study = parsed(text, name, changes)
     if changes:
         text = study.text()  # pyright: ignore
     wanted = units(study, cells_per_unit)
@@ -311,7 +151,7 @@ def _check_not_another(target: Path, study: AbstractStudy, code: str) -> None:
 
 def _opened(folder: str | Path, source: str | Path | None) -> Opened:
     store = Store.open(folder)
-    place = source_of(store) if source is None else _folder_of_source(source)
+    place = source_of(store) if source is None else folder_of_source(source)
     study = study_of(store, place)
     check_same(store, study, place)
     if place != source_of(store):
@@ -320,19 +160,6 @@ def _opened(folder: str | Path, source: str | Path | None) -> Opened:
         shared = study.prepare(place)
     listed = {unit.key: unit for unit in units(study, store.record["cells_per_unit"])}
     return Opened(store.bind(study), study, listed, shared, place)
-
-
-def _looked_at(folder: str | Path, source: str | Path | None) -> tuple[Store, AbstractStudy]:
-    store = Store.open(folder)
-    study = study_of(store, source_of(store) if source is None else _folder_of_source(source))
-    return store.bind(study), study
-
-
-def _folder_of_source(source: str | Path) -> Path:
-    place = Path(source).resolve()
-    if not place.is_dir():
-        raise StudyError(f"source must be the folder of a person's modules, got {source}")
-    return place
 
 
 def _remember_source(store: Store, place: Path) -> None:
@@ -346,7 +173,7 @@ def _finish(there: Opened, executor: Any, progress: bool) -> Outcome:
     """Have what is missing computed, then write table and figures, also after Ctrl-C and after a cell that failed."""
     pending = Queue(there.store, there.units.values())
     if pending.missing and not there.store.is_writable:
-        return _reported(there.store, there.study, 0, "folder is read-only, so that nothing was run")
+        return reported(there.store, there.study, 0, "folder is read-only, so that nothing was run")
     before = len(there.units) - len(pending.missing)
     interrupted, computed, failures = False, 0, []
     try:
@@ -357,7 +184,7 @@ def _finish(there: Opened, executor: Any, progress: bool) -> Outcome:
             raise
     if failures and not before + computed:
         _raise_for(failures)
-    outcome = _reported(there.store, there.study, computed)
+    outcome = reported(there.store, there.study, computed)
     if interrupted:
         raise KeyboardInterrupt
     _raise_for(failures)
@@ -381,45 +208,6 @@ def _raise_for(failures: list[str]) -> None:
     if failures:
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         raise StudyError(f"{failures[0]}{more}; what was finished is kept")
-
-
-def _reported(store: Store, study: AbstractStudy, computed: int, unwritten: str = "") -> Outcome:
-    """Table and figures, written as far as the folder lets them be."""
-    dataset = store.dataset()
-    text = report(study, dataset)
-    figures: list[Path] = []
-    try:
-        store.save_text("report.txt", text + "\n")
-        figures += [store.save_figure(name, figure) for name, figure in study.figures(dataset).items()]
-    except StudyError as error:
-        unwritten = unwritten or f"table and figures could not be written: {error}"
-        figures = sorted(path for path in store.folder.glob("*.png"))
-    return Outcome(
-        store.folder,
-        dataset,
-        text,
-        rows(study, dataset),
-        figures,
-        computed,
-        dataset.attrs["cells_finished"] == dataset.attrs["cells"],
-        all_diverged(dataset),
-        _without_number(study, dataset),
-        unwritten,
-    )
-
-
-def _without_number(study: AbstractStudy, dataset: "xr.Dataset") -> list[dict[str, int]]:
-    """Places of the finished cells for which no column with an interval has a value."""
-    named = {column.variable for column in study.columns() if column.interval} & set(dataset)
-    if not named or "status" not in dataset:
-        return []
-    axes = [axis for axis in study.axes() if axis in dataset["status"].dims]
-    known = False
-    for name in named:
-        entry = dataset[name].notnull()
-        known = entry.any([dim for dim in entry.dims if dim not in axes]) | known
-    lost = (~known & (dataset["status"] != "")).transpose(*axes)
-    return [dict(zip(axes, map(int, place), strict=True)) for place in zip(*lost.values.nonzero(), strict=True)]
 
 
 def _in_words(executor: Any) -> str:

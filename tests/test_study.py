@@ -199,7 +199,12 @@ class TestFolder:
         module.write_text("def loss(x):\n    return (x[0] ** 2 - 1) ** 2\n")
         text = SMALL.split("[landscape]")[0] + '[landscape]\nfunction = "changing_loss:loss"\ndim = 1\n'
         text += "[noise]" + SMALL.split("[noise]")[1].replace('"sharp_minimum"', "[-1.0]").replace('"saddle"', "[0.0]")
-        assert "x[0] ** 2" in parse(text, "x").code(tmp_path)
+        study = parse(text, "x")
+        before = fingerprint(study, study.code(tmp_path))
+        module.write_text("# the same\n" + module.read_text())
+        assert fingerprint(study, study.code(tmp_path)) == before
+        module.write_text(module.read_text().replace("- 1", "- 2"))
+        assert fingerprint(study, study.code(tmp_path)) != before
 
 
 class TestCells:

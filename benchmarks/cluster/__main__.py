@@ -32,9 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(table(record["model"]))
 
 
-def model(found: dict[str, float], workers: Sequence[int]) -> list[dict[str, Any]]:
-    """By number of workers: the share of time lost at each size of a unit, and the smallest that loses 5 %."""
-    costs = Costs(found["dispatch"], found["travel"], found["store"])
+def model(found: dict[str, float], workers: Sequence[int]) -> dict[str, list[dict[str, Any]]]:
+    """By who hands out the units, and by number of workers: the share of time lost at each size of a unit.
+
+    smallest_unit: of which the overhead is 5 %, in seconds. Of workers that take their shares themselves
+    (`sde-sgd worker`) there is nobody whom they could keep busy.
+    """
+    dispatches = {"shares": 0.0, "this runner": found["dispatch"], "dask": found["dispatch_dask"]}
+    return {name: _rows(Costs(each, found["travel"], found["store"]), workers) for name, each in dispatches.items()}
+
+
+def _rows(costs: Costs, workers: Sequence[int]) -> list[dict[str, Any]]:
     rows = []
     for count in workers:
         # as many events for each number of workers, and never fewer than some units for each
@@ -44,13 +52,14 @@ def model(found: dict[str, float], workers: Sequence[int]) -> list[dict[str, Any
     return rows
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(model: dict[str, list[dict[str, Any]]]) -> str:
     """The model as text."""
-    head = "workers  " + "  ".join(f"{unit:>6g} s" for unit in UNITS) + "   5 % at"
+    head = f"{'handed out by':<14}{'workers':>8}  " + "  ".join(f"{unit:>6g} s" for unit in UNITS) + "   5 % at"
     lines = [
-        f"{row['workers']:>7,}  "
+        f"{name:<14}{row['workers']:>8,}  "
         + "  ".join(f"{100 * lost:>6.2f} %" for lost in row["overhead"].values())
         + f"  {row['smallest_unit']:.3g} s"
+        for name, rows in model.items()
         for row in rows
     ]
     return "\n".join([head, *lines])

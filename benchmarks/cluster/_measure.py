@@ -1,6 +1,7 @@
 """The constants of the model and the curve over processes, measured on this machine."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -11,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from sde_sgd.study import init, resume, status
+from sde_sgd.study._executors import work
 from sde_sgd.study._processes import Processes
+from sde_sgd.study._progress_bar import ProgressBar
+from sde_sgd.study._queue import Queue
 from sde_sgd.study._task import opened, run_unit
 
 from . import _study
@@ -48,25 +52,48 @@ class _Nobody:
 
     def submit(self, function: Any, folder: str, unit: str) -> Future:
         future: Future = Future()
-        future.set_result({"wall_seconds": 1.0})
+        future.set_result(_at_once(folder, unit))
         return future
 
 
-def constants(units: int = 300) -> dict[str, float]:
-    """Seconds, by name: medians, or means over many units."""
-    from sde_sgd.study._executors import work
-    from sde_sgd.study._progress_bar import ProgressBar
-    from sde_sgd.study._queue import Queue
+class _Dask:
+    """A cluster that computes nothing: its scheduler is what is left beside the runner."""
 
-    found = {}
+    def __init__(self, client: Any):
+        self.count, self._client = 8, client
+
+    def submit(self, function: Any, folder: str, unit: str) -> Any:
+        return self._client.submit(_at_once, folder, unit, pure=False)
+
+
+def _at_once(folder: str, unit: str) -> dict[str, float]:
+    return {"wall_seconds": 1.0}
+
+
+def _dispatch(executor: Any, units: int) -> float:
+    """Seconds of the runner for each unit, on an executor that computes nothing."""
     with tempfile.TemporaryDirectory() as name:
         folder = init(_file(Path(name), units, 0.0), Path(name) / "out")
         there = opened(folder)
         pending = Queue(there.store, there.units.values())
         with ProgressBar("timed", pending.missing, 0, 1, show=False) as bar:
             began = time.perf_counter()
-            work(_Nobody(), folder, pending, bar)
-            found["dispatch"] = (time.perf_counter() - began) / units
+            work(executor, folder, pending, bar)
+            return (time.perf_counter() - began) / units
+
+
+def constants(units: int = 300) -> dict[str, float]:
+    """Seconds, by name: medians, or means over many units."""
+    import distributed
+
+    found = {"dispatch": _dispatch(_Nobody(), units)}
+    # two processes of Dask's own, so that its scheduler shares this one with the runner alone
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        with distributed.Client(cluster) as client:
+            found["dispatch_dask"] = _dispatch(_Dask(client), units)
+    with tempfile.TemporaryDirectory() as name:
+        folder = init(_file(Path(name), units, 0.0), Path(name) / "out")
+        there = opened(folder)
         walls = []
         for key in list(there.units):
             began = time.perf_counter()
@@ -115,7 +142,11 @@ def _compiling() -> dict[str, float]:
 
 
 def curve(processes: tuple[int, ...], seconds: float, number: int) -> list[dict[str, float]]:
-    """A study of `number` units of `seconds` CPU time, on so many processes: wall time, start apart."""
+    """A study of `number` units of `seconds` CPU time, on so many processes: wall time, start apart.
+
+    efficiency: against so many processes that have a core each. busy: the share of the processes' time that was within
+    units, which other load of the machine does not change. load: of the machine, over the last minute.
+    """
     rows = []
     for count in processes:
         with tempfile.TemporaryDirectory() as name, Processes(count) as executor:
@@ -127,9 +158,15 @@ def curve(processes: tuple[int, ...], seconds: float, number: int) -> list[dict[
             resume(folder, executor=executor, progress=False)
             wall = time.perf_counter() - began
             assert status(folder).finished == number
-        rows.append({"processes": count, "unit": seconds, "units": number, "wall": wall})
-        rows[-1]["efficiency"] = number * seconds / count / wall
-        print(f"{count} processes: {wall:.2f} s, efficiency {rows[-1]['efficiency']:.3f}", flush=True)
+            within = sum(account["wall_seconds"] for account in opened(folder).store.account().values())
+        row = {"processes": count, "unit": seconds, "units": number, "wall": wall}
+        row |= {
+            "efficiency": number * seconds / count / wall,
+            "busy": within / count / wall,
+            "load": os.getloadavg()[0],
+        }
+        rows.append(row)
+        print(json.dumps(row), flush=True)
     return rows
 
 

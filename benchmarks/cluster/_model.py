@@ -42,10 +42,9 @@ def makespan(costs: Costs, unit: float, workers: int, rounds: int = ROUNDS, spre
         nonlocal handed, runner
         if handed < total:
             runner = max(runner, now) + costs.dispatch
-            waiting_for = works[handed]
-            handed += 1
             heapq.heappush(events, (runner + costs.travel, 0, worker))
-            coming[worker].append(waiting_for)
+            coming[worker].append(works[handed])
+            handed += 1
 
     coming: list[deque[float]] = [deque() for _ in range(workers)]
     for _ in range(AHEAD):

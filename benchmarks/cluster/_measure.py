@@ -88,9 +88,9 @@ def constants(units: int = 300) -> dict[str, float]:
 
     found = {"dispatch": _dispatch(_Nobody(), units)}
     # two processes of Dask's own, so that its scheduler shares this one with the runner alone
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        with distributed.Client(cluster) as client:
-            found["dispatch_dask"] = _dispatch(_Dask(client), units)
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with cluster, distributed.Client(cluster) as client:
+        found["dispatch_dask"] = _dispatch(_Dask(client), units)
     with tempfile.TemporaryDirectory() as name:
         folder = init(_file(Path(name), units, 0.0), Path(name) / "out")
         there = opened(folder)

@@ -12,22 +12,21 @@ A unit is finished when its chunk of `status` is there: it is written last, afte
 Wall times are in accounts only, so that a dataset has the same bits however often its study was interrupted.
 """
 
-import contextlib
 import io
 import os
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import _files, _folder
-from ._accounts import Account, Chunk, plain
+from . import _folder
+from ._accounts import plain
 from ._claims import Claims
-from ._dataset import STATUS, agree, attributes_of, kept, whole
+from ._dataset import attributes_of, kept, whole
 from ._errors import StudyError
 from ._recovery import Recovery
 from ._units import Unit, units
-from ._zarr import Array, Arrays, Layout, chunk_of, encoded, of_coordinate, of_sweep, read_array
+from ._writer import Writer
+from ._zarr import Arrays, Layout, read_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,10 +48,8 @@ class Store:
         self._arrays = Arrays(folder / _folder.DATASET)
         self._claims = Claims(folder / _folder.CLAIMS)
         self._recovery = Recovery(folder, record["fingerprint"], self._arrays, self._claims)
+        self._writer = Writer(folder, record["fingerprint"], self._arrays, self._claims)
         self._study: AbstractStudy | None = None
-        # what the arrays were when this process last looked
-        self._known: dict[str, Array] = {}
-        self._coordinates: dict[str, np.ndarray] = {}
 
     @classmethod
     def create(
@@ -84,7 +81,7 @@ class Store:
         store = cls.open(folder)
         if store.record["fingerprint"] == fingerprint:
             return store
-        store._correct(text, record)
+        store._writer.correct(text, store.record, record, store.finished)
         return cls.open(folder)
 
     @classmethod
@@ -110,8 +107,8 @@ class Store:
         self._recovery.bind(found, layout)
         self._study = study
         if self.is_writable:
-            with self._writing("its dataset"):
-                self._make_dataset(study)
+            with self._writer.writing("its dataset"):
+                self._writer.make_dataset(study, layout)
         return self
 
     @property
@@ -147,7 +144,7 @@ class Store:
         that is not finished succeeds; two that compute the same unit write the same bits.
         Raises StudyError where the folder cannot be written.
         """
-        with self._writing(f"claim of {key}"):
+        with self._writer.writing(f"claim of {key}"):
             if not self._claims.take(key):
                 return False
         if self._recovery.is_finished(key):
@@ -168,15 +165,14 @@ class Store:
         all others are as they were; and where the datasets do not fit those of other cells.
         """
         study, layout = self._bound()
-        place = layout.place(unit)
+        layout.place(unit)
         if len(datasets) != len(unit.cells):
             raise ValueError(f"datasets of unit {unit.key} must be {len(unit.cells)}, got {len(datasets)}")
         data = [kept(study, each) for each in datasets]
         mine = not self._claims.holds(unit.key) and self._claims.take(unit.key)
         try:
-            with self._writing(f"unit {unit.key}"), self._scratch() as scratch:
-                self._add_arrays(data, layout, scratch)
-                self._write(unit, place, data, plain(account), scratch)
+            with self._writer.writing(f"unit {unit.key}"):
+                self._writer.save_unit(study, unit, layout, data, plain(account))
         except (StudyError, KeyboardInterrupt):
             self._recovery.remove_unit(unit.key)
             raise
@@ -217,7 +213,8 @@ class Store:
              for name in coordinates if (values := self._arrays.values(name)) is not None},
             attributes,
         )  # fmt: skip
-        self._publish(attributes_of(study, attributes))
+        if self.is_writable:
+            self._writer.publish(study, attributes_of(study, attributes))
         return dataset
 
     def account(self) -> dict[str, dict[str, Any]]:
@@ -236,167 +233,16 @@ class Store:
 
     def save_text(self, name: str, text: str) -> None:
         """Write or replace the text file `name`. Raises StudyError where the folder cannot be written."""
-        self._save(name, text.encode())
+        self._writer.save(name, text.encode())
 
     def save_figure(self, name: str, figure: Any) -> Path:
         """Write or replace the PNG file `name` from a matplotlib figure. Raises StudyError as `save_text`."""
         drawn = io.BytesIO()
         figure.savefig(drawn, dpi=150, format="png")
-        self._save(name, drawn.getvalue())
+        self._writer.save(name, drawn.getvalue())
         return self.folder / name
-
-    def _save(self, name: str, data: bytes) -> None:
-        with self._writing(name), self._scratch() as scratch:
-            _files.write(scratch / name, data)
-            _files.sync([scratch / name])
-            _files.replace(scratch / name, self.folder / name)
-            _files.sync([self.folder])
 
     def _bound(self) -> "tuple[AbstractStudy, Layout]":
         if self._study is None:
             raise ValueError("the store must be told its study first: bind(study)")
         return self._study, self._recovery.layout
-
-    def _write(self, unit: Unit, place: tuple[int, ...], data: "list[xr.Dataset]", spent: Any, scratch: Path) -> None:
-        chunks: dict[str, Chunk] = {}
-        for name in [*_names(data), "status"]:
-            array = self._known[name]
-            if 0 in array.shape:
-                chunks[name] = Chunk("", 0, 0, 0)
-                continue
-            cells = [each[name].values if name in each else None for each in data]
-            body = encoded(chunk_of(array, self._recovery.layout, cells))
-            modified = _files.write(scratch / f"chunk {name}", body)
-            crc = int.from_bytes(body[-4:], "little")
-            chunks[name] = Chunk(array.chunk_name(place), crc, len(body), modified)
-        steps = [float(each["path_steps"]) for each in data if "path_steps" in each and not each["path_steps"].ndim]
-        spent = ({"path_steps": sum(steps)} if steps else {}) | spent
-        attributes = {cell.key: each.attrs for cell, each in zip(unit.cells, data, strict=True)}
-        coordinates = sorted({str(name) for each in data for name in each.coords})
-        account = Account(unit.key, chunks, coordinates, attributes, spent)
-        _files.write(scratch / "account", account.to_bytes(self.record["fingerprint"]))
-        self._commit(account, scratch)
-
-    def _commit(self, account: Account, scratch: Path) -> None:
-        targets = {
-            name: self._arrays.folder / name / chunk.file for name, chunk in account.chunks.items() if chunk.file
-        }
-        _files.sync([*(scratch / f"chunk {name}" for name in targets), scratch / "account"])
-        status = targets.pop("status")
-        for name, target in targets.items():
-            _files.replace(scratch / f"chunk {name}", target)
-        _files.replace(scratch / "account", self.folder / _folder.UNITS / f"{account.unit}.json")
-        _files.sync([*(target.parent for target in targets.values()), self.folder / _folder.UNITS])
-        _files.replace(scratch / "chunk status", status)
-        _files.sync([status.parent])
-
-    def _add_arrays(self, data: "list[xr.Dataset]", layout: Layout, scratch: Path) -> None:
-        """See to it that the cells' variables and coordinates have arrays, and fit them."""
-        new: dict[str, tuple[Array, np.ndarray | None]] = {}
-        for each in data:
-            for name, entry in each.data_vars.items():
-                array = of_sweep(entry.variable, layout)
-                known = self._known.get(str(name)) or new.setdefault(str(name), (array, None))[0]
-                array.fit(str(name), known)
-            for name, entry in each.coords.items():
-                if name not in self._coordinates:
-                    values = self._arrays.values(str(name))
-                    if values is None:
-                        new[str(name)] = (of_coordinate(entry.variable), values := entry.values)
-                    self._coordinates[str(name)] = values
-                agree(str(name), self._coordinates[str(name)], entry.values)
-        if new:
-            self._arrays.add(new, scratch)
-            self._known |= {name: array for name, (array, _) in new.items()}
-            self._arrays.publish(self._arrays.attributes(), self._own_coordinates(), scratch)
-
-    def _make_dataset(self, study: "AbstractStudy") -> None:
-        """Make `dataset.zarr` with the study's coordinates and an empty `status`, or what of it is missing."""
-        import xarray as xr
-
-        own = {str(name): entry.variable for name, entry in xr.Dataset(coords=study.coordinates()).coords.items()}
-        missing = {name: entry for name, entry in own.items() if self._arrays.values(name) is None}
-        new = {name: (of_coordinate(entry), entry.values) for name, entry in missing.items()}
-        if "status" not in self._arrays.known():
-            new["status"] = (of_sweep(xr.Variable((), "", STATUS), self._recovery.layout), None)
-        if not new and self._arrays.is_published():
-            return
-        attributes = self._arrays.attributes() or attributes_of(study, [])
-        with self._scratch() as scratch:
-            if not self._arrays.folder.exists():
-                begun = Arrays(scratch / _folder.DATASET)
-                _files.make_folder(begun.folder)
-                begun.add(new, scratch)
-                begun.publish(attributes, self._own_coordinates(), scratch)
-                if _files.rename(begun.folder, self._arrays.folder):
-                    _files.sync([self.folder])
-                    return
-            self._arrays.add(new, scratch)
-            self._arrays.publish(attributes, self._own_coordinates(), scratch)
-
-    def _publish(self, attributes: dict[str, Any]) -> None:
-        if self.is_writable and plain(attributes) != self._arrays.attributes():
-            with self._writing("its dataset"), self._scratch() as scratch:
-                self._arrays.publish(attributes, self._own_coordinates(), scratch)
-
-    def _own_coordinates(self) -> list[str]:
-        """The study's coordinates that are not those of a dimension of their name, which readers know by that."""
-        return [name for name, (dims, *_) in self._bound()[0].coordinates().items() if dims not in (name, (name,))]
-
-    @contextlib.contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        """A folder for what is not whole yet: it belongs to this process, by a claim, for as long as this lives."""
-        name = f"{_folder.PARTIAL} {secrets.token_hex(8)}"
-        path = self.folder / _folder.PARTIAL / name.split()[1]
-        self._claims.take(name)
-        try:
-            # only now can no other process make this folder another study's
-            if _folder.read_record(self.folder)["fingerprint"] != self.record["fingerprint"]:
-                raise StudyError(f"folder {self.folder} has become another study's; nothing was written")
-            _files.make_folder(path.parent)
-            _files.make_folder(path)
-            yield path
-        finally:
-            with contextlib.suppress(OSError):
-                _files.remove_tree(path)
-            self._claims.release(name)
-
-    @contextlib.contextmanager
-    def _writing(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise StudyError(
-                f"folder {self.folder} cannot be written ({what}): {reason}; what is finished is kept"
-            ) from error
-
-    def _correct(self, text: str, record: dict[str, Any]) -> None:
-        """Make the folder that of another study, if nothing of the old one is finished."""
-        old = f"'{self.record['name']}' (fingerprint {self.record['fingerprint'][:12]}"
-        refusal = f"output folder {self.folder} already holds a different study, {old}, this one "
-        refusal += f"{record['fingerprint'][:12]}); give another --out, nothing was changed"
-        with self._writing("study.json"), self._claims.everything() as free:
-            if not free or self.finished():
-                raise StudyError(refusal)
-            path = self.folder / _folder.PARTIAL / secrets.token_hex(8)
-            _files.make_folder(path.parent)
-            _files.make_folder(path)
-            try:
-                _folder.fill(path, text, record)
-                _files.sync([path / "study.toml", path / "study.json"])
-                for name in (_folder.DATASET, _folder.UNITS):
-                    with contextlib.suppress(FileNotFoundError):
-                        _files.rename(self.folder / name, path / name)
-                _files.make_folder(self.folder / _folder.UNITS)
-                _files.replace(path / "study.toml", self.folder / "study.toml")
-                _files.replace(path / "study.json", self.folder / "study.json")
-                _files.sync([self.folder])
-            finally:
-                with contextlib.suppress(OSError):
-                    _files.remove_tree(path)
-
-
-def _names(data: "list[xr.Dataset]") -> list[str]:
-    """Names of the variables but `status`, in their order."""
-    return [str(name) for name in dict.fromkeys(name for each in data for name in each.data_vars) if name != "status"]

@@ -1,6 +1,7 @@
 """What a person sees of a running study: one bar in a terminal, and a plain line now and then where there is none."""
 
 import contextlib
+import math
 import sys
 import threading
 import time
@@ -14,6 +15,8 @@ from ._units import Unit
 # a plain line comes with every tenth of the work, and after so many seconds
 _SILENCE = 30.0
 _TICK = 1.0
+# seconds between two drawings of a bar
+_FLICKER = 0.1
 
 
 class ProgressBar:
@@ -40,9 +43,10 @@ class ProgressBar:
         self._handed: dict[str, float | None] = {}
         self._workers, self._others_work = workers, 0.0
         self._cells, self._all_cells = done, done + sum(len(unit.cells) for unit in missing)
-        self._work = sum(unit.work for unit in missing) or 1.0
+        self._work = self._work_left = sum(unit.work for unit in missing) or 1.0
         self._widest: float | None = None
         self._began = self._last_line = now()
+        self._last_draw = -math.inf
         self._tenth = 0
         self._note = ""
         self._bar: Any = None
@@ -76,8 +80,7 @@ class ProgressBar:
     def finished(self, unit: Unit, account: dict[str, Any]) -> None:
         """A unit of this run is done. account: as `run_unit` returns it."""
         with self._lock:
-            self._left.pop(unit.key, None)
-            self._cells += len(unit.cells)
+            self._drop(unit)
             self._note = ""
             self._handed.pop(unit.key, None)
             self._start()
@@ -89,9 +92,8 @@ class ProgressBar:
     def elsewhere(self, unit: Unit) -> None:
         """A unit was finished by another run, which so takes a part of what is left."""
         with self._lock:
-            if self._left.pop(unit.key, None) is not None:
-                self._cells += len(unit.cells)
-                self._others_work += unit.work
+            self._drop(unit)
+            self._others_work += unit.work
             self._draw()
 
     def waiting(self, held: int) -> None:
@@ -112,6 +114,11 @@ class ProgressBar:
         workers = (self._workers or workers_at_work(self._spent)) * (1 + self._others_work / mine if mine else 1)
         return time_left(self._spent, left, float(workers))
 
+    def _drop(self, unit: Unit) -> None:
+        if self._left.pop(unit.key, None) is not None:
+            self._cells += len(unit.cells)
+            self._work_left -= unit.work
+
     def _start(self) -> None:
         """Of the units that were handed out, as many as there are workers are being computed."""
         for key in list(self._handed)[: self._workers or len(self._handed)]:
@@ -131,27 +138,30 @@ class ProgressBar:
     @property
     def share(self) -> float:
         """Of the work of this run that is done, between 0 and 1."""
-        return 1.0 - sum(unit.work for unit in self._left.values()) / self._work
+        return min(max(1.0 - self._work_left / self._work, 0.0), 1.0) if self._left else 1.0
 
     def tick(self) -> None:
         """Draw the time anew; a plain line where there was none for long."""
         with self._lock:
-            self._draw(now_or_never=self._now() - self._last_line >= _SILENCE)
+            self._draw(is_due=self._now() - self._last_line >= _SILENCE)
 
     def _tick(self) -> None:
         while not self._is_over.wait(_TICK):
             self.tick()
 
-    def _draw(self, now_or_never: bool = False) -> None:
+    def _draw(self, is_due: bool = False) -> None:
         if self._is_over.is_set() and self._bar is None:
             return
         title = f"{self._name}: {self._cells}/{self._all_cells} cells"
         if self._bar is not None:
+            if self._now() - self._last_draw < _FLICKER and self._left:
+                return
+            self._last_draw = self._now()
             self._bar.n = self.share * self._work
             self._bar.set_description_str(title, refresh=False)
             self._bar.set_postfix_str(self.text(), refresh=False)
             self._bar.refresh()
-        elif self._show and (now_or_never or int(10 * self.share + 1e-9) > self._tenth):
+        elif self._show and (is_due or int(10 * self.share + 1e-9) > self._tenth):
             self._tenth = int(10 * self.share + 1e-9)
             self._line(f"{self._cells}/{self._all_cells} cells, {100 * self.share:.0f} %, {self.text()}")
 

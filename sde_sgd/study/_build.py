@@ -44,6 +44,13 @@ def kinds(module: Any, base: type, without: tuple[str, ...] = ()) -> dict[str, t
     }
 
 
+# by room, what a study file does not offer: it needs a person's own Python code, or another model
+OWN_CODE: dict[str, tuple[str, ...]] = {
+    "landscapes": ("Landscape", "EmpiricalRisk"),
+    "noise": ("FromFunction", *kinds(noise, noise.AbstractShapedNoise)),
+}
+
+
 def make(where: str, kind: str, parameters: dict[str, Any], allowed: dict[str, type]) -> Any:
     """An object of the class called `kind`. Raises StudyError for an unknown kind, key or an unfit value."""
     if kind not in allowed:
@@ -84,14 +91,12 @@ def landscape(spec: LandscapeSpec, folder: Path) -> AbstractLandscape:
         assert spec.data is not None and spec.network is not None
         found, hidden = _networks.examples(spec.data), spec.network.hidden or []
         return _networks.risk(spec.network, hidden, found, spec.loss, spec.penalty, folder, spec.seed)[0]
-    needs_python = ("Landscape", "EmpiricalRisk")
-    return make("landscape", spec.kind, spec.parameters, kinds(landscapes, AbstractLandscape, needs_python))
+    return make("landscape", spec.kind, spec.parameters, kinds(landscapes, AbstractLandscape, OWN_CODE["landscapes"]))
 
 
 def noise_model(spec: Part) -> AbstractNoise:
     """The study's gradient noise; models that need a person's own Python code, or another model, are not offered."""
-    without = ("FromFunction", *kinds(noise, noise.AbstractShapedNoise))
-    return make("noise", spec.kind, spec.parameters, kinds(noise, AbstractNoise, without))
+    return make("noise", spec.kind, spec.parameters, kinds(noise, AbstractNoise, OWN_CODE["noise"]))
 
 
 def start(spec: StartSpec, surface: AbstractLandscape) -> Start:

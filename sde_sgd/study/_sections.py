@@ -237,6 +237,16 @@ class StartSpec(Section):
         return self
 
 
+class PointSpec(Section):
+    """A point of θ with a name, such as a minimum or a start.
+
+    name: what the study calls it. point: coordinates, or the name that the landscape has for it, as of a start.
+    """
+
+    name: Name
+    point: str | list[float]
+
+
 class SweepSpec(Section):
     """Every learning rate γ is run with every batch size M.
 

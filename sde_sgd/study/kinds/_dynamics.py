@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+# its rooms load when they are first used: `sde-sgd status` needs none of them
+import sde_sgd as ss
+
+from .._errors import StudyError
 from .._kind import AbstractStudy
 from .._sections import ChainSpec, Count, LandscapeSpec, NoiseSpec, Positive, ReferenceSpec
+from .._text_table import Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import xarray as xr
-
-    import sde_sgd as ss
 
 
 class Surface(NamedTuple):
@@ -66,6 +69,23 @@ class AbstractDynamicsStudy(AbstractStudy):
             return "dt = γ/substeps"
         return "dt = γ" if (self.substeps or 1) == 1 else f"dt = γ/{self.substeps}"
 
+    def rate_columns(self) -> list[Column]:
+        """Columns of the swept numbers, γ, M and T last."""
+        known = {
+            "learning_rate": Column("γ", "learning_rate", "learning rate: SDE time per iteration, t = γ·iterations"),
+            "batch_size": Column("M", "batch_size", "batch size, in examples"),
+            "temperature": Column("T", "temperature", "temperature, in units of the loss"),
+        }
+        last = [column for name, column in known.items() if self.is_swept(f"sweep.{name}")]
+        return [*self.swept_columns(), *last]
+
+    def chain_words(self) -> str:
+        """The chain in words, for the line above the table."""
+        if not self.chain.is_sde:
+            return f"chain: {self.chain.kind}, one step an iteration"
+        name = "Euler–Maruyama" if self.chain.kind == "EulerMaruyama" else self.chain.kind
+        return f"chain: {name}, {self.step_words()}"
+
     def chain_of(self, surface: Surface) -> Any:
         """The chain of a study of one cell."""
         from .. import _chains
@@ -85,10 +105,66 @@ class AbstractDynamicsStudy(AbstractStudy):
         return _chains.diffusion(self.chain, surface.landscape, surface.noise, getattr(self, "sweep"))  # noqa: B009
 
 
+class MinimaOf:
+    """The minima that studies of one cell are about, given or found, and the saddles between them; some are kept."""
+
+    def __init__(self, surface: "Callable[[AbstractDynamicsStudy], Surface]"):
+        self._surface = surface
+        self._minima: dict[str, dict[str, Any]] = {}
+        self._saddles: dict[str, list[Any]] = {}
+
+    def __call__(self, one: Any) -> dict[str, Any]:
+        """By name. Raises StudyError where a point does not fit the landscape, or where the search finds none."""
+        from .. import _build
+
+        key = _key(one)
+        if key not in self._minima:
+            surface = self._surface(one).landscape
+            points = {
+                each.name: _build.point_of(f"point of minimum '{each.name}'", each.point, surface)
+                for each in one.minimum
+            }
+            if one.search is not None:
+                try:
+                    found = ss.landscapes.find_minima(surface, np.asarray(one.search, float))
+                except ValueError as error:
+                    raise StudyError(f"search: {_build.one_line(error)}") from None
+                points = {str(number + 1): each.location for number, each in enumerate(found)}
+            self._minima[key] = points
+        return self._minima[key]
+
+    def saddles(self, one: Any) -> list[Any]:
+        """The ways between the minima, as `landscapes.saddle_graph` finds them, which raises ValueError."""
+        key = _key(one)
+        if key not in self._saddles:
+            points = list(self(one).values())
+            self._saddles[key] = ss.landscapes.saddle_graph(self._surface(one).landscape, points)
+        return self._saddles[key]
+
+
+def _key(one: Any) -> str:
+    return one.model_dump_json(include={"landscape", "minimum", "search"})
+
+
+def attempt(
+    data: "xr.Dataset", notes: list[str], name: str, dims: dict[str, int], method: str, about: Any, answer: Any
+) -> None:
+    """Add a variable to a dataset: what a theory answers, or NaN and a note where it does not apply.
+
+    dims: of the variable, with their lengths. method: of the note. about: units and words. answer: raises ValueError.
+    """
+    from .._build import one_line
+
+    try:
+        values = np.asarray(answer(), np.float64)
+    except ValueError as error:
+        notes.append(f"{method}: {one_line(error)}")
+        values = np.full(tuple(dims.values()), np.nan)
+    data[name] = (tuple(dims), values, {"units": about[0], "long_name": about[1]})
+
+
 def solver(diffusion: Any, reference: ReferenceSpec | None) -> Any:
     """The exact solver on the study's grid. Raises ValueError where there is no grid, or it does not fit."""
-    import sde_sgd as ss
-
     if reference is None:
         raise ValueError("the study file gives no [reference] grid")
     grid: Any = reference.grid

@@ -177,10 +177,7 @@ class EscapeStudy(AbstractDynamicsStudy):
             "continuous": "exit of the SDE, also between steps (continuous monitoring)",
             "discrete": "exit of the chain at its own steps (discrete monitoring)",
         }[self.monitoring]
-        if not self.chain.is_sde:
-            return [f"chain: {self.chain.kind}, one step an iteration; {watched}"]
-        name = "Euler–Maruyama" if self.chain.kind == "EulerMaruyama" else self.chain.kind
-        return [f"chain: {name}, {self.step_words()}; {watched}"]
+        return [f"{self.chain_words()}; {watched}"]
 
     def figures(self, dataset):
         from ... import plotting

@@ -10,7 +10,6 @@ from ._file import packaged as packaged
 from ._file import packaged_text as packaged_text
 from ._file import parse as parse
 from ._file import read_changes as read_changes
-from ._keys import keys_page as keys_page
 from ._kind import AbstractStudy as AbstractStudy
 from ._kind import Cell as Cell
 from ._kind import register as register

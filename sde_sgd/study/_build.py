@@ -40,7 +40,7 @@ def kinds(module: Any, base: type, without: tuple[str, ...] = ()) -> dict[str, t
     return {
         name: value
         for name, value in classes.items()
-        if issubclass(value, base) and not name.startswith("Abstract") and name not in without
+        if issubclass(value, base) and not name.startswith(("Abstract", "_")) and name not in without
     }
 
 

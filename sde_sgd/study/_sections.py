@@ -65,9 +65,10 @@ class DataSpec(Section):
 class NetworkSpec(Section):
     """Hidden layers and their activation; or a function of a JAX key that makes a model, "module:name".
 
-    hidden: widths, an empty list for a linear model; or layers: how many, each as wide as the sweep says, in which case
-    the function takes a keyword `width`. activation: of hidden layers.
-    function: of a JAX key that makes a model, "module:name", in place of layers.
+    hidden: widths, an empty list for a linear model.
+    layers: how many, in place of widths, each as wide as the sweep says. activation: of hidden layers.
+    function: of a JAX key that makes a model, "module:name", in place of layers; where the sweep has a width it takes a
+        keyword `width`.
     """
 
     hidden: list[Count] | None = None
@@ -123,7 +124,9 @@ class LandscapeSpec(Part):
             unknown = set(self.model_extra or {}) - {"parameters"}
             if unknown:
                 raise ValueError(choose("key in landscape", min(unknown), ["function", "dim", "parameters"]))
-        given = {"data", "network", "loss", "penalty", "seed"} & self.model_fields_set
+        of_a_risk = ("data", "network", "loss", "penalty", "seed")
+        fields = type(self).model_fields
+        given = [name for name in of_a_risk if getattr(self, name) != fields[name].default]
         if not self.is_risk and given:
             raise ValueError(f"landscape.{min(given)} is for kind EmpiricalRisk, got it for {self.kind}")
         if self.is_risk:

@@ -201,7 +201,7 @@ def _made(model: Any, table: Table, path: Path, values: Any) -> Swept:
     return Swept(path, tuple(values), kind is not None)
 
 
-def _range(key: str, given: Table) -> list[float]:
+def _range(key: str, given: Table) -> list[Any]:
     for name in given:
         if name not in _RANGE:
             raise ValueError(choose(f"key in the range {key}", name, _RANGE))

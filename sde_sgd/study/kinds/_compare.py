@@ -56,7 +56,7 @@ class CompareStudy(AbstractStudy):
 
     counted: ClassVar[tuple[str, str]] = ("network", "networks")
     last = ("sweep.learning_rate", "sweep.batch_size")
-    alone = (*AbstractStudy.alone, "times")
+    alone = (*AbstractStudy.alone, "times", "measures")
 
     kind: Literal["compare"] = "compare"
     landscape: LandscapeSpec
@@ -117,7 +117,7 @@ class CompareStudy(AbstractStudy):
             **ends,
             networks=one.networks,
             measures=self.measures,
-            permutations=self.permutations,
+            permutations=one.permutations,
             seed=cell.seed,
             confidence=self.confidence,
         )

@@ -27,7 +27,8 @@ PROCESSES = ("sgd", "sde")
 class DigitsStudy(AbstractStudy):
     """Real minibatch SGD on scikit-learn's digits, and the SDE with its per-example noise, leaving a sublevel set.
 
-    examples: training examples used. hidden: units of the one hidden layer. network_seed: of the initial weights.
+    kind: "digits". examples: training examples used. hidden: units of the one hidden layer.
+    network_seed: of the initial weights.
     penalty: weight decay, without which the loss has no minimum. threshold: c in {L < c·L(θ*)}.
     iterations: k, the number of SGD iterations watched. ratios: pairs [learning rate, batch size].
     trajectories: for every cell.

@@ -95,7 +95,9 @@ class EscapeStudy(AbstractDynamicsStudy):
         return found
 
     def attributes(self):
-        found = {"monitoring": self.monitoring, "step": self.step_words()}
+        found = {"step": self.step_words()}
+        if not self.is_swept("monitoring"):
+            found["monitoring"] = self.monitoring
         if self.horizon is not None and not self.is_swept("horizon"):
             found["horizon"] = self.horizon
         return found
@@ -123,12 +125,12 @@ class EscapeStudy(AbstractDynamicsStudy):
         surface, start = shared.surface(one), shared.starts(one)[cell.index["start"]]
         chain = one.chain_of(surface)
         options = {name: getattr(one, name) for name in _OPTIONS if getattr(one, name) is not None}
-        options |= {"seed": cell.seed, "confidence": self.confidence, "monitoring": self.monitoring}
+        options |= {"seed": cell.seed, "confidence": self.confidence, "monitoring": one.monitoring}
         point = jnp.asarray(start.point, float)
         if start.avoid is None:
-            result = ss.escape(chain, start=point, region=start.region, method=self.method, **options)
+            result = ss.escape(chain, start=point, region=start.region, method=one.method, **options)
         else:
-            result = ss.first_passage(chain, point, ~start.region, start.avoid, method=self.method, **options)
+            result = ss.first_passage(chain, point, ~start.region, start.avoid, method=one.method, **options)
         where = ", ".join([f"start {start.name}", *self.words_at(cell.index, {_RATE: "γ", _BATCH: "M"})])
         theory = shared.theory(one, cell.index["start"])
         if one.horizon is None:
@@ -176,7 +178,8 @@ class EscapeStudy(AbstractDynamicsStudy):
         watched = {
             "continuous": "exit of the SDE, also between steps (continuous monitoring)",
             "discrete": "exit of the chain at its own steps (discrete monitoring)",
-        }[self.monitoring]
+            "as swept": "exit of the chain at its own steps (discrete), or of the SDE (continuous)",
+        }["as swept" if self.is_swept("monitoring") else self.monitoring]
         return [f"{self.chain_words()}; {watched}"]
 
     def figures(self, dataset):

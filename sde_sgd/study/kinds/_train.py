@@ -96,7 +96,8 @@ class CurveSpec(Section):
 class TrainStudy(AbstractStudy):
     """Networks trained on real data for every reading of "equal", width, learning rate, batch size and momentum.
 
-    data: the examples. network: its layers. loss: of one example. penalty: weight λ of (λ/2)‖θ‖² (weight decay).
+    kind: "train". data: the examples. network: its layers. loss: of one example.
+    penalty: weight λ of (λ/2)‖θ‖² (weight decay).
     sweep: learning rates, batch sizes, momenta, widths. networks: in each cell; the k-th begins alike in all.
     sampling: as of `ss.train`. stop: when networks end, once or several times: with equal epochs, steps or loss.
     measures: names of `training.MEASURES`, of each network where it ended.
@@ -107,7 +108,7 @@ class TrainStudy(AbstractStudy):
     counted: ClassVar[tuple[str, str]] = ("network", "networks")
     last = ("sweep.width", "sweep.learning_rate", "sweep.batch_size", "sweep.momentum")
     always = ("sweep.learning_rate", "sweep.batch_size")
-    alone = (*AbstractStudy.alone, "networks")
+    alone = (*AbstractStudy.alone, "networks", "measures", "question", "loss")
 
     kind: Literal["train"] = "train"
     data: DataSpec
@@ -148,10 +149,16 @@ class TrainStudy(AbstractStudy):
     def coordinates(self):
         found = super().coordinates()
         return found | {
-            "reading": ("reading", [stop.label for stop in self.stop], {"units": "", "long_name": "what is equal"}),
+            "reading": ("reading", self._readings(), {"units": "", "long_name": "what is equal"}),
             "network": ("network", np.arange(self.networks), {"units": "1", "long_name": "number of the network"}),
             "ratio": ratio(self, found),
         }
+
+    def _readings(self) -> list[str]:
+        """What the stops are called; of one that is swept, not by its number."""
+        labels = enumerate(stop.name or stop.label for stop in self.stop)
+        named = {place: self.stop[place].name for place, _ in enumerate(self.stop) if self.is_swept(f"stop.{place}")}
+        return [named.get(place, label) or "as swept" for place, label in labels]
 
     def attributes(self):
         curves: dict[str, Any] = {}
@@ -202,7 +209,7 @@ class TrainStudy(AbstractStudy):
         # what a network cannot be is said before anything is written
         for one in self.along_axes():
             number, size = len(examples(one.data.model_dump_json(exclude_unset=True)).targets), one.sweep.batch_size
-            if self.sampling != "replacement" and size > number:
+            if one.sampling != "replacement" and size > number:
                 raise StudyError(
                     f"sweep.batch_size must be at most the {number} examples without replacement, got {size}"
                 )
@@ -222,7 +229,7 @@ class TrainStudy(AbstractStudy):
             learning_rate=one.sweep.learning_rate,
             batch_size=one.sweep.batch_size,
             momentum=one.sweep.momentum,
-            sampling=self.sampling,
+            sampling=one.sampling,
             stop=stop.rule(),
             start=ensemble.starts,
             seed=cell.seed,
@@ -258,7 +265,8 @@ class TrainStudy(AbstractStudy):
             ("label noise", "data.label_noise", self.data.label_noise), ("penalty", "penalty", self.penalty)
         ):  # fmt: skip
             parts += [f"{words} {value:g}"] if value and not self.is_swept(key) else []
-        return [f"{', '.join(parts)}; batches by sampling = {self.sampling}; starts differ between networks"]
+        sampling = "as swept" if self.is_swept("sampling") else self.sampling
+        return [f"{', '.join(parts)}; batches by sampling = {sampling}; starts differ between networks"]
 
     def verdicts(self, dataset):
         return ss.training.verdicts(dataset)

@@ -66,7 +66,7 @@ class TransitionsStudy(AbstractDynamicsStudy):
         return self
 
     def attributes(self):
-        return {"step": self.step_words(), "monitoring": self.monitoring}
+        return {"step": self.step_words()}
 
     def prepare(self, folder):
         shared = _Shared(folder)
@@ -87,9 +87,9 @@ class TransitionsStudy(AbstractDynamicsStudy):
             minima,
             **{name: value for name, value in options.items() if value is not None},
             rtol=one.rtol,
-            method=self.method,
-            score=self.score,
-            monitoring=self.monitoring,
+            method=one.method,
+            score=one.score,
+            monitoring=one.monitoring,
             seed=cell.seed,
             confidence=self.confidence,
         )

@@ -1,6 +1,6 @@
 """The page of all keys of study files, made from the types and docstrings of the kinds: docs/study_files.md.
 
-Written by `python -m sde_sgd.study._keys > docs/study_files.md`; a test says that the page is up to date.
+Written by `python -m sde_sgd.study.keys > docs/study_files.md`; a test says that the page is up to date.
 """
 
 import importlib
@@ -20,9 +20,9 @@ from ._sweep import meanings, number_type
 
 _INTRODUCTION = """# Study files
 
-What a study file may say, kind by kind. This page is made from the types: `python -m sde_sgd.study._keys` writes it.
+What a study file may say, kind by kind. This page is made from the types: `python -m sde_sgd.study.keys` writes it.
 `sde-sgd list` names the packaged studies and `sde-sgd show NAME` prints one to start from. A key that is not here is
-refused, with the nearest one that is. From Python a study is an object of its kind, such as `ss.study.EscapeStudy(...)`,
+refused, with the nearest one that is. From Python a study is an object of its kind, `ss.study.EscapeStudy(...)` say,
 with the same keys; its `text()` is the file.
 
 **Sweeps.** A number becomes a dimension of the study where it is given as several:
@@ -195,7 +195,8 @@ def _bounds(metadata: Any) -> str:
     for each in flat:
         if type(each) in _BOUNDS:
             name, sign = _BOUNDS[type(each)]
-            found.append(f"{sign}{getattr(each, name):g}")
+            value = getattr(each, name)
+            found.append(f"{sign}2³²" if value == 2**32 else f"{sign}{value:g}")
     return f" {', '.join(dict.fromkeys(found))}" if found else ""
 
 

@@ -12,7 +12,7 @@ from ._style import SEQUENCE
 
 # most lines, and most entries of the legend
 _LINES, _LEGEND = 24, 10
-_MARKS = (
+_MARKS: tuple[dict[str, Any], ...] = (
     {"linestyle": (0, (5, 2)), "linewidth": 1.1},
     {"linestyle": "none", "marker": "o", "markerfacecolor": "white"},
 )

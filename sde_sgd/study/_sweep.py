@@ -72,8 +72,7 @@ def read(table: Table, path: Path) -> Any:
     """What stands at `path`, or None."""
     value: Any = table
     for part in path:
-        in_list = isinstance(value, list) and isinstance(part, int) and part < len(value)
-        if not in_list and not (isinstance(value, dict) and part in value):
+        if not _has(value, part):
             return None
         value = value[part]
     return value
@@ -85,14 +84,24 @@ def replaced(table: Table, changes: Mapping[Path, Any]) -> Table:
     for path, value in changes.items():
         place: Any = new
         for depth, part in enumerate(path):
-            known = isinstance(place, dict) or (isinstance(place, list) and isinstance(part, int) and part < len(place))
-            if not known:
+            if not _has(place, part) and not _is_table(place):
                 raise ValueError(f"{dotted(path)}: {dotted(path[:depth])} has no key {part}, got {place!r}")
             if depth == len(path) - 1:
                 place[part] = value
             else:
-                place = place.setdefault(part, {}) if isinstance(place, dict) else place[part]
+                place = place[part] if _has(place, part) else place.setdefault(part, {})
     return new
+
+
+def _is_table(place: Any) -> bool:
+    return isinstance(place, dict)
+
+
+def _has(place: Any, part: str | int) -> bool:
+    """Whether a table has that key, or a list an entry of that number."""
+    if isinstance(place, list):
+        return isinstance(part, int) and part < len(place)
+    return isinstance(place, dict) and part in place
 
 
 def path_of(key: str) -> Path:
@@ -126,11 +135,12 @@ def axes_of(
 
 
 def _name(group: tuple[Swept, ...], ends: list[str]) -> str:
-    if len(group) > 1:
+    first, *others = group
+    if others:
         return "_".join(str(each.path[-1]) for each in group)
-    end = str(group[0].path[-1])
+    end = str(first.path[-1])
     if ends.count(end) > 1:
-        return group[0].key
+        return first.key
     return f"{end}_given" if end in _TAKEN else end
 
 

@@ -174,9 +174,8 @@ def _in_words(annotation: Any, metadata: Any = ()) -> str:
         members = [each for each in arguments if each is not type(None)]
         return " or ".join(_in_words(each, metadata) for each in members)
     if origin is typing.Literal:
-        return (
-            "one of " + ", ".join(f'`"{each}"`' for each in arguments) if len(arguments) > 1 else f'`"{arguments[0]}"`'
-        )
+        words = [f'`"{each}"`' for each in arguments]
+        return f"one of {', '.join(words)}" if len(words) > 1 else words[0]
     if origin is list:
         return f"list of [{_in_words(arguments[0])}]"
     if origin is tuple:

@@ -109,7 +109,7 @@ class CompareStudy(AbstractStudy):
 
     def run_cell(self, cell, shared):
         one = self.at(cell.index)
-        ends = {"time": one.time} if one.times is None else {"times": one.times}
+        ends: dict[str, Any] = {"time": one.time} if one.times is None else {"times": one.times}
         result = ss.compare(
             shared.risk(one),
             shared.start(one),

@@ -95,7 +95,7 @@ class EscapeStudy(AbstractDynamicsStudy):
         return found
 
     def attributes(self):
-        found = {"step": self.step_words()}
+        found: dict[str, Any] = {"step": self.step_words()}
         if not self.is_swept("monitoring"):
             found["monitoring"] = self.monitoring
         if self.horizon is not None and not self.is_swept("horizon"):

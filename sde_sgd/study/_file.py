@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from .._errors import choose
 from ._errors import StudyError
 from ._kind import AbstractStudy, kinds
-from ._sweep import path_of, plain, replaced
+from ._tables import path_of, plain, replaced
 
 
 def packaged() -> dict[str, str]:

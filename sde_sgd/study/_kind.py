@@ -6,12 +6,12 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from pydantic import Field, PrivateAttr, model_serializer, model_validator
 
-from . import _sweep
+from . import _key_types, _sweep, _tables
+from ._cell import Cell, cell_seed
 from ._errors import StudyError
 from ._sections import Confidence, Name, Section, Seed
 from ._text_table import Column
@@ -19,27 +19,6 @@ from ._text_table import Column
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
-
-
-class Cell(NamedTuple):
-    """One point of a study's sweep, as data: it can be pickled and sent to another process.
-
-    key: its name, that of its file too. index: its place along each axis of the sweep, by the axis's name.
-    seed: of its random numbers, shared with no other cell. work: its size against the other cells, without unit.
-    """
-
-    key: str
-    index: dict[str, int]
-    seed: int
-    work: float = 1.0
-
-
-def cell_seed(seed: int, number: int) -> int:
-    """The seed of cell `number`: no two cells share random numbers, not even of studies with neighbouring seeds.
-
-    Below 2⁵³, so that a dataset of floats holds it exactly.
-    """
-    return (seed << 20) + number
 
 
 Study = typing.TypeVar("Study", bound="AbstractStudy")
@@ -83,17 +62,17 @@ class AbstractStudy(Section, abc.ABC):
             return handler(given)
         kind = typing.get_args(cls.model_fields["kind"].annotation)
         names = dict.fromkeys(("kind", "name"), kind[0]) if len(kind) == 1 else {}
-        table = names | _sweep.plain(given)
+        table = names | _tables.plain(given)
         axes = _sweep.axes_of(cls, table, cls.last, cls.always, cls.alone)
         if not axes:
             study = handler(table)
         else:
             first = {swept.path: swept.values[0] for axis in axes for swept in axis.keys}
-            base = _sweep.replaced(table, first) | {"zip": []}
+            base = _tables.replaced(table, first) | {"zip": []}
             for axis in axes:
                 for place in range(1, axis.size):
                     one = {swept.path: swept.values[place] for swept in axis.keys}
-                    cls.model_validate(_sweep.replaced(base, one))
+                    cls.model_validate(_tables.replaced(base, one))
             study = handler(base | {"zip": table.get("zip", [])})
         study._table, study._axes = table, axes
         return study
@@ -105,7 +84,7 @@ class AbstractStudy(Section, abc.ABC):
         for swept in self.swept:
             if swept.path[0] in data:
                 values = list(swept.values) if swept.is_number else {"each": list(swept.values)}
-                data = _sweep.replaced(data, {swept.path: values})
+                data = _tables.replaced(data, {swept.path: values})
         return data
 
     def text(self) -> str:
@@ -121,8 +100,8 @@ class AbstractStudy(Section, abc.ABC):
         """
         if not self._axes:
             return self
-        changes = {_sweep.path_of(key): value for key, value in self.values_at(index).items()}
-        return self.model_validate(_sweep.replaced(self._table, changes) | {"zip": []})
+        changes = {_tables.path_of(key): value for key, value in self.values_at(index).items()}
+        return self.model_validate(_tables.replaced(self._table, changes) | {"zip": []})
 
     def values_at(self, index: Mapping[str, int]) -> dict[str, Any]:
         """The values of the swept keys, by dotted key, at the `index` of a cell."""
@@ -171,10 +150,10 @@ class AbstractStudy(Section, abc.ABC):
         found: dict[str, tuple[Any, Any, dict[str, str]]] = {}
         for axis in self._axes:
             for swept in axis.keys:
-                about = _sweep.quantity(type(self), self._table, swept.path)
+                about = _key_types.quantity(type(self), self._table, swept.path)
                 name = axis.name if len(axis.keys) == 1 else str(swept.path[-1])
                 described = {"units": about.units, "long_name": about.words}
-                found[name] = (axis.name, _along(swept), described)
+                found[name] = (axis.name, swept.along(), described)
         number = {"units": "1", "long_name": "number of the cell"}
         return found or ({} if self.own_axes() else {"cell": ("cell", [0.0], number)})
 
@@ -249,7 +228,7 @@ class AbstractStudy(Section, abc.ABC):
     def swept_columns(self) -> list[Column]:
         """A column of the table for each swept key, but those that the kind says come last."""
         names = [(axis.name, swept) for axis in self._axes for swept in axis.keys if swept.key not in self.last]
-        about = [(name, each, _sweep.quantity(type(self), self._table, each.path)) for name, each in names]
+        about = [(name, each, _key_types.quantity(type(self), self._table, each.path)) for name, each in names]
         zipped = {axis.name for axis in self._axes if len(axis.keys) > 1}
         return [
             Column(str(each.path[-1]), str(each.path[-1]) if name in zipped else name, words.words)
@@ -281,13 +260,6 @@ class AbstractStudy(Section, abc.ABC):
             index = dict(zip(axes, place, strict=True))
             cells.append(Cell(self.key(index), index, cell_seed(self.seed, number), self.work(index)))
         return cells
-
-
-def _along(swept: _sweep.Swept) -> Any:
-    """Values along an axis: numbers, else words."""
-    if all(isinstance(value, int | float) for value in swept.values):
-        return np.asarray(swept.values, float)
-    return [value if isinstance(value, str) else repr(value) for value in swept.values]
 
 
 _registry: dict[str, type[AbstractStudy]] = {}

@@ -1,22 +1,14 @@
 """Sweeps: numbers of a study file that are lists, ranges or zipped lists, and the named dimensions that they make."""
 
-import copy
-import importlib
-import inspect
-import re
-import types
-import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel
 
 from .._errors import choose
-from ._sections import Part, Quantity
-
-Path = tuple[str | int, ...]
-Table = dict[str, Any]
+from ._key_types import number_type
+from ._tables import Path, Table, dotted, path_of, read
 
 _RANGE = ("from", "to", "number", "spacing")
 # what a result's dataset calls its own
@@ -39,6 +31,12 @@ class Swept(NamedTuple):
         """Its dotted key, as messages and `zip` call it."""
         return dotted(self.path)
 
+    def along(self) -> Any:
+        """What stands along its dimension: numbers, else words."""
+        if all(isinstance(value, int | float) for value in self.values):
+            return np.asarray(self.values, float)
+        return [value if isinstance(value, str) else repr(value) for value in self.values]
+
 
 class Axis(NamedTuple):
     """A named dimension of a study: one swept key, or several that are zipped."""
@@ -50,63 +48,6 @@ class Axis(NamedTuple):
     def size(self) -> int:
         """How many values it has."""
         return len(self.keys[0].values)
-
-
-def dotted(path: Path) -> str:
-    """A path as a study file or a shell writes it, such as "sweep.learning_rate" or "start.0.point"."""
-    return ".".join(map(str, path))
-
-
-def plain(value: Any) -> Any:
-    """A table of dicts, lists and scalars, from one that may hold sections, tuples and arrays."""
-    if isinstance(value, BaseModel):
-        value = value.model_dump(exclude_unset=True)
-    if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items() if part is not None}
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    return [plain(part) for part in value] if isinstance(value, list | tuple | range) else value
-
-
-def read(table: Table, path: Path) -> Any:
-    """What stands at `path`, or None."""
-    value: Any = table
-    for part in path:
-        if not _has(value, part):
-            return None
-        value = value[part]
-    return value
-
-
-def replaced(table: Table, changes: Mapping[Path, Any]) -> Table:
-    """A copy of a table with other values at these paths. Raises ValueError for a path into what is no table."""
-    new = copy.deepcopy(table)
-    for path, value in changes.items():
-        place: Any = new
-        for depth, part in enumerate(path):
-            if not _has(place, part) and not _is_table(place):
-                raise ValueError(f"{dotted(path)}: {dotted(path[:depth])} has no key {part}, got {place!r}")
-            if depth == len(path) - 1:
-                place[part] = value
-            else:
-                place = place[part] if _has(place, part) else place.setdefault(part, {})
-    return new
-
-
-def _is_table(place: Any) -> bool:
-    return isinstance(place, dict)
-
-
-def _has(place: Any, part: str | int) -> bool:
-    """Whether a table has that key, or a list an entry of that number."""
-    if isinstance(place, list):
-        return isinstance(part, int) and part < len(place)
-    return isinstance(place, dict) and part in place
-
-
-def path_of(key: str) -> Path:
-    """A dotted key as a path; digits are numbers of entries of a list."""
-    return tuple(int(part) if part.isdigit() else part for part in key.split("."))
 
 
 def axes_of(
@@ -229,84 +170,3 @@ def _range(key: str, given: Table) -> list[Any]:
     values = [float(low), *(float(f"{value:.12g}") for value in values[1:-1]), float(high)]
     whole = all(isinstance(each, int) for each in (low, high)) and all(value.is_integer() for value in values)
     return [int(value) for value in values] if whole else values
-
-
-def number_type(model: Any, table: Table, path: Path) -> type | None:
-    """float or int where the key at `path` takes one number and no list; None where it takes anything else.
-
-    model: the study's class. table: of its file, which says the kinds of its parts.
-    """
-    found, _ = _annotations(model, table, path)
-    members = [member for member in found if member is not type(None)]
-    shapes = [getattr(member, "dim_str", None) for member in members]
-    if not members or not all(m in (int, float) or shape == "" for m, shape in zip(members, shapes, strict=True)):
-        return None
-    return int if all(member is int for member in members) else float
-
-
-def quantity(model: Any, table: Table, path: Path) -> Quantity:
-    """Units and words of the key at `path`: those of its field, or of the parameter of what a part chooses."""
-    _, known = _annotations(model, table, path)
-    return known or Quantity("", dotted(path))
-
-
-def _annotations(model: Any, table: Table, path: Path) -> tuple[list[Any], Quantity | None]:
-    """The types that the key at `path` may have, with unions taken apart, and what is said of it."""
-    members, known = [model], None
-    for depth, part in enumerate(path):
-        found: list[Any] = []
-        known = None
-        for member in members:
-            if isinstance(part, int):
-                found += _members(typing.get_args(member)[:1]) if typing.get_origin(member) is list else []
-            elif typing.get_origin(member) is dict:
-                found += _members(typing.get_args(member)[1:])
-            elif isinstance(member, type) and issubclass(member, BaseModel):
-                if part in member.model_fields:
-                    field = member.model_fields[part]
-                    found += _members([field.annotation])
-                    known = next((each for each in field.metadata if isinstance(each, Quantity)), known)
-                elif issubclass(member, Part):
-                    annotation, known = _parameter(member, read(table, path[:depth]), str(part))
-                    found += _members([annotation])
-        members = found
-    return members, known
-
-
-def _members(annotations: Any) -> list[Any]:
-    found: list[Any] = []
-    for annotation in annotations:
-        origin = typing.get_origin(annotation)
-        if origin in (typing.Union, types.UnionType):
-            found += _members(typing.get_args(annotation))
-        elif origin is typing.Annotated:
-            found += _members(typing.get_args(annotation)[:1])
-        else:
-            found.append(annotation)
-    return found
-
-
-def _parameter(part: type[Part], table: Any, key: str) -> tuple[Any, Quantity | None]:
-    """Annotation and words of a parameter of the class that a part of a study file chooses by its kind."""
-    name = table.get("kind", part.model_fields["kind"].default) if isinstance(table, dict) else None
-    made = getattr(importlib.import_module(f"sde_sgd.{part.room}"), str(name), None) if part.room else None
-    if not isinstance(made, type):
-        return Any, None
-    annotations = [inspect.get_annotations(each).get(key) for each in made.__mro__ if each.__module__ != "builtins"]
-    said = meanings(made).get(key, "").split(", ")[0].split(";")[0].rstrip(".")
-    return next((each for each in annotations if each is not None), Any), Quantity("", said or f"{key} of {name}")
-
-
-def meanings(described: type) -> dict[str, str]:
-    """What a class's docstring says of each name, by its lines `name: meaning.` or `one, other: meaning.`"""
-    text = inspect.getdoc(described) or ""
-    words: dict[str, str] = {}
-    names: list[str] = []
-    for paragraph in text.split("\n\n")[1:]:
-        joined = " ".join(line.strip() for line in paragraph.splitlines())
-        # a name begins a paragraph or a sentence, or follows a semicolon
-        pieces = re.split(r"(?:^|(?<=[.;]) )((?:[a-z_]+, )*[a-z_]+): ", joined)
-        for given, meaning in zip(pieces[1::2], pieces[2::2], strict=True):
-            names = given.split(", ")
-            words |= {name: meaning.strip().rstrip(";") for name in names}
-    return words

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ._file import packaged, packaged_text, parse
+from ._key_types import meanings, number_type
 from ._kind import AbstractStudy
 from ._sections import LandscapeSpec, NoiseSpec, Part, RegionSpec
-from ._sweep import meanings, number_type
 
 _INTRODUCTION = """# Study files
 
@@ -109,7 +109,7 @@ def _kind_of(kind: type[AbstractStudy]) -> str:
 
 
 def _section(title: str) -> type:
-    for name in ("._sections", ".kinds._train", ".kinds._compare"):
+    for name in ("._sections", ".kinds._train_sections", ".kinds._compare"):
         found = getattr(importlib.import_module(name, __package__), title, None)
         if found is not None:
             return found

@@ -106,14 +106,15 @@ def wells():
     return ss.landscapes.TwoWells(sharp_curvature=8.0, flat_curvature=2.0, barrier=1.0)
 
 
-class TestOccupancy:
-    @pytest.fixture(scope="class")
-    def outcome(self, tmp_path_factory):
-        """Run once; the folder must not be changed."""
-        return made(OCCUPANCY, tmp_path_factory.mktemp("occupancy"))
+@pytest.fixture(scope="module")
+def occupancy(tmp_path_factory):
+    """Run once; the folder must not be changed."""
+    return made(OCCUPANCY, tmp_path_factory.mktemp("occupancy"))
 
-    def test_a_cell_is_what_the_library_finds(self, outcome):
-        data, surface = outcome.dataset, wells()
+
+class TestOccupancy:
+    def test_a_cell_is_what_the_library_finds(self, occupancy):
+        data, surface = occupancy.dataset, wells()
         regions = {"sharp": ss.regions.HalfSpace([1.0], -0.5), "flat": ss.regions.HalfSpace([-1.0], 0.5)}
         chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(surface, 1.2), 0.05)
         found = ss.occupancy(
@@ -125,7 +126,7 @@ class TestOccupancy:
         assert data.time.values.tolist() == [1.0, 20.0] and data.basin.values.tolist() == ["sharp", "flat"]
         assert (cell.trajectories, cell.diverged, str(cell.status.values)) == (512, 0, "complete")
 
-    def test_the_exact_law_is_that_of_quadrature_and_is_seen(self, outcome):
+    def test_the_exact_law_is_that_of_quadrature_and_is_seen(self, occupancy):
         """Shares at t = 20, long settled, within 4 standard errors; those of a temperature twice as high are not."""
         x = np.linspace(-5, 6, 11_001)
         loss = np.asarray([wells().loss(jnp.array([each])) for each in x[::10]])
@@ -133,24 +134,27 @@ class TestOccupancy:
         for temperature in (0.6, 1.2):
             law = np.exp(-np.interp(x, x[::10], loss) / temperature)
             exact.append(law[x < -0.5].sum() / law.sum())
-        np.testing.assert_allclose(outcome.dataset.probability_exact.sel(start="left", basin="sharp"), exact, atol=2e-3)
-        seen = outcome.dataset.probability.isel(time=-1).sel(basin="sharp")
+        np.testing.assert_allclose(
+            occupancy.dataset.probability_exact.sel(start="left", basin="sharp"), exact, atol=2e-3
+        )
+        seen = occupancy.dataset.probability.isel(time=-1).sel(basin="sharp")
         error = np.sqrt(0.3 * 0.7 / 512)
         # the chain's own law at dt = 0.05 is some percent off the SDE's
         assert np.all(abs(seen - np.array(exact)) < 4 * error + 0.02)
         # the first look is not the law's: the start is seen
-        early = outcome.dataset.probability.isel(time=0).sel(basin="sharp", temperature=0.6)
+        early = occupancy.dataset.probability.isel(time=0).sel(basin="sharp", temperature=0.6)
         assert abs(early.sel(start="left") - exact[0]) > 4 * error + 0.02
         assert (
-            "shares at the last time, which may be before the law has settled, have the grid solver's" in outcome.report
+            "shares at the last time, which may be before the law has settled, have the grid solver's"
+            in occupancy.report
         )
-        assert "Gibbs weights: it is for minima, and regions were given" in outcome.report
+        assert "Gibbs weights: it is for minima, and regions were given" in occupancy.report
 
-    def test_its_table_and_figure(self, outcome):
-        table, last = outcome.table, outcome.dataset.isel(time=-1)
+    def test_its_table_and_figure(self, occupancy):
+        table, last = occupancy.table, occupancy.dataset.isel(time=-1)
         assert table["T"].tolist() == [0.6, 1.2, 0.6, 1.2] and len(table) == 4
         assert table["sharp"].tolist() == last.probability.sel(basin="sharp").values.ravel().tolist()
-        assert [path.name for path in outcome.figures] == ["occupancy.png"]
+        assert [path.name for path in occupancy.figures] == ["occupancy.png"]
 
     def test_over_a_window_between_minima(self, tmp_path):
         text = OCCUPANCY.split("[region.sharp]")[0].replace("times = [1.0, 20.0]", "horizon = 20.0")
@@ -165,28 +169,29 @@ class TestOccupancy:
         assert abs(float(data.probability.sum("basin")[0]) - 1) < 1e-6
 
 
-class TestTransitions:
-    @pytest.fixture(scope="class")
-    def outcome(self, tmp_path_factory):
-        """Run once; the folder must not be changed."""
-        return made(TRANSITIONS, tmp_path_factory.mktemp("transitions"))
+@pytest.fixture(scope="module")
+def transitions(tmp_path_factory):
+    """Run once; the folder must not be changed."""
+    return made(TRANSITIONS, tmp_path_factory.mktemp("transitions"))
 
-    def test_a_cell_is_what_the_library_finds(self, outcome):
+
+class TestTransitions:
+    def test_a_cell_is_what_the_library_finds(self, transitions):
         surface = wells()
         diffusion = ss.LangevinSGD(surface, ss.noise.Isotropic(50.0), 0.1, 12.5)
         found = ss.transitions(
             ss.EulerMaruyama(diffusion, 0.02), {"sharp": surface.sharp_minimum, "flat": [1.4]}, rtol=0.3,
             method="direct", seed=cell_seed(0, 1),
         )  # fmt: skip
-        cell = outcome.dataset.sel(batch_size=12.5)
+        cell = transitions.dataset.sel(batch_size=12.5)
         for end, values in (("", found.rates.value), ("_low", found.rates.low), ("_high", found.rates.high)):
             np.testing.assert_array_equal(cell[f"rate{end}"], values)
         np.testing.assert_array_equal(cell.stationary, found.stationary.value)
         assert cell.relaxation_time == found.relaxation_time.value
         assert str(cell.method.sel({"from": "sharp", "to": "flat"}).values) == "direct"
 
-    def test_theory_stands_beside(self, outcome):
-        data, surface = outcome.dataset, wells()
+    def test_theory_stands_beside(self, transitions):
+        data, surface = transitions.dataset, wells()
         for batch in (10.0, 12.5):
             diffusion = ss.LangevinSGD(surface, ss.noise.Isotropic(50.0), 0.1, batch)
             kramers = 1 / ss.theory.eyring_kramers(diffusion, surface.sharp_minimum, surface.saddle)
@@ -199,22 +204,23 @@ class TestTransitions:
             # two wells of one depth and curvatures 8 and 2
             np.testing.assert_allclose(cell.stationary_gibbs, [1 / 3, 2 / 3], atol=1e-3)
         # the low-temperature limit is far from exact here, but not from its order
-        assert "times those of Eyring–Kramers" in outcome.report
+        assert "times those of Eyring–Kramers" in transitions.report
         assert np.all(abs(np.log(data.relaxation_time / data.relaxation_time_exact)) < np.log(1.6))
         assert np.all(abs(np.log(data.relaxation_time * 3 / data.relaxation_time_exact)) > np.log(1.6))
 
-    def test_its_table_and_figures(self, outcome):
-        assert outcome.table["sharp→flat"].tolist() == outcome.dataset.rate.values[:, 0, 1].tolist()
-        assert {path.name for path in outcome.figures} == {"rates.png", "relaxation_time.png"}
+    def test_its_table_and_figures(self, transitions):
+        assert transitions.table["sharp→flat"].tolist() == transitions.dataset.rate.values[:, 0, 1].tolist()
+        assert {path.name for path in transitions.figures} == {"rates.png", "relaxation_time.png"}
+
+
+@pytest.fixture(scope="module")
+def compare(tmp_path_factory):
+    """Run once; the folder must not be changed."""
+    return made(COMPARE, tmp_path_factory.mktemp("compare"))
 
 
 class TestCompare:
-    @pytest.fixture(scope="class")
-    def outcome(self, tmp_path_factory):
-        """Run once; the folder must not be changed."""
-        return made(COMPARE, tmp_path_factory.mktemp("compare"))
-
-    def test_a_cell_is_what_the_library_finds(self, outcome, tmp_path):
+    def test_a_cell_is_what_the_library_finds(self, compare, tmp_path):
         study = parse(COMPARE, "x")
         shared = study.prepare(tmp_path)
         risk = shared.risk(study.at({"learning_rate": 1}))
@@ -222,18 +228,18 @@ class TestCompare:
         found = ss.compare(
             risk, chains=chains, time=0.5, networks=40, measures=["loss", "norm"], permutations=99, seed=cell_seed(0, 1)
         )
-        cell = outcome.dataset.sel(learning_rate=0.1)
+        cell = compare.dataset.sel(learning_rate=0.1)
         # five iterations, so that five of eight looks are there; the last comes last
         assert len(found.times) == 5 and np.isnan(cell.look_time.values[:3]).all()
         np.testing.assert_allclose(cell.look_time.values[3:], found.times)
         np.testing.assert_allclose(cell.loss.values[:, 3:], found.mean("loss").value, rtol=1e-5)
         np.testing.assert_allclose(cell.p_value, found.p_value)
         np.testing.assert_allclose(cell.law_distance.values[:, 3:], found.distances, rtol=1e-3, atol=1e-6)
-        assert str(cell.sentence.values) == found.sentence and found.sentence in outcome.report
-        assert outcome.table["p wild"].tolist()[1] == found.p_value[0] and cell.trajectories == 80
+        assert str(cell.sentence.values) == found.sentence and found.sentence in compare.report
+        assert compare.table["p wild"].tolist()[1] == found.p_value[0] and cell.trajectories == 80
 
-    def test_its_figures(self, outcome):
-        assert {path.name for path in outcome.figures} == {
+    def test_its_figures(self, compare):
+        assert {path.name for path in compare.figures} == {
             f"comparison-learning_rate-{number:03d}.png" for number in range(2)
         }
 
@@ -264,15 +270,16 @@ grid = [-4.0, 5.0, 200]
 """
 
 
-class TestEscape:
-    @pytest.fixture(scope="class")
-    def outcome(self, tmp_path_factory):
-        """Run once; the folder must not be changed."""
-        return made(ESCAPE, tmp_path_factory.mktemp("escape"))
+@pytest.fixture(scope="module")
+def escape(tmp_path_factory):
+    """Run once; the folder must not be changed."""
+    return made(ESCAPE, tmp_path_factory.mktemp("escape"))
 
-    def test_any_number_may_be_swept(self, outcome):
+
+class TestEscape:
+    def test_any_number_may_be_swept(self, escape):
         """A cell by hand: the same bits, over an axis of the noise, one of the horizon, and a set to avoid."""
-        data, surface = outcome.dataset, wells()
+        data, surface = escape.dataset, wells()
         assert list(data.probability.dims) == ["horizon", "beta", "start", "learning_rate", "batch_size"]
         study = parse(ESCAPE, "x")
         for cell in study.cells()[5::4]:
@@ -293,17 +300,17 @@ class TestEscape:
                 found = ss.first_passage(chain, surface.sharp_minimum, target, avoid, values["horizon"], **way)
             assert data.probability.isel(cell.index) == found.probability.value
 
-    def test_survival_ends_where_a_watch_ends(self, outcome):
-        short, long = (outcome.dataset.sel(horizon=each) for each in (1.0, 2.0))
+    def test_survival_ends_where_a_watch_ends(self, escape):
+        short, long = (escape.dataset.sel(horizon=each) for each in (1.0, 2.0))
         assert short.survival.sel(time=1.0).notnull().all() and short.survival.sel(time=2.0).isnull().all()
         assert long.survival.sel(time=2.0).notnull().all()
-        exact = outcome.dataset.exit_exact.sel(start="flat")
+        exact = escape.dataset.exit_exact.sel(start="flat")
         np.testing.assert_array_equal(
-            outcome.dataset.exit_exact_at_horizon.sel(start="flat", horizon=1.0), exact.sel(horizon=1.0, time=1.0)
+            escape.dataset.exit_exact_at_horizon.sel(start="flat", horizon=1.0), exact.sel(horizon=1.0, time=1.0)
         )
-        assert outcome.dataset.exit_exact.sel(start="sharp").isnull().all()
-        assert "exact solver: it is not computed beside a set to avoid" in outcome.report
-        assert len(outcome.table) == 16 and "horizon" in outcome.table and "beta" in outcome.table
+        assert escape.dataset.exit_exact.sel(start="sharp").isnull().all()
+        assert "exact solver: it is not computed beside a set to avoid" in escape.report
+        assert len(escape.table) == 16 and "horizon" in escape.table and "beta" in escape.table
 
     def test_without_horizon_it_has_mean_times_alone(self, tmp_path):
         text = ESCAPE.replace("horizon = [1.0, 2.0]", 'method = "direct"').replace("[16, 40]", "40.0")
@@ -340,6 +347,11 @@ class TestEscape:
         assert "there is none beside a chain of kind MomentumSGD" in outcome.report and study.programs() == 1
 
 
+def _no_theory(shared, one, number):
+    unknown = {name: ("time", np.full(len(one.times()), np.nan)) for name in ("exit_linearised", "exit_exact")}
+    return xr.Dataset(unknown, attrs={"notes": ""})
+
+
 def test_a_sweep_over_numbers_is_one_program(tmp_path, monkeypatch):
     """A loss is traced for the first cell and for no other, over parameters of it, the noise, γ, M and the horizon."""
     monkeypatch.setattr(_stopping._BLOCK, "_programs", OrderedDict())
@@ -356,7 +368,7 @@ def test_a_sweep_over_numbers_is_one_program(tmp_path, monkeypatch):
     """
     study = parse(text, "x")
     shared, counts = study.prepare(tmp_path), []
-    monkeypatch.setattr(type(shared), "theory", lambda self, one, number: xr.Dataset(attrs={"notes": ""}))
+    monkeypatch.setattr(type(shared), "theory", _no_theory)
     cells = study.cells()
     assert len(cells) == 32 and study.programs() == 1
     for cell in cells[::7]:

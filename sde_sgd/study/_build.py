@@ -131,7 +131,7 @@ def region_of(where: str, spec: RegionSpec, surface: AbstractLandscape, point: A
     if spec.kind == "Sublevel":
         if "above" in parameters and point is not None:
             height = parameters.pop("above")
-            parameters["level"] = float(surface.loss(jnp.asarray(point, float))) + height
+            parameters["value"] = float(surface.loss(jnp.asarray(point, float))) + height
         parameters = {"landscape": surface} | parameters
     return make(where, spec.kind, parameters, kinds(regions, AbstractRegion))
 

@@ -252,9 +252,7 @@ class AbstractStudy(Section, abc.ABC):
         axes = self.axes()
         for axis in self._axes:
             if axis.name not in axes:
-                raise StudyError(
-                    f"{axis.keys[0].key} cannot be swept in a study of kind {self.kind}, got several values"
-                )
+                raise StudyError(f"{axis.keys[0].key} must be one value in a study of kind {self.kind}, got several")
         cells = []
         for number, place in enumerate(itertools.product(*map(range, axes.values()))):
             index = dict(zip(axes, place, strict=True))

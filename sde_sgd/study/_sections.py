@@ -156,7 +156,7 @@ class RegionSpec(Part):
     """A set of θ.
 
     kind: a class of `sde_sgd.regions`, whose parameters are the other keys. A Sublevel is one of the study's landscape,
-    of its `level`, or of a start, `above` the loss there.
+    up to its `value`, or, of a start, `above` the loss there.
     """
 
     room = "regions"

@@ -108,7 +108,7 @@ class AbstractDynamicsStudy(AbstractStudy):
 class MinimaOf:
     """The minima that studies of one cell are about, given or found, and the saddles between them; some are kept."""
 
-    def __init__(self, surface: "Callable[[AbstractDynamicsStudy], Surface]"):
+    def __init__(self, surface: "Callable[[Any], Surface]"):
         self._surface = surface
         self._minima: dict[str, dict[str, Any]] = {}
         self._saddles: dict[str, list[Any]] = {}
@@ -173,7 +173,7 @@ def solver(diffusion: Any, reference: ReferenceSpec | None) -> Any:
     return ss.reference.FokkerPlanck(diffusion, grid=triples[0] if len(triples) == 1 else tuple(triples))
 
 
-def surfaces(folder: Path) -> "Callable[[AbstractDynamicsStudy], Surface]":
+def surfaces(folder: Path) -> "Callable[[Any], Surface]":
     """A function from studies of one cell to their surfaces, of which it keeps some: cells in a row often share one.
 
     folder: where a person's module is looked for first.
@@ -189,7 +189,7 @@ def surfaces(folder: Path) -> "Callable[[AbstractDynamicsStudy], Surface]":
         model.check(surface)
         return Surface(surface, model)
 
-    def of(study: AbstractDynamicsStudy) -> Surface:
+    def of(study: Any) -> Surface:
         noise = None if study.noise is None else study.noise.model_dump_json()
         return made(study.landscape.model_dump_json(exclude_unset=True), noise)
 

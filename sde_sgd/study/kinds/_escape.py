@@ -155,10 +155,19 @@ class EscapeStudy(AbstractDynamicsStudy):
             *self.swept_columns(),
             Column("γ", "learning_rate", "learning rate: SDE time per iteration, t = γ·iterations"),
             Column("M", "batch_size", "batch size, in examples"),
-            Column("T", "temperature", "temperature γβ/(2M), where βI is the covariance of one gradient", digits=3),
+            Column(
+                "T",
+                "temperature",
+                "temperature γβ/(2M), where βI is the covariance of one gradient; – for other noise",
+                digits=3,
+            ),
             *self._columns_of_a_watch(),
             Column("time\nsimulated", "mean_exit_time", "mean SDE time to leave", interval=True),
-            Column("time\nKramers", "mean_exit_time_eyring_kramers", "the same by Eyring–Kramers, to the saddle"),
+            Column(
+                "time\nKramers",
+                "mean_exit_time_eyring_kramers",
+                "the same by Eyring–Kramers, to the saddle, for T far below the barrier",
+            ),
             Column("time\nexact", "mean_exit_time_exact", "the same by the grid solver of the SDE"),
         ]
 
@@ -170,8 +179,15 @@ class EscapeStudy(AbstractDynamicsStudy):
         end, at = ("_at_horizon", {}) if swept else ("", {"time": -1})
         return [
             Column("P\nsimulated", "probability", f"probability to leave {by}", interval=True),
-            Column("P\nlinear", f"exit_linearised{end}", "the same by the SDE linearised about the start", at=at),
-            Column("P\nexact", f"exit_exact{end}", "the same by the grid solver of the SDE", at=at),
+            Column(
+                "P\nlinear",
+                f"exit_linearised{end}",
+                "the same by the SDE linearised about the start, for a loss that is quadratic up to the boundary",
+                at=at,
+            ),
+            Column(
+                "P\nexact", f"exit_exact{end}", "the same by the grid solver of the SDE, of the chain as dt → 0", at=at
+            ),
         ]
 
     def heading(self, dataset):
@@ -186,12 +202,11 @@ class EscapeStudy(AbstractDynamicsStudy):
         from ... import plotting
 
         figures: dict[str, Any] = {}
-        if not {"start", "learning_rate", "batch_size"} <= set(dataset.dims):
+        if not {"start", "learning_rate", "batch_size", "time"} <= set(dataset.dims):
             return figures
         for name, part in slices(dataset, ("start", "learning_rate", "batch_size", "time")):
-            if "time" in part.dims:
-                figures[f"survival{name}.png"] = plotting.survival_curves(part)
-                figures[f"phase_diagram{name}.png"] = plotting.phase_diagram(part)
+            figures[f"survival{name}.png"] = plotting.survival_curves(part)
+            figures[f"phase_diagram{name}.png"] = plotting.phase_diagram(part)
         return figures
 
 

@@ -79,7 +79,17 @@ def theory(study: "EscapeStudy", surface: Surface, start: "Start", ratio: float)
         f"{time}, exact solver of the SDE",
         lambda: exact().mean_exit_time(region(), start=start.point),
     )
+    curvature = "largest eigenvalue of ∇²L at the start"
+    attempt("largest_curvature", curvature, "loss/θ²", curvature, lambda: _largest_curvature(surface.landscape, start))
     return data.assign_attrs(notes="\n".join(notes))
+
+
+def _largest_curvature(landscape: Any, start: "Start") -> float:
+    """λ_max, which says up to which learning rate 2/λ_max gradient descent is stable there."""
+    try:
+        return float(np.asarray(ss.landscapes.sharpness(landscape, start.point, 1)).item())
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
 
 
 def _linearised(diffusion: Any, start: "Start", times: np.ndarray) -> Any:

@@ -446,3 +446,25 @@ class TestPage:
         assert rows["escape"]["horizon"].swept == "list" and rows["escape"]["seed"].swept == "no"
         assert rows["occupancy"]["times"].swept == "no" and rows["NetworkSpec"]["hidden"].swept == "each"
         assert rows["TwoWells"]["barrier"].swept == "list" and rows["Quadratic"]["hessian"].swept == "each"
+
+
+def test_a_training_study_over_penalties_and_seeds_of_the_data(tmp_path):
+    """The first values have the bits of the study without them; the others train on another loss, or on other data."""
+    text = """
+    kind = "train"
+    networks = 2
+    loss = "squared_error"
+    measures = ["train_loss"]
+    penalty = PENALTY
+    stop = {steps = 3}
+    data = {name = "diabetes", examples = 20, held_out = 0.2, seed = SEED}
+    network = {hidden = [2]}
+    sweep = {learning_rate = 0.1, batch_size = 4}
+    """
+    plain = made(text.replace("PENALTY", "0.0").replace("SEED", "1"), tmp_path, "plain").dataset
+    swept = made(text.replace("PENALTY", "[0.0, 1.0]").replace("SEED", "{each = [1, 2]}"), tmp_path, "swept").dataset
+    assert list(swept.train_loss.dims) == ["seed", "penalty", "reading", "learning_rate", "batch_size"]
+    np.testing.assert_array_equal(swept.train_loss_of_each.isel(penalty=0, seed=0), plain.train_loss_of_each)
+    # the seeds of the cells' noise differ, and yet by less than what the penalty and the data do
+    for other in ({"penalty": 1, "seed": 0}, {"penalty": 0, "seed": 1}):
+        assert np.all(abs(swept.train_loss_of_each.isel(other).values - plain.train_loss_of_each.values) > 1e-3)

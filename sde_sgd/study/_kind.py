@@ -100,7 +100,7 @@ class AbstractStudy(Section, abc.ABC):
         """
         if not self._axes:
             return self
-        changes = {_tables.path_of(key): value for key, value in self.values_at(index).items()}
+        changes = {swept.path: swept.values[index[axis.name]] for axis in self._axes for swept in axis.keys}
         return self.model_validate(_tables.replaced(self._table, changes) | {"zip": []})
 
     def values_at(self, index: Mapping[str, int]) -> dict[str, Any]:

@@ -41,7 +41,9 @@ def replaced(table: Table, changes: Mapping[Path, Any]) -> Table:
     new = copy.deepcopy(table)
     for path, value in changes.items():
         place: Any = new
-        for depth, part in enumerate(path):
+        for depth, each in enumerate(path):
+            # digits are the name of a key in a table, and the number of an entry in a list
+            part = str(each) if _is_table(place) else each
             if not _has(place, part) and not _is_table(place):
                 raise ValueError(f"{dotted(path)}: {dotted(path[:depth])} has no key {part}, got {place!r}")
             if depth == len(path) - 1:

@@ -111,6 +111,7 @@ class MinimaOf:
     def __init__(self, surface: "Callable[[Any], Surface]"):
         self._surface = surface
         self._minima: dict[str, dict[str, Any]] = {}
+        self._polished: dict[str, list[Any]] = {}
         self._saddles: dict[str, list[Any]] = {}
 
     def __call__(self, one: Any) -> dict[str, Any]:
@@ -133,12 +134,19 @@ class MinimaOf:
             self._minima[key] = points
         return self._minima[key]
 
+    def polished(self, one: Any) -> list[Any]:
+        """The minima that the points lead down to, which theory is asked about; ValueError where one is none."""
+        key = _key(one)
+        if key not in self._polished:
+            surface = self._surface(one).landscape
+            self._polished[key] = ss.landscapes.check_minima("minima", surface, self(one))
+        return self._polished[key]
+
     def saddles(self, one: Any) -> list[Any]:
         """The ways between the minima, as `landscapes.saddle_graph` finds them, which raises ValueError."""
         key = _key(one)
         if key not in self._saddles:
-            points = list(self(one).values())
-            self._saddles[key] = ss.landscapes.saddle_graph(self._surface(one).landscape, points)
+            self._saddles[key] = ss.landscapes.saddle_graph(self._surface(one).landscape, self.polished(one))
         return self._saddles[key]
 
 

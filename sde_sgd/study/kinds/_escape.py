@@ -205,6 +205,11 @@ class EscapeStudy(AbstractDynamicsStudy):
         if not {"start", "learning_rate", "batch_size", "time"} <= set(dataset.dims):
             return figures
         for name, part in slices(dataset, ("start", "learning_rate", "batch_size", "time")):
+            if self.is_swept("horizon"):
+                end = float(part["horizon"])
+                part = part.sel(time=part["time"] <= end).assign_attrs(horizon=end)
+            if self.is_swept("monitoring"):
+                part = part.assign_attrs(monitoring=str(part["monitoring"].values))
             figures[f"survival{name}.png"] = plotting.survival_curves(part)
             figures[f"phase_diagram{name}.png"] = plotting.phase_diagram(part)
         return figures

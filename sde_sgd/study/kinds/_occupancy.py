@@ -143,7 +143,7 @@ class OccupancyStudy(AbstractDynamicsStudy):
         held = ((low <= exact) & (exact <= high)).transpose(*low.dims).values & known
         if not known.any():
             return []
-        of = "" if self.times is None else " at the last time, which may be before the law has settled"
+        of = "" if self.times is None else " at the last time, which may be before the law has settled,"
         return [f"{held.sum()} of {known.sum()} shares{of} have the grid solver's stationary share in their interval"]
 
     def figures(self, dataset):
@@ -204,7 +204,7 @@ def _theory(one: OccupancyStudy, surface: Any, shared: _Shared) -> "xr.Dataset":
     def gibbs():
         if "minima" not in sets:
             raise ValueError("it is for minima, and regions were given")
-        return ss.theory.gibbs_weights(one.diffusion_of(surface), list(sets["minima"].values()))
+        return ss.theory.gibbs_weights(one.diffusion_of(surface), shared.minima.polished(one))
 
     def exact():
         if "regions" not in sets:

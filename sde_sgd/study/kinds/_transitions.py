@@ -168,14 +168,13 @@ def _theory(one: TransitionsStudy, surface: Any, shared: _Shared) -> "xr.Dataset
     import xarray as xr
 
     data, notes = xr.Dataset(), []
-    points = list(shared.minima(one).values())
-    count = len(points)
+    count = len(shared.minima(one))
 
     def kramers():
-        return ss.theory.rate_matrix(one.diffusion_of(surface), points, shared.minima.saddles(one))
+        return ss.theory.rate_matrix(one.diffusion_of(surface), shared.minima.polished(one), shared.minima.saddles(one))
 
     def gibbs():
-        return ss.theory.gibbs_weights(one.diffusion_of(surface), points)
+        return ss.theory.gibbs_weights(one.diffusion_of(surface), shared.minima.polished(one))
 
     def exact():
         return 1 / solver(one.diffusion_of(surface), one.reference).spectral_gap()

@@ -9,7 +9,17 @@ import xarray as xr
 from pydantic import Field
 from study_cases import SMALL
 
-from sde_sgd.study import AbstractStudy, Column, EscapeStudy, StudyError, packaged, packaged_text, parse, read_changes
+from sde_sgd.study import (
+    AbstractStudy,
+    Column,
+    EscapeStudy,
+    StudyError,
+    packaged,
+    packaged_text,
+    parse,
+    read_changes,
+    run,
+)
 from sde_sgd.study import _kind as kind_module
 from sde_sgd.study._kind import cell_seed
 from sde_sgd.study._sections import Positive, Quantity, Section
@@ -176,6 +186,16 @@ class TestObjects:
         study = SumStudy(first=np.array([2.0, 1.0]), deep=Deep(rate=3.0), several=[Deep(count=2)])
         assert study == sums("name = 'sum'\nfirst = [2.0, 1.0]\ndeep.rate = 3.0\nseveral = [{count = 2}]")
         assert parse(study.text(), "other") == study
+
+    def test_an_object_is_run_as_its_file_is(self, tmp_path):
+        study = SumStudy(name="mine", first=[2.0, 1.0])
+        outcome = run(study, tmp_path / "out", progress=False)
+        assert outcome.dataset["sum"].values.tolist() == [1101.0, 1102.0] and outcome.table["first"].tolist() == [
+            1.0,
+            2.0,
+        ]
+        assert run(study, tmp_path / "out", progress=False).computed == 0
+        assert parse((tmp_path / "out" / "study.toml").read_text("utf-8"), "x") == study
 
     def test_a_person_learns_the_key(self):
         with pytest.raises(ValueError, match=r"deep\.rate\s+Input should be greater than 0"):

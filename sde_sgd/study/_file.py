@@ -31,11 +31,13 @@ def packaged_text(name: str) -> str:
     return (importlib.resources.files("sde_sgd.study") / "packaged" / f"{name}.toml").read_text("utf-8")
 
 
-def read_source(source: str | Path) -> tuple[str, str, Path]:
-    """Text, name and folder of a study given by the name of a packaged one or by the path of its file.
+def read_source(source: str | Path | AbstractStudy) -> tuple[str, str, Path]:
+    """Text, name and folder of a study given by the name of a packaged one, by the path of its file, or as an object.
 
     Raises StudyError if it is neither; the message has the nearest packaged name.
     """
+    if isinstance(source, AbstractStudy):
+        return source.text(), source.name, Path.cwd()
     path = Path(source)
     names = packaged()
     # a packaged study is called by its name from any folder, also from one where it has run before

@@ -54,8 +54,8 @@ class Progress(NamedTuple):
     fingerprint: str
 
 
-def run(source: str | Path, out: str | Path | None = None, *, progress: bool = True) -> Outcome:
-    """Run the study in `source` (a path, or the name of a packaged study) into the folder `out`.
+def run(source: str | Path | AbstractStudy, out: str | Path | None = None, *, progress: bool = True) -> Outcome:
+    """Run the study in `source` (a path, the name of a packaged study, or a study) into the folder `out`.
 
     out: a new folder, or one that already holds this study, of which only the missing cells are then run; None takes
         ./<name of the study>.

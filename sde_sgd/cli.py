@@ -216,7 +216,7 @@ def _changes(studies: Any, settings: list[str] | None) -> dict[str, Any] | None:
 def _planned(plan: Any) -> None:
     axes = " × ".join(f"{length} {name}" for name, length in plan.axes.items())
     print(f"study    {plan.study.name} ({plan.study.kind})\ncells    {plan.cells} ({axes}), in {plan.units} units")
-    print(f"programs {'not known of this kind' if plan.programs is None else f'{plan.programs} to compile'}")
+    print(f"programs {plan.programs} to compile, one for each question")
     everything, most, least = plan.work
     print(f"work     {everything:g}; of a cell {least:g} to {most:g}, without unit")
     print("nothing was run or written")

@@ -244,8 +244,16 @@ class TestCheapStudy:
         result = call("run", study, "--out", tmp_path / "out", "--dry-run", "--cells-per-unit", "3")
         assert result.exit_code == 0
         assert "cells    8 (2 row × 4 place), in 4 units" in result.stdout and "nothing was run" in result.stdout
-        assert "work     12; of a cell 1 to 2" in result.stdout
+        assert "work     12; of a cell 1 to 2" in result.stdout and "programs 1 to compile" in result.stdout
         assert not (tmp_path / "out").exists() and not cheap_study.begun(study.parent)
+
+    def test_settings_are_those_of_the_folder_too(self, study, tmp_path):
+        result = call("run", study, "--out", tmp_path / "out", "--set", "rows=1", "--set", "length=3")
+        assert result.exit_code == 0, result.output
+        assert "3 of 3 cells finished; complete" in call("status", tmp_path / "out").stdout
+        assert_one_line(call("run", study, "--out", tmp_path / "out"), "key rows was 1 and is 2")
+        assert_one_line(call("run", study, "--out", tmp_path / "else", "--set", "row=1"), "did you mean 'rows'")
+        assert_one_line(call("run", study, "--out", tmp_path / "else", "--set", "rows"), "key=value")
 
     def test_export(self, out, tmp_path):
         assert call("export", out).exit_code == 0

@@ -249,7 +249,7 @@ class TestCells:
         for normal, offset in ((1.0, 0.3), (2.0, 0.6)):
             region = f'region = {{kind = "HalfSpace", normal = [{normal}], offset = {offset}}}'
             study = parse(SMALL.split("[reference]")[0].replace('saddle = "saddle"', region), "x")
-            given.append(study.prepare(tmp_path).theory(0, 0.01).exit_linearised.values)
+            given.append(study.prepare(tmp_path).theory(study.at(study.cells()[0].index), 0).exit_linearised.values)
         np.testing.assert_allclose(given[0], given[1], rtol=1e-9)
         assert given[0][-1] > 0
 
@@ -320,6 +320,7 @@ def test_packaged_studies_are_valid():
     from sde_sgd.study._file import read_source
 
     kinds = {"escape": "escape", "digits": "digits", "batch": "train", "generalise": "train", "mnist1d": "train"}
+    kinds |= {name: name for name in ("occupancy", "transitions", "compare")}
     assert {name: parse(read_source(name)[0], name).kind for name in packaged()} == kinds
     escape_sweep = tomllib.loads(read_source("escape")[0])["sweep"]
     assert len(escape_sweep["learning_rate"]) >= 4 and len(escape_sweep["batch_size"]) >= 4

@@ -9,6 +9,7 @@ from ._errors import StudyError as StudyError
 from ._file import packaged as packaged
 from ._file import packaged_text as packaged_text
 from ._file import parse as parse
+from ._file import read_changes as read_changes
 from ._kind import AbstractStudy as AbstractStudy
 from ._kind import Cell as Cell
 from ._kind import register as register
@@ -27,8 +28,11 @@ from ._run import run as run
 from ._run import worker as worker
 from ._store import Store as Store
 from ._text_table import Column as Column
+from .kinds import CompareStudy as CompareStudy
 from .kinds import DigitsStudy as DigitsStudy
 from .kinds import EscapeStudy as EscapeStudy
+from .kinds import OccupancyStudy as OccupancyStudy
 from .kinds import TrainStudy as TrainStudy
+from .kinds import TransitionsStudy as TransitionsStudy
 
 __all__ = _names_in(vars())

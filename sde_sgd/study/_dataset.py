@@ -159,7 +159,7 @@ def all_diverged(dataset: "xr.Dataset") -> list[dict[str, Any]]:
 
     dataset: of a study's cells, as `combine` makes it.
     """
-    if "diverged" not in dataset:
+    if "diverged" not in dataset or "trajectories" not in dataset:
         return []
     lost = dataset["diverged"] >= dataset["trajectories"]
     if "probability" in dataset:

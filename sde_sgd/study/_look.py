@@ -58,15 +58,15 @@ class Progress(NamedTuple):
 class Plan(NamedTuple):
     """What a study will be, before it is run.
 
-    study: the study. axes: name and length of each axis. cells, units: how many. programs: to be compiled, None where
-    its kind does not say. work: of all cells, and that of the largest and the smallest one, without unit.
+    study: the study. axes: name and length of each axis. cells, units: how many. programs: to be compiled, one
+    for each question. work: of all cells, and that of the largest and the smallest one, without unit.
     """
 
     study: AbstractStudy
     axes: dict[str, int]
     cells: int
     units: int
-    programs: int | None
+    programs: int
     work: tuple[float, float, float]
 
 
@@ -120,21 +120,22 @@ def export(folder: str | Path, target: str | Path | None = None, *, source: str 
     return store.export(store.folder if target is None else target)
 
 
-def plan(source: str | Path, *, changes: Mapping[str, Any] | None = None, cells_per_unit: int = 1) -> Plan:
+def plan(
+    source: str | Path | AbstractStudy, *, changes: Mapping[str, Any] | None = None, cells_per_unit: int = 1
+) -> Plan:
     """What the study in `source` will be; nothing is computed or written. Arguments and errors as of `run`."""
     text, name, folder = read_source(source)
     study = parsed(text, name, changes)
     with on_the_path(folder):
         study.prepare(folder)
     cells = study.cells()
-    programs: Any = getattr(study, "programs", lambda: None)
     sizes = [cell.work for cell in cells]
     return Plan(
         study,
         study.axes(),
         len(cells),
         len(units(study, cells_per_unit)),
-        programs(),
+        study.programs(),
         (math.fsum(sizes), max(sizes), min(sizes)),
     )
 
@@ -145,7 +146,7 @@ def cell_count(study: AbstractStudy) -> int:
 
 
 def parsed(text: str, name: str, changes: Mapping[str, Any] | None) -> AbstractStudy:
-    return parse(text, name, changes=dict(changes)) if changes else parse(text, name)
+    return parse(text, name, changes)
 
 
 def folder_of_source(source: str | Path) -> Path:

@@ -23,7 +23,7 @@ from ._units import units
 
 
 def run(
-    source: str | Path,
+    source: str | Path | AbstractStudy,
     out: str | Path | None = None,
     *,
     executor: Any = None,
@@ -31,7 +31,7 @@ def run(
     changes: Mapping[str, Any] | None = None,
     cells_per_unit: int = 1,
 ) -> Outcome:
-    """Run the study in `source` (a path, or the name of a packaged study) into the folder `out`.
+    """Run the study in `source` (a path, the name of a packaged study, or a study) into the folder `out`.
 
     out: a new folder, or one that already holds this study, of which only what is missing is then run; None takes
         ./<name of the study>.
@@ -49,7 +49,7 @@ def run(
 
 
 def init(
-    source: str | Path,
+    source: str | Path | AbstractStudy,
     out: str | Path | None = None,
     *,
     changes: Mapping[str, Any] | None = None,
@@ -103,12 +103,12 @@ def worker(
 
 
 def _initialised(
-    source: str | Path, out: str | Path | None, changes: Mapping[str, Any] | None, cells_per_unit: int
+    source: str | Path | AbstractStudy, out: str | Path | None, changes: Mapping[str, Any] | None, cells_per_unit: int
 ) -> Opened:
     text, name, folder = read_source(source)
     study = parsed(text, name, changes)
     if changes:
-        text = study.text()  # pyright: ignore
+        text = study.text()
     wanted = units(study, cells_per_unit)
     with on_the_path(folder):
         shared = study.prepare(folder)

@@ -8,9 +8,10 @@ import cheap_study
 import pytest
 
 from sde_sgd.study import StudyError, parse, redraw, resume, run, status
-from sde_sgd.study._build import code_named, import_named, source_of
+from sde_sgd.study._build import code_named, import_named
 from sde_sgd.study._fingerprint import difference, fingerprint
 from sde_sgd.study._own_code import digests, imported
+from sde_sgd.study._task import code_of_study
 
 LOSS = '''
 """A double well."""
@@ -21,6 +22,22 @@ def loss(x):
     """Its loss."""
     return depth(x) * (x[0] ** 2 - 1) ** 2
 '''
+STUDY = """
+kind = "escape"
+horizon = 1.0
+trajectories = 50
+sweep = {learning_rate = [0.04], batch_size = [8]}
+[landscape]
+function = "loss_of_mine:loss"
+dim = 1
+[noise]
+kind = "Isotropic"
+beta = 32.0
+[[start]]
+name = "left"
+point = [-1.0]
+saddle = [0.0]
+"""
 HELPER = "import numpy\n\n\ndef depth(x):\n    return 0.5\n"
 
 
@@ -133,6 +150,14 @@ class TestWhatDecides:
         assert difference(one, one, files, {"loss_of_mine.py": files["loss_of_mine.py"]}) == (
             "its module helper_of_loss.py is not there"
         )
+
+    def test_of_a_function_that_is_swept(self, beside):
+        """All of them decide, not the first one alone."""
+        written(beside, another_loss="def loss(x):\n    return x[0] ** 2\n")
+        text = STUDY.replace('"loss_of_mine:loss"', '{each = ["loss_of_mine:loss", "another_loss:loss"]}')
+        assert set(digests(code_of_study(parse(STUDY, "x"), beside))) == {"loss_of_mine.py", "helper_of_loss.py"}
+        found = digests(code_of_study(parse(text, "x"), beside))
+        assert set(found) == {"loss_of_mine.py", "helper_of_loss.py", "another_loss.py"}
 
 
 class TestImporting:

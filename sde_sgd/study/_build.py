@@ -145,11 +145,6 @@ def code_named(path: str, folder: Path) -> str:
     return _own_code.code_of(path.partition(":")[0], folder)
 
 
-def source_of(function: Any) -> str:
-    """What decides numbers in the module that a function is from; "" where there is none."""
-    return _own_code.code_with(function)
-
-
 def one_line(error: BaseException) -> str:
     """An error's message on one line."""
     return " ".join(str(error).split())

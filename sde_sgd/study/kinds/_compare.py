@@ -96,7 +96,7 @@ class CompareStudy(AbstractStudy):
 
         assert self.landscape.network is not None
         function = self.landscape.network.function
-        return "" if function is None else _build.source_of(_build.import_named("network.function", function, folder))
+        return "" if function is None else _build.code_named(function, folder)
 
     def prepare(self, folder):
         from .. import _networks

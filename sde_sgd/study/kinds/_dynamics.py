@@ -57,9 +57,8 @@ class AbstractDynamicsStudy(AbstractStudy):
 
         network, found = self.landscape.network, [_build.code_of(self.landscape, folder)]
         if network is not None and network.function is not None:
-            function = _build.import_named("landscape.network.function", network.function, folder)
-            found.append(_build.source_of(function))
-        return "".join(found)
+            found.append(_build.code_named(network.function, folder))
+        return "\n".join(filter(None, found))
 
     def step_words(self) -> str:
         """How long a step is, in words."""

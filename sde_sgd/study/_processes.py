@@ -67,6 +67,9 @@ class Processes:
 
     def _serve(self, place: int) -> None:
         """What a thread does for the process at `place`: hand it one call after the other."""
+        if hasattr(signal, "pthread_sigmask"):
+            # inherited by the process from its very beginning: a Ctrl-C is the parent's
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         pipe: Connection | None = None
         while (call := self._calls.get()) is not None:
             future, function, arguments = call
@@ -113,7 +116,7 @@ def _share(place: int, count: int) -> set[int]:
 
 def _serve_calls(pipe: Connection, cores: set[int]) -> None:
     """The life of a process: calls from `pipe`, one after the other, until the parent closes it or is gone."""
-    # a Ctrl-C is the parent's: it goes to all processes of a terminal
+    # where it is not blocked: it goes to all processes of a terminal
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if cores:
         os.sched_setaffinity(0, cores)

@@ -53,10 +53,11 @@ class Queue:
 
     def look_again(self) -> list[Unit]:
         """Ask anew for what others had claimed, some of which may be free by now; returns what is finished."""
-        done, held = self._store.finished(), self._held
-        self._held = []
-        self._waiting.extend(unit for unit in held if unit.key not in done)
-        return [unit for unit in held if unit.key in done]
+        held, self._held = self._held, []
+        done = [unit for unit in held if self._store.is_finished(unit.key)]
+        known = {unit.key for unit in done}
+        self._waiting.extend(unit for unit in held if unit.key not in known)
+        return done
 
     def close(self) -> None:
         """Give back what is claimed."""

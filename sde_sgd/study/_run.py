@@ -165,7 +165,8 @@ def _opened(folder: str | Path, source: str | Path | None) -> Opened:
 def _remember_source(store: Store, place: Path) -> None:
     """For the processes that are given no more than the folder; where the study came from stays in the record."""
     store.record["moved"] = str(place)
-    if store.is_writable:
+    # a study without them may be run from anywhere
+    if store.is_writable and store.record.get("files"):
         store.save_text("study.json", json.dumps(store.record, indent=2) + "\n")
 
 

@@ -131,6 +131,10 @@ class Store:
         """
         return set(self._recovery.survey(self.is_writable))
 
+    def is_finished(self, key: str) -> bool:
+        """Whether the unit `key` is whole on the disk, as `finished` says of all, at the cost of one."""
+        return self._recovery.is_finished(key)
+
     def torn(self) -> set[str]:
         """Keys of the units that were found damaged since the folder was opened; they have to be computed again."""
         self.finished()

@@ -144,9 +144,9 @@ def own_kind(study: AbstractStudy) -> dict[str, str]:
 
 def code_of_study(study: AbstractStudy, source: Path) -> str:
     """All text of a person's own that decides a study's numbers: modules that the file names, and that of its kind."""
-    # a function that is swept is another one in other cells
-    is_swept = any(swept.key.endswith("function") for swept in study.swept)
-    parts = sorted({each.code(source) for each in (study.along_axes() if is_swept else [study])})
+    # words that are swept may name another function in other cells
+    words = not all(swept.is_number for swept in study.swept)
+    parts = sorted({each.code(source) for each in (study.along_axes() if words else [study])})
     if module := own_kind(study).get("kind_module"):
         parts.append(code_with(type(study)) or code_of(module, source))
     return "\n".join(filter(None, parts))

@@ -99,7 +99,7 @@ class OccupancyStudy(AbstractDynamicsStudy):
     def run_cell(self, cell, shared):
         one = self.at(cell.index)
         surface = shared.surface(one)
-        chain, point = one.chain_of(surface), shared.point(one, cell.index["start"])
+        chain, point = one.chain_of(surface), shared.begins_at(one, cell.index["start"])
         options = {name: getattr(one, name) for name in ("times", "horizon", "burn_in", "every", "basins", "height")}
         result = ss.occupancy(
             chain,
@@ -161,7 +161,7 @@ class _Shared:
         self.surface = surfaces(folder)
         self.minima = MinimaOf(self.surface)
 
-    def point(self, one: OccupancyStudy, number: int) -> np.ndarray:
+    def begins_at(self, one: OccupancyStudy, number: int) -> np.ndarray:
         """The start of that number, shape (dim,)."""
         from .. import _build
 
@@ -183,7 +183,7 @@ class _Shared:
         """Raise what a cell would raise."""
         one.chain_of(self.surface(one))
         for number in range(len(one.start)):
-            self.point(one, number)
+            self.begins_at(one, number)
         for region in self.sets(one).get("regions", {}).values():
             region.check(self.surface(one).landscape.dim)
         if one.reference is not None:

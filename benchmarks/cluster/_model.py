@@ -23,56 +23,53 @@ class Costs:
     store: float
 
 
-def makespan(costs: Costs, unit: float, workers: int, rounds: int = ROUNDS, spread: float = SPREAD, seed: int = 0):
-    """Seconds until the last of `rounds`·`workers` units of `unit` seconds each is written, and the work in them.
+def makespan(
+    costs: Costs, unit: float, workers: int, rounds: int = ROUNDS, spread: float = SPREAD, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """A study of `rounds` units of about `unit` seconds for each worker: seconds until each has written its last one.
 
     The runner does one thing at a time; a worker that has been handed its next unit begins it at once.
-    Returns two numbers: the wall time, and the sum of the units' own times.
+    Returns arrays of shape (workers,): these times, and the sum of each one's units' own times.
     """
-    total = rounds * workers
     random = np.random.default_rng(seed)
-    works = (unit * np.exp(spread * random.normal(size=total) - spread**2 / 2)).tolist()
-    handed, runner = 0, 0.0
+    # each worker has units of its own, so that what is lost does not depend on who happens to get the largest
+    works = unit * np.exp(spread * random.normal(size=(workers, rounds)) - spread**2 / 2)
+    left = [deque(row) for row in works.tolist()]
     waiting: list[deque[float]] = [deque() for _ in range(workers)]
     free = [True] * workers
     # (time, kind, worker): 0, a unit arrives at a worker; 1, a worker is done
     events: list[tuple[float, int, int]] = []
+    runner = 0.0
 
     def hand_out(worker: int, now: float) -> None:
-        nonlocal handed, runner
-        if handed < total:
+        nonlocal runner
+        if left[worker]:
             runner = max(runner, now) + costs.dispatch
             heapq.heappush(events, (runner + costs.travel, 0, worker))
-            coming[worker].append(works[handed])
-            handed += 1
+            coming[worker].append(left[worker].popleft())
 
     coming: list[deque[float]] = [deque() for _ in range(workers)]
     for _ in range(AHEAD):
         for worker in range(workers):
             hand_out(worker, 0.0)
-    end = 0.0
+    ends = np.zeros(workers)
     while events:
         now, kind, worker = heapq.heappop(events)
         if kind == 0:
             waiting[worker].append(coming[worker].popleft())
         else:
-            end, free[worker] = now, True
+            ends[worker], free[worker] = now, True
             hand_out(worker, now + costs.travel)
         if free[worker] and waiting[worker]:
             free[worker] = False
             heapq.heappush(events, (now + waiting[worker].popleft() + costs.store, 1, worker))
-    return end, sum(works)
+    return ends, works.sum(1)
 
 
 def overhead(costs: Costs, unit: float, workers: int, rounds: int = ROUNDS) -> float:
-    """Share of the workers' time that does not go into units, from the first unit to the last one of a long study.
-
-    The end, when some workers have nothing left, is that of the units and not of the costs: the same study without
-    costs is subtracted.
-    """
-    wall, work = makespan(costs, unit, workers, rounds)
-    ideal, _ = makespan(Costs(0.0, 0.0, 0.0), unit, workers, rounds)
-    return 1.0 - ideal / wall if work else 0.0
+    """Share of the workers' time, each one's up to its last unit, that does not go into units."""
+    ends, works = makespan(costs, unit, workers, rounds)
+    return float(1.0 - works.sum() / ends.sum())
 
 
 def smallest_unit(costs: Costs, workers: int, allowed: float = 0.05, rounds: int = ROUNDS) -> float:

@@ -353,7 +353,7 @@ def test_a_terminal_without_greek_letters(encoding):
 
 def test_list_names_the_packaged_studies():
     assert {line.split()[0] for line in call("list").stdout.splitlines()} == {
-        "batch", "digits", "escape", "generalise", "mnist1d"
+        "batch", "compare", "digits", "escape", "generalise", "mnist1d", "occupancy", "transitions"
     }  # fmt: skip
 
 

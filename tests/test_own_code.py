@@ -10,7 +10,7 @@ import pytest
 from sde_sgd.study import StudyError, parse, redraw, resume, run, status
 from sde_sgd.study._build import code_named, import_named
 from sde_sgd.study._fingerprint import difference, fingerprint
-from sde_sgd.study._own_code import digests, imported
+from sde_sgd.study._own_code import code_with, digests, imported
 from sde_sgd.study._task import code_of_study
 
 LOSS = '''

@@ -123,7 +123,10 @@ def export(folder: str | Path, target: str | Path | None = None, *, source: str 
 def plan(
     source: str | Path | AbstractStudy, *, changes: Mapping[str, Any] | None = None, cells_per_unit: int = 1
 ) -> Plan:
-    """What the study in `source` will be; nothing is computed or written. Arguments and errors as of `run`."""
+    """What the study in `source` will be; nothing is computed or written.
+
+    source, changes, cells_per_unit: as of `run`. Raises StudyError as `run` does before anything is computed.
+    """
     text, name, folder = read_source(source)
     study = parsed(text, name, changes)
     with on_the_path(folder):

@@ -57,7 +57,7 @@ def init(
 ) -> Path:
     """Make the folder of a study, for `resume` and `worker` to compute it; returns the folder.
 
-    Arguments and errors as of `run`.
+    source, out, changes, cells_per_unit: as of `run`. Raises StudyError as `run` does before anything is computed.
     """
     return _initialised(source, out, changes, cells_per_unit).store.folder
 

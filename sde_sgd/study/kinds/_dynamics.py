@@ -68,6 +68,18 @@ class AbstractDynamicsStudy(AbstractStudy):
             return "dt = γ/substeps"
         return "dt = γ" if (self.substeps or 1) == 1 else f"dt = γ/{self.substeps}"
 
+    def distinct(self) -> "Iterator[tuple[Any, bool]]":
+        """Studies of one cell each, as `along_axes`, and whether its landscape, noise, sets or grid are new ones.
+
+        Of a large sweep over γ and M few are: what is dear to check is checked of those.
+        """
+        seen: set[str] = set()
+        parts = {"landscape", "noise", "start", "region", "minimum", "search", "reference"}
+        for one in self.along_axes():
+            key = one.model_dump_json(include=parts)
+            yield one, key not in seen
+            seen.add(key)
+
     def rate_columns(self) -> list[Column]:
         """Columns of the swept numbers, γ, M and T last."""
         known = {

@@ -114,8 +114,14 @@ class EscapeStudy(AbstractDynamicsStudy):
 
     def prepare(self, folder):
         shared = _Shared(folder)
-        for one in self.along_axes():
-            _check(one, shared.surface(one), shared.starts(one))
+        for one, is_new in self.distinct():
+            surface = shared.surface(one)
+            one.chain_of(surface)
+            if is_new:
+                _check(one, surface, shared.starts(one))
+            step = one.time_step(one.sweep.learning_rate)
+            if one.horizon is not None and step > one.horizon:
+                raise StudyError(f"horizon must be at least one step dt = {step:g}, got {one.horizon:g}")
         return shared
 
     def run_cell(self, cell, shared):
@@ -258,7 +264,6 @@ def _check(one: EscapeStudy, surface: Surface, starts: "list[Start]") -> None:
 
     from .._build import one_line
 
-    one.chain_of(surface)
     loss = surface.landscape
     for start in starts:
         start.region.check(loss.dim)
@@ -274,6 +279,3 @@ def _check(one: EscapeStudy, surface: Surface, starts: "list[Start]") -> None:
                 exact.grid.start(start.point)
         except ValueError as error:
             raise StudyError(f"reference.grid does not fit the study: {one_line(error)}") from None
-    step = one.time_step(one.sweep.learning_rate)
-    if one.horizon is not None and step > one.horizon:
-        raise StudyError(f"horizon must be at least one step dt = {step:g}, got {one.horizon:g}")

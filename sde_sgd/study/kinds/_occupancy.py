@@ -92,8 +92,10 @@ class OccupancyStudy(AbstractDynamicsStudy):
 
     def prepare(self, folder):
         shared = _Shared(folder)
-        for one in self.along_axes():
-            shared.check(one)
+        for one, is_new in self.distinct():
+            one.chain_of(shared.surface(one))
+            if is_new:
+                shared.check(one)
         return shared
 
     def run_cell(self, cell, shared):
@@ -181,7 +183,6 @@ class _Shared:
 
     def check(self, one: OccupancyStudy) -> None:
         """Raise what a cell would raise."""
-        one.chain_of(self.surface(one))
         for number in range(len(one.start)):
             self.begins_at(one, number)
         for region in self.sets(one).get("regions", {}).values():

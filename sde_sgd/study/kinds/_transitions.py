@@ -70,7 +70,10 @@ class TransitionsStudy(AbstractDynamicsStudy):
 
     def prepare(self, folder):
         shared = _Shared(folder)
-        counts = {len(shared.check(one)) for one in self.along_axes()}
+        counts = set()
+        for one, is_new in self.distinct():
+            one.chain_of(shared.surface(one))
+            counts |= {len(shared.check(one))} if is_new else set()
         if len(counts) > 1:
             raise StudyError(f"search must find as many minima in every cell, got {sorted(counts)}")
         return shared
@@ -154,7 +157,6 @@ class _Shared:
 
     def check(self, one: TransitionsStudy) -> dict[str, Any]:
         """The minima of a study of one cell; raises what it would raise."""
-        one.chain_of(self.surface(one))
         if one.reference is not None:
             try:
                 solver(one.diffusion_of(self.surface(one)), one.reference)

@@ -45,6 +45,7 @@ def cell_dataset(
 def combine(study: "AbstractStudy", finished: Mapping[str, "xr.Dataset"]) -> "xr.Dataset":
     """The finished cells as one dataset over the sweep's axes; NaN, or "", where a cell is missing.
 
+    study: whose axes, coordinates and attributes they are.
     finished: by cell key, what `AbstractStudy.run_cell` returned.
     Raises StudyError where cells do not fit together, such as those with other times along a dimension of their own.
     """
@@ -154,7 +155,10 @@ def agree(name: str, known: np.ndarray, found: np.ndarray) -> None:
 
 
 def all_diverged(dataset: "xr.Dataset") -> list[dict[str, Any]]:
-    """Where in the sweep every trajectory of a cell diverged: the coordinates of each such cell, by axis."""
+    """Where in the sweep every trajectory of a cell diverged: the coordinates of each such cell, by axis.
+
+    dataset: of a study's cells, as `combine` makes it.
+    """
     if "diverged" not in dataset:
         return []
     lost = dataset["diverged"] >= dataset["trajectories"]

@@ -154,7 +154,8 @@ class Store:
         datasets: what `AbstractStudy.run_cell` returned for each of the unit's cells. account: what is told of the
         unit beside its numbers, such as `wall_seconds`; `path_steps` is added to it.
         Raises StudyError where the folder cannot be written, a full disk included: then the unit is not finished, and
-        all others are as they were; and where the datasets do not fit those of other cells.
+        all others are as they were; and where the datasets do not fit those of other cells. Raises ValueError where
+        the unit's cells are not those of one whole chunk, or the datasets are not as many.
         """
         study, layout = self._bound()
         layout.place(unit)

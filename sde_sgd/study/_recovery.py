@@ -3,7 +3,7 @@
 import contextlib
 import enum
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,12 +44,14 @@ class Recovery:
     def __init__(self, folder: Path, fingerprint: str, arrays: Arrays, claims: Claims):
         self.folder, self.fingerprint, self.arrays, self.claims = folder, fingerprint, arrays, claims
         self.torn: set[str] = set()
+        self._coordinates: Collection[str] = ()
         self._bound = False
         self._swept = False
 
-    def bind(self, units: "dict[str, Unit]", layout: Layout) -> None:
-        """Tell of the study's units, by key in the order of its cells."""
+    def bind(self, units: "dict[str, Unit]", layout: Layout, coordinates: Collection[str]) -> None:
+        """Tell of the study's units, by key in the order of its cells, and of the names of its coordinates."""
         self.layout = layout
+        self._coordinates = coordinates
         self.places = {key: layout.place(unit) for key, unit in units.items()}
         self._bound = True
 
@@ -188,11 +190,10 @@ class Recovery:
         return {key for name, key in first.items() if self.arrays.values(name) is None}
 
     def _over_sweep(self, known: dict[str, dict]) -> list[tuple[str, Array]]:
-        arrays = [(name, read_array(entry)) for name, entry in known.items()]
+        # the study's coordinates lie along its axes too, and are no unit's
+        arrays = [(name, read_array(entry)) for name, entry in known.items() if name not in self._coordinates]
         axes = tuple(self.layout.axes)
-        own = [(name, array) for name, array in arrays if array.dims[: len(axes)] == axes and 0 not in array.shape]
-        # the study's coordinates lie along its axes too, each in one chunk
-        return [(name, array) for name, array in own if self.layout.chunk == array.chunk[: len(axes)]]
+        return [(name, array) for name, array in arrays if array.dims[: len(axes)] == axes and 0 not in array.shape]
 
     def _strays(self, known: dict[str, dict], finished: dict[str, Account]) -> set[str]:
         """Units that are not finished and have chunks."""

@@ -96,7 +96,7 @@ class Store:
         """
         layout = Layout(study.axes(), self.record["cells_per_unit"])
         found = {unit.key: unit for unit in units(study, layout.cells_per_unit)}
-        self._recovery.bind(found, layout)
+        self._recovery.bind(found, layout, set(study.coordinates()))
         self._study = study
         if self.is_writable:
             with self._writer.writing("its dataset"):

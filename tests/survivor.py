@@ -19,7 +19,7 @@ from pathlib import Path
 
 from store_cases import Disk, Killed, make
 
-from sde_sgd.study import _files
+from sde_sgd.study import _files, _folder
 from sde_sgd.study._units import units
 
 ROWS, COLUMNS = 12, 8
@@ -88,6 +88,8 @@ def forked(*arguments):
 def main(folder, seed, what):
     """The workers, one after the other or two at a time."""
     warnings.simplefilter("ignore", RuntimeWarning)
+    # JAX's threads do not outlive a fork
+    _folder.device = lambda: "none"
     choose, log = random.Random(seed), f"{folder}.log"
     killed = {"operation": 0, "status": 0, "instant": 0}
     if what == "share":

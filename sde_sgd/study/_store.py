@@ -66,13 +66,14 @@ class Store:
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise StudyError(f"output folder {folder} is a file; give a folder that does not exist yet")
-        record = _folder.new_record(text, name, fingerprint, source, cells_per_unit)
         while not (folder.is_dir() and any(folder.iterdir())):
+            record = _folder.new_record(text, name, fingerprint, source, cells_per_unit)
             if _folder.make(folder, text, record):
                 return cls(folder, record)
         store = cls.open(folder)
         if store.record["fingerprint"] == fingerprint:
             return store
+        record = _folder.new_record(text, name, fingerprint, source, cells_per_unit)
         store._writer.correct(text, store.record, record, store.finished)
         return cls.open(folder)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from store_cases import Disk, Killed, make
 
-from sde_sgd.study import _files
+from sde_sgd.study import _files, _folder
 from sde_sgd.study._units import units
 
 ROWS, COLUMNS = 12, 8
@@ -52,18 +52,23 @@ def work(folder, log, fatal=None):
     """What a runner does: claim a unit, compute it, save it, until all are finished."""
     _files.os = fatal or os
     study, store = make(folder, rows=ROWS, columns_in_row=COLUMNS)
-    while missing := [unit for unit in units(study) if unit.key not in (done := store.finished())]:
+    while missing := _missing(study, store):
         for unit in missing:
             if not store.claim(unit.key):
                 continue
-            store.save_unit(
-                unit, [study.run_cell(cell, None) for cell in unit.cells], {"wall_seconds": random.random()}
-            )
+            data = [study.run_cell(cell, None) for cell in unit.cells]
+            store.save_unit(unit, data, {"wall_seconds": random.random()})
             store.release(unit.key)
             with open(log, "a") as file:
                 file.write(f"{unit.key}\n")
-        time.sleep(0.01 if done else 0.0)
+        # another may be at what is missing still
+        time.sleep(0.01)
     store.dataset()
+
+
+def _missing(study, store):
+    done = store.finished()
+    return [unit for unit in units(study) if unit.key not in done]
 
 
 def forked(*arguments):
@@ -83,6 +88,8 @@ def forked(*arguments):
 def main(folder, seed, what):
     """The workers, one after the other or two at a time."""
     warnings.simplefilter("ignore", RuntimeWarning)
+    # JAX's threads do not outlive a fork
+    _folder.device = lambda: "none"
     choose, log = random.Random(seed), f"{folder}.log"
     killed = {"operation": 0, "status": 0, "instant": 0}
     if what == "share":

@@ -1,5 +1,6 @@
 """A unit's account: what it cost and where it was computed, and the list of its chunks with their CRC-32C."""
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -76,6 +77,7 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | bool | int | float) else str(value)
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Versions of Python, this package and those that its numbers come from, without importing them."""
     from .. import __version__

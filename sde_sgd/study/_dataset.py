@@ -142,10 +142,10 @@ def fit(name: str, found: tuple[Any, ...], known: tuple[Any, ...]) -> None:
 def agree(name: str, known: np.ndarray, found: np.ndarray) -> None:
     """Raise StudyError where cells disagree, by more than rounding, about what stands along one of their dimensions."""
     if known.shape == found.shape:
-        if known.dtype.kind in "UOT" or found.dtype.kind in "UOT":
-            same = np.array_equal(known.astype(str), found.astype(str))
-        else:
+        if known.dtype.kind in "iufc" and found.dtype.kind in "iufc":
             same = np.allclose(known, found, equal_nan=True)
+        else:
+            same = np.array_equal(known.astype(str), found.astype(str))
         if same:
             return
     raise StudyError(

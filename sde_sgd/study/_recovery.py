@@ -3,6 +3,7 @@
 import contextlib
 import enum
 import os
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,12 +44,14 @@ class Recovery:
     def __init__(self, folder: Path, fingerprint: str, arrays: Arrays, claims: Claims):
         self.folder, self.fingerprint, self.arrays, self.claims = folder, fingerprint, arrays, claims
         self.torn: set[str] = set()
+        self._coordinates: Collection[str] = ()
         self._bound = False
         self._swept = False
 
-    def bind(self, units: "dict[str, Unit]", layout: Layout) -> None:
-        """Tell of the study's units, by key in the order of its cells."""
+    def bind(self, units: "dict[str, Unit]", layout: Layout, coordinates: Collection[str]) -> None:
+        """Tell of the study's units, by key in the order of its cells, and of the names of its coordinates."""
         self.layout = layout
+        self._coordinates = coordinates
         self.places = {key: layout.place(unit) for key, unit in units.items()}
         self._bound = True
 
@@ -60,6 +63,7 @@ class Recovery:
         known = self.arrays.known()
         finished: dict[str, Account] = {}
         broken: set[str] = set()
+        dropped: set[str] = set()
         for key in self._keys():
             state, account = self._inspect(key, known)
             if state is State.FINISHED and account is not None:
@@ -71,14 +75,16 @@ class Recovery:
         if self._bound and len(finished) == len(self.places):
             for key in self._without_coordinates(finished):
                 del finished[key]
-                broken.add(key)
+                dropped.add(key)
                 self.torn.add(key)
         if repair and self._bound:
             if not self._swept:
                 broken |= self._strays(known, finished)
                 self._swept = True
             for key in broken:
-                self.remove_unit(key, even_if_whole=key in self.torn, claim=True)
+                self.remove_unit(key, claim=True)
+            for key in dropped:
+                self.remove_unit(key, lambda account: bool(self._without_coordinates({account.unit: account})), True)
         return finished
 
     def is_finished(self, key: str) -> bool:
@@ -102,19 +108,23 @@ class Recovery:
         """Take a unit for damaged that looked whole until it was read. repair: as of `survey`."""
         self.torn.add(key)
         if repair:
-            self.remove_unit(key, even_if_whole=True, claim=True)
+            arrays = {name: read_array(entry) for name, entry in self.arrays.known().items()}
+            self.remove_unit(key, lambda account: self.read(account, arrays) is None, True)
 
-    def remove_unit(self, key: str, *, even_if_whole: bool = False, claim: bool = False) -> None:
+    def remove_unit(
+        self, key: str, damaged: Callable[[Account], bool] = lambda account: False, claim: bool = False
+    ) -> None:
         """Remove what is there of a unit, its `status` first; but not of one that is whole.
 
-        even_if_whole: of that too. claim: only where no other process or thread has claimed it.
+        damaged: tells of one that looks whole whether it is not. claim: only where no other process or thread has
+        claimed it; what is asked is asked then, since another may have computed it meanwhile.
         """
         if claim and not self.claims.take(key):
             return
         try:
             known = self.arrays.known()
             state, account = self._inspect(key, known)
-            if state is State.FINISHED and not even_if_whole:
+            if state is State.FINISHED and account is not None and not damaged(account):
                 return
             files = {name: chunk.file for name, chunk in account.chunks.items() if chunk.file} if account else {}
             files |= {name: array.chunk_name(self.places[key]) for name, array in self._over_sweep(known)}
@@ -180,11 +190,10 @@ class Recovery:
         return {key for name, key in first.items() if self.arrays.values(name) is None}
 
     def _over_sweep(self, known: dict[str, dict]) -> list[tuple[str, Array]]:
-        arrays = [(name, read_array(entry)) for name, entry in known.items()]
+        # the study's coordinates lie along its axes too, and are no unit's
+        arrays = [(name, read_array(entry)) for name, entry in known.items() if name not in self._coordinates]
         axes = tuple(self.layout.axes)
-        own = [(name, array) for name, array in arrays if array.dims[: len(axes)] == axes and 0 not in array.shape]
-        # the study's coordinates lie along its axes too, each in one chunk
-        return [(name, array) for name, array in own if self.layout.chunk == array.chunk[: len(axes)]]
+        return [(name, array) for name, array in arrays if array.dims[: len(axes)] == axes and 0 not in array.shape]
 
     def _strays(self, known: dict[str, dict], finished: dict[str, Account]) -> set[str]:
         """Units that are not finished and have chunks."""

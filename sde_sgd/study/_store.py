@@ -74,13 +74,14 @@ class Store:
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise StudyError(f"output folder {folder} is a file; give a folder that does not exist yet")
-        record = _folder.new_record(text, name, fingerprint, source, cells_per_unit) | dict(more or {})
         while not (folder.is_dir() and any(folder.iterdir())):
+            record = _folder.new_record(text, name, fingerprint, source, cells_per_unit) | dict(more or {})
             if _folder.make(folder, text, record):
                 return cls(folder, record)
         store = cls.open(folder)
         if store.record["fingerprint"] == fingerprint:
             return store
+        record = _folder.new_record(text, name, fingerprint, source, cells_per_unit) | dict(more or {})
         store._writer.correct(text, store.record, record, store.finished)
         return cls.open(folder)
 
@@ -104,7 +105,7 @@ class Store:
         """
         layout = Layout(study.axes(), self.record["cells_per_unit"])
         found = {unit.key: unit for unit in units(study, layout.cells_per_unit)}
-        self._recovery.bind(found, layout)
+        self._recovery.bind(found, layout, set(study.coordinates()))
         self._study = study
         if self.is_writable:
             with self._writer.writing("its dataset"):
@@ -166,8 +167,8 @@ class Store:
         datasets: what `AbstractStudy.run_cell` returned for each of the unit's cells. account: what is told of the
         unit beside its numbers, such as `wall_seconds`; `path_steps` is added to it.
         Raises StudyError where the folder cannot be written, a full disk included: then the unit is not finished, and
-        all others are as they were; and where the datasets do not fit those of other cells. ValueError for
-        another number of datasets than the unit has cells.
+        all others are as they were; and where the datasets do not fit those of other cells. Raises ValueError where
+        the unit's cells are not those of one whole chunk, or the datasets are not as many.
         """
         study, layout = self._bound()
         layout.place(unit)

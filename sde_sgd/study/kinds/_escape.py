@@ -203,12 +203,31 @@ class EscapeStudy(AbstractStudy):
             Column("start", "start"),
             Column("γ", "learning_rate", "learning rate: SDE time per iteration, t = γ·iterations"),
             Column("M", "batch_size", "batch size, in examples"),
-            Column("T", "temperature", "temperature γβ/(2M), where βI is the covariance of one gradient", digits=3),
+            Column(
+                "T",
+                "temperature",
+                "temperature γβ/(2M), where βI is the covariance of one gradient; – for other noise",
+                digits=3,
+            ),
             Column("P\nsimulated", "probability", f"probability to leave by t = {self.horizon:g}", interval=True),
-            Column("P\nlinear", "exit_linearised", "the same by the SDE linearised about the start", at={"time": -1}),
-            Column("P\nexact", "exit_exact", "the same by the grid solver of the SDE", at={"time": -1}),
+            Column(
+                "P\nlinear",
+                "exit_linearised",
+                "the same by the SDE linearised about the start, for a loss that is quadratic up to the boundary",
+                at={"time": -1},
+            ),
+            Column(
+                "P\nexact",
+                "exit_exact",
+                "the same by the grid solver of the SDE, of the chain as dt → 0",
+                at={"time": -1},
+            ),
             Column("time\nsimulated", "mean_exit_time", "mean SDE time to leave", interval=True),
-            Column("time\nKramers", "mean_exit_time_eyring_kramers", "the same by Eyring–Kramers, to the saddle"),
+            Column(
+                "time\nKramers",
+                "mean_exit_time_eyring_kramers",
+                "the same by Eyring–Kramers, to the saddle, for T far below the barrier",
+            ),
             Column("time\nexact", "mean_exit_time_exact", "the same by the grid solver of the SDE"),
         ]
 
@@ -310,6 +329,8 @@ def _theory(study: EscapeStudy, surface: Any, noise: Any, start: "Start", ratio:
         f"{time}, exact solver of the SDE",
         lambda: solver().mean_exit_time(start.region, start=start.point),
     )
+    curvature = "largest eigenvalue of ∇²L at the start"
+    attempt("largest_curvature", curvature, "loss/θ²", curvature, lambda: _largest_curvature(surface, start))
     return data.assign_attrs(notes="\n".join(notes))
 
 
@@ -321,6 +342,14 @@ def _linearised(diffusion: Any, start: "Start", times: np.ndarray) -> Any:
     return ss.theory.exit_probability(
         diffusion, start.point, (np.inf, distance), times, direction=start.normal / length
     )
+
+
+def _largest_curvature(surface: Any, start: "Start") -> float:
+    """λ_max, which says up to which learning rate 2/λ_max gradient descent is stable there."""
+    try:
+        return float(ss.landscapes.sharpness(surface, start.point, 1)[0])
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
 
 
 def _given_solver(study: EscapeStudy, diffusion: Any) -> Any:

@@ -51,6 +51,7 @@ def phase_section(dataset: "xr.Dataset") -> Markup:
         "confidence": f"{float(dataset.attrs['confidence']):.4g}",
         "floors": [_floor(panel.data) for panel in panels],
         "cells": cells,
+        "first": _telling(cells),
     }
     chart = element("div", id="chart", class_="chart")
     shown = element("div", element("p", id="cell-title", aria_live="polite"), chart, _line_kinds(), class_="shown")
@@ -222,7 +223,9 @@ class _Cell(NamedTuple):
 
 
 def _brief(value: float, digits: int) -> str:
-    return number_text(value, digits).replace("e-0", "e-").replace("e+0", "e")
+    """A number in as few characters as its digits allow."""
+    text = number_text(value, digits)
+    return f"{value:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e") if "e" in text else text
 
 
 def _is_known(data: "xr.Dataset", name: str) -> bool:
@@ -239,6 +242,12 @@ def _floor(data: "xr.Dataset") -> float:
     survival = data["survival"].values
     positive = survival[np.isfinite(survival) & (survival > 0)]
     return max(min(0.6 * float(positive.min()), 0.5), 1e-4) if positive.size else 1e-4
+
+
+def _telling(cells: list[dict[str, Any]]) -> int:
+    """The cell whose survival curve is shown first: the one that ends nearest to one half."""
+    ends = [abs(cell["value"][-1] - 0.5) for cell in cells]
+    return min(range(len(cells)), key=lambda number: (math.isnan(ends[number]), ends[number]), default=0)
 
 
 def _choice(shades: dict[str, _Shades]) -> Markup | None:

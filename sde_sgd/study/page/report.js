@@ -30,7 +30,7 @@
   const section = document.getElementById("phase");
   const chart = document.getElementById("chart");
   const buttons = [...section.querySelectorAll("button[data-cell]")];
-  let chosen = 0;
+  let chosen = data.first;
 
   function choose(number) {
     chosen = number;
@@ -65,7 +65,7 @@
 
   function draw(cell) {
     const [width, height] = [chart.clientWidth || 480, chart.clientHeight || 320];
-    const [left, right, top, bottom] = [52, width - 12, 8, height - 38];
+    const [left, right, top, bottom] = [58, width - 12, 8, height - 38];
     const last = data.times[data.times.length - 1];
     const floor = data.floors[cell.panel];
     const across = (time) => left + ((right - left) * time) / last;
@@ -83,7 +83,7 @@
       add("text", { x: across(time), y: bottom + 17, "text-anchor": "middle" }, written(time));
     }
     add("text", { x: (left + right) / 2, y: height - 5, "text-anchor": "middle" }, "SDE time t = γ·iterations");
-    const turned = `translate(12 ${(top + bottom) / 2}) rotate(-90)`;
+    const turned = `translate(11 ${(top + bottom) / 2}) rotate(-90)`;
     add("text", { transform: turned, "text-anchor": "middle" }, "P(no exit by t)");
 
     const line = (values) => {
@@ -166,7 +166,7 @@
     if (choice.checked) section.dataset.by = choice.value;
   }
   if (buttons.length) {
-    choose(0);
+    choose(data.first);
     window.addEventListener("resize", () => draw(data.cells[chosen]));
   }
 })();

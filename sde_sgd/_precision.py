@@ -25,7 +25,7 @@ def is_wide(value: Any, low: Any, high: Any) -> np.ndarray:
     width = high - low
     with np.errstate(invalid="ignore"):
         wide = ~np.isfinite(value) | ~np.isfinite(width) | (width > np.abs(value))
-    return wide & ~(np.isnan(value) & np.isnan(low) & np.isnan(high))
+    return np.asarray(wide & ~(np.isnan(value) & np.isnan(low) & np.isnan(high)))
 
 
 def quality(dataset: "xr.Dataset", name: str) -> "xr.DataArray":
@@ -51,7 +51,9 @@ def beyond_stability(dataset: "xr.Dataset") -> "xr.DataArray | None":
     None where the dataset has no `largest_curvature` (loss/θ²) or no `learning_rate` (SDE time per iteration).
     """
     limit = stability_limit(dataset)
-    return None if limit is None else (dataset["learning_rate"] > limit).drop_attrs()
+    if limit is None:
+        return None
+    return (dataset["learning_rate"] > limit).transpose(*limit.dims, "learning_rate").drop_attrs()
 
 
 def stability_limit(dataset: "xr.Dataset") -> "xr.DataArray | None":

@@ -117,7 +117,9 @@ def _positive(values: np.ndarray) -> np.ndarray:
 
 def _some(ratios: list[float]) -> list[float]:
     """As many of the increasing numbers as a panel has curves that can be told apart, spread over all of them."""
-    return [ratios[place] for place in np.unique(np.linspace(0, len(ratios) - 1, _CURVES).round().astype(int))]
+    if len(ratios) <= _CURVES:
+        return ratios
+    return [ratios[place] for place in np.linspace(0, len(ratios) - 1, _CURVES).round().astype(int)]
 
 
 def _ratio_legend(panel: Any, ratios: list[float], all_ratios: int, colors: dict[float, Any]) -> None:

@@ -154,7 +154,7 @@ def _grid(panel: _Panel, number: int, shades: dict[str, _Shades], cells: list[di
         lines.append(element("tr", element("th", f"{batches[j]:g}", scope="row"), *entries))
     foot = [element("th", f"{rate:g}", scope="col") for rate in rates]
     corner = element("td", "M ↑  γ →", class_="corner")
-    table = element("table", element("tbody", *lines, element("tr", corner, *foot)), class_="cells")
+    table = element("table", element("tbody", *lines, element("tr", corner, *foot)), class_="cells", style=f"--columns:{len(rates)}")
     limit = "" if math.isnan(panel.limit) else f"2/λ_max = {number_text(panel.limit, 3)} at this start"
     title = element("h3", panel.title)
     return element("div", title, element("p", limit, class_="quiet") if limit else None, scrolling(table, panel.title))

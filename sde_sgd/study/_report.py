@@ -22,7 +22,7 @@ _NAMED = 8
 def rows(study: "AbstractStudy", dataset: "xr.Dataset") -> "pd.DataFrame":
     """The table as data: one row for each of its lines, numbers unrounded, with a column for every bound.
 
-    dataset: what `combine` made of the finished cells.
+    study: the one that was run. dataset: of its cells, as `combine` makes it.
     """
     import xarray as xr
 
@@ -49,8 +49,8 @@ def shown_columns(study: "AbstractStudy", dataset: "xr.Dataset") -> list[Column]
 def report(study: "AbstractStudy", dataset: "xr.Dataset", wide: bool = False) -> str:
     """The table as text, with what its columns mean above it and what is to be said of the cells below.
 
-    dataset: what `combine` made of the finished cells. wide: one line for each row, however long; otherwise lines have
-    at most 100 characters, and a wider table has its last columns below the first.
+    study: the one that was run. dataset: of its cells, as `combine` makes it. wide: one line for each row, however
+    long; otherwise lines have at most 100 characters, and a wider table has its last columns below the first.
     """
     columns, width = shown_columns(study, dataset), None if wide else WIDTH
     lines = [f"study {study.name}: {amounts(dataset, study.counted)}{study.confidence:.4g} confidence"]

@@ -110,7 +110,7 @@ def _numbers(panel: Any, rates: np.ndarray, batches: np.ndarray, values: np.ndar
 
 
 def _hatch(panel: Any, rates: np.ndarray, batches: np.ndarray, hatched: np.ndarray, values: Any, norm: Any) -> None:
-    x, y = _edges(rates), _edges(batches)
+    x, y = _edges(rates).tolist(), _edges(batches).tolist()
     for i, j in zip(*np.nonzero(hatched), strict=True):
         is_dark = values[i, j] < np.inf and norm(max(values[i, j], norm.vmin)) < 0.6
         spot, extent = (x[i], y[j]), (x[i + 1] - x[i], y[j + 1] - y[j])

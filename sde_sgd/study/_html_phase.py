@@ -154,7 +154,9 @@ def _grid(panel: _Panel, number: int, shades: dict[str, _Shades], cells: list[di
         lines.append(element("tr", element("th", f"{batches[j]:g}", scope="row"), *entries))
     foot = [element("th", f"{rate:g}", scope="col") for rate in rates]
     corner = element("td", "M ↑  γ →", class_="corner")
-    table = element("table", element("tbody", *lines, element("tr", corner, *foot)), class_="cells", style=f"--columns:{len(rates)}")
+    table = element(
+        "table", element("tbody", *lines, element("tr", corner, *foot)), class_="cells", style=f"--columns:{len(rates)}"
+    )
     limit = "" if math.isnan(panel.limit) else f"2/λ_max = {number_text(panel.limit, 3)} at this start"
     title = element("h3", panel.title)
     return element("div", title, element("p", limit, class_="quiet") if limit else None, scrolling(table, panel.title))
@@ -183,7 +185,7 @@ class _Cell(NamedTuple):
 
     def button(self, number: int, shades: dict[str, _Shades]) -> Markup:
         values = {"p": self._value("probability"), "m": self._value("mean_exit_time")}
-        texts = {"p": _brief(values["p"], 2), "m": _brief(values["m"], 3)}
+        texts = {"p": _brief(values["p"], 2), "m": _brief(values["m"], 2)}
         said = ", ".join([f"{self.title()}: P {texts['p']}", *self.remarks()])
         classes = ["imprecise"] * (self.state in (UNKNOWN, IMPRECISE)) + ["beyond"] * self.is_beyond
         style = ";".join(shade.style(name, values[name]) for name, shade in shades.items())

@@ -88,12 +88,12 @@ def interval_texts(intervals: Sequence[tuple[float, float, float]]) -> list[str]
     """
     from ..statistics import down_a_column
 
-    numbers = [tuple(map(float, each)) for each in intervals]
+    numbers = [(float(value), float(low), float(high)) for value, low, high in intervals]
     texts = []
-    for numbers_of_one, written in zip(numbers, down_a_column(numbers), strict=True):
-        unknown = np.isnan(numbers_of_one[0]) and np.isnan(numbers_of_one[1])
-        mark = f" {IMPRECISE}" if is_wide(*numbers_of_one) else ""
-        texts.append("–" if unknown else "{} [{}, {}]".format(*written).replace("nan", "–") + mark)
+    for each, parts in zip(numbers, down_a_column(numbers), strict=True):
+        mark = f" {IMPRECISE}" if is_wide(*each) else ""
+        text = "{} [{}, {}]".format(*parts).replace("nan", "–") + mark
+        texts.append("–" if np.isnan(each[:2]).all() else text)
     # intervals stand below each other whether they are marked or not
     marked = any(text.endswith(IMPRECISE) for text in texts)
     return [text if not marked or text.endswith(IMPRECISE) else text + "  " for text in texts]

@@ -347,7 +347,7 @@ def _linearised(diffusion: Any, start: "Start", times: np.ndarray) -> Any:
 def _largest_curvature(surface: Any, start: "Start") -> float:
     """λ_max, which says up to which learning rate 2/λ_max gradient descent is stable there."""
     try:
-        return float(ss.landscapes.sharpness(surface, start.point, 1)[0])
+        return float(np.asarray(ss.landscapes.sharpness(surface, start.point, 1)).item())
     except RuntimeError as error:
         raise ValueError(str(error)) from None
 

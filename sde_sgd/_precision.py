@@ -53,7 +53,7 @@ def beyond_stability(dataset: "xr.Dataset") -> "xr.DataArray | None":
     limit = stability_limit(dataset)
     if limit is None:
         return None
-    return (dataset["learning_rate"] > limit).transpose(*limit.dims, "learning_rate").drop_attrs()
+    return (dataset["learning_rate"] > limit).transpose(*limit.dims, ...).drop_attrs()
 
 
 def stability_limit(dataset: "xr.Dataset") -> "xr.DataArray | None":

@@ -21,7 +21,10 @@ from sde_sgd.study._store import Store
 
 EVIL = """</script></pre></style><script>document.title = "owned"</script>"'><img src=x onerror=alert(1)>&lt;--"""
 RECORD = {"format": 2, "fingerprint": "0123abcd", "versions": {"jax": "0.10.1"}, "source": "/somewhere"}
-ACCOUNT = {"sharp-000-000": {"seconds": 1.5, "path_steps": 2e6}, "sharp-000-001": {"seconds": 2.5, "path_steps": 3e6}}
+ACCOUNT = {
+    "sharp-000-000": {"wall_seconds": 1.5, "path_steps": 2e6, "device": "one", "versions": {"jax": "0.10.1"}},
+    "sharp-000-001": {"wall_seconds": 2.5, "path_steps": 3e6, "device": "other", "versions": {"jax": "0.10.1"}},
+}
 
 
 class Parsed(HTMLParser):
@@ -86,7 +89,10 @@ class TestPage:
             assert said in words
         assert SMALL in words
         pairs = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", text))
-        assert pairs["wall time (s)"] == "4 over 2 units" and pairs["cells finished"] == "4 of 4"
+        assert pairs["wall time (s)"] == "4, over 2 units" and pairs["cells finished"] == "4 of 4"
+        assert pairs["path-steps"] == "5.00e+06, over 2 units" and pairs["device of the units"] == "one; other"
+        assert pairs["versions.jax of the units"] == "0.10.1"
+        assert "beyond 2/λ_max, where gradient descent is unstable: start sharp, γ = 0.08<" in text
         assert pairs["seed"] == "0" and pairs["versions.jax"] == "0.10.1"
         for column in study.columns():
             assert column.header == "start" or html.unescape(pairs[column.title]) == column.meaning
@@ -162,7 +168,7 @@ class TestEscaping:
             data["status"] = data["status"].astype(object).where(False, EVIL).astype(str)
         else:
             data["probability"].attrs |= {"units": EVIL, "long_name": EVIL}
-        whole = page(study, data, record, {EVIL: {EVIL: 1.0}}, text)
+        whole = page(study, data, record, {EVIL: {EVIL: EVIL}}, text)
         assert is_harmless(whole)
         assert EVIL in " ".join(Parsed(whole).texts)
         twin = whole.replace(html.escape(EVIL, quote=False), EVIL, 1)

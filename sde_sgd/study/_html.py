@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 
 # entries of the record that are more than this many are counted, not listed
 _LISTED = 24
+# what the units' accounts are summed over
+_SUMMED = ("wall_seconds", "seconds", "path_steps")
 _WORDS = {
     "fingerprint": "fingerprint (of all that decides the numbers)",
     "source": "folder of the study file",
     "format": "format of the folder",
     "path_steps": "path-steps",
     "seconds": "wall time (s)",
-    "wall": "wall time (s)",
     "wall_seconds": "wall time (s)",
 }
 
@@ -71,7 +72,7 @@ def page(
 ) -> str:
     """The whole page. dataset: of the finished cells. record: of the folder, as `study.json` has it.
 
-    account: what each finished unit took, by its key: `seconds` of wall time, `path_steps`. text: the study file.
+    account: of each finished unit, by its key: `wall_seconds`, `path_steps`, device and the like. text: the study file.
     """
     sections = {
         "question": ("Question", _question(study, dataset, text)),
@@ -146,17 +147,29 @@ def _question(study: "AbstractStudy", dataset: "xr.Dataset", text: str) -> Marku
 def _verdicts(study: "AbstractStudy", dataset: "xr.Dataset") -> Markup:
     """What the study's kind says, then what is to be said of the cells, its notes apart."""
     said = closing_lines(study, dataset.assign_attrs(notes=""))
-    beyond = beyond_stability(dataset)
-    if beyond is not None and bool(beyond.any()):
-        places = [dict(zip(map(str, beyond.dims), place, strict=True)) for place in np.argwhere(beyond.values)]
-        words = [where({dim: dataset[dim].values[index] for dim, index in place.items()}) for place in places]
-        said.append(f"beyond 2/λ_max, where gradient descent is unstable: {'; '.join(words)}")
+    unstable = _unstable(dataset)
+    if unstable:
+        said.append(f"beyond 2/λ_max, where gradient descent is unstable: {'; '.join(unstable)}")
     if "status" in dataset:
         names, counts = np.unique(dataset["status"].values[dataset["status"].values != ""], return_counts=True)
         # fine ones first, then by how many
         order = sorted(zip(names, counts, strict=True), key=lambda each: (each[0] not in FINE, -each[1]))
         said.append("status of the cells: " + ", ".join(f"{name} {count}" for name, count in order))
     return element("ul", *(element("li", line) for line in [*study.verdicts(dataset), *said]))
+
+
+def _unstable(dataset: "xr.Dataset") -> list[str]:
+    """For each start, the learning rates above its 2/λ_max, if there are any."""
+    beyond = beyond_stability(dataset)
+    if beyond is None or beyond.dims[-1] != "learning_rate":
+        return []
+    lines = []
+    for place in np.ndindex(beyond.shape[:-1]):
+        index = dict(zip(map(str, beyond.dims), place, strict=False))
+        rates = ", ".join(f"{rate:g}" for rate in beyond["learning_rate"].values[beyond.values[place]])
+        start = {dim: dataset[dim].values[number] for dim, number in index.items() if dim in dataset.coords}
+        lines += [", ".join(filter(None, [where(start), f"γ = {rates}"]))] if rates else []
+    return lines
 
 
 def _numbers(study: "AbstractStudy", dataset: "xr.Dataset") -> Markup:
@@ -190,16 +203,28 @@ def _provenance(
     from .. import __version__
 
     entries = {"study": study.name, "kind": study.kind, "seed": study.seed} | _flat(record, "study")
-    taken: dict[str, float] = {}
-    for unit in account.values():
-        for name, value in unit.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                taken[name] = taken.get(name, 0.0) + value
-    entries |= {name: f"{number_text(total, 3)} over {len(account)} units" for name, total in taken.items()}
-    if "path_steps" in dataset and "path_steps" not in taken:
+    if "path_steps" in dataset:
         entries["path_steps"] = number_text(float(np.nansum(dataset["path_steps"].values)), 3)
+    entries |= _taken(account)
     entries["this report"] = f"written by sde_sgd {__version__}"
     return pairs((_WORDS.get(name, name), value) for name, value in entries.items())
+
+
+def _taken(account: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Of what is told of each unit: seconds and steps in sum; of the rest what all of them say, such as the device."""
+    found: dict[str, list[Any]] = {}
+    for unit in account.values():
+        for name, value in _flat(unit, "").items():
+            found.setdefault(name, []).append(value)
+    entries = {}
+    for name, values in found.items():
+        if name in _SUMMED:
+            entries[name] = f"{number_text(float(np.sum(values)), 3)}, over {len(values):,} units"
+        elif not all(isinstance(value, float) for value in values):
+            distinct = list(dict.fromkeys(map(str, values)))
+            shown = distinct if len(distinct) <= _LISTED else [f"{len(distinct):,} of them"]
+            entries[f"{name} of the units"] = "; ".join(shown)
+    return entries
 
 
 def _flat(record: Mapping[str, Any], without: str) -> dict[str, Any]:

@@ -31,7 +31,8 @@ _CURVES = {"exact": "exit_exact", "linear": "exit_linearised"}
 def has_phase_diagram(dataset: "xr.Dataset") -> bool:
     """Whether the dataset has survival over time, learning rate and batch size."""
     needed = {_ACROSS, _UP, "time"}
-    return needed <= set(dataset.dims) and {"survival", "probability"} <= set(dataset.data_vars)
+    has_axes = needed <= set(dataset.dims) and dataset.sizes["time"] > 0
+    return has_axes and {"survival", "probability"} <= set(dataset.data_vars)
 
 
 def phase_section(dataset: "xr.Dataset") -> Markup:
@@ -217,7 +218,9 @@ class _Cell(NamedTuple):
                 facts.append((words, "{} [{}, {}]".format(*in_one_format(*numbers)).replace("nan", "–")))
         for name, words in _NUMBERS.items():
             if _is_known(self.data, name):
-                facts.append((words, number_text(float(self.data[name].values.ravel()[-1]))))
+                # of what is known over time, what is known by the horizon
+                numbers = self.data[name].values.ravel()
+                facts.append((words, number_text(numbers[np.isfinite(numbers)][-1])))
         return facts
 
     def _value(self, name: str) -> float:

@@ -397,6 +397,7 @@ LARGE = """
 def test_words_of_a_figure_are_those_of_its_panels():
     from sde_sgd.study._html_parts import figure_words
 
-    _, _, data = fake_dataset()
-    words = figure_words(plotting.survival_curves(data))
-    assert words == "start: sharp: P(no exit by t) against SDE time t = γ · iterations"
+    start = '[[start]]\nname = "flat"\npoint = "flat_minimum"\nsaddle = "saddle"\n'
+    _, _, data = fake_dataset(SMALL.replace("[reference]", start + "[reference]"))
+    what = "P(no exit by t) against SDE time t = γ · iterations"
+    assert figure_words(plotting.survival_curves(data)) == f"start: sharp: {what}; start: flat: {what}"

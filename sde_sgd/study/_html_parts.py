@@ -134,9 +134,11 @@ def inline_svg(figure: "Figure", prefix: str, words: str) -> Markup:
 
 def figure_words(figure: "Figure") -> str:
     """What a figure shows, from its titles and the labels of its axes."""
-    panels = []
+    panels, up = [], ""
     for axes in figure.axes:
-        across, up = axes.get_xlabel(), axes.get_ylabel()
+        across = axes.get_xlabel()
+        # panels beside each other share the label of the first
+        up = axes.get_ylabel() or (up if across else "")
         shown = f"{up} against {across}" if across and up else across or up
         panels.append(": ".join(part for part in (axes.get_title(), shown) if part))
     title = [figure.get_suptitle()] if figure.get_suptitle() else []

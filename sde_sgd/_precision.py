@@ -10,8 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     import xarray as xr
 
-# statuses of a result without findings; "" is that of a cell that was not run
-FINE = ("complete", "converged")
+# statuses without findings; "finished" is of a cell whose kind says nothing more, "" of one that was not run
+FINE = ("complete", "converged", "finished")
 
 MISSING, UNKNOWN, IMPRECISE, PRECISE = "missing", "unknown", "imprecise", "precise"
 

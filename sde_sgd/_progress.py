@@ -79,7 +79,7 @@ def shown(progress: bool | None, title: str) -> Iterator[None]:
     if getattr(_thread, "inside", False):
         yield
         return
-    wanted = _is_watched() if progress is None else progress
+    wanted = is_watched() if progress is None else progress
     with _change:
         mine = _Line(title) if wanted and _current is None else None
         _current = mine or _current
@@ -108,7 +108,7 @@ def advance(path_steps: int) -> None:
         line.advance(path_steps)
 
 
-def _is_watched() -> bool:
+def is_watched() -> bool:
     """Whether somebody sees standard error: a terminal, or a notebook."""
     get_shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
     # Jupyter's shell, or one that a host made of it

@@ -2,6 +2,8 @@
 
 import codecs
 import io
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +18,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# exit statuses, beside 2 for a mistake and 130 after Ctrl-C
-ALL_DIVERGED = 3
+# exit statuses
+MISTAKE, NO_NUMBER, INTERRUPTED = 2, 3, 130
+# commands whose compiled programs are kept for the next process
+_COMPUTING = {"run", "resume", "worker"}
 # how letters are written where a terminal's encoding lacks them
 _SPELT = {"γ": "gamma", "β": "beta", "θ": "theta", "τ": "tau", "σ": "sigma", "∇": "grad ", "–": "-", "—": "-", "‖": "|"}
 _SPELT |= {"×": "x", "·": "*", "…": "...", "≥": ">=", "≤": "<=", "±": "+-", "→": "->", "−": "-", "²": "^2", "∞": "inf"}
@@ -42,52 +46,146 @@ def options(
 
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The output folder of a study.")]
+Source = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where a person's own modules are, if they have moved.", show_default=False),
+]
+Study = Annotated[
+    str, typer.Argument(metavar="STUDY", help="A study file (TOML), or the name of a packaged study; see `list`.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Output folder; ./<name of the study> if left out.", show_default=False),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Another value for a key of the study file, such as sweep.batch_size=[8]; may be given several times.",
+        show_default=False,
+    ),
+]
+PerUnit = Annotated[
+    int, typer.Option(metavar="N", help="Neighbouring cells that are computed and written together, if they are small.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Compute in N processes, each with its share of the cores.", show_default=False),
+]
 
 
 @app.command()
 def run(
-    study: Annotated[
-        str, typer.Argument(metavar="STUDY", help="A study file (TOML), or the name of a packaged study; see `list`.")
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Output folder; ./<name of the study> if left out.", show_default=False),
-    ] = None,
+    study: Study,
+    out: Out = None,
+    settings: Settings = None,
+    processes: Workers = None,
+    cells_per_unit: PerUnit = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and run nothing.")] = False,
 ) -> None:
-    """Run a study, or what is missing of it: table, dataset and figures.
+    """Run a study, or what is missing of it: table, dataset and figures. The same as `init`, then `resume`.
 
-    Exit status: 0; 2 for a mistake, told in one line; 3 where every trajectory of a cell diverged; 130 after Ctrl-C.
+    Two runs on one folder share the work. Exit status: 0; 2 for a mistake, told in one line; 3 where a cell has no
+    number, as all its trajectories diverged; 130 after Ctrl-C.
     """
-    _guard(lambda studies: _ran(studies.run(study, out)))
+
+    def start(studies):
+        changes = _changes(studies, settings)
+        if dry_run:
+            _planned(studies.plan(study, changes=changes, cells_per_unit=cells_per_unit))
+        else:
+            _ran(studies.run(study, out, executor=processes, changes=changes, cells_per_unit=cells_per_unit))
+
+    _guard(start)
 
 
 @app.command()
-def resume(folder: Folder) -> None:
+def init(study: Study, out: Out = None, settings: Settings = None, cells_per_unit: PerUnit = 1) -> None:
+    """Make the folder of a study and compute nothing yet: `worker` and `resume` do."""
+
+    def make(studies):
+        folder = studies.init(study, out, changes=_changes(studies, settings), cells_per_unit=cells_per_unit)
+        print(f"folder   {folder}\nto run it: sde-sgd resume {folder}")
+
+    _guard(make)
+
+
+@app.command()
+def resume(folder: Folder, processes: Workers = None, source: Source = None) -> None:
     """Run what is missing of the study in DIR; exit status as of `run`."""
-    _guard(lambda studies: _ran(studies.resume(folder)))
+    _guard(lambda studies: _ran(studies.resume(folder, executor=processes, source=source)))
 
 
 @app.command()
-def status(folder: Folder) -> None:
-    """Say how far the study in DIR is."""
+def worker(
+    folder: Folder,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Which share: 0 <= I < N. By default what SLURM, SGE or LSF say to a job of an array; PBS: /N.",
+            show_default=False,
+        ),
+    ] = None,
+    help_others: Annotated[
+        bool, typer.Option("--help-others", help="Go on with what nobody computes of the other shares.")
+    ] = False,
+    source: Source = None,
+) -> None:
+    """Compute one share of the study in DIR, without a scheduler; when all have done theirs, `resume` makes the table.
 
-    def show(studies):
-        study = studies.status(folder)
-        state = "complete" if study.finished >= study.cells else f"to finish it: sde-sgd resume {folder}"
-        print(f"{study.name} ({study.kind}): {study.finished} of {study.cells} cells finished; {state}")
+    DIR is made by `init`. Exit status: 0; 2 for a mistake, or a cell that cannot be run; 130 after Ctrl-C.
+    """
 
-    _guard(show)
+    def compute(studies):
+        computed = studies.worker(folder, shard, help_others=help_others, source=source)
+        print(f"{computed} cells computed; table and figures: sde-sgd resume {folder}")
+
+    _guard(compute)
 
 
 @app.command()
-def plot(folder: Folder) -> None:
+def status(folder: Folder, source: Source = None) -> None:
+    """Say how far the study in DIR is, also while it runs elsewhere."""
+    _guard(lambda studies: print(studies.status(folder, source=source)))
+
+
+@app.command()
+def plot(folder: Folder, source: Source = None) -> None:
     """Draw the figures of the study in DIR again, from what is stored."""
 
-    def show(studies):
-        for figure in studies.redraw(folder).figures:
+    def draw(studies):
+        outcome = studies.redraw(folder, source=source)
+        for figure in outcome.figures:
             print(f"figure   {figure}")
+        _warn(outcome)
 
-    _guard(show)
+    _guard(draw)
+
+
+@app.command()
+def report(folder: Folder) -> None:
+    """Write the study in DIR as one HTML file, DIR/report.html, which opens anywhere."""
+    _guard(lambda studies: print(f"report   {studies.report_html(folder)}"))
+
+
+@app.command()
+def export(
+    folder: Folder,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Another folder, or a file that ends with .nc or .csv.", show_default=False),
+    ] = None,
+    source: Source = None,
+) -> None:
+    """Write the study in DIR for other programs: dataset.nc, table.csv and long.csv, a line for each number."""
+
+    def write(studies):
+        for file in studies.export(folder, to, source=source):
+            print(f"file     {file}")
+
+    _guard(write)
 
 
 @app.command("list")
@@ -111,6 +209,19 @@ def show(
     _guard(lambda studies: print(studies.packaged_text(name), end=""))
 
 
+def _changes(studies: Any, settings: list[str] | None) -> dict[str, Any] | None:
+    return studies.read_changes(settings) if settings else None
+
+
+def _planned(plan: Any) -> None:
+    axes = " × ".join(f"{length} {name}" for name, length in plan.axes.items())
+    print(f"study    {plan.study.name} ({plan.study.kind})\ncells    {plan.cells} ({axes}), in {plan.units} units")
+    print(f"programs {plan.programs} to compile, one for each question")
+    everything, most, least = plan.work
+    print(f"work     {everything:g}; of a cell {least:g} to {most:g}, without unit")
+    print("nothing was run or written")
+
+
 def _ran(outcome: Any) -> None:
     if not outcome.computed and outcome.complete:
         print(f"{outcome.folder} already holds this study, complete; nothing was run\n")
@@ -118,10 +229,30 @@ def _ran(outcome: Any) -> None:
     print(f"\ndataset  {outcome.folder / 'dataset.zarr'}")
     for figure in outcome.figures:
         print(f"figure   {figure}")
+    _warn(outcome)
+    if outcome.unwritten and not outcome.complete:
+        raise typer.Exit(MISTAKE)
     if outcome.all_diverged:
-        cells = "a cell" if len(outcome.all_diverged) == 1 else f"{len(outcome.all_diverged)} cells"
-        print(f"error: every trajectory of {cells} diverged; the table names them", file=sys.stderr)
-        raise typer.Exit(ALL_DIVERGED)
+        print(
+            f"error: every trajectory of {_cells(outcome.all_diverged)} diverged; the table names them", file=sys.stderr
+        )
+    elif outcome.unknown:
+        places = "; ".join(", ".join(f"{axis} {place}" for axis, place in each.items()) for each in outcome.unknown[:3])
+        more = ", …" if len(outcome.unknown) > 3 else ""
+        print(
+            f"error: there is no number of {_cells(outcome.unknown)}, counted from 0: {places}{more}", file=sys.stderr
+        )
+    if outcome.all_diverged or outcome.unknown:
+        raise typer.Exit(NO_NUMBER)
+
+
+def _cells(places: list[Any]) -> str:
+    return "a cell" if len(places) == 1 else f"{len(places)} cells"
+
+
+def _warn(outcome: Any) -> None:
+    if outcome.unwritten:
+        print(f"warning: {outcome.folder}: {outcome.unwritten}", file=sys.stderr)
 
 
 def _guard(action: Callable[[Any], None]) -> None:
@@ -132,10 +263,10 @@ def _guard(action: Callable[[Any], None]) -> None:
         action(studies)
     except KeyboardInterrupt:
         print("\nstopped; finished cells are kept, run the same command again to go on", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise typer.Exit(2) from None
+        raise typer.Exit(MISTAKE) from None
 
 
 def _spelt(error: UnicodeError) -> tuple[str, int]:
@@ -144,12 +275,35 @@ def _spelt(error: UnicodeError) -> tuple[str, int]:
     return "".join(_SPELT.get(letter, "?") for letter in error.object[error.start : error.end]), error.end
 
 
+class _Interrupts:
+    """What Ctrl-C does: the first one is KeyboardInterrupt, a second one ends the process at once."""
+
+    def __init__(self):
+        self._has_come = False
+
+    def __call__(self, number: int, frame: Any) -> None:
+        if self._has_come:
+            # not through Python's own end, which waits for threads and tells of what it interrupts
+            os.write(2, b"\nended at once; finished cells are kept\n")
+            os._exit(INTERRUPTED)
+        self._has_come = True
+        raise KeyboardInterrupt
+
+
 def main() -> None:
     """Entry point of the `sde-sgd` command. Output is never lost to a terminal whose encoding lacks a letter."""
     codecs.register_error("spelt", _spelt)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="spelt")
+    # a shell's background jobs ignore it, and go on doing so
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _Interrupts())
+    if set(sys.argv[1:2]) & _COMPUTING:
+        import sde_sgd
+
+        # for the processes too that are started from here
+        sde_sgd.keep_programs()
     app()
 
 

@@ -36,9 +36,8 @@ def fake_cells(study):
     times = study.times()
     cells = {}
     for cell in study.cells():
-        rate = study.sweep.learning_rate[cell.index["learning_rate"]]
-        batch = study.sweep.batch_size[cell.index["batch_size"]]
-        speed = 100 * rate / batch
+        values = study.values_at(cell.index)
+        speed = 100 * values["sweep.learning_rate"] / values["sweep.batch_size"]
         survival = np.exp(-speed * times)
         values = {name: speed for name in ("mean_exit_time", "exit_rate")} | {"probability": 1 - survival[-1]}
         values |= {"survival": survival}

@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 
+import cheap_study
 import pytest
 from typer.testing import CliRunner
 
 import sde_sgd
-from sde_sgd.cli import ALL_DIVERGED, app
+from sde_sgd.cli import NO_NUMBER, app
 from sde_sgd.study import parse
 from sde_sgd.study._file import read_source
 
@@ -133,11 +134,12 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     (tmp_path / "study.toml").write_text(STUDY)
-    monkeypatch.setattr("sde_sgd.study._store.Store.save_cell", full)
+    monkeypatch.setattr("sde_sgd.study._accounts.Account.to_bytes", full)
     result = call("run", tmp_path / "study.toml", "--out", tmp_path / "out")
     assert result.exit_code == 2 and "Traceback" not in result.output
     # after the progress bar
-    assert result.stderr.splitlines()[-1] == "error: [Errno 28] No space left on device"
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("error: folder") and last.endswith("No space left on device; what is finished is kept")
 
 
 def test_unknown_packaged_study():
@@ -205,6 +207,112 @@ def test_own_loss_from_a_file_beside_the_study(tmp_path):
     assert "gives no [reference] grid" in result.stdout
 
 
+class TestCheapStudy:
+    """Commands about a study whose cells are arithmetic."""
+
+    @pytest.fixture
+    def study(self, tmp_path):
+        return cheap_study.write(tmp_path / "study")
+
+    @pytest.fixture
+    def out(self, study, tmp_path):
+        """The folder of the study, complete."""
+        assert call("run", study, "--out", tmp_path / "out").exit_code == 0
+        return tmp_path / "out"
+
+    def test_init_worker_resume(self, study, tmp_path, monkeypatch):
+        out = tmp_path / "out"
+        assert f"sde-sgd resume {out}" in call("init", study, "--out", out).stdout
+        assert "0 of 8 cells finished; to finish it: sde-sgd resume" in call("status", out).stdout
+        assert_one_line(call("worker", out), "--shard i/n")
+        assert_one_line(call("worker", out, "--shard", "4/3"), "0 <= i < n", "4/3")
+        assert "3 cells computed" in call("worker", out, "--shard", "0/3").stdout
+        for name, value in (("ID", "1"), ("COUNT", "3"), ("MIN", "0")):
+            monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+        assert "3 cells computed" in call("worker", out).stdout
+        assert "6 of 8 cells finished" in call("status", out).stdout
+        finished = call("resume", out, "--processes", "1")
+        assert finished.exit_code == 0 and "1 processes" in finished.stdout
+        assert len({key for key, _ in cheap_study.begun(study.parent)}) == len(cheap_study.begun(study.parent)) == 8
+
+    def test_status_tells_how_it_goes(self, out):
+        text = call("status", out).stdout
+        assert text.startswith("cheap (cheap): 8 of 8 cells finished; complete; ")
+        assert "path-steps/s; widest interval ±" in text
+
+    def test_dry_run(self, study, tmp_path):
+        result = call("run", study, "--out", tmp_path / "out", "--dry-run", "--cells-per-unit", "3")
+        assert result.exit_code == 0
+        assert "cells    8 (2 row × 4 place), in 4 units" in result.stdout and "nothing was run" in result.stdout
+        assert "work     12; of a cell 1 to 2" in result.stdout and "programs 1 to compile" in result.stdout
+        assert not (tmp_path / "out").exists() and not cheap_study.begun(study.parent)
+
+    def test_settings_are_those_of_the_folder_too(self, study, tmp_path):
+        result = call("run", study, "--out", tmp_path / "out", "--set", "rows=1", "--set", "length=3")
+        assert result.exit_code == 0, result.output
+        assert "3 of 3 cells finished; complete" in call("status", tmp_path / "out").stdout
+        assert_one_line(call("run", study, "--out", tmp_path / "out"), "key rows was 1 and is 2")
+        assert_one_line(call("run", study, "--out", tmp_path / "else", "--set", "row=1"), "did you mean 'rows'")
+        assert_one_line(call("run", study, "--out", tmp_path / "else", "--set", "rows"), "key=value")
+
+    def test_export(self, out, tmp_path):
+        assert call("export", out).exit_code == 0
+        assert (out / "dataset.nc").exists() and (out / "table.csv").exists()
+        assert call("export", out, "--to", tmp_path / "mine.csv").stdout.split() == ["file", str(tmp_path / "mine.csv")]
+        assert_one_line(call("export", out, "--to", tmp_path / "mine.xls"), ".nc or .csv")
+
+    def test_a_complete_folder_that_cannot_be_written_is_shown(self, study, out, monkeypatch):
+        """As on a disk that is mounted read-only, which is so for root too."""
+
+        def refused(*arguments):
+            raise OSError(30, "Read-only file system")
+
+        table = call("run", study, "--out", out).stdout
+        monkeypatch.setattr("sde_sgd.study._files.write", refused)
+        monkeypatch.setattr("sde_sgd.study._files.make_folder", refused)
+        for again in (call("run", study, "--out", out), call("resume", out)):
+            assert again.exit_code == 0, (again.output, again.exception)
+            assert again.stdout == table
+            lines = again.stderr.splitlines()
+            assert len(lines) == 1 and lines[0].startswith("warning: ") and "Read-only file system" in lines[0]
+
+    def test_what_is_missing_of_a_read_only_folder_is_said(self, study, tmp_path, monkeypatch):
+        call("init", study, "--out", tmp_path / "out")
+        call("worker", tmp_path / "out", "--shard", "0/2")
+        access = os.access
+        monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK and access(path, mode))
+        result = call("resume", tmp_path / "out")
+        assert result.exit_code == 2 and "not finished: 4 of 8 cells" in result.stdout
+        assert "folder is read-only, so that nothing was run" in result.stderr
+
+    def test_a_cell_without_a_number_is_named(self, study, tmp_path, monkeypatch):
+        """In the exit status too."""
+        run_cell = cheap_study.CheapStudy.run_cell
+
+        def lost(self, cell, shared):
+            data = run_cell(self, cell, shared)
+            if cell.key == "001-002":
+                for name in ("value", "value_low", "value_high"):
+                    data[name] = data[name] * float("nan")
+            return data
+
+        monkeypatch.setattr(cheap_study.CheapStudy, "run_cell", lost)
+        result = call("run", study, "--out", tmp_path / "out")
+        assert result.exit_code == NO_NUMBER
+        assert result.stderr.splitlines()[-1] == ("error: there is no number of a cell, counted from 0: row 1, place 2")
+        assert call("resume", tmp_path / "out").exit_code == NO_NUMBER
+
+    def test_help_is_quick(self):
+        """Under half a second on an idle core: CPU time, the best of three."""
+        taken = []
+        for _ in range(3):
+            before = os.times()
+            subprocess.run([sys.executable, "-m", "sde_sgd.cli", "--help"], capture_output=True, check=True)
+            after = os.times()
+            taken.append(after.children_user + after.children_system - before.children_user - before.children_system)
+        assert min(taken) < 0.5
+
+
 @pytest.mark.long
 def test_every_trajectory_of_a_cell_diverges(tmp_path):
     """The study is kept, the cell is named, and a script sees it by the exit status."""
@@ -213,7 +321,7 @@ def test_every_trajectory_of_a_cell_diverges(tmp_path):
     text = STUDY.replace('kind = "TwoWells"', 'function = "narrow:loss"\ndim = 1')
     (tmp_path / "study.toml").write_text(text.replace('"sharp_minimum"', "[-1.0]").replace('"saddle"', "[0.0]"))
     result = call("run", tmp_path / "study.toml", "--out", tmp_path / "out")
-    assert result.exit_code == ALL_DIVERGED == 3
+    assert result.exit_code == NO_NUMBER == 3
     assert "every trajectory diverged: start sharp, learning_rate = 0.04, batch_size = 8" in result.stdout
     assert result.stderr.splitlines()[-1] == "error: every trajectory of a cell diverged; the table names them"
     assert call("resume", tmp_path / "out").exit_code == 3

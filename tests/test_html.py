@@ -18,6 +18,7 @@ from sde_sgd.study._file import fingerprint
 from sde_sgd.study._html import page
 from sde_sgd.study._html_parts import Markup, element, inline_svg
 from sde_sgd.study._store import Store
+from sde_sgd.study._units import units
 
 EVIL = """</script></pre></style><script>document.title = "owned"</script>"'><img src=x onerror=alert(1)>&lt;--"""
 RECORD = {"format": 2, "fingerprint": "0123abcd", "versions": {"jax": "0.10.1"}, "source": "/somewhere"}
@@ -254,8 +255,9 @@ class TestFolder:
         store = Store.create(tmp_path / "out", SMALL, "fake", fingerprint(study), str(tmp_path))
         with pytest.raises(StudyError, match="no finished cell"):
             report_html(tmp_path / "out")
-        for key, data in cells.items():
-            store.save_cell(key, data)
+        store.bind(study)
+        for unit in units(study):
+            store.save_unit(unit, [cells[cell.key] for cell in unit.cells], {"wall_seconds": 1.0})
         path = report_html(tmp_path / "out")
         assert path == tmp_path / "out" / "report.html"
         text = path.read_text("utf-8")

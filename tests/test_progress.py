@@ -164,7 +164,7 @@ class TerminalInteractiveShell:
 def test_a_notebook_is_watched(shell, watched, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
-    assert _progress._is_watched() is watched
+    assert _progress.is_watched() is watched
 
 
 @pytest.mark.parametrize("stream", [None, "closed"])

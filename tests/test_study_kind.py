@@ -11,10 +11,10 @@ from sde_sgd.study import AbstractStudy, Column, StudyError, cell_dataset, parse
 from sde_sgd.study import _kind as kind_module
 
 
-class OccupancyStudy(AbstractStudy):
+class LeftWellStudy(AbstractStudy):
     """Share of time in the left of two uneven wells, at each temperature."""
 
-    kind: Literal["occupancy"]
+    kind: Literal["left_well"]
     temperatures: list[float]
 
     def axes(self):
@@ -45,18 +45,18 @@ class OccupancyStudy(AbstractStudy):
 
 
 @pytest.fixture
-def with_occupancy(monkeypatch):
+def with_left_well(monkeypatch):
     """The kind registered for one test, in a copy of the registry."""
     monkeypatch.setattr(kind_module, "_registry", kind_module.kinds())
-    register(OccupancyStudy)
+    register(LeftWellStudy)
 
 
 class TestOwnKind:
     """A study kind is one class and one registration."""
 
-    TEXT = 'kind = "occupancy"\ntemperatures = [0.6, 1.0]\nseed = 5\n'
+    TEXT = 'kind = "left_well"\ntemperatures = [0.6, 1.0]\nseed = 5\n'
 
-    def test_it_runs_resumes_and_is_drawn_again(self, with_occupancy, tmp_path, monkeypatch):
+    def test_it_runs_resumes_and_is_drawn_again(self, with_left_well, tmp_path, monkeypatch):
         """Shares against quadrature of exp(−L/T), within 4 standard errors and an O(dt) allowance.
 
         Broken twin: the weights of one temperature against the law of the other are rejected.
@@ -72,37 +72,37 @@ class TestOwnKind:
         error = (data.probability_high - data.probability_low).sel(basin="left") / (2 * 1.96)
         assert np.all(abs(weight - exact) < 4 * error + 0.005)
         assert np.all(abs(weight - exact[::-1]) > 0.01)
-        assert outcome.complete and outcome.computed == 2 and data.attrs["kind"] == "occupancy"
+        assert outcome.complete and outcome.computed == 2 and data.attrs["kind"] == "left_well"
         assert outcome.table["left"].tolist() == weight.values.tolist()
         assert "left: share of time in the left well" in outcome.report
 
         assert status(tmp_path / "out").finished == 2
-        (tmp_path / "out" / "cells" / "001.npz").unlink()
+        (tmp_path / "out" / "dataset.zarr" / "status" / "c.1").unlink()
         assert status(tmp_path / "out").finished == 1
         again = resume(tmp_path / "out", progress=False)
         assert again.computed == 1 and again.dataset.equals(data)
-        monkeypatch.setattr(OccupancyStudy, "run_cell", killed)
+        monkeypatch.setattr(LeftWellStudy, "run_cell", killed)
         assert redraw(tmp_path / "out").report == outcome.report
 
-    def test_its_mistakes_are_sentences_too(self, with_occupancy):
+    def test_its_mistakes_are_sentences_too(self, with_left_well):
         with pytest.raises(StudyError, match="did you mean 'temperatures'"):
             parse(self.TEXT.replace("temperatures", "temperature"), "x")
 
-    def test_registering(self, with_occupancy):
-        register(OccupancyStudy)  # again, as a notebook does
+    def test_registering(self, with_left_well):
+        register(LeftWellStudy)  # again, as a notebook does
 
-        class Other(OccupancyStudy):
+        class Other(LeftWellStudy):
             pass
 
-        with pytest.raises(ValueError, match=r"'occupancy' is the name of OccupancyStudy, got .*Other"):
+        with pytest.raises(ValueError, match=r"'left_well' is the name of LeftWellStudy, got .*Other"):
             register(Other)
 
-        class Nameless(OccupancyStudy):
+        class Nameless(LeftWellStudy):
             kind: str  # pyright: ignore
 
         with pytest.raises(ValueError, match="Nameless must have a field kind"):
             register(Nameless)
 
     def test_without_registration_it_is_not_known(self):
-        with pytest.raises(StudyError, match=r"unknown kind 'occupancy'.*digits, escape"):
+        with pytest.raises(StudyError, match=r"unknown kind 'left_well'.*digits, escape"):
             parse(self.TEXT, "x")

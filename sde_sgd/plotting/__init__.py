@@ -8,6 +8,7 @@ from ._landscape_map import landscape_map as landscape_map
 from ._minimum_action import minimum_action_path as minimum_action_path
 from ._phase_diagram import phase_diagram as phase_diagram
 from ._survival import survival_curves as survival_curves
+from ._sweep import sweep_figure as sweep_figure
 from ._time_in_basins import time_in_basins as time_in_basins
 from ._training import batch_figure as batch_figure
 from ._training import trade_off_figure as trade_off_figure

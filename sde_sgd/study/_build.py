@@ -1,29 +1,26 @@
 """From the words of a study file to landscapes, noise models, points and regions."""
 
-import importlib
 import inspect
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from .. import landscapes, noise, regions
 from .._errors import choose
-from ..landscapes import AbstractLandscape
+from ..landscapes import AbstractLandscape, EmpiricalRisk, polish
 from ..noise import AbstractNoise
 from ..regions import AbstractRegion
+from . import _own_code
 from ._errors import StudyError
-from ._sections import LandscapeSpec, Part
-
-if TYPE_CHECKING:
-    from .kinds._escape import StartSpec
+from ._sections import LandscapeSpec, Part, RegionSpec, StartSpec
 
 
 class Start(NamedTuple):
     """A minimum to start in, the saddle that bounds its well if one is given, and the set to leave.
 
+    avoid: what must not be entered before the region is left, where that is asked for.
     normal, offset: of a region that is a HalfSpace; None and NaN for any other.
     """
 
@@ -33,6 +30,7 @@ class Start(NamedTuple):
     region: AbstractRegion
     normal: np.ndarray | None
     offset: float
+    avoid: AbstractRegion | None = None
 
 
 def kinds(module: Any, base: type, without: tuple[str, ...] = ()) -> dict[str, type]:
@@ -41,8 +39,15 @@ def kinds(module: Any, base: type, without: tuple[str, ...] = ()) -> dict[str, t
     return {
         name: value
         for name, value in classes.items()
-        if issubclass(value, base) and not name.startswith("Abstract") and name not in without
+        if issubclass(value, base) and not name.startswith(("Abstract", "_")) and name not in without
     }
+
+
+# by room, what a study file does not offer: it needs a person's own Python code, or another model
+OWN_CODE: dict[str, tuple[str, ...]] = {
+    "landscapes": ("Landscape", "EmpiricalRisk"),
+    "noise": ("FromFunction", *kinds(noise, noise.AbstractShapedNoise)),
+}
 
 
 def make(where: str, kind: str, parameters: dict[str, Any], allowed: dict[str, type]) -> Any:
@@ -60,7 +65,9 @@ def make(where: str, kind: str, parameters: dict[str, Any], allowed: dict[str, t
     try:
         return allowed[kind](**{key: _value(value) for key, value in parameters.items()})
     except (ValueError, TypeError) as error:
-        raise StudyError(f"{where} of kind {kind}: {one_line(error)}") from None
+        lists = [key for key, value in parameters.items() if isinstance(value, list)]
+        hint = f" (a sweep is written {lists[0]} = {{each = [...]}})" if lists else ""
+        raise StudyError(f"{where} of kind {kind}: {one_line(error)}{hint}") from None
 
 
 def landscape(spec: LandscapeSpec, folder: Path) -> AbstractLandscape:
@@ -77,51 +84,65 @@ def landscape(spec: LandscapeSpec, folder: Path) -> AbstractLandscape:
             return landscapes.Landscape(fn=function, dim=spec.dim, parameters=parameters)
         except (ValueError, TypeError) as error:
             raise StudyError(f"landscape function {spec.function}: {one_line(error)}") from None
-    needs_python = ("Landscape", "EmpiricalRisk")
-    return make("landscape", spec.kind, spec.parameters, kinds(landscapes, AbstractLandscape, needs_python))
+    if spec.is_risk:
+        from . import _networks
+
+        assert spec.data is not None and spec.network is not None
+        found, hidden = _networks.examples(spec.data), spec.network.hidden or []
+        return _networks.risk(spec.network, hidden, found, spec.loss, spec.penalty, folder, spec.seed)[0]
+    return make("landscape", spec.kind, spec.parameters, kinds(landscapes, AbstractLandscape, OWN_CODE["landscapes"]))
 
 
 def noise_model(spec: Part) -> AbstractNoise:
     """The study's gradient noise; models that need a person's own Python code, or another model, are not offered."""
-    without = ("FromFunction", "PerExample", *kinds(noise, noise.AbstractShapedNoise))
-    return make("noise", spec.kind, spec.parameters, kinds(noise, AbstractNoise, without))
+    return make("noise", spec.kind, spec.parameters, kinds(noise, AbstractNoise, OWN_CODE["noise"]))
 
 
-def start(spec: "StartSpec", surface: AbstractLandscape) -> Start:
+def start(spec: StartSpec, surface: AbstractLandscape) -> Start:
     """One start with its region. Raises StudyError if a point does not fit the landscape."""
-    point = _point(f"point of start '{spec.name}'", spec.point, surface)
-    saddle = None if spec.saddle is None else _point(f"saddle of start '{spec.name}'", spec.saddle, surface)
-    if spec.region is None:
+    point = point_of(f"point of start '{spec.name}'", spec.point, surface)
+    saddle = None if spec.saddle is None else point_of(f"saddle of start '{spec.name}'", spec.saddle, surface)
+    avoid = None
+    if spec.target is not None:
+        region: AbstractRegion = ~region_of(f"target of start '{spec.name}'", spec.target, surface, point)
+        if spec.avoid is not None:
+            avoid = region_of(f"avoid of start '{spec.name}'", spec.avoid, surface, point)
+    elif spec.region is None:
         assert saddle is not None
         gap = saddle - point
         if not np.any(gap):
             raise StudyError(f"start '{spec.name}' must have its saddle apart from its point {point.tolist()}")
         normal = gap / np.linalg.norm(gap)
-        region: AbstractRegion = regions.HalfSpace(jnp.asarray(normal), float(normal @ saddle))
+        region = regions.HalfSpace(jnp.asarray(normal), float(normal @ saddle))
     else:
-        where = f"region of start '{spec.name}'"
-        parameters, allowed = spec.region.parameters, kinds(regions, AbstractRegion)
-        if spec.region.kind == "Sublevel":
-            parameters = {"landscape": surface} | parameters
-        region = make(where, spec.region.kind, parameters, allowed)
+        region = region_of(f"region of start '{spec.name}'", spec.region, surface, point)
     normal = np.asarray(region.normal, np.float64) if isinstance(region, regions.HalfSpace) else None
     offset = float(region.offset) if isinstance(region, regions.HalfSpace) else np.nan
-    return Start(spec.name, point, saddle, region, normal, offset)
+    return Start(spec.name, point, saddle, region, normal, offset, avoid)
+
+
+def region_of(where: str, spec: RegionSpec, surface: AbstractLandscape, point: Any = None) -> AbstractRegion:
+    """The region that a study file describes; of a Sublevel, `above` is its height over the loss at `point`.
+
+    Raises StudyError as `make` does.
+    """
+    parameters = spec.parameters
+    if spec.kind == "Sublevel":
+        if "above" in parameters and point is not None:
+            height = parameters.pop("above")
+            parameters["value"] = float(surface.loss(jnp.asarray(point, float))) + height
+        parameters = {"landscape": surface} | parameters
+    return make(where, spec.kind, parameters, kinds(regions, AbstractRegion))
 
 
 def code_of(spec: LandscapeSpec, folder: Path) -> str:
-    """Source text of a person's own module, so that a changed loss is a changed study; "" where there is none."""
-    if spec.function is None:
-        return ""
-    return source_of(import_named("landscape.function", spec.function, folder))
+    """What decides numbers in a person's own modules, so that a changed loss is a changed study; "" without any."""
+    return "" if spec.function is None else code_named(spec.function, folder)
 
 
-def source_of(function: Any) -> str:
-    """Source text of the module that a function is from; "" where there is none."""
-    try:
-        return inspect.getsource(inspect.getmodule(function) or function)
-    except (OSError, TypeError):
-        return ""
+def code_named(path: str, folder: Path) -> str:
+    """What decides numbers in the module of a path "module:name", and in those beside it that it imports."""
+    return _own_code.code_of(path.partition(":")[0], folder)
 
 
 def one_line(error: BaseException) -> str:
@@ -135,22 +156,25 @@ def import_named(key: str, path: str, folder: Path) -> Any:
     folder: where the module is looked for first. Raises StudyError where there is none.
     """
     module_name, _, name = path.partition(":")
-    sys.path.insert(0, str(folder))
     try:
-        module = importlib.import_module(module_name)
+        module = _own_code.imported(module_name, folder)
     except ModuleNotFoundError as error:
         raise StudyError(f"{key} '{path}': there is no module '{error.name}' in {folder} or in Python's path") from None
     except Exception as error:
         raise StudyError(f"{key} '{path}': its module fails to import: {one_line(error)}") from error
-    finally:
-        sys.path.remove(str(folder))
     functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
     if name not in vars(module):
         raise StudyError(choose(f"function in module '{module_name}'", name, functions))
     return getattr(module, name)
 
 
-def _point(what: str, given: str | list[float], surface: AbstractLandscape) -> np.ndarray:
+def point_of(what: str, given: str | list[float], surface: AbstractLandscape) -> np.ndarray:
+    """A point by its coordinates, or by the name that the landscape has for it. Raises StudyError for any other.
+
+    what: it is, in words. Returns shape (dim,).
+    """
+    if given == "minimum" and isinstance(surface, EmpiricalRisk):
+        return np.asarray(polish(surface, surface.initial).location, np.float64)
     if isinstance(given, str):
         # properties of the landscape that are points, such as `sharp_minimum`
         names = [name for name in dir(type(surface)) if isinstance(getattr(type(surface), name, None), property)]

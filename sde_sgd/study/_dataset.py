@@ -1,14 +1,23 @@
 """The dataset of a study: what a cell's result becomes, and all finished cells over the axes of the sweep."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._accounts import plain
+from ._errors import StudyError
+
 if TYPE_CHECKING:
     import xarray as xr
 
     from ._kind import AbstractStudy
+
+# attributes of `status`, which every cell has
+STATUS = {"units": "", "long_name": "whether what was asked for was done"}
+# dimensions, values and attributes of a variable
+Described = tuple[tuple[str, ...], np.ndarray, dict[str, Any]]
 
 
 def cell_dataset(
@@ -29,7 +38,7 @@ def cell_dataset(
         if hasattr(result, name):
             data[name] = ((), float(getattr(result, name)), {"units": units, "long_name": text})
     data["cell_seed"] = ((), float(seed), {"units": "1", "long_name": _SEED})
-    data["status"] = ((), str(result.status), {"units": "", "long_name": "whether what was asked for was done"})
+    data["status"] = ((), str(result.status), STATUS)
     return data.assign_attrs(notes=f"{where}: {result.result}" if result.reasons else "")
 
 
@@ -38,33 +47,111 @@ def combine(study: "AbstractStudy", finished: Mapping[str, "xr.Dataset"]) -> "xr
 
     study: whose axes, coordinates and attributes they are.
     finished: by cell key, what `AbstractStudy.run_cell` returned.
+    Raises StudyError where cells do not fit together, such as those with other times along a dimension of their own.
     """
-    import xarray as xr
-
     axes = study.axes()
     shape = tuple(axes.values())
-    variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, Any]]] = {}
-    coordinates: dict[str, Any] = {}
-    notes: set[str] = set()
+    variables: dict[str, Described] = {}
+    coordinates: dict[str, Described] = {}
     cells = [cell for cell in study.cells() if cell.key in finished]
+    attributes = []
     for cell in cells:
-        data = finished[cell.key]
-        coordinates |= {str(name): (entry.dims, entry.values, entry.attrs) for name, entry in data.coords.items()}
-        notes |= {note for note in str(data.attrs.get("notes", "")).splitlines() if note}
+        data = kept(study, finished[cell.key])
+        attributes.append(data.attrs)
+        for name, entry in data.coords.items():
+            _, values, _ = coordinates.setdefault(str(name), _described(entry))
+            agree(str(name), values, entry.values)
         for name, entry in data.data_vars.items():
             if name not in variables:
                 dims = (*axes, *map(str, entry.dims))
-                variables[str(name)] = (dims, _blank(shape + entry.shape, entry.dtype), dict(entry.attrs))
-            variables[str(name)][1][tuple(cell.index.values())] = entry.values
+                variables[str(name)] = (dims, blank(shape + entry.shape, entry.dtype), dict(entry.attrs))
+            dims, array, _ = variables[str(name)]
+            fit(str(name), (entry.dims, entry.shape), (dims[len(axes) :], array.shape[len(axes) :]))
+            array[tuple(cell.index.values())] = entry.values
+    return whole(study, variables, coordinates, attributes)
+
+
+def kept(study: "AbstractStudy", data: "xr.Dataset") -> "xr.Dataset":
+    """A cell's dataset as it is kept, whichever its kind.
+
+    data: what `AbstractStudy.run_cell` returned. Its coordinates are those that count along its own dimensions, and
+    are the same for all cells; others that it has become variables, and those that the study has are left out. It has
+    a `status`, last: "finished" where the kind says none. Attributes are as JSON holds them.
+    Raises StudyError for a `status` that is not one text.
+    """
+    data = data.drop_vars(set(study.coordinates()) & set(data.variables))
+    data = data.reset_coords(sorted(str(name) for name in data.coords if name not in data.dims))
+    status = data.get("status")
+    if status is not None and (status.ndim or status.dtype.kind not in "UOT"):
+        raise StudyError(f"status of a cell must be one text, got dimensions {status.dims} and type {status.dtype}")
+    data = data.drop_vars("status", errors="ignore")
+    data["status"] = ((), "finished" if status is None else str(status.item()), STATUS)
+    data.attrs = plain(data.attrs)
+    return data
+
+
+def whole(
+    study: "AbstractStudy",
+    variables: Mapping[str, Described],
+    coordinates: Mapping[str, Described],
+    attributes: Sequence[dict[str, Any]],
+) -> "xr.Dataset":
+    """The dataset of a study.
+
+    variables: over the sweep's axes and their own. coordinates: those that cells brought, which the study's own
+    replace. attributes: of each finished cell, in the order of the cells; those on which all agree are the study's,
+    and the lines of `notes` are collected.
+    """
+    import xarray as xr
+
     described = {
-        name: (dims, array.astype(str) if array.dtype == object else array, attrs)
+        name: (dims, array.astype(str) if array.dtype.kind in "OT" else array, attrs)
         for name, (dims, array, attrs) in variables.items()
     }
-    attributes = _agreed([finished[cell.key].attrs for cell in cells]) | study.attributes()
-    attributes |= {name: getattr(study, name) for name in ("kind", "confidence", "seed")}
-    attributes |= {"study": study.name, "cells": int(np.prod(shape)), "cells_finished": len(cells)}
-    attributes["notes"] = "\n".join(sorted(notes))
-    return xr.Dataset(described, coordinates | study.coordinates(), attributes)
+    return xr.Dataset(described, dict(coordinates) | study.coordinates(), attributes_of(study, attributes))
+
+
+def attributes_of(study: "AbstractStudy", cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Attributes of a study's dataset. cells: the attributes of each finished cell, in the order of the cells."""
+    notes = {note for attributes in cells for note in str(attributes.get("notes", "")).splitlines() if note}
+    found = _agreed(cells) | study.attributes()
+    found |= {name: getattr(study, name) for name in ("kind", "confidence", "seed")}
+    found |= {"study": study.name, "cells": math.prod(study.axes().values()), "cells_finished": len(cells)}
+    return found | {"notes": "\n".join(sorted(notes))}
+
+
+def blank(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array that says in every entry that nothing is known. dtype: of what is to stand in it."""
+    if dtype.kind in "UOT":
+        return np.full(shape, "", object)
+    return np.full(shape, np.nan, np.complex128 if dtype.kind == "c" else np.float64)
+
+
+def fit(name: str, found: tuple[Any, ...], known: tuple[Any, ...]) -> None:
+    """Raise StudyError where a cell's variable is not shaped as that of the cells before it.
+
+    found, known: dimensions and their sizes.
+    """
+    if found != known:
+        raise StudyError(
+            f"variable '{name}' of a cell must have the dimensions that it has in the cells before it, "
+            f"got {_sizes(*found)}, before {_sizes(*known)}"
+        )
+
+
+def agree(name: str, known: np.ndarray, found: np.ndarray) -> None:
+    """Raise StudyError where cells disagree, by more than rounding, about what stands along one of their dimensions."""
+    if known.shape == found.shape:
+        if known.dtype.kind in "UOT" or found.dtype.kind in "UOT":
+            same = np.array_equal(known.astype(str), found.astype(str))
+        else:
+            same = np.allclose(known, found, equal_nan=True)
+        if same:
+            return
+    raise StudyError(
+        f"coordinate '{name}' of a cell must be that of the cells before it, got {_few(found)}, before {_few(known)}; "
+        "what differs from cell to cell is a variable"
+    )
 
 
 def all_diverged(dataset: "xr.Dataset") -> list[dict[str, Any]]:
@@ -72,7 +159,7 @@ def all_diverged(dataset: "xr.Dataset") -> list[dict[str, Any]]:
 
     dataset: of a study's cells, as `combine` makes it.
     """
-    if "diverged" not in dataset:
+    if "diverged" not in dataset or "trajectories" not in dataset:
         return []
     lost = dataset["diverged"] >= dataset["trajectories"]
     if "probability" in dataset:
@@ -97,12 +184,20 @@ _OF_A_RUN = {
 }
 
 
-def _blank(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An array that says in every entry that nothing is known."""
-    return np.full(shape, "", object) if dtype.kind in "UO" else np.full(shape, np.nan)
+def _described(entry: "xr.DataArray") -> Described:
+    return tuple(map(str, entry.dims)), entry.values, dict(entry.attrs)
 
 
-def _agreed(attributes: list[dict[str, Any]]) -> dict[str, Any]:
+def _sizes(dims: Sequence[str], shape: Sequence[int]) -> str:
+    return "(" + ", ".join(f"{name}: {size}" for name, size in zip(dims, shape, strict=True)) + ")"
+
+
+def _few(values: np.ndarray) -> str:
+    text = ", ".join(map(str, values.ravel()[:3].tolist()))
+    return f"{values.size} values: {text}" + (", …" if values.size > 3 else "")
+
+
+def _agreed(attributes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The entries that all have alike."""
     first, *others = attributes or [{}]
     return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}

@@ -1,9 +1,8 @@
 """Reading a study file: by name or path, and one clear sentence where it says something that it may not say."""
 
-import hashlib
 import importlib.resources
-import json
 import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from .._errors import choose
 from ._errors import StudyError
 from ._kind import AbstractStudy, kinds
+from ._tables import path_of, plain, replaced
 
 
 def packaged() -> dict[str, str]:
@@ -29,11 +29,13 @@ def packaged_text(name: str) -> str:
     return (importlib.resources.files("sde_sgd.study") / "packaged" / f"{name}.toml").read_text("utf-8")
 
 
-def read_source(source: str | Path) -> tuple[str, str, Path]:
-    """Text, name and folder of a study given by the name of a packaged one or by the path of its file.
+def read_source(source: str | Path | AbstractStudy) -> tuple[str, str, Path]:
+    """Text, name and folder of a study given by the name of a packaged one, by the path of its file, or as an object.
 
     Raises StudyError if it is neither; the message has the nearest packaged name.
     """
+    if isinstance(source, AbstractStudy):
+        return source.text(), source.name, Path.cwd()
     path = Path(source)
     names = packaged()
     # a packaged study is called by its name from any folder, also from one where it has run before
@@ -51,16 +53,22 @@ def read_source(source: str | Path) -> tuple[str, str, Path]:
     raise StudyError(choose("study", source, names) + ", or the path of a study file")
 
 
-def parse(text: str, name: str) -> AbstractStudy:
+def parse(text: str, name: str, changes: Mapping[str, Any] | None = None) -> AbstractStudy:
     """The study that a TOML text describes, of a kind that is registered.
 
     name: what the study is called if the text does not say, and how messages call the file.
+    changes: other values, by dotted key, such as {"sweep.learning_rate": [0.1, 0.2], "start.0.point": [-1.0]}; the
+        `text()` of the study has them.
     Raises StudyError with one sentence that names the key, the value given and what is allowed.
     """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise StudyError(f"study file {name} is not TOML: {error}") from None
+    try:
+        table = replaced(table, {path_of(key): plain(value) for key, value in (changes or {}).items()})
+    except ValueError as error:
+        raise StudyError(f"study file {name}: {error}") from None
     known = kinds()
     if "kind" not in table:
         raise StudyError(f"study file {name} has no kind; allowed: {', '.join(sorted(known))}")
@@ -73,10 +81,24 @@ def parse(text: str, name: str) -> AbstractStudy:
         raise StudyError(f"study file {name}: {_sentence(error, kind)}") from None
 
 
-def fingerprint(study: AbstractStudy, code: str = "") -> str:
-    """Digest of everything that decides a study's numbers: the validated file, its seed, and a person's own `code`."""
-    content = study.model_dump(mode="json", exclude={"description"})
-    return hashlib.sha256((json.dumps(content, sort_keys=True) + code).encode()).hexdigest()
+def read_changes(settings: Iterable[str]) -> dict[str, Any]:
+    """What `parse` takes as `changes`, from settings as a shell gives them, such as "sweep.learning_rate=[0.1, 0.2]".
+
+    settings: each a dotted key, "=", and a value as a study file has it; what is no such value is text.
+    Raises StudyError for one without a key and "=".
+    """
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals or not all(key.split(".")):
+            raise StudyError(
+                f"a setting must read key=value, such as horizon=2.0 or sweep.batch_size=[4, 8], got {setting}"
+            )
+        try:
+            changes[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            changes[key] = value
+    return changes
 
 
 def _sentence(error: ValidationError, model: type[BaseModel]) -> str:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._precision import FINE, beyond_stability
-from ._dataset import combine
 from ._errors import StudyError
 from ._file import parse
 from ._html_parts import Markup, element, figure_words, inline_svg, join, pairs, scrolling, sortable
@@ -50,17 +49,11 @@ def report_html(folder: str | Path) -> Path:
     """
     store = Store.open(folder)
     study = parse(store.text, store.record["name"])
-    dataset, account = _read(store, study)
-    store.save_text("report.html", page(study, dataset, store.record, account, store.text))
-    return store.folder / "report.html"
-
-
-def _read(store: Store, study: "AbstractStudy") -> "tuple[xr.Dataset, dict[str, dict[str, Any]]]":
-    """The dataset of the finished cells, and what each took."""
-    finished = store.finished() & {cell.key for cell in study.cells()}
-    if not finished:
+    dataset = store.bind(study).dataset()
+    if not dataset.attrs["cells_finished"]:
         raise StudyError(f"folder {store.folder} has no finished cell to report; run: sde-sgd resume {store.folder}")
-    return combine(study, {key: store.load_cell(key) for key in finished}), {}
+    store.save_text("report.html", page(study, dataset, store.record, store.account(), store.text))
+    return store.folder / "report.html"
 
 
 def page(

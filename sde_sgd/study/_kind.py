@@ -2,10 +2,17 @@
 
 import abc
 import itertools
+import types
 import typing
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import Field, PrivateAttr, model_serializer, model_validator
+
+from . import _key_types, _sweep, _tables
+from ._cell import Cell, cell_seed
+from ._errors import StudyError
 from ._sections import Confidence, Name, Section, Seed
 from ._text_table import Column
 
@@ -14,53 +21,141 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Cell(NamedTuple):
-    """One point of a study's sweep, as data: it can be pickled and sent to another process.
-
-    key: its name, that of its file too. index: its place along each axis of the sweep, by the axis's name.
-    seed: of its random numbers, shared with no other cell. work: its size against the other cells, without unit.
-    """
-
-    key: str
-    index: dict[str, int]
-    seed: int
-    work: float = 1.0
-
-
-def cell_seed(seed: int, number: int) -> int:
-    """The seed of cell `number`: no two cells share random numbers, not even of studies with neighbouring seeds.
-
-    Below 2⁵³, so that a dataset of floats holds it exactly.
-    """
-    return (seed << 20) + number
+Study = typing.TypeVar("Study", bound="AbstractStudy")
 
 
 class AbstractStudy(Section, abc.ABC):
     """A study: the fields of its file, and what to do with them.
 
     A kind is one final class, with a field `kind: Literal["its name"]`, handed to `register`. Its fields are the keys
-    of the study file; those below every kind has.
+    of the study file; those below every kind has. A number among them, however deep, may be given as several: a list,
+    `{each = [4, 8]}`, or `{from = 1e-3, to = 1e-1, number = 7, spacing = "log"}`. It becomes a dimension of the study,
+    and `run_cell` asks `at` for a study in which it has its one value.
 
     name: what the study is called. description: a line for people, which changes nothing.
     seed: 0 … 2³² − 1, from which each cell gets its own. confidence: coverage of all intervals.
+    zip: groups of swept keys that go together along one dimension, such as [["sweep.learning_rate", "horizon"]].
     counted: of a kind, what its variables `trajectories` and `diverged` count: one of them, and many.
+    last: of a kind, dotted keys whose dimensions come after all others, in this order. always: those that are a
+        dimension even where they have one value. alone: keys that are not swept.
     """
 
     counted: ClassVar[tuple[str, str]] = ("trajectory", "trajectories")
+    last: ClassVar[tuple[str, ...]] = ()
+    always: ClassVar[tuple[str, ...]] = ()
+    alone: ClassVar[tuple[str, ...]] = ("seed", "confidence")
 
     kind: str
     name: Name
     description: str = ""
     seed: Seed = 0
     confidence: Confidence = 0.95
+    zip: list[list[str]] = Field(default=[])
+    _table: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _axes: tuple[_sweep.Axis, ...] = PrivateAttr(default=())
 
-    @abc.abstractmethod
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read(cls, given: Any, handler: Any) -> Any:
+        """Swept keys are taken out, each value is checked in its place, and the first ones make the fields."""
+        if not isinstance(given, Mapping):
+            return handler(given)
+        kind = typing.get_args(cls.model_fields["kind"].annotation)
+        names = dict.fromkeys(("kind", "name"), kind[0]) if len(kind) == 1 else {}
+        table = names | _tables.plain(given)
+        axes = _sweep.axes_of(cls, table, cls.last, cls.always, cls.alone)
+        if not axes:
+            study = handler(table)
+        else:
+            first = {swept.path: swept.values[0] for axis in axes for swept in axis.keys}
+            base = _tables.replaced(table, first) | {"zip": []}
+            for axis in axes:
+                for place in range(1, axis.size):
+                    one = {swept.path: swept.values[place] for swept in axis.keys}
+                    cls.model_validate(_tables.replaced(base, one))
+            study = handler(base | {"zip": table.get("zip", [])})
+        study._table, study._axes = table, axes
+        return study
+
+    @model_serializer(mode="wrap")
+    def _write(self, handler: Any) -> dict[str, Any]:
+        """The fields, swept ones with all their values."""
+        data = handler(self)
+        for swept in self.swept:
+            if swept.path[0] in data:
+                values = list(swept.values) if swept.is_number else {"each": list(swept.values)}
+                data = _tables.replaced(data, {swept.path: values})
+        return data
+
+    def text(self) -> str:
+        """The study as a study file, in TOML; `parse` makes an equal study of it."""
+        from ._toml import written
+
+        return written(self._table)
+
+    def at(self: Study, index: Mapping[str, int]) -> Study:
+        """The study of one cell: the same one, in which every swept key has the value that it has at `index`.
+
+        index: of a `Cell`. Raises ValueError where values that are each allowed do not go together.
+        """
+        if not self._axes:
+            return self
+        changes = {swept.path: swept.values[index[axis.name]] for axis in self._axes for swept in axis.keys}
+        return self.model_validate(_tables.replaced(self._table, changes) | {"zip": []})
+
+    def values_at(self, index: Mapping[str, int]) -> dict[str, Any]:
+        """The values of the swept keys, by dotted key, at the `index` of a cell."""
+        return {swept.key: swept.values[index[axis.name]] for axis in self._axes for swept in axis.keys}
+
+    def along_axes(self: Study) -> Iterator[Study]:
+        """Studies of one cell each that between them have every value of every swept key: what `prepare` may check.
+
+        One dimension moves at a time, so that there are as many as the dimensions have values, not as many as cells.
+        """
+        first = dict.fromkeys(self.axes(), 0)
+        yield self.at(first)
+        for axis in self._axes:
+            for place in range(1, axis.size):
+                yield self.at(first | {axis.name: place})
+
+    @property
+    def swept(self) -> list[_sweep.Swept]:
+        """The keys that take several values, or that always make a dimension."""
+        return [swept for axis in self._axes for swept in axis.keys]
+
+    def is_swept(self, key: str) -> bool:
+        """Whether the dotted `key`, or one below it, takes several values."""
+        return any(f"{swept.key}.".startswith(f"{key}.") for swept in self.swept)
+
+    def dimension(self, key: str) -> str:
+        """The name of the dimension along which the dotted `key` is swept. Raises KeyError where it is not."""
+        return {swept.key: axis.name for axis in self._axes for swept in axis.keys}[key]
+
+    def own_axes(self) -> dict[str, int]:
+        """Name and length of the dimensions that are no swept numbers, such as the starts of a study."""
+        return {}
+
     def axes(self) -> dict[str, int]:
-        """Name and length of each axis of the sweep. Cells are numbered, and seeded, with the last one fastest."""
+        """Name and length of each axis of the sweep. Cells are numbered, and seeded, with the last one fastest.
 
-    @abc.abstractmethod
+        First the swept keys, then the kind's own axes, then the keys that the kind says come last.
+        """
+        behind = [axis for axis in self._axes if any(swept.key in self.last for swept in axis.keys)]
+        before = [axis for axis in self._axes if axis not in behind]
+        sizes = {axis.name: axis.size for axis in before} | self.own_axes()
+        return sizes | {axis.name: axis.size for axis in behind} or {"cell": 1}
+
     def coordinates(self) -> dict[str, tuple[Any, Any, dict[str, str]]]:
         """What stands along the axes: by name its dimensions, values, and attributes with `units` and `long_name`."""
+        found: dict[str, tuple[Any, Any, dict[str, str]]] = {}
+        for axis in self._axes:
+            for swept in axis.keys:
+                about = _key_types.quantity(type(self), self._table, swept.path)
+                name = axis.name if len(axis.keys) == 1 else str(swept.path[-1])
+                described = {"units": about.units, "long_name": about.words}
+                found[name] = (axis.name, swept.along(), described)
+        number = {"units": "1", "long_name": "number of the cell"}
+        return found or ({} if self.own_axes() else {"cell": ("cell", [0.0], number)})
 
     @abc.abstractmethod
     def run_cell(self, cell: Cell, shared: Any) -> "xr.Dataset":
@@ -117,9 +212,47 @@ class AbstractStudy(Section, abc.ABC):
         """The figures by file name, drawn from the dataset alone."""
         return {}
 
+    def words_at(self, index: Mapping[str, int], letters: Mapping[str, str] = types.MappingProxyType({})) -> list[str]:
+        """The swept numbers of the cell at `index`, such as "γ = 0.1", for its notes.
+
+        letters: what dotted keys are called, by default their last part; these come last, in this order.
+        """
+        values = self.values_at(index)
+        found = []
+        for key in [*(key for key in values if key not in letters), *(key for key in letters if key in values)]:
+            value = values[key]
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            found.append(f"{letters.get(key, key.split('.')[-1])} = {f'{value:g}' if number else value}")
+        return found
+
+    def swept_columns(self) -> list[Column]:
+        """A column of the table for each swept key, but those that the kind says come last."""
+        names = [(axis.name, swept) for axis in self._axes for swept in axis.keys if swept.key not in self.last]
+        about = [(name, each, _key_types.quantity(type(self), self._table, each.path)) for name, each in names]
+        zipped = {axis.name for axis in self._axes if len(axis.keys) > 1}
+        return [
+            Column(str(each.path[-1]), str(each.path[-1]) if name in zipped else name, words.words)
+            for name, each, words in about
+        ]
+
+    def asked(self, index: Mapping[str, int]) -> tuple[Any, ...]:
+        """What of the cell at `index` is built into its programs: cells of one question share them.
+
+        Swept numbers that are floats are arguments of a compiled program; whole numbers and words are built into it.
+        """
+        own = tuple(place for name, place in index.items() if name in self.own_axes())
+        return (*own, *(repr(value) for value in self.values_at(index).values() if not isinstance(value, float)))
+
+    def programs(self) -> int:
+        """How many questions the study asks, each of which is compiled once in a process."""
+        return len({self.asked(cell.index) for cell in self.cells()})
+
     def cells(self) -> list[Cell]:
-        """Every cell of the study, the last axis fastest."""
+        """Every cell, the last axis fastest. Raises StudyError for a swept key that the kind leaves out of its axes."""
         axes = self.axes()
+        for axis in self._axes:
+            if axis.name not in axes:
+                raise StudyError(f"{axis.keys[0].key} must be one value in a study of kind {self.kind}, got several")
         cells = []
         for number, place in enumerate(itertools.product(*map(range, axes.values()))):
             index = dict(zip(axes, place, strict=True))

@@ -5,7 +5,7 @@ import inspect
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,9 +18,7 @@ from .._errors import choose
 from ..landscapes import EmpiricalRisk
 from ._build import import_named, one_line
 from ._errors import StudyError
-
-if TYPE_CHECKING:
-    from .kinds._train import DataSpec, NetworkSpec
+from ._sections import DataSpec, NetworkSpec
 
 ACTIVATIONS = {name: getattr(jax.nn, name) for name in ("tanh", "relu", "gelu", "sigmoid", "softplus")}
 # the losses of all examples at once where the network takes them so, of one example for a person's own
@@ -57,7 +55,7 @@ def perceptron(key: Any, *, sizes: tuple[int, ...], activation: str, is_scalar: 
     return Perceptron(tuple(weights), tuple(biases), ACTIVATIONS[activation], is_scalar)
 
 
-def examples(spec: "DataSpec") -> data.Examples:
+def examples(spec: DataSpec) -> data.Examples:
     """The data set of that name, cut to the examples asked for, with the label noise asked for.
 
     Raises StudyError for what the data set has not.
@@ -80,11 +78,11 @@ def examples(spec: "DataSpec") -> data.Examples:
 
 
 def risk(
-    spec: "NetworkSpec", hidden: list[int], found: data.Examples, loss: str, penalty: float, folder: Path
+    spec: NetworkSpec, hidden: list[int], found: data.Examples, loss: str, penalty: float, folder: Path, seed: int = 0
 ) -> tuple[EmpiricalRisk, Callable[[Any], Any]]:
     """The risk of a network on examples, and what makes such a network from a key.
 
-    hidden: widths of its hidden layers. folder: where a person's module is looked for first.
+    hidden: widths of its hidden layers. folder: where a person's module is looked for first. seed: of the risk's model.
     Raises StudyError where network, loss and data do not go together.
     """
     is_classification = found.targets.dtype.kind == "i"
@@ -100,7 +98,7 @@ def risk(
         make = function if not hidden else functools.partial(function, width=hidden[0])
     batched = spec.function is None
     try:
-        model = make(jax.random.key(0))
+        model = make(jax.random.key(seed))
         each = _LOSSES[loss][0 if batched else 1]
         inputs, targets = jnp.asarray(found.inputs, jnp.float32), jnp.asarray(found.targets)
         return EmpiricalRisk(
@@ -110,7 +108,7 @@ def risk(
         raise StudyError(f"network: {one_line(error)}") from None
 
 
-def _noisy(found: data.Examples, spec: "DataSpec") -> data.Examples:
+def _noisy(found: data.Examples, spec: DataSpec) -> data.Examples:
     """That share of the training labels drawn anew among the other ones, by NumPy's RandomState."""
     if found.targets.dtype.kind != "i":
         raise StudyError(

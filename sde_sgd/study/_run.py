@@ -1,193 +1,217 @@
-"""Runs a study of any kind: finds what is missing, computes it cell by cell, keeps every finished cell, reports."""
+"""Runs a study of any kind: finds what is missing, has it computed unit by unit, keeps what is finished, reports."""
 
-import itertools
-import math
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from .._progress import shown
-from ._dataset import all_diverged, combine
+from ._accounts import device_line
 from ._errors import StudyError
-from ._file import fingerprint, parse, read_source
-from ._kind import AbstractStudy, Cell
-from ._report import report, rows
+from ._executors import as_executor, work, workers
+from ._file import read_source
+from ._fingerprint import difference, fingerprint
+from ._kind import AbstractStudy
+from ._look import folder_of_source, parsed
+from ._outcome import Outcome, reported
+from ._own_code import digests, on_the_path
+from ._progress_bar import ProgressBar
+from ._queue import Queue
+from ._shard import shard_of
 from ._store import Store
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import xarray as xr
+from ._task import Opened, check_same, code_of_study, own_kind, remembered, source_of, study_of
+from ._units import units
 
 
-class Outcome(NamedTuple):
-    """What a run left behind.
+def run(
+    source: str | Path | AbstractStudy,
+    out: str | Path | None = None,
+    *,
+    executor: Any = None,
+    progress: bool = True,
+    changes: Mapping[str, Any] | None = None,
+    cells_per_unit: int = 1,
+) -> Outcome:
+    """Run the study in `source` (a path, the name of a packaged study, or a study) into the folder `out`.
 
-    folder: of the study. dataset: of all finished cells. report: the table as text, with notes.
-    table: its rows as data, unrounded. figures: paths of the PNG files.
-    computed: cells run now. complete: whether all cells are finished.
-    all_diverged: the cells, by their coordinates, of which every trajectory became non-finite.
-    """
-
-    folder: Path
-    dataset: "xr.Dataset"
-    report: str
-    table: "pd.DataFrame"
-    figures: list[Path]
-    computed: int
-    complete: bool
-    all_diverged: list[dict[str, Any]]
-
-
-class Progress(NamedTuple):
-    """How far a study is.
-
-    name, kind: of the study. finished: how many of its `cells` are on disk.
-    fingerprint: hexadecimal digest of everything that decides its numbers.
-    """
-
-    name: str
-    kind: str
-    finished: int
-    cells: int
-    fingerprint: str
-
-
-def run(source: str | Path, out: str | Path | None = None, *, progress: bool = True) -> Outcome:
-    """Run the study in `source` (a path, or the name of a packaged study) into the folder `out`.
-
-    out: a new folder, or one that already holds this study, of which only the missing cells are then run; None takes
+    out: a new folder, or one that already holds this study, of which only what is missing is then run; None takes
         ./<name of the study>.
+    executor: where cells are computed: None is this process; a number, so many processes of this machine; anything
+        with submit(function, *arguments), such as a Dask client, whose processes see the folder by the same path.
     progress: print what it runs on, and show one progress bar.
-    Ctrl-C keeps the finished cells and raises KeyboardInterrupt after their dataset was written.
-    Raises StudyError for a study file or a folder that cannot be used, before anything is written; a ValueError of
-    the library where a cell cannot be run, such as a start outside its region.
+    changes: other values for keys of the study file, such as {"sweep.batch_size": [8]}.
+    cells_per_unit: how many neighbouring cells are computed and written together, for studies of very many small ones.
+    Two runs on one folder share its units. Ctrl-C keeps the finished cells and raises KeyboardInterrupt after their
+    table was written.
+    Raises StudyError for a study file or a folder that cannot be used, before anything is written, and, after the table
+    of the others was written, where a cell cannot be run, such as one with a start outside its region.
     """
-    text, name, folder = read_source(source)
-    study = parse(text, name)
-    shared = study.prepare(folder)
-    digest = fingerprint(study, study.code(folder))
-    store = Store.create(Path(study.name if out is None else out), text, name, digest, str(folder))
-    return _finish(store, study, shared, progress)
+    return _finish(_initialised(source, out, changes, cells_per_unit), executor, progress)
 
 
-def resume(folder: str | Path, *, progress: bool = True) -> Outcome:
+def init(
+    source: str | Path | AbstractStudy,
+    out: str | Path | None = None,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    cells_per_unit: int = 1,
+) -> Path:
+    """Make the folder of a study, for `resume` and `worker` to compute it; returns the folder.
+
+    Arguments and errors as of `run`.
+    """
+    return _initialised(source, out, changes, cells_per_unit).store.folder
+
+
+def resume(
+    folder: str | Path, *, executor: Any = None, progress: bool = True, source: str | Path | None = None
+) -> Outcome:
     """Run what is missing of the study in `folder`, from the copy of the study file that it keeps.
 
-    progress: as of `run`.
+    executor, progress: as of `run`. source: the folder that a person's own modules have moved to, which is remembered.
     Raises StudyError where the folder holds no study, or where a person's own code has changed since it was made.
     """
-    store, study, origin = _opened(folder)
-    digest = fingerprint(study, study.code(origin))
-    if digest != store.record["fingerprint"]:
-        raise StudyError(
-            f"folder {folder} was made from other code or another study file (fingerprint "
-            f"{store.record['fingerprint'][:12]}, now {digest[:12]}); nothing was changed"
-        )
-    return _finish(store, study, study.prepare(origin), progress)
+    return _finish(_opened(folder, source), executor, progress)
 
 
-def status(folder: str | Path) -> Progress:
-    """How many cells of the study in `folder` are finished. Raises StudyError where it holds no study."""
-    store, study, _ = _opened(folder)
-    return Progress(
-        study.name, study.kind, len(_finished(store, study)), cell_count(study), store.record["fingerprint"]
+def worker(
+    folder: str | Path,
+    shard: str | tuple[int, int] | None = None,
+    *,
+    help_others: bool = False,
+    progress: bool = True,
+    source: str | Path | None = None,
+) -> int:
+    """Compute one worker's share of the study in `folder`, in this process; returns how many units it computed.
+
+    shard: (i, n) or "i/n": the units k with k mod n = i; None takes it from the variables of an array of jobs (SLURM,
+        SGE, LSF); "/n" where these say which job this is but not of how many (PBS).
+    help_others: go on with what nobody computes, from the others' shares, the last ones first.
+    progress, source: as of `resume`.
+    No table is written: when all workers are done, `resume` does that. Raises StudyError as `resume`, and for a share
+    that is none.
+    """
+    place, count = shard_of(shard)
+    there = _opened(folder, source)
+    listed = list(there.units.values())
+    mine = listed[place::count]
+    others = [unit for number, unit in reversed(list(enumerate(listed))) if number % count != place]
+    pending = Queue(there.store, [*mine, *(others if help_others else [])])
+    title = f"{there.study.name} ({place}/{count})"
+    computed, failures = _computed(there, pending, None, progress, title)
+    _raise_for(failures)
+    return computed
+
+
+def _initialised(
+    source: str | Path | AbstractStudy, out: str | Path | None, changes: Mapping[str, Any] | None, cells_per_unit: int
+) -> Opened:
+    text, name, folder = read_source(source)
+    study = parsed(text, name, changes)
+    if changes:
+        text = study.text()
+    wanted = units(study, cells_per_unit)
+    with on_the_path(folder):
+        shared = study.prepare(folder)
+    code = code_of_study(study, folder)
+    target = Path(study.name if out is None else out)
+    _check_not_another(target, study, code)
+    store = Store.create(
+        target,
+        text,
+        name,
+        fingerprint(study, code),
+        str(folder),
+        cells_per_unit,
+        more={"files": digests(code), **own_kind(study)},
+    )
+    if source_of(store) != folder:
+        _remember_source(store, folder)
+    kept = store.record["cells_per_unit"]
+    listed = wanted if kept == cells_per_unit else units(study, kept)
+    return Opened(store.bind(study), study, {unit.key: unit for unit in listed}, shared, folder)
+
+
+def _check_not_another(target: Path, study: AbstractStudy, code: str) -> None:
+    """Raise StudyError with what differs, where a folder has numbers of another study."""
+    if not (target / "study.json").is_file():
+        return
+    store = Store.open(target)
+    if store.record["fingerprint"] == fingerprint(study, code) or not store.finished():
+        return
+    try:
+        held = study_of(store, source_of(store))
+        what = difference(held, study, store.record.get("files", {}), digests(code))
+    except StudyError:
+        what = ""
+    raise StudyError(
+        f"output folder {target} already holds a different study, '{store.record['name']}': "
+        f"{what or 'it was made by another version'}; give another --out, nothing was changed"
     )
 
 
-def redraw(folder: str | Path) -> Outcome:
-    """Draw the figures and write the table again from the stored cells; nothing is simulated.
-
-    Raises StudyError where the folder holds no study, or no finished cell.
-    """
-    store, study, _ = _opened(folder)
-    if not _finished(store, study):
-        raise StudyError(f"folder {store.folder} has no finished cell to draw; run: sde-sgd resume {store.folder}")
-    return _reported(store, study, _assembled(store, study), 0)
-
-
-def cell_count(study: AbstractStudy) -> int:
-    """Number of cells of a study."""
-    return math.prod(study.axes().values())
-
-
-def _opened(folder: str | Path) -> tuple[Store, AbstractStudy, Path]:
+def _opened(folder: str | Path, source: str | Path | None) -> Opened:
     store = Store.open(folder)
-    return store, parse(store.text, store.record["name"]), Path(store.record["source"])
+    place = source_of(store) if source is None else folder_of_source(source)
+    study = study_of(store, place)
+    check_same(store, study, place)
+    if place != source_of(store):
+        _remember_source(store, place)
+    with on_the_path(place):
+        shared = study.prepare(place)
+    listed = {unit.key: unit for unit in units(study, store.record["cells_per_unit"])}
+    return Opened(store.bind(study), study, listed, shared, place)
 
 
-def _finished(store: Store, study: AbstractStudy) -> set[str]:
-    return store.finished() & {cell.key for cell in study.cells()}
+def _remember_source(store: Store, place: Path) -> None:
+    """For the processes that are given no more than the folder; where the study came from stays in the record."""
+    store.record["moved"] = str(place)
+    # a study without them may be run from anywhere
+    if store.is_writable and store.record.get("files"):
+        store.save_text("study.json", json.dumps(store.record, indent=2) + "\n")
 
 
-def _assembled(store: Store, study: AbstractStudy) -> "xr.Dataset":
-    return combine(study, {key: store.load_cell(key) for key in _finished(store, study)})
-
-
-def _finish(store: Store, study: AbstractStudy, shared: Any, progress: bool) -> Outcome:
-    """Run the missing cells, then write dataset, table and figures, also after Ctrl-C."""
-    done = _finished(store, study)
-    missing = [cell for cell in study.cells() if cell.key not in done]
-    if progress and missing:
-        print(f"device   {device_line()}", flush=True)
-    computed = 0
-    interrupted = False
-    # one bar for all cells: the calls within show none of their own
-    with _bar(study.name, missing, len(done), progress) as advance, shown(False, study.name):
-        try:
-            for cell in missing:
-                store.save_cell(cell.key, study.run_cell(cell, shared))
-                computed += 1
-                advance(cell)
-        except KeyboardInterrupt:
-            interrupted = True
-    if interrupted and computed + len(done) == 0:
-        raise KeyboardInterrupt
-    dataset = _assembled(store, study)
-    store.save_dataset(dataset)
-    outcome = _reported(store, study, dataset, computed)
+def _finish(there: Opened, executor: Any, progress: bool) -> Outcome:
+    """Have what is missing computed, then write table and figures, also after Ctrl-C and after a cell that failed."""
+    pending = Queue(there.store, there.units.values())
+    if pending.missing and not there.store.is_writable:
+        return reported(there.store, there.study, 0, "folder is read-only, so that nothing was run")
+    before = len(there.units) - len(pending.missing)
+    interrupted, computed, failures = False, 0, []
+    try:
+        computed, failures = _computed(there, pending, executor, progress, there.study.name)
+    except KeyboardInterrupt:
+        interrupted = True
+        if not before and not there.store.finished():
+            raise
+    if failures and not before + computed:
+        _raise_for(failures)
+    outcome = reported(there.store, there.study, computed)
     if interrupted:
         raise KeyboardInterrupt
+    _raise_for(failures)
     return outcome
 
 
-def _reported(store: Store, study: AbstractStudy, dataset: "xr.Dataset", computed: int) -> Outcome:
-    text = report(study, dataset)
-    store.save_text("report.txt", text + "\n")
-    figures = [store.save_figure(name, figure) for name, figure in study.figures(dataset).items()]
-    complete = dataset.attrs["cells_finished"] == dataset.attrs["cells"]
-    return Outcome(
-        store.folder, dataset, text, rows(study, dataset), figures, computed, complete, all_diverged(dataset)
-    )
-
-
-@contextmanager
-def _bar(name: str, missing: list[Cell], done: int, progress: bool) -> Iterator[Callable[[Cell], None]]:
-    """One progress bar whose time left counts the work in a cell, not the cells: a small γ needs more steps."""
-    from tqdm import tqdm
-
+def _computed(there: Opened, pending: Queue, executor: Any, progress: bool, title: str) -> tuple[int, list[str]]:
+    """Compute the units of `pending`; returns how many cells were computed here, and sentences on those that failed."""
+    missing = pending.missing
     if not missing:
-        yield lambda cell: None
-        return
-    everything = done + len(missing)
-    style = "{desc} {percentage:3.0f}%|{bar}| {elapsed} elapsed, {remaining} left"
-    total = sum(cell.work for cell in missing)
-    with tqdm(total=total, bar_format=style, disable=not progress, dynamic_ncols=True) as bar:
-        bar.set_description_str(f"{name}: cell {done + 1}/{everything}")
-        numbers = itertools.count(done + 2)
-
-        def advance(cell: Cell) -> None:
-            bar.set_description_str(f"{name}: cell {min(next(numbers), everything)}/{everything}", refresh=False)
-            bar.update(cell.work)
-
-        yield advance
+        return 0, []
+    done = sum(len(unit.cells) for unit in there.units.values()) - sum(len(unit.cells) for unit in missing)
+    with remembered(there), as_executor(executor) as chosen:
+        if progress:
+            print(f"device   {device_line()}" if executor is None else f"workers  {_in_words(chosen)}", flush=True)
+        with ProgressBar(title, missing, done, workers(chosen), progress) as bar:
+            return work(chosen, there.store.folder.resolve(), pending, bar)
 
 
-def device_line() -> str:
-    """What the study runs on; a machine without an accelerator is named like any other."""
-    import jax
+def _raise_for(failures: list[str]) -> None:
+    if failures:
+        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        raise StudyError(f"{failures[0]}{more}; what was finished is kept")
 
-    devices = jax.devices()
-    cores = f", {os.cpu_count()} cores" if devices[0].platform == "cpu" else ""
-    return f"{len(devices)} × {devices[0].device_kind} ({devices[0].platform}{cores}), JAX {jax.__version__}"
+
+def _in_words(executor: Any) -> str:
+    count = workers(executor)
+    kind = "processes" if type(executor).__name__ == "Processes" else f"of {type(executor).__name__}"
+    return f"{count if count else 'some'} {kind}"

@@ -1,8 +1,8 @@
 """Sections that study files of several kinds have, and the types of their keys."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .._errors import choose
 
@@ -11,6 +11,18 @@ Count = Annotated[int, Field(ge=1, strict=True)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Confidence = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Quantity(NamedTuple):
+    """What a number is, as metadata of its field: units, and words for the axis of a figure, `long_name`."""
+
+    units: str
+    words: str
+
+
+Rate = Annotated[Positive, Quantity("SDE time per iteration", "learning rate γ")]
+Batch = Annotated[Positive, Quantity("examples", "batch size M")]
 
 
 class Section(BaseModel):
@@ -18,7 +30,13 @@ class Section(BaseModel):
 
 
 class Part(BaseModel):
-    """A thing chosen by `kind` with its parameters as the other keys; the builder checks their names."""
+    """A thing chosen by `kind` with its parameters as the other keys; the builder checks their names.
+
+    kind: the name of a class, whose parameters are the other keys.
+    room: of the library, where that class is.
+    """
+
+    room: ClassVar[str] = ""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     kind: str
@@ -28,16 +46,71 @@ class Part(BaseModel):
         return dict(self.model_extra or {})
 
 
+class DataSpec(Section):
+    """Examples by the name of their data set in `sde_sgd.data`.
+
+    name: of the data set. held_out, seed: as of that function; samples: too, of mnist1d.
+    examples: how many of the training part are used.
+    label_noise: share of the training labels that are another one, drawn once.
+    """
+
+    name: Literal["digits", "breast_cancer", "diabetes", "mnist1d"]
+    held_out: Share | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] | None = None
+    samples: Count | None = None
+    examples: Annotated[Count | None, Quantity("examples", "examples to train on")] = None
+    label_noise: Annotated[Share, Quantity("1", "share of labels that are wrong")] = 0.0
+
+
+class NetworkSpec(Section):
+    """Hidden layers and their activation; or a function of a JAX key that makes a model, "module:name".
+
+    hidden: widths, an empty list for a linear model.
+    layers: how many, in place of widths, each as wide as the sweep says. activation: of hidden layers.
+    function: of a JAX key that makes a model, "module:name", in place of layers; where the sweep has a width it takes a
+        keyword `width`.
+    """
+
+    hidden: list[Count] | None = None
+    layers: Annotated[Count | None, Quantity("layers", "hidden layers")] = None
+    activation: Literal["tanh", "relu", "gelu", "sigmoid", "softplus"] = "tanh"
+    function: Annotated[str, Field(pattern=r"^[^:]+:[^:]+$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self):
+        if self.function is not None and (self.hidden is not None or self.layers is not None):
+            raise ValueError("network takes either a function or hidden layers, not both")
+        return self
+
+
 class LandscapeSpec(Part):
-    """A landscape of the zoo (`kind`, its parameters), or a person's own loss (`function = "module:name"`, `dim`)."""
+    """A landscape of the zoo (`kind`, its parameters), a person's own loss (`function`), or the risk of a network.
+
+    kind: a class of `sde_sgd.landscapes`, whose parameters are the other keys; "EmpiricalRisk" for a network on data.
+    function: "module:name" of a loss, a JAX function of θ. dim: its number of components, or that of a kind.
+    data, network: the examples and the network of an EmpiricalRisk. loss: of one example.
+    penalty: weight decay of an EmpiricalRisk. seed: of its initial weights, the point "initial".
+    """
+
+    room = "landscapes"
 
     kind: str = "function"
     function: str | None = None
     dim: int | None = None
+    data: DataSpec | None = None
+    network: NetworkSpec | None = None
+    loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
+    penalty: Annotated[float, Field(ge=0, allow_inf_nan=False), Quantity("1", "weight decay")] = 0.0
+    seed: Seed = 0
 
     @property
     def parameters(self) -> dict[str, Any]:
         return dict(self.model_extra or {}) | ({} if self.dim is None else {"dim": self.dim})
+
+    @property
+    def is_risk(self) -> bool:
+        """Whether it is the risk of a network."""
+        return self.kind == "EmpiricalRisk"
 
     @model_validator(mode="after")
     def _one_source(self):
@@ -51,4 +124,173 @@ class LandscapeSpec(Part):
             unknown = set(self.model_extra or {}) - {"parameters"}
             if unknown:
                 raise ValueError(choose("key in landscape", min(unknown), ["function", "dim", "parameters"]))
+        of_a_risk = ("data", "network", "loss", "penalty", "seed")
+        fields = type(self).model_fields
+        given = [name for name in of_a_risk if getattr(self, name) != fields[name].default]
+        if not self.is_risk and given:
+            raise ValueError(f"landscape.{min(given)} is for kind EmpiricalRisk, got it for {self.kind}")
+        if self.is_risk:
+            network = self.network
+            if self.data is None or network is None or (network.hidden is None and not network.function):
+                raise ValueError(
+                    "landscape of kind EmpiricalRisk needs landscape.data, and landscape.network with hidden layers "
+                    "or a function"
+                )
+            unknown = set(self.parameters)
+            if unknown:
+                known = ["data", "network", "loss", "penalty", "seed"]
+                raise ValueError(choose("key in landscape of kind EmpiricalRisk", min(unknown), known))
         return self
+
+
+class NoiseSpec(Part):
+    """A model of the gradient noise.
+
+    kind: a class of `sde_sgd.noise`, whose parameters are the other keys.
+    """
+
+    room = "noise"
+
+
+class RegionSpec(Part):
+    """A set of θ.
+
+    kind: a class of `sde_sgd.regions`, whose parameters are the other keys. A Sublevel is one of the study's landscape,
+    up to its `value`, or, of a start, `above` the loss there.
+    """
+
+    room = "regions"
+
+
+class ChainSpec(Section):
+    """The chain that is run: how one step is made.
+
+    kind: a class of `sde_sgd.chains`: "EulerMaruyama" and "Underdamped" discretise the SDE; the others are SGD itself
+        and its kin, on an EmpiricalRisk. increments: of EulerMaruyama.
+    sampling: how SGD draws its batches: with "replacement", "without", or reshuffled every "epoch".
+    momentum: μ of MomentumSGD and Underdamped. nesterov: of MomentumSGD. l: of SVAG.
+    deviation: of the label noise of LabelNoiseSGD, in units of the targets.
+    """
+
+    kind: Literal[
+        "EulerMaruyama", "Underdamped", "MinibatchSGD", "MomentumSGD", "SVAG", "LabelNoiseSGD", "GradientDescent"
+    ] = "EulerMaruyama"
+    increments: Literal["gaussian", "rademacher"] | None = None
+    sampling: Literal["replacement", "without", "epoch"] | None = None
+    momentum: Annotated[Share | None, Quantity("1", "momentum μ")] = None
+    nesterov: bool | None = None
+    l: Annotated[Count | None, Quantity("1", "l of SVAG")] = None  # noqa: E741
+    deviation: Annotated[float | None, Field(ge=0), Quantity("target", "deviation of the label noise")] = None
+
+    @property
+    def draws_batches(self) -> bool:
+        """Whether a step takes the gradient of some examples, whose number is built into its program."""
+        return self.kind in ("MinibatchSGD", "MomentumSGD", "SVAG", "LabelNoiseSGD")
+
+    @property
+    def is_sde(self) -> bool:
+        """Whether it discretises an SDE, so that it has a noise model and a dt."""
+        return self.kind in ("EulerMaruyama", "Underdamped")
+
+    @model_validator(mode="after")
+    def _fitting(self):
+        allowed = {
+            "EulerMaruyama": {"increments"}, "Underdamped": {"momentum"}, "MinibatchSGD": {"sampling"},
+            "MomentumSGD": {"sampling", "momentum", "nesterov"}, "SVAG": {"sampling", "l"},
+            "LabelNoiseSGD": {"sampling", "deviation"}, "GradientDescent": set(),
+        }[self.kind]  # fmt: skip
+        given = {name for name in self.model_fields_set - {"kind", "name"} if getattr(self, name) is not None}
+        if given - allowed - {"noise", "dt", "substeps"}:
+            name = min(given - allowed)
+            takes = ", ".join(sorted(allowed)) or "nothing"
+            raise ValueError(f"chain.{name} is not for {self.kind}, which takes {takes}, got {getattr(self, name)!r}")
+        needed = {"Underdamped": "momentum", "MomentumSGD": "momentum", "SVAG": "l", "LabelNoiseSGD": "deviation"}
+        lacks = needed.get(self.kind)
+        if lacks is not None and getattr(self, lacks) is None:
+            raise ValueError(f"chain.{lacks} is missing: {self.kind} needs it")
+        return self
+
+
+class StartSpec(Section):
+    """One minimum to start in.
+
+    name: what the study calls it.
+    point: coordinates, or the name of an attribute of the landscape such as "sharp_minimum"; of an EmpiricalRisk,
+        "initial", or "minimum" for where descent from there ends.
+    saddle: the same, for the saddle that bounds its well; needed for Eyring–Kramers.
+    region: the set to leave; left out, the side of the saddle that the point lies on.
+    target: the set to reach, in place of leaving one. avoid: the set that must not be entered before it.
+    """
+
+    name: Name
+    point: str | list[float]
+    saddle: str | list[float] | None = None
+    region: RegionSpec | None = None
+    target: RegionSpec | None = None
+    avoid: RegionSpec | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self):
+        if self.target is not None and self.region is not None:
+            raise ValueError(f"start '{self.name}' must give a region to leave or a target to reach, not both")
+        if self.avoid is not None and self.target is None:
+            raise ValueError(f"start '{self.name}' must give a target beside what to avoid")
+        if self.region is None and self.saddle is None and self.target is None:
+            raise ValueError(f"start '{self.name}' must give a region or a saddle that bounds its well")
+        return self
+
+
+class PointSpec(Section):
+    """A point of θ with a name, such as a minimum or a start.
+
+    name: what the study calls it. point: coordinates, or the name that the landscape has for it, as of a start.
+    """
+
+    name: Name
+    point: str | list[float]
+
+
+class SweepSpec(Section):
+    """Every learning rate γ is run with every batch size M.
+
+    learning_rate: γ, SDE time per iteration. batch_size: M, in examples.
+    """
+
+    learning_rate: Rate
+    batch_size: Batch
+
+
+class DynamicsSpec(Section):
+    """The strength of the noise: a learning rate γ and a batch size M, or a temperature.
+
+    learning_rate: γ, SDE time per iteration. batch_size: M, in examples.
+    temperature: T of dX = −∇L dt + √(2T) dW, in units of the loss, in place of both and of a noise model.
+    """
+
+    learning_rate: Annotated[Positive | None, Quantity("SDE time per iteration", "learning rate γ")] = None
+    batch_size: Annotated[Positive | None, Quantity("examples", "batch size M")] = None
+    temperature: Annotated[Positive | None, Quantity("loss", "temperature T")] = None
+
+    @model_validator(mode="after")
+    def _one_way(self):
+        both = self.learning_rate is not None and self.batch_size is not None
+        if both == (self.temperature is not None) or (self.learning_rate is None) != (self.batch_size is None):
+            raise ValueError("sweep must give learning_rate and batch_size, or temperature")
+        return self
+
+
+class ReferenceSpec(Section):
+    """The grid of the exact solver.
+
+    grid: [low, high, cells] for one dimension, a list of two of these for two.
+    """
+
+    grid: list[float] | list[list[float]]
+
+    @field_validator("grid")
+    @classmethod
+    def _axes(cls, grid):
+        for axis in grid if grid and isinstance(grid[0], list) else [grid]:
+            if len(axis) != 3 or not axis[0] < axis[1] or axis[2] < 8 or axis[2] != int(axis[2]):
+                raise ValueError(f"must be [low, high, cells] with low < high and at least 8 cells, got {axis}")
+        return grid

@@ -1,188 +1,252 @@
-"""A study's folder on disk: nothing in it is ever half-written, and another study's folder is left alone.
+"""A study's folder on disk (format 3): what is finished survives any kill, and what is not is never taken for it.
 
 DIR/study.toml     the study file as it was given
-DIR/study.json     its name, its fingerprint, where it came from
-DIR/cells/*.npz    one file for every finished cell, the truth that all else is made of
-DIR/dataset.zarr   all finished cells as one xarray dataset
+DIR/study.json     the study, its fingerprint and seed, where it came from, what it was made with
+DIR/dataset.zarr   all that is finished, over the sweep: `xarray.open_zarr` opens it at any moment
+DIR/units/*.json   an account of each unit of work: cost, device, versions, notes, and its chunks with their CRCs
+DIR/.claims        locks on units being computed
+DIR/.partial       what is being written
 DIR/report.txt, DIR/*.png
+
+A unit is finished when its chunk of `status` is there: it is written last, after all else that its account lists.
+Wall times are in accounts only, so that a dataset has the same bits however often its study was interrupted.
 """
 
-import contextlib
-import json
+import io
 import os
-import shutil
-import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from . import _folder
+from ._accounts import plain
+from ._claims import Claims
+from ._dataset import attributes_of, kept, whole
 from ._errors import StudyError
+from ._recovery import Recovery
+from ._units import Unit, units
+from ._writer import Writer
+from ._zarr import Arrays, Layout, read_array
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
-FORMAT = 2
+    from ._kind import AbstractStudy
 
 
 class Store:
     """The folder of one study; make it with `create` or `open`.
 
-    folder: where it is. record: what `study.json` says, by name: format, name, fingerprint, source.
+    folder: where it is. record: what `study.json` says, by name: format, name, fingerprint, source, seed,
+    cells_per_unit, versions, device, study.
     """
 
     def __init__(self, folder: Path, record: dict[str, Any]):
         self.folder = folder
         self.record = record
+        self._arrays = Arrays(folder / _folder.DATASET)
+        self._claims = Claims(folder / _folder.CLAIMS)
+        self._recovery = Recovery(folder, record["fingerprint"], self._arrays, self._claims)
+        self._writer = Writer(folder, record["fingerprint"], self._arrays, self._claims)
+        self._study: AbstractStudy | None = None
 
     @classmethod
-    def create(cls, folder: str | Path, text: str, name: str, fingerprint: str, source: str) -> "Store":
+    def create(
+        cls,
+        folder: str | Path,
+        text: str,
+        name: str,
+        fingerprint: str,
+        source: str,
+        cells_per_unit: int = 1,
+        more: Mapping[str, Any] | None = None,
+    ) -> "Store":
         """The folder for this study: a new one, or the one that already holds it.
 
         text: the study file. name: of the study. fingerprint: digest of what decides its numbers.
         source: the folder that the study file came from, where a person's own modules are.
+        cells_per_unit: cells that are computed and written together; a folder that is there keeps its own.
+        more: what else `study.json` says of a new study, by name.
+        A folder with another study of which nothing is finished is made this one's.
         Raises StudyError, and changes nothing, if `folder` holds a different study or other files.
         """
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise StudyError(f"output folder {folder} is a file; give a folder that does not exist yet")
-        if folder.is_dir() and any(folder.iterdir()):
-            store = cls.open(folder)
-            if store.record["fingerprint"] != fingerprint:
-                raise StudyError(
-                    f"output folder {folder} already holds a different study, '{store.record['name']}' "
-                    f"(fingerprint {store.record['fingerprint'][:12]}, this one {fingerprint[:12]}); "
-                    "give another --out, nothing was changed"
-                )
+        record = _folder.new_record(text, name, fingerprint, source, cells_per_unit) | dict(more or {})
+        while not (folder.is_dir() and any(folder.iterdir())):
+            if _folder.make(folder, text, record):
+                return cls(folder, record)
+        store = cls.open(folder)
+        if store.record["fingerprint"] == fingerprint:
             return store
-        record = {"format": FORMAT, "name": name, "fingerprint": fingerprint, "source": source}
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        except OSError as error:
-            raise StudyError(f"output folder {folder} cannot be made: {error.strerror}") from None
-        try:
-            temporary.chmod(0o755)
-            (temporary / "cells").mkdir()
-            (temporary / "study.toml").write_text(text, "utf-8")
-            (temporary / "study.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
-            # an empty folder of that name is replaced; anything else makes this fail
-            os.rename(temporary, folder)
-        except OSError as error:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise StudyError(f"output folder {folder} cannot be made: {error.strerror}") from None
-        return cls(folder, record)
+        store._writer.correct(text, store.record, record, store.finished)
+        return cls.open(folder)
 
     @classmethod
     def open(cls, folder: str | Path) -> "Store":
-        """The study that is in `folder`. Raises StudyError, a ValueError, if there is none."""
+        """The study that is in `folder`; what killed processes have left there is removed.
+
+        Raises StudyError, a ValueError, if there is none, or one of a format that this version does not read.
+        """
         folder = Path(folder)
-        if not folder.is_dir():
-            raise StudyError(f"there is no folder {folder}")
-        try:
-            record = json.loads((folder / "study.json").read_text("utf-8"))
-            if not {"format", "name", "fingerprint", "source"} <= set(record):
-                raise ValueError("it lacks a field")
-        except FileNotFoundError:
-            raise StudyError(
-                f"folder {folder} holds no study (it has no study.json); give the folder of a study, or a new one"
-            ) from None
-        except (ValueError, TypeError, OSError) as error:
-            raise StudyError(f"{folder / 'study.json'} is not the record of a study: {error}") from None
-        if record["format"] != FORMAT:
-            raise StudyError(f"folder {folder} has format {record['format']}; this version reads format {FORMAT}")
-        store = cls(folder, record)
-        store._recover()
+        store = cls(folder, _folder.read_record(folder))
+        if store.is_writable:
+            _folder.remove_leftovers(folder)
+            store._recovery.remove_partial()
         return store
+
+    def bind(self, study: "AbstractStudy") -> "Store":
+        """Tell the store its study, which it needs for `save_unit` and `dataset`; returns the store.
+
+        Where the folder can be written, `dataset.zarr` has the study's coordinates from here on.
+        """
+        layout = Layout(study.axes(), self.record["cells_per_unit"])
+        found = {unit.key: unit for unit in units(study, layout.cells_per_unit)}
+        self._recovery.bind(found, layout)
+        self._study = study
+        if self.is_writable:
+            with self._writer.writing("its dataset"):
+                self._writer.make_dataset(study, layout)
+        return self
 
     @property
     def text(self) -> str:
-        """The study file as it was given."""
-        return (self.folder / "study.toml").read_text("utf-8")
+        """The study file as it was given. Raises StudyError where it is gone."""
+        try:
+            return (self.folder / "study.toml").read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise StudyError(f"folder {self.folder} lacks its study file: {error}") from None
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether this process may write into the folder. All that only reads works without."""
+        return os.access(self.folder, os.W_OK | os.X_OK)
 
     def finished(self) -> set[str]:
-        """Keys of the cells that are on disk."""
-        return {path.stem for path in (self.folder / "cells").glob("*.npz") if not path.name.startswith(".")}
+        """Keys of the units that are whole on the disk: each chunk has the size and time of its account, or its CRC.
 
-    def save_cell(self, key: str, data: "xr.Dataset") -> None:
-        """Write `data`, the dataset of the finished cell named `key`. It is there whole or not at all."""
-        described = data.to_dict(data=False)
-        for entry in (*described["data_vars"].values(), *described["coords"].values()):
-            del entry["shape"], entry["dtype"]
-        arrays: dict[str, Any] = {f"variable {name}": entry.values for name, entry in data.variables.items()}
-        with self._replacing(self.folder / "cells" / f"{key}.npz") as temporary, open(temporary, "wb") as file:
-            np.savez(file, description=json.dumps(described), **arrays)
+        What a killed or damaged unit has left is removed, where nobody is at it and the folder can be written.
+        """
+        return set(self._recovery.survey(self.is_writable))
 
-    def load_cell(self, key: str) -> "xr.Dataset":
-        """What `save_cell` wrote under the name `key`."""
-        import xarray as xr
+    def is_finished(self, key: str) -> bool:
+        """Whether the unit `key` is whole on the disk, as `finished` says of all, at the cost of one."""
+        return self._recovery.is_finished(key)
 
-        with np.load(self.folder / "cells" / f"{key}.npz", allow_pickle=False) as stored:
-            described = json.loads(str(stored["description"]))
-            for part in ("data_vars", "coords"):
-                for name, entry in described[part].items():
-                    entry["data"] = stored[f"variable {name}"]
-        return xr.Dataset.from_dict(described)
+    def torn(self) -> set[str]:
+        """Keys of the units that were found damaged since the folder was opened; they have to be computed again."""
+        self.finished()
+        return set(self._recovery.torn)
+
+    def claim(self, key: str) -> bool:
+        """Claim the unit `key` for this process, without waiting.
+
+        False where another process or thread has it, or where it is finished meanwhile. It is given back by `release`,
+        and by the kernel when the process ends. Where a system has no byte-range locks (Windows) every claim of a unit
+        that is not finished succeeds; two that compute the same unit write the same bits.
+        Raises StudyError where the folder cannot be written.
+        """
+        with self._writer.writing(f"claim of {key}"):
+            if not self._claims.take(key):
+                return False
+        if self._recovery.is_finished(key):
+            self.release(key)
+            return False
+        return True
+
+    def release(self, key: str) -> None:
+        """Give back the claim on the unit `key`."""
+        self._claims.release(key)
+
+    def save_unit(self, unit: Unit, datasets: "Sequence[xr.Dataset]", account: dict[str, Any]) -> None:
+        """Write a finished unit: data first, its `status` last, all on the disk when this returns.
+
+        datasets: what `AbstractStudy.run_cell` returned for each of the unit's cells. account: what is told of the
+        unit beside its numbers, such as `wall_seconds`; `path_steps` is added to it.
+        Raises StudyError where the folder cannot be written, a full disk included: then the unit is not finished, and
+        all others are as they were; and where the datasets do not fit those of other cells.
+        """
+        study, layout = self._bound()
+        layout.place(unit)
+        if len(datasets) != len(unit.cells):
+            raise ValueError(f"datasets of unit {unit.key} must be {len(unit.cells)}, got {len(datasets)}")
+        data = [kept(study, each) for each in datasets]
+        mine = not self._claims.holds(unit.key) and self._claims.take(unit.key)
+        try:
+            with self._writer.writing(f"unit {unit.key}"):
+                self._writer.save_unit(study, unit, layout, data, plain(account))
+        except (StudyError, KeyboardInterrupt):
+            self._recovery.remove_unit(unit.key)
+            raise
+        finally:
+            if mine:
+                self._claims.release(unit.key)
+
+    def dataset(self) -> "xr.Dataset":
+        """All that is finished, in memory; NaN and "" elsewhere. Every chunk is compared with its CRC.
+
+        It is what `combine` gives for the same cells. Where the folder can be written, the attributes of
+        `dataset.zarr`, such as notes, are brought up to date.
+        """
+        study, layout = self._bound()
+        finished = self._recovery.survey(self.is_writable)
+        arrays = {name: read_array(entry) for name, entry in self._arrays.known().items()}
+        variables: dict[str, np.ndarray] = {}
+        coordinates: dict[str, None] = {}
+        attributes: list[dict[str, Any]] = []
+        for key, account in finished.items():
+            chunks = self._recovery.read(account, arrays)
+            if chunks is None:
+                self._recovery.lose(key, self.is_writable)
+                continue
+            place = layout.where(self._recovery.places[key])
+            trimmed = tuple(slice(0, part.stop - part.start) for part in place)
+            for name, values in chunks.items():
+                if name not in variables:
+                    variables[name] = arrays[name].blank()
+                if values is not None:
+                    variables[name][place] = values[trimmed]
+            attributes += account.cells.values()
+            coordinates |= dict.fromkeys(account.coordinates)
+        dataset = whole(
+            study,
+            {name: (arrays[name].dims, values, arrays[name].attributes) for name, values in variables.items()},
+            {name: (arrays[name].dims, values, arrays[name].attributes)
+             for name in coordinates if (values := self._arrays.values(name)) is not None},
+            attributes,
+        )  # fmt: skip
+        if self.is_writable:
+            self._writer.publish(study, attributes_of(study, attributes))
+        return dataset
+
+    def account(self) -> dict[str, dict[str, Any]]:
+        """By key, what was told of each finished unit: `wall_seconds`, `path_steps`, device, versions."""
+        return {key: account.spent for key, account in self._recovery.survey(False).items()}
+
+    def export(self, target: str | Path) -> list[Path]:
+        """Write the dataset as netCDF and as CSV; returns the files.
+
+        target: a folder, for all three files: dataset.nc, table.csv (the rows of the table) and long.csv (a line for
+        each number); or a file, by its ending: .nc, or .csv for the table. Raises StudyError for another ending.
+        """
+        from ._export import export
+
+        return export(self._bound()[0], self.dataset(), Path(target))
 
     def save_text(self, name: str, text: str) -> None:
-        """Write or replace the text file `name`."""
-        with self._replacing(self.folder / name) as temporary:
-            temporary.write_text(text, "utf-8")
+        """Write or replace the text file `name`. Raises StudyError where the folder cannot be written."""
+        self._writer.save(name, text.encode())
 
     def save_figure(self, name: str, figure: Any) -> Path:
-        """Write or replace the PNG file `name` from a matplotlib figure."""
-        with self._replacing(self.folder / name) as temporary:
-            figure.savefig(temporary, dpi=150, format="png")
+        """Write or replace the PNG file `name` from a matplotlib figure. Raises StudyError as `save_text`."""
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=150, format="png")
+        self._writer.save(name, drawn.getvalue())
         return self.folder / name
 
-    def save_dataset(self, dataset: "xr.Dataset") -> Path:
-        """Write `dataset.zarr` beside the old one, then swap their names."""
-        target, old = self.folder / "dataset.zarr", self.folder / ".dataset.zarr.old"
-        temporary = Path(tempfile.mkdtemp(prefix=".dataset.zarr.", dir=self.folder))
-        try:
-            temporary.chmod(0o755)
-            # Zarr 3 has settled neither text coordinates nor consolidated metadata: readers would be warned
-            dataset.to_zarr(temporary, mode="w", zarr_format=2, consolidated=True)
-            if target.exists():
-                shutil.rmtree(old, ignore_errors=True)
-                os.rename(target, old)
-            # killed here, `_recover` puts the old one back
-            os.rename(temporary, target)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            self._recover()
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-        return target
-
-    def load_dataset(self) -> "xr.Dataset":
-        """The stored dataset, in memory. Raises StudyError if none was written yet."""
-        import xarray as xr
-
-        target = self.folder / "dataset.zarr"
-        if not target.is_dir():
-            raise StudyError(f"folder {self.folder} has no dataset yet; finish it with: sde-sgd resume {self.folder}")
-        try:
-            with xr.open_zarr(target) as dataset:
-                return dataset.load()
-        except (OSError, ValueError, KeyError) as error:
-            raise StudyError(f"{target} cannot be read: {error}") from None
-
-    def _recover(self) -> None:
-        target, old = self.folder / "dataset.zarr", self.folder / ".dataset.zarr.old"
-        if old.is_dir() and not target.exists():
-            os.rename(old, target)
-
-    @contextlib.contextmanager
-    def _replacing(self, target: Path):
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            yield temporary
-            with open(temporary, "rb") as file:
-                os.fsync(file.fileno())
-            temporary.chmod(0o644)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+    def _bound(self) -> "tuple[AbstractStudy, Layout]":
+        if self._study is None:
+            raise ValueError("the store must be told its study first: bind(study)")
+        return self._study, self._recovery.layout

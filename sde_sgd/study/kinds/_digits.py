@@ -15,6 +15,7 @@ from .._errors import StudyError
 from .._kind import AbstractStudy, register
 from .._sections import Count, Positive
 from .._text_table import Column, number_text
+from ._dynamics import slices
 
 if TYPE_CHECKING:
     from .._digits import TrainedDigits
@@ -26,13 +27,14 @@ PROCESSES = ("sgd", "sde")
 class DigitsStudy(AbstractStudy):
     """Real minibatch SGD on scikit-learn's digits, and the SDE with its per-example noise, leaving a sublevel set.
 
-    examples: training examples used. hidden: units of the one hidden layer. network_seed: of the initial weights.
+    kind: "digits". examples: training examples used. hidden: units of the one hidden layer.
+    network_seed: of the initial weights.
     penalty: weight decay, without which the loss has no minimum. threshold: c in {L < c·L(θ*)}.
     iterations: k, the number of SGD iterations watched. ratios: pairs [learning rate, batch size].
     trajectories: for every cell.
     """
 
-    kind: Literal["digits"]
+    kind: Literal["digits"] = "digits"
     examples: Annotated[int, Field(ge=1, le=1797, strict=True)] = 256
     hidden: Count = 16
     network_seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = 0
@@ -49,35 +51,46 @@ class DigitsStudy(AbstractStudy):
             raise ValueError(f"must not repeat a pair, got {pairs}")
         return sorted(pairs, key=lambda pair: (pair[0] / pair[1], pair[0]))
 
-    def axes(self):
+    def own_axes(self):
         return {"cell": len(self.ratios), "process": len(PROCESSES)}
 
     def coordinates(self):
         rates, batches = (np.asarray(column, float) for column in zip(*self.ratios, strict=True))
         per_example = {"units": "SDE time per iteration and example", "long_name": "γ/M"}
-        return {
+        return super().coordinates() | {
             "process": ("process", list(PROCESSES), {"units": "", "long_name": "minibatch SGD, or its SDE"}),
             "learning_rate": ("cell", rates, {"units": "SDE time per iteration", "long_name": "learning rate γ"}),
             "batch_size": ("cell", batches, {"units": "examples", "long_name": "batch size M"}),
             "ratio": ("cell", rates / batches, per_example),
         }
 
+    def asked(self, index):
+        process, own = PROCESSES[index["process"]], self.own_axes()
+        batch = self.ratios[index["cell"]][1]
+        swept = super().asked({name: place for name, place in index.items() if name not in own})
+        # batches of minibatch SGD are built into its program
+        return (*swept, process, *([batch] if process == "sgd" else []))
+
     def attributes(self):
-        return {"threshold": self.threshold, "iterations": self.iterations, "examples": self.examples}
+        names = ("threshold", "iterations", "examples")
+        return {name: getattr(self, name) for name in names if not self.is_swept(name)}
 
     def key(self, index):
-        return f"{PROCESSES[index['process']]}-{index['cell']:03d}"
+        rest = [f"{place:03d}" for name, place in index.items() if name != "process"]
+        return "-".join([PROCESSES[index["process"]], *rest])
 
     def prepare(self, folder):
-        """Returns a function that trains the network when it is first called, and then only hands it out."""
+        """Returns a function that trains the network of a study when it is first asked for, and then hands it out."""
         if importlib.util.find_spec("sklearn") is None:
             raise StudyError("a study of kind digits needs scikit-learn: pip install scikit-learn")
-        return functools.cache(lambda: _trained(self))
+        trained = functools.lru_cache(maxsize=16)(_trained)
+        return lambda one: trained(one.hidden, one.network_seed, one.examples, one.penalty)
 
     def run_cell(self, cell, shared):
         import jax.numpy as jnp
 
-        digits = shared()
+        one = self.at(cell.index)
+        digits = shared(one)
         process = PROCESSES[cell.index["process"]]
         rate, batch = self.ratios[cell.index["cell"]]
         learning_rate = jnp.asarray(rate, float)
@@ -89,9 +102,9 @@ class DigitsStudy(AbstractStudy):
         result = ss.escape(
             chain,
             start=digits.minimum,
-            region=ss.regions.Sublevel(digits.risk, jnp.asarray(self.threshold * digits.loss, float)),
-            horizon=self.iterations * rate,
-            trajectories=self.trajectories,
+            region=ss.regions.Sublevel(digits.risk, jnp.asarray(one.threshold * digits.loss, float)),
+            horizon=one.iterations * rate,
+            trajectories=one.trajectories,
             seed=cell.seed,
             confidence=self.confidence,
         )
@@ -104,9 +117,12 @@ class DigitsStudy(AbstractStudy):
         return data.assign_attrs(network, minimum_loss=float(digits.loss), parameters=int(digits.risk.dim))
 
     def columns(self):
-        within = f"probability to leave {{L < {self.threshold:g}·L(θ*)}} within {self.iterations} iterations"
+        level = "c" if self.is_swept("threshold") else f"{self.threshold:g}"
+        length = "the" if self.is_swept("iterations") else self.iterations
+        within = f"probability to leave {{L < {level}·L(θ*)}} within {length} iterations"
         sgd, sde = ({"process": place} for place in range(2))
         return [
+            *self.swept_columns(),
             Column("γ/M", "ratio"),
             Column("γ", "learning_rate", "learning rate"),
             Column("M", "batch_size", "batch size, in examples"),
@@ -118,22 +134,25 @@ class DigitsStudy(AbstractStudy):
 
     def heading(self, dataset):
         attributes = dataset.attrs
+        parts = [] if self.is_swept("examples") else [f"{self.examples} examples"]
+        parts += [f"{attributes['parameters']} parameters"] if "parameters" in attributes else []
+        parts += [f"L(θ*) = {number_text(attributes['minimum_loss'])}"] if "minimum_loss" in attributes else []
         return [
-            f"digits: {self.examples} examples, {attributes['parameters']} parameters, "
-            f"L(θ*) = {number_text(attributes['minimum_loss'])}",
+            f"digits: {', '.join(parts)}",
             "SGD: minibatches drawn with replacement; SDE: Euler–Maruyama with dt = γ and the noise of every example",
         ]
 
     def figures(self, dataset):
         from ... import plotting
 
-        return {"digits.png": plotting.digits_figure(dataset)}
+        kept = ("cell", "process")
+        return {f"digits{name}.png": plotting.digits_figure(part) for name, part in slices(dataset, kept)}
 
 
-def _trained(study: DigitsStudy) -> "TrainedDigits":
+def _trained(hidden: int, seed: int, examples: int, penalty: float) -> "TrainedDigits":
     from .._digits import train
 
     try:
-        return train(study.hidden, study.network_seed, examples=study.examples, penalty=study.penalty)
+        return train(hidden, seed, examples=examples, penalty=penalty)
     except RuntimeError as error:
-        raise StudyError(f"no minimum was found with penalty = {study.penalty:g}: {error}") from None
+        raise StudyError(f"no minimum was found with penalty = {penalty:g}: {error}") from None

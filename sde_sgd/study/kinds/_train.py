@@ -12,124 +12,21 @@ import sde_sgd as ss
 
 from .._errors import StudyError
 from .._kind import AbstractStudy, register
-from .._sections import Count, Name, Positive, Section
+from .._sections import DataSpec, Name, NetworkSpec, Quantity
 from .._text_table import Column
+from ._dynamics import ratio, slices
+from ._train_sections import CurveSpec, StopSpec, TrainingSweep
 
 if TYPE_CHECKING:
     import xarray as xr
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-Momentum = Annotated[float, Field(ge=0, lt=1)]
-Width = Annotated[list[Count], Field(min_length=1)]
-
-
-class DataSpec(Section):
-    """Examples by the name of their data set in `sde_sgd.data`.
-
-    held_out, seed: as of that function; samples: too, of mnist1d. examples: how many of the training part are used.
-    label_noise: share of the training labels that are another one, drawn once.
-    """
-
-    name: Literal["digits", "breast_cancer", "diabetes", "mnist1d"]
-    held_out: Share | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] | None = None
-    samples: Count | None = None
-    examples: Count | None = None
-    label_noise: Share = 0.0
-
-
-class NetworkSpec(Section):
-    """Hidden layers and their activation; or a function of a JAX key that makes a model, "module:name".
-
-    hidden: widths, an empty list for a linear model; or layers: how many, each as wide as the sweep says, in which case
-    the function takes a keyword `width`.
-    """
-
-    hidden: list[Count] | None = None
-    layers: Count | None = None
-    activation: Literal["tanh", "relu", "gelu", "sigmoid", "softplus"] = "tanh"
-    function: Annotated[str, Field(pattern=r"^[^:]+:[^:]+$")] | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self):
-        if self.function is not None and (self.hidden is not None or self.layers is not None):
-            raise ValueError("network takes either a function or hidden layers, not both")
-        return self
-
-
-class StopSpec(Section):
-    """When networks end: after epochs, after steps, or at a loss (within most_epochs); name: what tables call it."""
-
-    name: str = ""
-    epochs: Positive | None = None
-    steps: Count | None = None
-    loss: Positive | None = None
-    most_epochs: Positive | None = None
-
-    @model_validator(mode="after")
-    def _one_rule(self):
-        if sum(each is not None for each in (self.epochs, self.steps, self.loss)) != 1:
-            raise ValueError("stop takes one of epochs, steps and loss")
-        if self.most_epochs is not None and self.loss is None:
-            raise ValueError("most_epochs is the budget of a loss, which is not given")
-        return self
-
-    @property
-    def label(self) -> str:
-        """Its name, or the rule in words."""
-        return self.name or self.rule().label
-
-    def rule(self) -> "ss.training.AbstractStop":
-        """As `ss.train` takes it."""
-        if self.epochs is not None:
-            return ss.training.Epochs(self.epochs)
-        if self.steps is not None:
-            return ss.training.Steps(self.steps)
-        return ss.training.Loss(self.loss, most=ss.training.Epochs(self.most_epochs or 1_000))
-
-    def steps_of(self, examples: int, batch: int) -> float:
-        """About how many steps that is, for the progress bar."""
-        return float(self.steps or (self.epochs or self.most_epochs or 100) * max(examples / batch, 1))
-
-
-class TrainingSweep(Section):
-    """Every learning rate γ with every batch size M, momentum μ and width; a list is a dimension."""
-
-    learning_rate: Annotated[list[Positive], Field(min_length=1)]
-    batch_size: Annotated[list[Count], Field(min_length=1)]
-    momentum: Momentum | Annotated[list[Momentum], Field(min_length=1)] = 0.0
-    width: Width | None = None
-
-    @field_validator("learning_rate", "batch_size", "momentum", "width")
-    @classmethod
-    def _increasing(cls, values):
-        if not isinstance(values, list):
-            return values
-        if len(set(values)) != len(values):
-            raise ValueError(f"must not repeat a value, got {values}")
-        return sorted(values)
-
-
-class CurveSpec(Section):
-    """Numbers of others to stand in the figure, which no verdict uses: of a measure, at some widths."""
-
-    measure: str
-    width: Annotated[list[Positive], Field(min_length=1)]
-    value: Annotated[list[float], Field(min_length=1)]
-    label: str
-
-    @model_validator(mode="after")
-    def _of_one_length(self):
-        if len(self.width) != len(self.value):
-            raise ValueError(f"reference must have one value for each of its {len(self.width)} widths")
-        return self
 
 
 @register
 class TrainStudy(AbstractStudy):
     """Networks trained on real data for every reading of "equal", width, learning rate, batch size and momentum.
 
-    data: the examples. network: its layers. loss: of one example. penalty: weight λ of (λ/2)‖θ‖² (weight decay).
+    kind: "train". data: the examples. network: its layers. loss: of one example.
+    penalty: weight λ of (λ/2)‖θ‖² (weight decay).
     sweep: learning rates, batch sizes, momenta, widths. networks: in each cell; the k-th begins alike in all.
     sampling: as of `ss.train`. stop: when networks end, once or several times: with equal epochs, steps or loss.
     measures: names of `training.MEASURES`, of each network where it ended.
@@ -138,12 +35,15 @@ class TrainStudy(AbstractStudy):
     """
 
     counted: ClassVar[tuple[str, str]] = ("network", "networks")
+    last = ("sweep.width", "sweep.learning_rate", "sweep.batch_size", "sweep.momentum")
+    always = ("sweep.learning_rate", "sweep.batch_size")
+    alone = (*AbstractStudy.alone, "networks", "measures", "question", "loss")
 
-    kind: Literal["train"]
+    kind: Literal["train"] = "train"
     data: DataSpec
     network: NetworkSpec = NetworkSpec()
     loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
-    penalty: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    penalty: Annotated[float, Field(ge=0, allow_inf_nan=False), Quantity("1", "weight decay")] = 0.0
     sweep: TrainingSweep
     networks: Annotated[int, Field(ge=2, strict=True)] = 64
     sampling: Literal["epoch", "replacement", "without"] = "epoch"
@@ -172,22 +72,22 @@ class TrainStudy(AbstractStudy):
             raise ValueError("the question 'width' needs sweep.width")
         return self
 
-    def axes(self):
-        return {"reading": len(self.stop)} | {name: len(values) for name, (values, *_) in self._swept().items()}
+    def own_axes(self):
+        return {"reading": len(self.stop)}
 
     def coordinates(self):
-        swept = {
-            name: (name, np.asarray(values, float), {"units": units, "long_name": words})
-            for name, (values, units, words) in self._swept().items()
-        }
-        ratio = np.asarray(self.sweep.learning_rate)[:, None] / np.asarray(self.sweep.batch_size, float)
-        per_example = {"units": "SDE time per iteration and example", "long_name": "γ/M"}
-        return {
-            "reading": ("reading", [stop.label for stop in self.stop], {"units": "", "long_name": "what is equal"}),
-            **swept,
+        found = super().coordinates()
+        return found | {
+            "reading": ("reading", self._readings(), {"units": "", "long_name": "what is equal"}),
             "network": ("network", np.arange(self.networks), {"units": "1", "long_name": "number of the network"}),
-            "ratio": (("learning_rate", "batch_size"), ratio, per_example),
+            "ratio": ratio(self, found),
         }
+
+    def _readings(self) -> list[str]:
+        """What the stops are called; of one that is swept, not by its number."""
+        labels = enumerate(stop.name or stop.label for stop in self.stop)
+        named = {place: self.stop[place].name for place, _ in enumerate(self.stop) if self.is_swept(f"stop.{place}")}
+        return [named.get(place, label) or "as swept" for place, label in labels]
 
     def attributes(self):
         curves: dict[str, Any] = {}
@@ -198,38 +98,51 @@ class TrainStudy(AbstractStudy):
         return measured | {"readings_of_a_loss": ",".join(s.label for s in self.stop if s.loss is not None)} | curves
 
     def work(self, index):
-        values = self._at(index)
-        size = values["batch_size"]
+        values = self.values_at(index)
+        size, width = values["sweep.batch_size"], values.get("sweep.width", 1)
         steps = self.stop[index["reading"]].steps_of(self.data.examples or 1_000, size)
         # a step has an overhead, as large as some examples
-        return steps * (size + 16) * (values["width"] or 1)
+        return steps * (size + 16) * width
 
     def code(self, folder):
         if self.network.function is None:
             return ""
-        from .._build import import_named, source_of
+        from .._build import code_named
 
-        return source_of(import_named("network.function", self.network.function, folder))
+        return code_named(self.network.function, folder)
 
     def prepare(self, folder):
-        """Returns the risks by width, with the starts; each is made when it is first asked for."""
+        """Returns a function from studies of one cell to their risk and starts, of which it keeps some."""
         from .. import _networks
 
         _networks.check_measures(self.measures, ss.training.MEASURES)
-        found = _networks.examples(self.data)
-        largest = max(self.sweep.batch_size)
-        if self.sampling != "replacement" and largest > len(found.targets):
-            raise StudyError(
-                f"sweep.batch_size must be at most the {len(found.targets)} examples without replacement, got {largest}"
-            )
 
-        @functools.cache
-        def ensemble(width):
-            hidden = [width] * (self.network.layers or 1) if width else self.network.hidden or []
-            return _ensemble(self, _networks.risk(self.network, hidden, found, self.loss, self.penalty, folder))
+        @functools.lru_cache(maxsize=16)
+        def made(data: str, network: str, width: int | None, loss: str, penalty: float) -> _Ensemble:
+            spec = NetworkSpec.model_validate_json(network)
+            hidden = [width] * (spec.layers or 1) if width else spec.hidden or []
+            found = examples(data)
+            return _ensemble(self, _networks.risk(spec, hidden, found, loss, penalty, folder))
+
+        @functools.lru_cache(maxsize=16)
+        def examples(data: str) -> Any:
+            return _networks.examples(DataSpec.model_validate_json(data))
+
+        def ensemble(one: TrainStudy) -> _Ensemble:
+            data, network = (
+                one.data.model_dump_json(exclude_unset=True),
+                one.network.model_dump_json(exclude_unset=True),
+            )
+            return made(data, network, one.sweep.width, one.loss, one.penalty)
 
         # what a network cannot be is said before anything is written
-        ensemble(self.sweep.width[0] if self.sweep.width else 0)
+        for one in self.along_axes():
+            number, size = len(examples(one.data.model_dump_json(exclude_unset=True)).targets), one.sweep.batch_size
+            if one.sampling != "replacement" and size > number:
+                raise StudyError(
+                    f"sweep.batch_size must be at most the {number} examples without replacement, got {size}"
+                )
+        found = ensemble(self.at(dict.fromkeys(self.axes(), 0))).risk
         if found.held_out is None and any(name.startswith("held_out") for name in self.measures):
             raise StudyError(f"measures of what is held out need data.held_out above 0, got {self.measures}")
         if self.loss != "cross_entropy" and any(name.endswith("accuracy") for name in self.measures):
@@ -237,31 +150,31 @@ class TrainStudy(AbstractStudy):
         return ensemble
 
     def run_cell(self, cell, shared):
-        values, stop = self._at(cell.index), self.stop[cell.index["reading"]]
-        ensemble = shared(values["width"])
+        one, stop = self.at(cell.index), self.at(cell.index).stop[cell.index["reading"]]
+        ensemble = shared(one)
         trained = ss.train(
             ensemble.risk,
             networks=self.networks,
-            learning_rate=values["learning_rate"],
-            batch_size=values["batch_size"],
-            momentum=values["momentum"],
-            sampling=self.sampling,
+            learning_rate=one.sweep.learning_rate,
+            batch_size=one.sweep.batch_size,
+            momentum=one.sweep.momentum,
+            sampling=one.sampling,
             stop=stop.rule(),
             start=ensemble.starts,
             seed=cell.seed,
         )
-        named = {"learning_rate": "γ", "batch_size": "M", "momentum": "μ", "width": "width"}
-        swept = [f"{named[name]} = {values[name]:g}" for name in self._swept()]
-        return _cell_dataset(self, trained, cell.seed, ", ".join([stop.label, *swept]))
+        letters = {"sweep.width": "width", "sweep.learning_rate": "γ", "sweep.batch_size": "M", "sweep.momentum": "μ"}
+        return _cell_dataset(self, trained, cell.seed, ", ".join([stop.label, *self.words_at(cell.index, letters)]))
 
     def columns(self):
-        swept = {
+        known = {
             "width": Column("width", "width", "units of each hidden layer"),
             "learning_rate": Column("γ", "learning_rate", "learning rate: SDE time per iteration"),
             "batch_size": Column("M", "batch_size", "batch size, in examples"),
             "momentum": Column("μ", "momentum", "momentum"),
         }
-        columns = [Column("at equal", "reading"), *(column for name, column in swept.items() if name in self._swept())]
+        swept = [column for name, column in known.items() if self.is_swept(f"sweep.{name}")]
+        columns = [Column("at equal", "reading"), *self.swept_columns(), *swept]
         columns.append(Column("lost", "diverged", "networks that diverged: left out of all that follows", digits=6))
         if any(stop.loss is not None for stop in self.stop):
             columns.append(
@@ -275,10 +188,14 @@ class TrainStudy(AbstractStudy):
 
     def heading(self, dataset):
         attributes = dataset.attrs
-        parts = [f"{self.data.name}: {attributes['examples']:g} examples to train on"]
-        parts += [f"label noise {self.data.label_noise:g}"] if self.data.label_noise else []
-        parts += [f"penalty {self.penalty:g}"] if self.penalty else []
-        return [f"{', '.join(parts)}; batches by sampling = {self.sampling}; starts differ between networks"]
+        examples = f": {attributes['examples']:g} examples to train on" if "examples" in attributes else ""
+        parts = [f"{self.data.name}{examples}"]
+        for words, key, value in (
+            ("label noise", "data.label_noise", self.data.label_noise), ("penalty", "penalty", self.penalty)
+        ):  # fmt: skip
+            parts += [f"{words} {value:g}"] if value and not self.is_swept(key) else []
+        sampling = "as swept" if self.is_swept("sampling") else self.sampling
+        return [f"{', '.join(parts)}; batches by sampling = {sampling}; starts differ between networks"]
 
     def verdicts(self, dataset):
         return ss.training.verdicts(dataset)
@@ -291,23 +208,9 @@ class TrainStudy(AbstractStudy):
             "ratio": plotting.trade_off_figure,
             "width": plotting.width_figure,
         }[self.question]
-        return {f"{self.question}.png": draw(dataset)}
-
-    def _swept(self) -> dict[str, tuple[list[Any], str, str]]:
-        """Values, units and words along each axis but the reading."""
-        sweep = self.sweep
-        swept: dict[str, tuple[Any, str, str]] = {
-            "width": (sweep.width, "units", "width of the hidden layers"),
-            "learning_rate": (sweep.learning_rate, "SDE time per iteration", "learning rate γ"),
-            "batch_size": (sweep.batch_size, "examples", "batch size M"),
-            "momentum": (sweep.momentum, "1", "momentum μ"),
-        }
-        return {name: entry for name, entry in swept.items() if isinstance(entry[0], list)}
-
-    def _at(self, index: dict[str, int]) -> dict[str, Any]:
-        """The numbers of a cell; width 0 where it is not swept."""
-        values: dict[str, Any] = {"width": 0, "momentum": self.sweep.momentum}
-        return values | {name: entry[0][index[name]] for name, entry in self._swept().items()}
+        kept = ("reading", "width", "learning_rate", "batch_size", "momentum", "network")
+        parts = slices(dataset, kept, of="train_loss" if "train_loss" in dataset else self.measures[0])
+        return {f"{self.question}{name}.png": draw(part) for name, part in parts}
 
 
 class _Ensemble(NamedTuple):

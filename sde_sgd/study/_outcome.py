@@ -1,0 +1,76 @@
+"""What a run leaves behind: the dataset in memory, table and figures, also in a folder that cannot be written."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ._dataset import all_diverged
+from ._errors import StudyError
+from ._kind import AbstractStudy
+from ._report import report, rows
+from ._store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+
+class Outcome(NamedTuple):
+    """What a run left behind.
+
+    folder: of the study. dataset: of all finished cells. report: the table as text, with notes.
+    table: its rows as data, unrounded. figures: paths of the figures' files that are there.
+    computed: cells run now. complete: whether all cells are finished.
+    all_diverged: the cells, by their coordinates, of which every trajectory became non-finite.
+    unknown: the finished cells, by their places along the axes, for which the table has no number with an interval.
+    unwritten: one sentence on what could not be written, "" where all was.
+    """
+
+    folder: Path
+    dataset: "xr.Dataset"
+    report: str
+    table: "pd.DataFrame"
+    figures: list[Path]
+    computed: int
+    complete: bool
+    all_diverged: list[dict[str, Any]]
+    unknown: list[dict[str, int]]
+    unwritten: str = ""
+
+
+def reported(store: Store, study: AbstractStudy, computed: int, unwritten: str = "") -> Outcome:
+    """Table and figures, written as far as the folder lets them be."""
+    dataset = store.dataset()
+    text = report(study, dataset)
+    figures: list[Path] = []
+    try:
+        store.save_text("report.txt", text + "\n")
+        figures += [store.save_figure(name, figure) for name, figure in study.figures(dataset).items()]
+    except StudyError as error:
+        unwritten = unwritten or f"table and figures could not be written: {error}"
+        figures = sorted(path for path in store.folder.glob("*.png"))
+    return Outcome(
+        store.folder,
+        dataset,
+        text,
+        rows(study, dataset),
+        figures,
+        computed,
+        dataset.attrs["cells_finished"] == dataset.attrs["cells"],
+        all_diverged(dataset),
+        _without_number(study, dataset),
+        unwritten,
+    )
+
+
+def _without_number(study: AbstractStudy, dataset: "xr.Dataset") -> list[dict[str, int]]:
+    """Places of the finished cells for which no column with an interval has a value."""
+    named = {column.variable for column in study.columns() if column.interval} & set(dataset)
+    if not named or "status" not in dataset:
+        return []
+    axes = [axis for axis in study.axes() if axis in dataset["status"].dims]
+    known = False
+    for name in named:
+        entry = dataset[name].notnull()
+        known = entry.any([dim for dim in entry.dims if dim not in axes]) | known
+    lost = (~known & (dataset["status"] != "")).transpose(*axes)
+    return [dict(zip(axes, map(int, place), strict=True)) for place in zip(*lost.values.nonzero(), strict=True)]

@@ -1,0 +1,65 @@
+"""The units of a folder that are still to be computed, as several runs on it share them by claims."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from ._store import Store
+from ._units import Unit
+
+
+class Queue:
+    """Units to be computed, in their order; each is claimed when it is taken.
+
+    store: of the folder. units: of the study that this run is to compute; those that are finished are left out.
+    """
+
+    def __init__(self, store: Store, units: Iterable[Unit]):
+        self._store = store
+        done = store.finished()
+        self._waiting = deque(unit for unit in units if unit.key not in done)
+        self._held: list[Unit] = []
+        self._mine: dict[str, Unit] = {}
+
+    @property
+    def missing(self) -> list[Unit]:
+        """All that is not finished, as far as this run knows: waiting, computed here, or claimed by others."""
+        return [*self._mine.values(), *self._waiting, *self._held]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything may be left to take, now or when others give it back."""
+        return bool(self._waiting or self._held)
+
+    @property
+    def held_by_others(self) -> int:
+        """How many units others were computing when this run last asked for them."""
+        return len(self._held)
+
+    def take(self) -> Unit | None:
+        """A unit, claimed for this run; None where nothing is left, or where others compute all that is left."""
+        while self._waiting:
+            unit = self._waiting.popleft()
+            if self._store.claim(unit.key):
+                self._mine[unit.key] = unit
+                return unit
+            # another run is at it, or has finished it since this one began
+            self._held.append(unit)
+        return None
+
+    def finish(self, key: str) -> None:
+        """The unit `key` that this run has taken is done, or given up."""
+        del self._mine[key]
+        self._store.release(key)
+
+    def look_again(self) -> list[Unit]:
+        """Ask anew for what others had claimed, some of which may be free by now; returns what is finished."""
+        held, self._held = self._held, []
+        done = [unit for unit in held if self._store.is_finished(unit.key)]
+        known = {unit.key for unit in done}
+        self._waiting.extend(unit for unit in held if unit.key not in known)
+        return done
+
+    def close(self) -> None:
+        """Give back what is claimed."""
+        for key in list(self._mine):
+            self.finish(key)

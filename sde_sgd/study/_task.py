@@ -1,0 +1,222 @@
+"""The task that a study is made of: two strings, a folder and a unit, for any process that sees the folder.
+
+What the units of a folder share is made once in each process.
+"""
+
+import contextlib
+import functools
+import platform
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .._progress import shown
+from ._accounts import device, versions
+from ._compile_clock import compile_seconds
+from ._errors import StudyError, WriteError
+from ._file import parse
+from ._fingerprint import difference, fingerprint
+from ._kind import AbstractStudy, Cell, kinds
+from ._own_code import code_of, code_with, digests, imported, on_the_path
+from ._store import Store
+from ._units import Unit, units
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# folders whose study and data a process keeps; a worker serves few studies at a time
+_KEPT = 4
+
+
+class Opened(NamedTuple):
+    """A folder's study, ready to run.
+
+    store: bound to the study. shared: what `AbstractStudy.prepare` made. source: where a person's modules are.
+    """
+
+    store: Store
+    study: AbstractStudy
+    units: dict[str, Unit]
+    shared: Any
+    source: Path
+
+
+_opened: OrderedDict[Path, tuple[Any, Opened]] = OrderedDict()
+_lock = threading.Lock()
+_ran: set[tuple[int, Path]] = set()
+
+
+def run_unit(folder: str, unit: str) -> dict[str, Any]:
+    """Compute the unit named `unit` of the study in `folder`, and write it there.
+
+    Returns what it cost, as it is written too: `wall_seconds`, `compile_seconds` among them, `path_steps`; `is_first`
+    of its process, `widest`, the largest relative half-width of its intervals, None where unknown, and `ended`, in
+    seconds since 1970. What is written says where, and with what, beside it.
+    Raises StudyError with the cell's name where a cell cannot be run, or where the folder's study is not what it was
+    made of; WriteError where the folder cannot be written.
+    """
+    there = opened(folder)
+    if unit not in there.units:
+        raise StudyError(f"study {there.study.name} in {folder} has no unit '{unit}'")
+    me = (threading.get_ident(), there.store.folder)
+    began, compiled = time.perf_counter(), compile_seconds()
+    with shown(False, there.study.name), on_the_path(there.source):
+        found = [_cell(there, cell) for cell in there.units[unit].cells]
+    seconds = time.perf_counter() - began
+    account = {
+        "wall_seconds": seconds,
+        "compile_seconds": min(compile_seconds() - compiled, seconds),
+        "path_steps": sum(float(data["path_steps"]) for data in found if "path_steps" in data),
+        "is_first": me not in _ran,
+        "widest": _widest(there.study, found),
+        "ended": time.time(),
+    }
+    _ran.add(me)
+    try:
+        there.store.save_unit(there.units[unit], found, account | _here())
+    except StudyError as error:
+        # datasets that do not fit those of other cells are the unit's fault
+        if isinstance(error.__cause__, OSError):
+            raise WriteError(str(error)) from error
+        raise
+    return account
+
+
+def opened(folder: str | Path) -> Opened:
+    """The study in `folder`, from this process's memory where it is the same still."""
+    place = Path(folder).resolve()
+    with _lock:
+        mark = _mark(place)
+        if place in _opened and _opened[place][0] == mark:
+            _opened.move_to_end(place)
+            return _opened[place][1]
+        there = _open(Path(folder))
+        _keep(place, mark, there)
+        return there
+
+
+@contextlib.contextmanager
+def remembered(there: Opened) -> Iterator[None]:
+    """While the block runs, `run_unit` finds this study in this process's memory."""
+    place = there.store.folder.resolve()
+    with _lock:
+        _keep(place, _mark(place), there)
+    try:
+        yield
+    finally:
+        with _lock:
+            _opened.pop(place, None)
+
+
+def source_of(store: Store) -> Path:
+    """Where a person's modules are: where a runner was told they are now, or where the study file was."""
+    return Path(store.record.get("moved") or store.record["source"])
+
+
+def study_of(store: Store, source: Path) -> AbstractStudy:
+    """The study that a folder holds, of a person's own kind too. source: where the person's modules are.
+
+    Raises StudyError where the kind is one that this process does not know and cannot import.
+    """
+    module = store.record.get("kind_module")
+    if module and store.record["kind"] not in kinds():
+        try:
+            imported(module, source)
+        except ImportError as error:
+            raise StudyError(
+                f"folder {store.folder}: its study's kind is in the module '{module}', which cannot be imported from "
+                f"{source} or Python's path ({error}); put it there, or tell where it is with --source DIR"
+            ) from None
+    return parse(store.text, store.record["name"])
+
+
+def own_kind(study: AbstractStudy) -> dict[str, str]:
+    """What the record of a study of a person's own kind says, so that other processes know the kind."""
+    module = type(study).__module__
+    is_ours = module.partition(".")[0] == __name__.partition(".")[0]
+    return {} if is_ours or module == "__main__" else {"kind": study.kind, "kind_module": module}
+
+
+def code_of_study(study: AbstractStudy, source: Path) -> str:
+    """All text of a person's own that decides a study's numbers: modules that the file names, and that of its kind."""
+    # words that are swept may name another function in other cells
+    words = not all(swept.is_number for swept in study.swept)
+    parts = sorted({each.code(source) for each in (study.along_axes() if words else [study])})
+    if module := own_kind(study).get("kind_module"):
+        parts.append(code_with(type(study)) or code_of(module, source))
+    return "\n".join(filter(None, parts))
+
+
+def check_same(store: Store, study: AbstractStudy, source: Path) -> None:
+    """Raise StudyError, naming file or key, where a person's modules are not those that the folder was made with."""
+    code = code_of_study(study, source)
+    if fingerprint(study, code) == store.record["fingerprint"]:
+        return
+    what = difference(study, study, store.record.get("files", {}), digests(code))
+    hint = f" in {source}; tell where it is with --source DIR" if what.endswith("not there") else ""
+    told = what or "it was made from other code or by another version"
+    raise StudyError(f"folder {store.folder} holds a study that cannot go on: {told}{hint}; nothing was changed")
+
+
+def _open(folder: Path) -> Opened:
+    store = Store.open(folder)
+    source = source_of(store)
+    study = study_of(store, source)
+    check_same(store, study, source)
+    with on_the_path(source):
+        shared = study.prepare(source)
+    listed = {unit.key: unit for unit in units(study, store.record["cells_per_unit"])}
+    return Opened(store.bind(study), study, listed, shared, source)
+
+
+def _keep(place: Path, mark: Any, there: Opened) -> None:
+    _opened[place] = (mark, there)
+    _opened.move_to_end(place)
+    while len(_opened) > _KEPT:
+        _opened.popitem(last=False)
+
+
+def _mark(place: Path) -> Any:
+    """What differs when a folder gets another study."""
+    try:
+        found = (place / "study.toml").stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@functools.cache
+def _here() -> dict[str, Any]:
+    """Where this process computes, and with what."""
+    return {"host": platform.node(), "device": device(), "versions": versions()}
+
+
+def _cell(there: Opened, cell: Cell) -> "xr.Dataset":
+    try:
+        return there.study.run_cell(cell, there.shared)
+    except Exception as error:
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise StudyError(
+            f"cell {cell.key} of study {there.study.name}: {kind}{' '.join(str(error).split())}"
+        ) from error
+
+
+def _widest(study: AbstractStudy, found: "list[xr.Dataset]") -> float | None:
+    """Largest half-width of an interval against its value, of the first column of the table that has intervals."""
+    column = next((column for column in study.columns() if column.interval), None)
+    widths = []
+    for data in found:
+        if column is None or not {column.variable, f"{column.variable}_low", f"{column.variable}_high"} <= set(data):
+            continue
+        at = {axis: place for axis, place in column.at.items() if axis in data[column.variable].dims}
+        value, low, high = (data[column.variable + end].isel(at).values for end in ("", "_low", "_high"))
+        with np.errstate(all="ignore"):
+            widths.append(np.ravel((high - low) / np.abs(2 * value)))
+    widths = np.concatenate(widths) if widths else np.array([])
+    widths = widths[np.isfinite(widths)]
+    return float(widths.max()) if widths.size else None

@@ -1,0 +1,188 @@
+"""Study kind `transitions`: rates between minima, however rare, and the jump process that they make."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+# its rooms load when they are first used: `sde-sgd status` needs none of them
+import sde_sgd as ss
+
+from .._dataset import cell_dataset
+from .._errors import StudyError
+from .._kind import register
+from .._sections import Count, DynamicsSpec, Name, PointSpec, Positive, Quantity
+from .._text_table import Column
+from ._dynamics import AbstractDynamicsStudy, MinimaOf, attempt, solver, surfaces
+from ._occupancy import LETTERS
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_ALONG = ("minimum", "from", "to", "component")
+# most rates that have a column of their own
+_MOST = 6
+
+
+@register
+class TransitionsStudy(AbstractDynamicsStudy):
+    """Rates of the jumps between minima, shares of the time in the end, and the time that it takes to get there.
+
+    kind: "transitions". sweep: learning rate and batch size, or temperature. minimum: the minima, at least two.
+    search: starts of descents that find the minima, in place of them. neighbours: pairs of names of minima between
+        which there are jumps; by default those with a saddle between them.
+    rtol: relative half-width asked of each rate. max_trajectories, max_steps: budgets of each first passage.
+    radius: of balls as cores of the minima, in θ. method: "auto", "direct" or "splitting".
+    score: of splitting, "path" or "distance". monitoring: "discrete" is the jump of the chain, "continuous" of the SDE.
+    """
+
+    last = tuple(LETTERS)
+
+    kind: Literal["transitions"] = "transitions"
+    sweep: DynamicsSpec
+    minimum: list[PointSpec] = Field(default=[])
+    search: list[list[float]] | None = None
+    neighbours: list[tuple[Name, Name]] | None = None
+    rtol: Annotated[float, Field(gt=0, lt=1), Quantity("1", "relative half-width asked for")] = 0.1
+    max_trajectories: Count | None = None
+    max_steps: Count | None = None
+    radius: Annotated[Positive | None, Quantity("θ", "radius of the cores")] = None
+    method: Literal["auto", "direct", "splitting"] = "auto"
+    score: Literal["path", "distance"] = "path"
+    monitoring: Literal["discrete", "continuous"] = "discrete"
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        names = [each.name for each in self.minimum]
+        if (len(names) < 2) == (self.search is None):
+            raise ValueError("give either at least two minima, or a search for them")
+        if len(set(names)) != len(names):
+            raise ValueError(f"minimum names must differ, got {names}")
+        for pair in self.neighbours or []:
+            for name in pair:
+                if name not in names:
+                    raise ValueError(f"neighbours must be names of minima, {', '.join(names)}, got '{name}'")
+        return self
+
+    def attributes(self):
+        return {"step": self.step_words()}
+
+    def prepare(self, folder):
+        shared = _Shared(folder)
+        counts = {len(shared.check(one)) for one in self.along_axes()}
+        if len(counts) > 1:
+            raise StudyError(f"search must find as many minima in every cell, got {sorted(counts)}")
+        return shared
+
+    def run_cell(self, cell, shared):
+        one = self.at(cell.index)
+        surface, minima = shared.surface(one), shared.minima(one)
+        names = list(minima)
+        options = {name: getattr(one, name) for name in ("max_trajectories", "max_steps", "radius")}
+        if self.neighbours is not None:
+            options["neighbours"] = [(names.index(first), names.index(second)) for first, second in self.neighbours]
+        result = ss.transitions(
+            one.chain_of(surface),
+            minima,
+            **{name: value for name, value in options.items() if value is not None},
+            rtol=one.rtol,
+            method=one.method,
+            score=one.score,
+            monitoring=one.monitoring,
+            seed=cell.seed,
+            confidence=self.confidence,
+        )
+        where = ", ".join(self.words_at(cell.index, LETTERS)) or self.name
+        data = cell_dataset(result, cell.seed, where, along=_ALONG)
+        for axis in ("from", "to", "minimum"):
+            data[axis].attrs.setdefault("units", "")
+        theory = _theory(one, surface, shared)
+        notes = "\n".join([data.attrs["notes"], theory.attrs["notes"]])
+        return data.assign(theory.data_vars).assign_attrs(notes=notes)
+
+    def columns(self):
+        names, columns = [each.name for each in self.minimum], self.rate_columns()
+        pairs = [(i, j) for i in range(len(names)) for j in range(len(names)) if i != j]
+        for i, j in pairs if len(pairs) <= _MOST else []:
+            at, way = {"from": i, "to": j}, f"{names[i]}→{names[j]}"
+            columns += [
+                Column(way, "rate", f"rate of jumps from {names[i]} to {names[j]}, per SDE time", True, at),
+                Column(f"{way}\nKramers", "rate_eyring_kramers", "the same by Eyring–Kramers", at=at),
+            ]
+        for place, name in enumerate(names):
+            words = f"share of the time at {name} in the end"
+            columns.append(Column(f"share\n{name}", "stationary", words, True, {"minimum": place}))
+        return [
+            *columns,
+            Column("relaxation\ntime", "relaxation_time", "SDE time of the slowest relaxation", True),
+            Column("relaxation\nexact", "relaxation_time_exact", "the same by the grid solver of the SDE"),
+        ]
+
+    def heading(self, dataset):
+        return [self.chain_words()]
+
+    def verdicts(self, dataset):
+        said = []
+        measured, kramers = (dataset[name].transpose(..., "from", "to") for name in ("rate", "rate_eyring_kramers"))
+        known = measured.notnull().values & (kramers.values > 0) & (measured.values > 0)
+        if known.any():
+            ratios = measured.values[known] / kramers.values[known]
+            said.append(f"rates are {ratios.min():.3g} to {ratios.max():.3g} times those of Eyring–Kramers")
+        exact, low, high = (dataset[f"relaxation_time{end}"].values for end in ("_exact", "_low", "_high"))
+        known = np.isfinite(exact) & np.isfinite(low)
+        if known.any():
+            held = (low <= exact) & (exact <= high) & known
+            said.append(f"{held.sum()} of {known.sum()} relaxation times have the grid solver's in their interval")
+        return said
+
+    def figures(self, dataset):
+        from ... import plotting
+
+        rates = plotting.sweep_figure(dataset, "rate", {"rate_eyring_kramers": "Eyring–Kramers"}, log=True)
+        exact = {"relaxation_time_exact": "exact solver"}
+        time = plotting.sweep_figure(dataset, "relaxation_time", exact, log=True)
+        return {"rates.png": rates, "relaxation_time.png": time}
+
+
+class _Shared:
+    """What cells share: surfaces, minima and saddles, each made when it is first asked for."""
+
+    def __init__(self, folder: Path):
+        self.surface = surfaces(folder)
+        self.minima = MinimaOf(self.surface)
+
+    def check(self, one: TransitionsStudy) -> dict[str, Any]:
+        """The minima of a study of one cell; raises what it would raise."""
+        one.chain_of(self.surface(one))
+        if one.reference is not None:
+            try:
+                solver(one.diffusion_of(self.surface(one)), one.reference)
+            except ValueError as error:
+                raise StudyError(f"reference.grid does not fit the study: {error}") from None
+        return self.minima(one)
+
+
+def _theory(one: TransitionsStudy, surface: Any, shared: _Shared) -> "xr.Dataset":
+    """Rates by Eyring–Kramers, shares by Laplace's method, and the slowest relaxation by the grid solver."""
+    import xarray as xr
+
+    data, notes = xr.Dataset(), []
+    count = len(shared.minima(one))
+
+    def kramers():
+        return ss.theory.rate_matrix(one.diffusion_of(surface), shared.minima.polished(one), shared.minima.saddles(one))
+
+    def gibbs():
+        return ss.theory.gibbs_weights(one.diffusion_of(surface), shared.minima.polished(one))
+
+    def exact():
+        return 1 / solver(one.diffusion_of(surface), one.reference).spectral_gap()
+
+    per_time = ("1 / SDE time", "rate of jumps, Eyring–Kramers")
+    attempt(data, notes, "rate_eyring_kramers", {"from": count, "to": count}, "Eyring–Kramers", per_time, kramers)
+    share = ("1", "share of the time at the minimum in the end, Laplace's method")
+    attempt(data, notes, "stationary_gibbs", {"minimum": count}, "Gibbs weights", share, gibbs)
+    time = ("SDE time", "time of the slowest relaxation, exact solver of the SDE")
+    attempt(data, notes, "relaxation_time_exact", {}, "exact solver", time, exact)
+    return data.assign_attrs(notes="\n".join(notes))

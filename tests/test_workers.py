@@ -1,0 +1,442 @@
+"""Units of a study on this process, on others, on executors made by hand and on Dask; several runs on one folder."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import ClassVar
+
+import cheap_study
+import pytest
+
+from sde_sgd.study import StudyError, init, resume, run, status, worker
+from sde_sgd.study._executors import TRIES, workers
+from sde_sgd.study._processes import Processes, _share
+from sde_sgd.study._shard import shard_of
+from sde_sgd.study._task import run_unit
+
+KEYS = [f"{row:03d}-{place:03d}" for row in range(2) for place in range(4)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The study, serial and uninterrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    return run(cheap_study.write(folder), folder / "out", progress=False).dataset
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A folder with a study file; cells look there for what to do."""
+    return cheap_study.write(tmp_path / "study")
+
+
+def same_numbers(one, other):
+    """The bits of two datasets, whose attributes may name other folders."""
+    return one.drop_attrs().identical(other.drop_attrs())
+
+
+class ByHand:
+    """An executor with the least that one can have: futures that only say whether they are done, and what came out."""
+
+    class Later:
+        def __init__(self, function, arguments, looks):
+            self._call, self._looks = (function, arguments), looks
+
+        def done(self):
+            self._looks -= 1
+            return self._looks < 0
+
+        def result(self):
+            function, arguments = self._call
+            return function(*arguments)
+
+    def __init__(self):
+        self.submitted = []
+
+    def submit(self, function, *arguments):
+        self.submitted.append(arguments)
+        # every second one is late
+        return self.Later(function, arguments, looks=3 * (len(self.submitted) % 2))
+
+
+class TestExecutors:
+    def test_a_task_is_two_strings(self, study, tmp_path, whole):
+        """Anyone who has them can compute a unit; the folder is whole when all are done."""
+        folder = init(study, tmp_path / "out")
+        assert status(folder).finished == 0 and cheap_study.begun(study.parent) == []
+        accounts = [run_unit(str(folder), key) for key in KEYS]
+        assert all(account["path_steps"] == 100 and account["wall_seconds"] > 0 for account in accounts)
+        assert [account["is_first"] for account in accounts] == [True] + [False] * 7
+        outcome = resume(folder, progress=False)
+        assert outcome.computed == 0 and same_numbers(outcome.dataset, whole)
+        with pytest.raises(StudyError, match="has no unit 'nobody'"):
+            run_unit(str(folder), "nobody")
+
+    @pytest.mark.parametrize("kind", ["processes", "pool", "threads", "by hand"])
+    def test_numbers_do_not_depend_on_who_computes(self, kind, study, tmp_path, whole):
+        if kind == "processes":
+            outcome = run(study, tmp_path / "out", executor=2, progress=False)
+        elif kind == "by hand":
+            executor = ByHand()
+            outcome = run(study, tmp_path / "out", executor=executor, progress=False)
+            assert executor.submitted == [(str((tmp_path / "out").resolve()), key) for key in KEYS]
+        else:
+            pool = ProcessPoolExecutor(2, mp_context=get_context("spawn")) if kind == "pool" else ThreadPoolExecutor(3)
+            with pool:
+                outcome = run(study, tmp_path / "out", executor=pool, progress=False)
+        assert outcome.complete and outcome.computed == 8 and same_numbers(outcome.dataset, whole)
+        begun = cheap_study.begun(study.parent)
+        assert sorted(key for key, _ in begun) == KEYS
+        others = {process for _, process in begun} - {os.getpid()}
+        assert len(others) in {"processes": (1, 2), "pool": (1, 2)}.get(kind, (0,))
+
+    def test_several_cells_to_a_unit(self, study, tmp_path, whole):
+        executor = ByHand()
+        outcome = run(study, tmp_path / "out", executor=executor, progress=False, cells_per_unit=3)
+        assert same_numbers(outcome.dataset, whole)
+        units = [unit for _, unit in executor.submitted]
+        assert units == ["000-000..000-002", "000-003", "001-000..001-002", "001-003"]
+
+    def test_what_is_no_executor(self, study, tmp_path):
+        for given in ("four", 0, True and object()):
+            with pytest.raises(StudyError, match=r"executor must have a method submit|whole number of at least 1"):
+                run(study, tmp_path / "out", executor=given, progress=False)
+
+    def test_few_are_in_flight(self, study, tmp_path):
+        """Units are asked for as workers are free: a study of a million fills no scheduler."""
+        most = 0
+
+        class Watched(ThreadPoolExecutor):
+            def submit(self, function, *arguments):
+                nonlocal most
+                most = max(most, self._work_queue.qsize())
+                return super().submit(function, *arguments)
+
+        (study.parent / "slow").write_text("0.01")
+        path = cheap_study.write(study.parent, rows=4, length=10)
+        with Watched(2) as pool:
+            assert run(path, tmp_path / "out", executor=pool, progress=False).computed == 40
+        assert most <= 4
+
+
+class TestDeaths:
+    def test_a_process_that_dies_is_replaced(self, study, tmp_path, whole):
+        (study.parent / "die-000-002").write_text("2")
+        outcome = run(study, tmp_path / "out", executor=2, progress=False)
+        assert outcome.complete and same_numbers(outcome.dataset, whole)
+        begun = [key for key, _ in cheap_study.begun(study.parent)]
+        assert begun.count("000-002") == 3 and len(begun) == 10
+
+    def test_a_unit_that_always_kills_is_named_and_the_others_are_kept(self, study, tmp_path):
+        (study.parent / "die-001-001").write_text("99")
+        with pytest.raises(StudyError, match=r"unit 001-001: .*died, 3 times.*what was finished is kept"):
+            run(study, tmp_path / "out", executor=2, progress=False)
+        assert TRIES == 3 and [key for key, _ in cheap_study.begun(study.parent)].count("001-001") == 3
+        assert status(tmp_path / "out").finished == 7
+        (study.parent / "die-001-001").unlink()
+        assert resume(tmp_path / "out", progress=False).computed == 1
+
+    def test_a_pool_of_ones_own_that_is_broken_is_said(self, study, tmp_path, whole):
+        (study.parent / "die-000-000").write_text("1")
+        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        with pool, pytest.raises(StudyError, match="the executor takes no more units"):
+            run(study, tmp_path / "out", executor=pool, progress=False)
+        assert same_numbers(resume(tmp_path / "out", progress=False).dataset, whole)
+
+    def test_nobody_outlives_a_killed_parent(self, study, tmp_path):
+        """And its claims are free at once."""
+        (study.parent / "wait-000-000").touch()
+        code = "import sys, cheap_study, sde_sgd.study as s; s.run(sys.argv[1], sys.argv[2], executor=2)"
+        parent = subprocess.Popen([sys.executable, "-c", code, study, tmp_path / "out"], env=environment())
+        child = next(process for key, process in waited_for(study.parent, "000-000") if key == "000-000")
+        parent.kill()
+        parent.wait()
+        assert eventually(lambda: not alive(child))
+        (study.parent / "wait-000-000").unlink()
+        assert resume(tmp_path / "out", progress=False).complete
+
+
+class TestMistakes:
+    def test_a_cell_that_fails_is_one_sentence_that_names_it(self, study, tmp_path):
+        """Where nothing has been finished the study stops with it, and leaves no folder that is in the way."""
+        (study.parent / "fail-000-000").touch()
+        with pytest.raises(StudyError, match=r"^cell 000-000 of study cheap: value must be above 0, got -1; ") as found:
+            run(study, tmp_path / "out", progress=False)
+        assert isinstance(found.value, ValueError)
+        assert [key for key, _ in cheap_study.begun(study.parent)] == ["000-000"]
+
+    @pytest.mark.parametrize("executor", [None, 2])
+    def test_one_bad_cell_of_many_stops_no_other(self, executor, study, tmp_path):
+        (study.parent / "bug-001-000").touch()
+        with pytest.raises(StudyError, match="cell 001-000 of study cheap: TypeError: a bug"):
+            run(study, tmp_path / "out", executor=executor, progress=False)
+        assert status(tmp_path / "out").finished == 7
+        assert "not finished: 7 of 8 cells" in (tmp_path / "out" / "report.txt").read_text()
+
+    def test_more_bad_than_good_stops(self, study, tmp_path):
+        for key in KEYS[1:]:
+            (study.parent / f"fail-{key}").touch()
+        with pytest.raises(StudyError, match=r"cell 000-001 .* \(and 1 more\)"):
+            run(study, tmp_path / "out", progress=False)
+        assert len(cheap_study.begun(study.parent)) == 3
+
+    @pytest.mark.parametrize("executor", [None, ThreadPoolExecutor(1)])
+    def test_a_full_disk_is_not_the_cells_fault(self, executor, study, tmp_path, monkeypatch):
+        """Nothing more is computed for it, however much was finished before."""
+        from sde_sgd.study import _files
+
+        write = _files.write
+
+        def full(path, data):
+            if str(path).endswith("chunk value") and len(cheap_study.begun(study.parent)) > 3:
+                raise OSError(28, "No space left on device")
+            return write(path, data)
+
+        monkeypatch.setattr(_files, "write", full)
+        with pytest.raises(StudyError, match=r"^folder .* cannot be written .*No space left on device"):
+            run(study, tmp_path / "out", executor=executor, progress=False)
+        assert len(cheap_study.begun(study.parent)) <= 6
+        assert status(tmp_path / "out").finished == 3
+
+
+class TestSharing:
+    def test_two_runs_at_once_share_the_units(self, study, tmp_path, whole):
+        """Each computes some, none is computed twice, both end with all of them."""
+        (study.parent / "slow").write_text("0.1")
+        code = "import sys, cheap_study, sde_sgd.study as s; s.resume(sys.argv[1], progress=False)"
+        folder = init(study, tmp_path / "out")
+        other = subprocess.Popen([sys.executable, "-c", code, folder], env=environment())
+        waited_for(study.parent)
+        outcome = resume(folder, progress=False)
+        assert other.wait(60) == 0
+        assert outcome.complete and same_numbers(outcome.dataset, whole)
+        begun = cheap_study.begun(study.parent)
+        assert sorted(key for key, _ in begun) == KEYS
+        assert len({process for _, process in begun}) == 2 and 0 < outcome.computed < 8
+
+    def test_who_waits_takes_over_from_the_dead(self, study, tmp_path, capfd):
+        """It says in one line that it waits; the owner is killed; the last unit is computed here."""
+        (study.parent / "wait-001-003").touch()
+        code = "import sys, cheap_study, sde_sgd.study as s; s.resume(sys.argv[1], progress=False)"
+        folder = init(study, tmp_path / "out")
+        other = subprocess.Popen([sys.executable, "-c", code, folder], env=environment())
+        waited_for(study.parent, "001-003")
+
+        def kill():
+            time.sleep(1.5)
+            other.kill()
+            other.wait()
+            (study.parent / "wait-001-003").unlink()
+
+        threading.Thread(target=kill).start()
+        outcome = resume(folder, progress=True)
+        assert outcome.complete and outcome.computed == 1
+        assert capfd.readouterr().err.count("waiting for 1 unit that another run computes") == 1
+
+    def test_shares_cover_everything_once(self, study, tmp_path, whole):
+        folder = init(study, tmp_path / "out")
+        assert [worker(folder, (place, 3), progress=False) for place in range(3)] == [3, 3, 2]
+        begun = [key for key, _ in cheap_study.begun(study.parent)]
+        assert begun == KEYS[0::3] + KEYS[1::3] + KEYS[2::3]
+        outcome = resume(folder, progress=False)
+        assert outcome.computed == 0 and same_numbers(outcome.dataset, whole)
+
+    def test_a_worker_may_help_the_others(self, study, tmp_path):
+        folder = init(study, tmp_path / "out")
+        assert worker(folder, "1/3", help_others=True, progress=False) == 8
+        begun = [key for key, _ in cheap_study.begun(study.parent)]
+        assert begun[:3] == KEYS[1::3] and begun[3] == KEYS[6]
+
+
+class TestShares:
+    SLURM: ClassVar = {"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "3",
+             "SLURM_ARRAY_TASK_MAX": "7", "SLURM_ARRAY_TASK_STEP": "2"}  # fmt: skip
+    SGE: ClassVar = {"SGE_TASK_ID": "4", "SGE_TASK_FIRST": "2", "SGE_TASK_LAST": "8", "SGE_TASK_STEPSIZE": "2"}
+
+    def test_schedulers_say_it(self):
+        assert shard_of(None, self.SLURM) == (2, 3)
+        assert shard_of(None, {"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_COUNT": "8"} | zero_based()) == (5, 8)
+        assert shard_of(None, self.SGE) == (1, 4)
+        assert shard_of(None, {"LSB_JOBINDEX": "3", "LSB_JOBINDEX_END": "10"}) == (2, 10)
+        assert shard_of(None, {"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}) == (0, 4)
+        # an array comes before the processes of one of its jobs
+        assert shard_of(None, self.SLURM | {"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}) == (2, 3)
+        assert shard_of("1/2", self.SLURM) == (1, 2)
+
+    def test_pbs_says_which_but_not_of_how_many(self):
+        with pytest.raises(StudyError, match=r"gives the number 3 of this job.*--shard /n"):
+            shard_of(None, {"PBS_ARRAY_INDEX": "3"})
+        # numbers from 1 or from 0: each share has one job
+        for first in (0, 1):
+            numbers = range(first, first + 4)
+            assert {shard_of("/4", {"PBS_ARRAY_INDEX": str(k)})[0] for k in numbers} == {0, 1, 2, 3}
+
+    @pytest.mark.parametrize("given", ["2/2", "0/0", "1", "a/b", "-1/2", "/3", (3, 2), None])
+    def test_what_is_no_share(self, given):
+        # jobs that are in no array
+        with pytest.raises(StudyError, match="shard"):
+            shard_of(given, {"SGE_TASK_ID": "undefined", "LSB_JOBINDEX": "0"})
+
+    def test_cores_are_shared_out(self, monkeypatch):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(10, 17)), raising=False)
+        shares = [_share(place, 3) for place in range(3)]
+        assert set.union(*shares) == set(range(10, 17)) and sum(map(len, shares)) == 7
+        assert [_share(place, 9) for place in (0, 8)] == [{10}, {11}]
+
+
+class TestProcesses:
+    def test_calls_that_cannot_be_sent(self):
+        with Processes(1) as processes:
+            with pytest.raises(Exception, match=r"pickle|local"):
+                processes.submit(lambda: None).result(60)
+            assert processes.submit(os.getpid).result(60) != os.getpid()
+            with pytest.raises(ZeroDivisionError) as found:
+                processes.submit(divmod, 1, 0).result(60)
+            assert "Traceback" in found.value.__notes__[0]
+            with pytest.raises(StudyError, match="cannot be sent"):
+                processes.submit(threading.Lock).result(60)
+
+    def test_a_call_that_was_called_back_is_not_made(self, tmp_path):
+        with Processes(1) as processes:
+            slow = processes.submit(time.sleep, 0.3)
+            future = processes.submit(os.mkdir, str(tmp_path / "made"))
+            assert future.cancel() and slow.result(60) is None
+        assert not (tmp_path / "made").exists()
+
+
+def zero_based():
+    return {"SLURM_ARRAY_TASK_MIN": "0"}
+
+
+def environment():
+    """Of a process that finds this folder's modules and the package."""
+    here = Path(__file__).parent
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])}
+
+
+def waited_for(around, key=""):
+    """Cells that have begun, as soon as there is one with this key."""
+    assert eventually(lambda: any(each.startswith(key) for each, _ in cheap_study.begun(around)))
+    return cheap_study.begun(around)
+
+
+def eventually(holds, seconds=60.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    # a zombie is dead
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.filterwarnings("ignore")
+class TestDask:
+    """A cluster of processes, as a person has one; its own warnings are not ours."""
+
+    @pytest.fixture(scope="class")
+    def client(self):
+        distributed = pytest.importorskip("distributed")
+        paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+        with (
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, dashboard_address=None, env={"PYTHONPATH": os.pathsep.join(paths)}
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            yield client
+
+    def test_one_worker_is_killed_and_the_rest_finish_with_the_same_bits(self, client, study, tmp_path, whole):
+        assert workers(client) == 2
+        (study.parent / "die-000-003").write_text("1")
+        outcome = run(study, tmp_path / "out", executor=client, progress=False)
+        assert outcome.complete and outcome.computed == 8 and same_numbers(outcome.dataset, whole)
+        begun = cheap_study.begun(study.parent)
+        assert [key for key, _ in begun].count("000-003") == 2 and len({process for _, process in begun}) >= 2
+
+    def test_a_client_that_has_seen_the_folder_computes_it_again(self, client, study, tmp_path):
+        """Dask keeps answers by their arguments; the folder is another one by the same name."""
+        for _ in range(2):
+            assert run(study, tmp_path / "out", executor=client, progress=False).computed == 8
+            (tmp_path / "out").rename(tmp_path / f"out-{time.monotonic_ns()}")
+
+    def test_mistakes_arrive_as_sentences(self, client, study, tmp_path):
+        (study.parent / "fail-000-002").touch()
+        with pytest.raises(StudyError, match="cell 000-002 of study cheap: value must be above 0, got -1"):
+            run(study, tmp_path / "out", executor=client, progress=False)
+        assert status(tmp_path / "out").finished >= 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_submitit(study, tmp_path, whole, monkeypatch):
+    """Its executor of this machine, which is that of SLURM but for the queue."""
+    submitit = pytest.importorskip("submitit")
+    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+    executor = submitit.LocalExecutor(folder=tmp_path / "jobs")
+    executor.update_parameters(timeout_min=2)
+    path = cheap_study.write(study.parent, rows=1, length=2)
+    outcome = run(path, tmp_path / "out", executor=executor, progress=False)
+    assert outcome.complete and same_numbers(outcome.dataset, whole.isel(row=[0], place=[0, 1]))
+    assert os.getpid() not in {process for _, process in cheap_study.begun(study.parent)}
+
+
+class TestCtrlC:
+    """The shell's command in a process of its own, as a terminal would interrupt it."""
+
+    def start(self, study, out, *options):
+        code = "import cheap_study, sde_sgd.cli as cli; cli.main()"
+        command = [sys.executable, "-c", code, "run", str(study), "--out", str(out), *options]
+        return subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    @pytest.mark.parametrize("options", [(), ("--processes", "2")])
+    def test_once(self, options, study, tmp_path, whole):
+        """What is finished is kept, and nobody is left; exit status 130."""
+        (study.parent / "wait-000-002").touch()
+        (study.parent / "wait-000-003").touch()
+        shell = self.start(study, tmp_path / "out", *options)
+        waited_for(study.parent, "000-002")
+        assert eventually(lambda: status(tmp_path / "out").finished == 2)
+        shell.send_signal(signal.SIGINT)
+        _, said = shell.communicate(timeout=60)
+        assert shell.returncode == 130 and "Traceback" not in said and "finished cells are kept" in said
+        assert not any(alive(process) for _, process in cheap_study.begun(study.parent))
+        assert "not finished: 2 of 8 cells" in (tmp_path / "out" / "report.txt").read_text()
+        for key in KEYS[2:4]:
+            (study.parent / f"wait-{key}").unlink()
+        assert same_numbers(resume(tmp_path / "out", progress=False).dataset, whole)
+
+    def test_twice(self, study, tmp_path):
+        """At once, in the middle of what the first one had it do, without a word of Python's."""
+        (study.parent / "wait-000-002").touch()
+        code = (
+            "import time, cheap_study, sde_sgd.cli as cli, sde_sgd.study._outcome as r\n"
+            "r.report = lambda *a: [print('reporting', flush=True), time.sleep(60)]\n"
+            "cli.main()"
+        )
+        command = [sys.executable, "-c", code, "run", str(study), "--out", str(tmp_path / "out")]
+        shell = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        waited_for(study.parent, "000-002")
+        shell.send_signal(signal.SIGINT)
+        assert shell.stdout is not None
+        while "reporting" not in shell.stdout.readline():
+            assert shell.poll() is None
+        began = time.monotonic()
+        shell.send_signal(signal.SIGINT)
+        _, said = shell.communicate(timeout=60)
+        assert shell.returncode == 130 and time.monotonic() - began < 5
+        assert "Traceback" not in said and said.endswith("ended at once; finished cells are kept\n")
+        assert status(tmp_path / "out").finished == 2

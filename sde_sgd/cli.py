@@ -74,6 +74,8 @@ Workers = Annotated[
     typer.Option(metavar="N", help="Compute in N processes, each with its share of the cores.", show_default=False),
 ]
 
+Wide = Annotated[bool, typer.Option("--wide", help="Print a row of the table on one line, however long it is.")]
+
 
 @app.command()
 def run(
@@ -83,6 +85,7 @@ def run(
     processes: Workers = None,
     cells_per_unit: PerUnit = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and run nothing.")] = False,
+    wide: Wide = False,
 ) -> None:
     """Run a study, or what is missing of it: table, dataset and figures. The same as `init`, then `resume`.
 
@@ -95,7 +98,8 @@ def run(
         if dry_run:
             _planned(studies.plan(study, changes=changes, cells_per_unit=cells_per_unit))
         else:
-            _ran(studies.run(study, out, executor=processes, changes=changes, cells_per_unit=cells_per_unit))
+            outcome = studies.run(study, out, executor=processes, changes=changes, cells_per_unit=cells_per_unit)
+            _ran(outcome, wide)
 
     _guard(start)
 
@@ -112,9 +116,9 @@ def init(study: Study, out: Out = None, settings: Settings = None, cells_per_uni
 
 
 @app.command()
-def resume(folder: Folder, processes: Workers = None, source: Source = None) -> None:
+def resume(folder: Folder, processes: Workers = None, source: Source = None, wide: Wide = False) -> None:
     """Run what is missing of the study in DIR; exit status as of `run`."""
-    _guard(lambda studies: _ran(studies.resume(folder, executor=processes, source=source)))
+    _guard(lambda studies: _ran(studies.resume(folder, executor=processes, source=source), wide))
 
 
 @app.command()
@@ -222,10 +226,10 @@ def _planned(plan: Any) -> None:
     print("nothing was run or written")
 
 
-def _ran(outcome: Any) -> None:
+def _ran(outcome: Any, wide: bool) -> None:
     if not outcome.computed and outcome.complete:
         print(f"{outcome.folder} already holds this study, complete; nothing was run\n")
-    print(outcome.report)
+    print(outcome.wide_report if wide else outcome.report)
     print(f"\ndataset  {outcome.folder / 'dataset.zarr'}")
     for figure in outcome.figures:
         print(f"figure   {figure}")

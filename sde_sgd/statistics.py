@@ -114,9 +114,14 @@ def in_one_format(value: float, low: float, high: float) -> tuple[str, str, str]
     Without a finite half-width they have four digits. An exact 0 is "0". Numbers too small or too large for that
     many plain digits are written with an exponent, all three.
     """
+    return _written((value, low, high), *interval_format(value, low, high))
+
+
+def interval_format(value: float, low: float, high: float) -> tuple[bool, int, int]:
+    """How `in_one_format` writes: whether without an exponent, with how many digits, and with how many decimals."""
     finite = [abs(each) for each in (value, low, high) if math.isfinite(each) and each]
     if not finite:
-        return format(value, "g"), format(low, "g"), format(high, "g")
+        return True, 1, 0
     top, half_width = _exponent(max(finite)), (high - low) / 2
     digits = 4
     if math.isfinite(half_width) and half_width > 0:
@@ -124,9 +129,41 @@ def in_one_format(value: float, low: float, high: float) -> tuple[str, str, str]
     decimals = max(digits - 1 - top, 0)
     # the value itself must not be rounded away beside a bound that is much larger
     first = _exponent(abs(value)) if math.isfinite(value) and value else top
-    plain = top < 6 and first >= -4 and first >= -decimals
+    return top < 6 and first >= -4 and first >= -decimals, digits, decimals
+
+
+def down_a_column(intervals: list[tuple[float, float, float]]) -> list[tuple[str, str, str]]:
+    """Intervals (value, low, high) below each other, all in one format: with an exponent or without, as many decimals.
+
+    The finest of them decides, so that others have more digits than they bear; where that makes numbers long it has
+    one digit of its half-width instead of two. Where they would still have more than nine characters all have an
+    exponent, and at most four digits.
+    """
+    formats = [interval_format(*each) for each in intervals]
+    known = [each for each, numbers in zip(formats, intervals, strict=True) if any(map(_is_number, numbers))]
+    digits = min(max((each[1] for each in known), default=1), 4)
+    decimals = max((each[2] for each in known), default=0)
+    largest = max((abs(each) for numbers in intervals for each in numbers if _is_number(each)), default=1.0)
+    plain, decimals = plain_decimals(largest, decimals)
+    plain = plain and all(each[0] for each in known)
+    return [_written(each, plain, digits, decimals) for each in intervals]
+
+
+def plain_decimals(largest: float, decimals: int) -> tuple[bool, int]:
+    """Whether numbers up to `largest` fit nine characters without an exponent, and with how many decimals: `decimals`,
+    or one less where they would have more than seven characters."""
+    before = max(_exponent(largest), 0) + 2
+    decimals -= decimals > 0 and before + decimals > 7
+    return before + decimals <= 9, decimals
+
+
+def _is_number(value: float) -> bool:
+    return math.isfinite(value) and value != 0
+
+
+def _written(numbers: tuple[float, float, float], plain: bool, digits: int, decimals: int) -> tuple[str, str, str]:
     spec = f".{decimals}f" if plain else f".{digits - 1}e"
-    value_text, low_text, high_text = ("0" if each == 0 else format(each, spec) for each in (value, low, high))
+    value_text, low_text, high_text = ("0" if each == 0 else format(each, spec) for each in numbers)
     return value_text, low_text, high_text
 
 

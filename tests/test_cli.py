@@ -191,7 +191,11 @@ def test_run_status_plot_resume(tmp_path):
     assert "1 of 1 cells finished; complete" in call("status", out).stdout
     (out / "survival.png").unlink()
     assert call("plot", out).exit_code == 0 and (out / "survival.png").stat().st_size > 5000
-    assert "nothing was run" in call("resume", out).stdout
+    again, wide = call("resume", out).stdout, call("resume", out, "--wide").stdout
+    long = (
+        "  P linear: the same by the SDE linearised about the start, for a loss that is quadratic up to the boundary\n"
+    )
+    assert "nothing was run" in again and long in wide and long not in again
 
     (tmp_path / "study.toml").write_text(STUDY.replace("horizon = 1.0", "horizon = 2.0"))
     assert_one_line(call("run", tmp_path / "study.toml", "--out", out), "different study")

@@ -61,6 +61,12 @@ class TestStudy:
         assert data.exit_exact.values[0, 0, -1] == data.exit_exact.values[1, 1, -1]
         assert data.exit_exact.values[0, 0, -1] != data.exit_exact.values[1, 0, -1]
 
+    def test_each_start_has_its_largest_curvature(self, small):
+        """That of the sharp well, whose learning rates above 2/8 are unstable."""
+        curvature = small.dataset["largest_curvature"]
+        np.testing.assert_allclose(curvature, 8.0, rtol=1e-5)
+        assert curvature.attrs["units"] == "loss/θ²"
+
     def test_numbers_of_this_seed_are_those_of_version_0_1(self, small):
         """Recorded before studies had kinds: 400 trajectories a cell, so that a probability is a count."""
         data = small.dataset.sel(start="sharp")

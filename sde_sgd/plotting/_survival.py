@@ -7,10 +7,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ._style import SEQUENCE, require
+from ._style import SEQUENCE, arrangement, require
 
-# most entries of the legend: first and last γ/M are always among them
-_LEGEND = 8
+# most curves of a panel: those of the first and the last γ/M are always among them
+_CURVES = 12
 _GREY = "#555555"
 _THEORY: dict[str, Any] = {"linewidth": 1.1, "linestyle": (0, (5, 2))}
 _EXACT: dict[str, Any] = {
@@ -34,28 +34,36 @@ def survival_curves(dataset: xr.Dataset) -> Figure:
     """Survival P(no exit by t) on a log axis against SDE time: a line with its interval as a band.
 
     dataset: of one first passage (`FirstPassage.to_dataset()`), or of an escape study: then with one panel for each
-        start and one colour for each γ/M, of whose cells the finished one with the smallest learning rate is drawn;
-        the exact solver as open circles and the linearised theory dashed, where the study has them.
+        start and one colour for each γ/M (12 of them, where there are more), of whose cells the finished one with the
+        smallest learning rate is drawn; the exact solver as open circles and the linearised theory dashed, where the
+        study has them.
     Raises ValueError for a dataset without `time` and `survival`.
     """
     require(dataset, "survival_curves", "a first passage or an escape study", "time")
     panels = _panels(dataset)
-    figure = Figure(figsize=(5.6 * len(panels) + 1.6, 4.9), layout="constrained")
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    ratios = sorted({curve.ratio for curves in panels.values() for curve in curves if np.isfinite(curve.ratio)})
+    rows, columns = arrangement(len(panels))
+    figure = Figure(figsize=(5.6 * columns + 1.6, 4.9 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for empty in axes.ravel()[len(panels) :]:
+        empty.remove()
+    everything = sorted({curve.ratio for curves in panels.values() for curve in curves if np.isfinite(curve.ratio)})
+    ratios = _some(everything)
     colors = dict(zip(ratios, SEQUENCE(np.linspace(0.0, 0.88, max(len(ratios), 2))), strict=False))
     lowest = 1.0
-    for panel, (title, curves) in zip(axes, panels.items(), strict=True):
+    for panel, (title, curves) in zip(axes.ravel(), panels.items(), strict=False):
         for curve in curves:
+            if everything and curve.ratio not in colors:
+                continue
             lowest = min(lowest, _draw(panel, curve, colors.get(curve.ratio, SEQUENCE(0.25))))
         panel.set_title(title)
         panel.set_xlabel("SDE time  t = γ · iterations")
         panel.set_yscale("log")
         panel.grid(alpha=0.25, which="both", linewidth=0.5)
-    axes[0].set_ylabel("P(no exit by t)")
+    for panel in axes[:, 0]:
+        panel.set_ylabel("P(no exit by t)")
     # a curve that has lost all its trajectories would otherwise stretch the axis without end
-    axes[0].set_ylim(max(lowest * 0.6, 1e-4), 1.25)
-    _ratio_legend(axes[-1], ratios, colors)
+    axes[0, 0].set_ylim(max(lowest * 0.6, 1e-4), 1.25)
+    _ratio_legend(axes[0, -1], ratios, len(everything), colors)
     _line_kinds(figure, dataset)
     return figure
 
@@ -107,13 +115,19 @@ def _positive(values: np.ndarray) -> np.ndarray:
     return np.where(values > 0, values, np.nan)
 
 
-def _ratio_legend(panel: Any, ratios: list[float], colors: dict[float, Any]) -> None:
-    """Colours of γ/M beside the last panel, where they cover no curve; some of them where there are many."""
+def _some(ratios: list[float]) -> list[float]:
+    """As many of the increasing numbers as a panel has curves that can be told apart, spread over all of them."""
+    if len(ratios) <= _CURVES:
+        return ratios
+    return [ratios[place] for place in np.linspace(0, len(ratios) - 1, _CURVES).round().astype(int)]
+
+
+def _ratio_legend(panel: Any, ratios: list[float], all_ratios: int, colors: dict[float, Any]) -> None:
+    """Colours of γ/M beside the last panel of the first row, where they cover no curve."""
     if not ratios:
         return
-    shown = [ratios[place] for place in np.unique(np.linspace(0, len(ratios) - 1, _LEGEND).round().astype(int))]
-    handles = [Line2D([], [], color=colors[ratio], linewidth=1.8, label=f"{ratio:.3g}") for ratio in shown]
-    title = "γ/M" if len(shown) == len(ratios) else f"γ/M, {len(shown)} of {len(ratios)}"
+    handles = [Line2D([], [], color=colors[ratio], linewidth=1.8, label=f"{ratio:.3g}") for ratio in ratios]
+    title = "γ/M" if len(ratios) == all_ratios else f"γ/M, {len(ratios)} of {all_ratios}"
     style: dict[str, Any] = {"fontsize": 8, "title_fontsize": 9, "frameon": False}
     panel.legend(handles=handles, title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0), **style)
 

@@ -10,6 +10,7 @@ from ._file import packaged as packaged
 from ._file import packaged_text as packaged_text
 from ._file import parse as parse
 from ._file import read_changes as read_changes
+from ._html import report_html as report_html
 from ._kind import AbstractStudy as AbstractStudy
 from ._kind import Cell as Cell
 from ._kind import register as register

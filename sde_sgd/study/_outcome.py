@@ -23,6 +23,7 @@ class Outcome(NamedTuple):
     all_diverged: the cells, by their coordinates, of which every trajectory became non-finite.
     unknown: the finished cells, by their places along the axes, for which the table has no number with an interval.
     unwritten: one sentence on what could not be written, "" where all was.
+    wide_report: `report` with one line for each row of the table, however long.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Outcome(NamedTuple):
     all_diverged: list[dict[str, Any]]
     unknown: list[dict[str, int]]
     unwritten: str = ""
+    wide_report: str = ""
 
 
 def reported(store: Store, study: AbstractStudy, computed: int, unwritten: str = "") -> Outcome:
@@ -59,6 +61,7 @@ def reported(store: Store, study: AbstractStudy, computed: int, unwritten: str =
         all_diverged(dataset),
         _without_number(study, dataset),
         unwritten,
+        report(study, dataset, wide=True),
     )
 
 

@@ -107,7 +107,7 @@ class Reduced(AbstractResult):
 
         Raises ValueError for a value of another shape: what it means only its reduction knows.
 
-        Example: `ss.reduce(chain, start, ss.stationary.Farthest(), horizon=10.0, trajectories=4_096).plot()`.
+        Example: `ss.reduce(chain, start, reduction, times=np.linspace(0.5, 20, 40), trajectories=4_096).plot()`.
         """
         from ..plotting import reduced
 

@@ -159,8 +159,8 @@ class FirstPassage(AbstractResult):
         """P(target not reached by t) with its interval as a band, and theory beside it: see `plotting.survival`.
 
         times: (n,) SDE times; by default 129 up to the horizon, or without one up to three mean times.
-        theory: a mean time τ, drawn as exp(−t/τ), a function of times (n,) that returns P(target not reached by t), (n,),
-            or a mapping from names to these.
+        theory: a mean time τ, drawn as exp(−t/τ), a function of times (n,) that returns P(target not reached by t),
+            (n,), or a mapping from names to these.
         reached: draw P(target reached by t) in its place, on a logarithmic axis: for passages so rare that the survival
             is 1 to the eye.
         Raises ValueError as `survival` does for times beyond the horizon.
@@ -177,7 +177,7 @@ class FirstPassage(AbstractResult):
         if self.open_ended and np.isfinite(mean):
             # a mean time by splitting knows the law at any time
             end = mean if self.settling_time is not None else min(mean, end)
-        data = self.to_dataset(np.linspace(0, end, 129) if times is None else times)
+        data = self.to_dataset(np.linspace(0, end, 129).tolist() if times is None else times)
         if reached:
             by, survival = getattr(self.evidence, "reached", None), self.survival(data.time.values)
             found = by(data.time.values) if by else Estimate(1 - survival.value, 1 - survival.high, 1 - survival.low)

@@ -18,7 +18,7 @@ _LEVELS = 10.0 ** np.arange(-12, 7)
 def histogram(dataset: xr.Dataset, ax: Any = None, *, theory: Any = None) -> Any:
     """The density of one value as steps with its interval as a band; of two as colours on a logarithmic scale.
 
-    dataset: `Histogram.to_dataset()`. Bins in which nothing was seen stay grey.
+    dataset: `Histogram.to_dataset()`. Bins in which nothing was seen have no band, and stay grey.
     ax: matplotlib axes to draw on; by default those of a new figure, `ax.figure`. In two dimensions a bar of colours is
         drawn beside them.
     theory: a law to draw, as a dashed line, or in two dimensions as level lines at powers of ten: a diffusion with a
@@ -44,9 +44,10 @@ def histogram(dataset: xr.Dataset, ax: Any = None, *, theory: Any = None) -> Any
 def _curve(ax: Any, dataset: xr.Dataset, law: Any) -> None:
     (edges,) = _edges(dataset, ["first"])
     value, low, high = bounds_of(dataset, "density")
-    known = np.nan_to_num(np.stack([low, high]), posinf=0.0)
+    # where nothing was seen only the chance to come there at all is bounded, which is no density's size
+    low, high = (np.where(value > 0, end, 0.0) for end in (low, high))
     confidence = f"simulated, {float(dataset.attrs['confidence']):.4g} confidence band"
-    ax.stairs(known[1], edges, baseline=known[0], fill=True, color=BLUE, alpha=0.3, label="_band")
+    ax.stairs(high, edges, baseline=low, fill=True, color=BLUE, alpha=0.3, label="_band")
     ax.stairs(value, edges, baseline=None, color=BLUE, linewidth=1.5, label=confidence)
     if law is not None:
         (points,), density = law
@@ -60,7 +61,7 @@ def _curve(ax: Any, dataset: xr.Dataset, law: Any) -> None:
 def _plane(ax: Any, dataset: xr.Dataset, law: Any) -> None:
     value = dataset["density"].transpose("first", "second").values
     seen = value[value > 0]
-    norm = LogNorm(*((seen.min(), seen.max()) if seen.size and seen.min() < seen.max() else (0.1, 1.0)))
+    norm: Any = LogNorm(*((seen.min(), seen.max()) if seen.size and seen.min() < seen.max() else (0.1, 1.0)))
     ax.set_facecolor("#d5d5d5")
     colors = np.ma.masked_where(~(value > 0), value).T
     mesh = ax.pcolormesh(*_edges(dataset, ["first", "second"]), colors, norm=norm, cmap=SEQUENCE, rasterized=True)
@@ -70,7 +71,7 @@ def _plane(ax: Any, dataset: xr.Dataset, law: Any) -> None:
         levels = _LEVELS[(norm.vmin < _LEVELS) & (norm.vmax > _LEVELS)]
         if levels.size and np.any(density > levels[0]):
             ax.contour(x, y, density.T, levels=levels, colors="black", linewidths=0.9, linestyles="dashed")
-        style = THEORY | {"label": "theory, at powers of ten"}
+        style: dict[str, Any] = THEORY | {"label": "theory, at powers of ten"}
         ax.legend(handles=[Line2D([], [], **style)], fontsize=8, loc="upper right")
     ax.set(xlabel=_axis(dataset, "first"), ylabel=_axis(dataset, "second"))
     (left, *_, right), (low, *_, high) = _edges(dataset, ["first", "second"])

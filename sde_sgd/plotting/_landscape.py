@@ -44,7 +44,7 @@ def landscape(
     if bounds is None and not any(spots.values()):
         spots["minimum"] = _looked_for(landscape, dim)
     ends = bounds_in_view(bounds, dim, [point for each in spots.values() for point in each.values()])
-    ax = axes_of(ax, (6.4, 4.2 if dim == 1 else 5.2))
+    ax = axes_of(ax, (6.4, 4.2 if dim == 1 else 5.2), "constrained" if dim == 1 else "compressed")
     axes = grid_axes(ends)
     losses = losses_on(landscape, axes)
     known = [float(loss) for each in spots.values() for loss in _losses(landscape, each)]
@@ -121,7 +121,7 @@ def _boundary(ax: Any, axes: list[np.ndarray], region: Any, name: str, color: An
         if np.nanmin(level) < 0 < np.nanmax(level):
             ax.contour(*axes, level.T, levels=[0.0], colors=[color], linewidths=1.6)
     else:
-        for place in np.flatnonzero(np.diff(np.sign(level))):
+        for place in np.flatnonzero(np.diff(np.sign(level))).tolist():
             ax.axvline(np.interp(0, *_rising(level, axes[0], place)), color=color, linewidth=1.4)
         ax.fill_between(axes[0], 0, 1, where=level < 0, transform=ax.get_xaxis_transform(), color=color, alpha=0.07)
     ax.plot([], [], color=color, linewidth=1.6, label=name)

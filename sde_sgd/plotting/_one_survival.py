@@ -49,7 +49,7 @@ def survival(dataset: xr.Dataset, ax: Any = None, *, theory: Any = None) -> Any:
     ax.set(xlabel=label(dataset.time), ylabel=label(dataset[name]))
     ax.set_title(_title(dataset), fontsize=10)
     ax.grid(alpha=0.25, which="both", linewidth=0.5)
-    ax.legend(fontsize=8, frameon=False)
+    ax.legend(fontsize=8, frameon=False, loc="lower left" if drawn[0][0] > 0 else "lower right")
     _say(ax, dataset, bounds[0])
     return ax
 

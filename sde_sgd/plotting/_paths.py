@@ -3,11 +3,13 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import BoundaryNorm
 
 from ._style import SEQUENCE, array_of, axes_of, says
 from ._surface import bounds_in_view, contours, dim_of, grid_axes, levels_of, losses_on
 
 _ROOM = 0.15
+_SHAPES = "of shape (n_times, trajectories, dim), or a list of arrays of shape (n, dim)"
 _THIN, _THICK = 0.8, 1.6
 # contours behind paths are grey, so that colours are the paths'
 _BEHIND, _ALPHA = "Greys_r", 0.55
@@ -26,8 +28,8 @@ def paths(
 ) -> Any:
     """Trajectories as lines: θ₁ against θ₀, over contours where a landscape is given; in one dimension θ over time.
 
-    paths: (n_times, trajectories, dim), as `simulate(..., save_every=)` returns them; or a list of arrays (n, dim) of any
-        lengths, or of objects with such `states`, as `passage.branches(...).branches` are. dim is 1 or 2.
+    paths: (n_times, trajectories, dim), as `simulate(..., save_every=)` returns them; or a list of arrays (n, dim) of
+        any lengths, or of objects with such `states`, as `passage.branches(...).branches` are. dim is 1 or 2.
     landscape: behind them; in one dimension its losses are shades along θ.
     ax: matplotlib axes to draw on; by default those of a new figure, `ax.figure`.
     times: (n_times,) SDE times of the points, in one dimension; by default those of objects with `times`, else the
@@ -49,7 +51,7 @@ def paths(
     colors = _colors(values, len(lines))
     strong = _flags(thick, len(lines))
     seen = np.concatenate([line[np.all(np.isfinite(line), axis=1)] for line in lines])
-    ax = axes_of(ax, (6.4, 4.2 if dim == 1 else 5.4))
+    ax = axes_of(ax, (6.4, 4.2 if dim == 1 else 5.4), "constrained" if dim == 1 else "compressed")
     if not len(seen):
         says(ax, f"none of {len(lines):,} paths is finite")
         return ax
@@ -78,27 +80,18 @@ def paths(
 def _lines(paths: Any) -> list[np.ndarray]:
     """Each path, (n, dim)."""
     array = None if isinstance(paths, list | tuple) else array_of(paths)
-    if array is not None:
-        if array.ndim != 3:
-            raise ValueError(
-                f"paths must be of shape (n_times, trajectories, dim), or a list of (n, dim), got {array.shape}"
-            )
-        lines = list(array.transpose(1, 0, 2))
+    if array is not None and array.ndim == 3:
+        lines: list[Any] = list(array.transpose(1, 0, 2))
     else:
-        each = list(paths) if np.iterable(paths) else [paths]
+        each = paths if isinstance(paths, list | tuple) else [paths]
         lines = [array_of(getattr(path, "states", path)) for path in each]
-    shapes = [None if line is None else line.shape for line in lines]
-    if not lines or any(shape is None or len(shape) != 2 or shape[1] != shapes[0][1] for shape in shapes):
-        raise ValueError(
-            f"paths must be of shape (n_times, trajectories, dim), or a list of (n, dim), got {_told(shapes)}"
-        )
-    if shapes[0][1] not in (1, 2):
-        raise ValueError(f"paths must have dim 1 or 2 to be drawn, got {shapes[0][1]}: choose two components")
+    shapes = [getattr(line, "shape", None) for line in lines]
+    if not lines or not all(shape and len(shape) == 2 and shape[1] == lines[0].shape[1] for shape in shapes):
+        told = ", ".join(str(shape) for shape in shapes[:4]) or "none"
+        raise ValueError(f"paths must be {_SHAPES}, got {told}")
+    if lines[0].shape[1] not in (1, 2):
+        raise ValueError(f"paths must have dim 1 or 2 to be drawn, got {lines[0].shape[1]}: choose two components")
     return [np.asarray(line, np.float64) for line in lines]
-
-
-def _told(shapes: list[Any]) -> str:
-    return ", ".join(str(shape) for shape in shapes[:4]) or "none"
 
 
 def _has_times(paths: Any, times: Any) -> bool:
@@ -157,5 +150,7 @@ def _behind(ax: Any, landscape: Any, ends: list[tuple[float, float]], levels: An
         return
     # the same losses all along time
     time = np.array(_extent(along))
-    contours(ax, [time, axes[0]], np.tile(losses, (2, 1)), steps, _BEHIND, _ALPHA)
-    ax.set_aspect("auto")
+    shades = np.broadcast_to(losses[:, None], (len(losses), 2))
+    norm = BoundaryNorm(steps, 256, extend="max")
+    style: dict[str, Any] = {"cmap": _BEHIND, "norm": norm, "alpha": _ALPHA, "shading": "gouraud", "rasterized": True}
+    ax.pcolormesh(time, axes[0], shades, **style)

@@ -15,10 +15,10 @@ def reduced(value: Any, times: Any, trajectories: int, ax: Any = None) -> Any:
     value: an array (n_looks, …) or an Estimate of such numbers, with its interval as a band, a line for each column; or
         (trajectories,). times: (n_looks,) SDE times of the looks. trajectories: how many there were.
     ax: matplotlib axes to draw on; by default those of a new figure, `ax.figure`.
-    Returns the axes. Raises ValueError for a value of another shape, which is left to the person who wrote the reduction,
-    and for axes that are none.
+    Returns the axes. Raises ValueError for axes that are none, and for a value of another shape, which is left to the
+    person who wrote the reduction.
 
-    Example: `ss.reduce(chain, start, ss.stationary.Farthest(), horizon=10.0, trajectories=4_096).plot()`.
+    Example: `ss.reduce(chain, start, reduction, times=np.linspace(0.5, 20, 40), trajectories=4_096).plot()`.
     """
     looks = np.asarray(times, np.float64)
     parts = [array_of(getattr(value, name, value)) for name in ("value", "low", "high")]
@@ -26,8 +26,8 @@ def reduced(value: Any, times: Any, trajectories: int, ax: Any = None) -> Any:
     if array is None or array.shape[:1] not in ((len(looks),), (trajectories,)) or array.size == 0:
         found = type(value).__name__ if array is None else f"shape {array.shape}"
         raise ValueError(
-            f"value must have a number for each of {len(looks)} looks or of {trajectories} trajectories to be drawn, got "
-            f"{found}: draw `found.value` as it wants to be"
+            f"value must have a number for each of {len(looks)} looks or of {trajectories} trajectories to be drawn, "
+            f"got {found}: draw `found.value` as it wants to be"
         )
     ax = axes_of(ax)
     if not np.any(np.isfinite(array)):

@@ -25,10 +25,13 @@ def require(dataset: xr.Dataset, figure: str, of: str, *dims: str) -> None:
         raise ValueError(f"{figure} draws the dataset of {of}; this one lacks the dimension '{missing[0]}': {has}")
 
 
-def axes_of(ax: Any, size: tuple[float, float] = (6.4, 4.2)) -> Any:
-    """The axes that were given, or those of a new figure, which is not among pyplot's; ValueError for what is none."""
+def axes_of(ax: Any, size: tuple[float, float] = (6.4, 4.2), layout: str = "constrained") -> Any:
+    """The axes that were given, or those of a new figure, which is not among pyplot's; ValueError for what is none.
+
+    layout: "compressed" where both scales are equal, so that bars and labels keep to the axes.
+    """
     if ax is None:
-        return Figure(figsize=size, layout="constrained").subplots()
+        return Figure(figsize=size, layout=layout).subplots()
     if not isinstance(ax, Axes):
         raise ValueError(f"ax must be matplotlib axes, such as plt.gca(), got {ax!r}")
     return ax
@@ -64,8 +67,9 @@ def band(ax: Any, x: np.ndarray, bounds: Sequence[np.ndarray], color: Any, name:
 
 
 def says(ax: Any, words: str) -> None:
-    """Words in the middle of the axes: why there is nothing, or little, to be seen."""
-    ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", wrap=True, color=GREY)
+    """Words in the middle of the axes, which make way for nothing: why there is little, or nothing, to be seen."""
+    patch = {"facecolor": "white", "edgecolor": GREY, "boxstyle": "round,pad=0.5"}
+    ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", color="black", bbox=patch, zorder=10)
 
 
 def status_of(dataset: xr.Dataset) -> str:

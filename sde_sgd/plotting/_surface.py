@@ -101,7 +101,8 @@ def _pass(losses: np.ndarray, finite: np.ndarray) -> float:
     """The highest loss below which what lies lower is in more than one piece; the lowest loss where it never is."""
     filled = np.where(np.isfinite(losses), losses, np.inf)
     for threshold in np.unique(np.quantile(finite, _SHARES))[::-1]:
-        if ndimage.label(filled < threshold)[1] > 1:
+        found: Any = ndimage.label(filled < threshold)
+        if found[1] > 1:
             return float(threshold)
     return float(finite.min())
 

@@ -19,7 +19,7 @@ _WORDS = {
 
 
 def training_law(dataset: xr.Dataset, measure: str | None = None, ax: Any = None) -> Any:
-    """Each network's number as a point, quartiles as a band, and the mean with its interval, against a number that varies.
+    """Each network's number as a point, quartiles as a band, means with intervals, against a number that varies.
 
     dataset: `Training.to_dataset(measure)`, or that of a training study at one reading and width.
     measure: which of its measures; by default the first.
@@ -54,6 +54,8 @@ def training_law(dataset: xr.Dataset, measure: str | None = None, ax: Any = None
         _lost(ax, x, line, color, number)
     if is_log:
         ax.set_xscale("log")
+        margin = max((data[along].values.max() / data[along].values.min()) ** 0.07, 1.15)
+        ax.set_xlim(data[along].values.min() / margin, data[along].values.max() * margin)
         ticks = np.asarray(data[along].values, float)
         ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.xaxis.set_minor_locator(NullLocator())
@@ -75,7 +77,7 @@ def training_law(dataset: xr.Dataset, measure: str | None = None, ax: Any = None
 def _law(ax: Any, x: np.ndarray, line: xr.Dataset, name: str, along: str, color: Any, words: str) -> None:
     each = line[f"{name}_of_each"].transpose(along, "network").values
     places = np.broadcast_to(np.asarray(x, float)[:, None], each.shape)
-    ax.plot(places.ravel(), each.ravel(), "o", color=color, alpha=0.25, markersize=3, markeredgewidth=0, label="_each")
+    ax.plot(places.ravel(), each.ravel(), "o", color=color, alpha=0.4, markersize=3, markeredgewidth=0, label="_each")
     quartiles = [line[f"{name}_quantile_{share:g}"].values for share in (0.25, 0.75)]
     ax.fill_between(x, *quartiles, color=color, alpha=0.15, linewidth=0)
     value, low, high = bounds_of(line, name)

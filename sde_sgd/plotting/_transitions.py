@@ -8,26 +8,27 @@ import xarray as xr
 from ._style import BLUE, RED, axes_of, bounds_of, require, status_of
 from ._surface import bounds_in_view, contours, curve, dim_of, grid_axes, levels_of, losses_on
 
-# an arrow's distance from the line between two minima, and from the minima, as parts of the extent and of their distance
+# an arrow's distance from the line between two minima, as a part of the extent, and from them, of their distance
 _SIDE, _GAP = 0.022, 0.2
+# of the height of a curve's panel, where the lowest arrows are above the lowest minimum: the passes lie below
+_CLEAR = 0.85
 # area of a disc in points², of the whole share, and of the least that is still seen
 _WHOLE, _LEAST = 2_600.0, 40.0
 
 
 class _Jump(NamedTuple):
-    """An arrow: from `tail` to `tip`, its words at `words`, and whether the rate was seen or is only bounded."""
+    """An arrow: from `tail` to `tip`, its words at `words`."""
 
     tail: np.ndarray
     tip: np.ndarray
     words: np.ndarray
-    is_seen: bool
 
 
 def transitions(dataset: xr.Dataset, ax: Any = None, *, landscape: Any = None) -> Any:
     """Minima as discs whose area is their share of the time in the end, and the rates of the jumps on arrows.
 
-    dataset: `Transitions.to_dataset()`. Rates are per SDE time, shares have their intervals in brackets. A jump that was
-        never seen is a dotted arrow with the upper bound of its rate.
+    dataset: `Transitions.to_dataset()`. Rates are per SDE time, shares have their intervals in brackets. A jump that
+        was never seen is a dotted arrow with the upper bound of its rate.
     ax: matplotlib axes to draw on; by default those of a new figure, `ax.figure`.
     landscape: drawn behind, contours in two dimensions and the curve in one. Beyond two dimensions minima are on a
         circle, in the order of their numbers, and distances mean nothing.
@@ -43,14 +44,14 @@ def transitions(dataset: xr.Dataset, ax: Any = None, *, landscape: Any = None) -
         )
     if landscape is not None and dim_of(landscape) != dim:
         raise ValueError(f"landscape must have the dim = {dim} of the minima, got dim = {landscape.dim}")
-    ax = axes_of(ax, (6.4, 4.4) if dim == 1 else (6.8, 6.2))
-    places, extent = _places(ax, dataset, landscape, dim)
+    ax = axes_of(ax, (6.4, 4.4), "constrained") if dim == 1 else axes_of(ax, (6.8, 6.2), "compressed")
+    places, size = _places(ax, dataset, landscape, dim)
     rates = bounds_of(dataset.transpose("from", "to", ...), "rate")
-    level = _Levels(places, extent) if dim == 1 else None
-    for i, j in zip(*np.nonzero(rates[2] > 0), strict=True):
-        jump = level.jump(i, j, rates[0][i, j] > 0) if level else _aside(places, i, j, extent, rates[0][i, j] > 0)
-        _arrow(ax, jump, f"{rates[0][i, j]:.2g}" if jump.is_seen else f"< {rates[2][i, j]:.2g}")
-    _discs(ax, dataset, places, extent, below=dim == 1)
+    for i, j in np.argwhere(rates[2] > 0).tolist():
+        jump = _above(ax, places, i, j, size) if dim == 1 else _aside(places, i, j, size)
+        is_seen = bool(rates[0][i, j] > 0)
+        _arrow(ax, jump, f"{rates[0][i, j]:.2g}" if is_seen else f"< {rates[2][i, j]:.2g}", is_seen)
+    _discs(ax, dataset, places)
     gap = tuple(float(each) for each in bounds_of(dataset, "relaxation_time"))
     ax.set_title(
         "rates per SDE time; relaxation time {:.4g} [{:.4g}, {:.4g}], {}".format(*gap, status_of(dataset)), fontsize=10
@@ -58,15 +59,18 @@ def transitions(dataset: xr.Dataset, ax: Any = None, *, landscape: Any = None) -
     return ax
 
 
-def _places(ax: Any, dataset: xr.Dataset, landscape: Any, dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where minima go in the panel, (K, 2), and the panel's extent, (2,); draws what is behind them."""
+def _places(ax: Any, dataset: xr.Dataset, landscape: Any, dim: int) -> tuple[np.ndarray, float]:
+    """Where minima go in the panel, (K, 2), and a size to go by: of the panel, in one dimension its height.
+
+    Draws what is behind them.
+    """
     spots = np.asarray(dataset.location.transpose("minimum", "component").values, np.float64)
     if dim > 2:
         angles = np.pi / 2 - 2 * np.pi * np.arange(len(spots)) / len(spots)
         ax.set(xlim=(-1.6, 1.6), ylim=(-1.5, 1.5))
         ax.set_aspect("equal")
         ax.set_axis_off()
-        return np.column_stack([np.cos(angles), np.sin(angles)]), np.array([3.2, 3.0])
+        return np.column_stack([np.cos(angles), np.sin(angles)]), 3.2
     ends = bounds_in_view(None, dim, list(spots))
     axes = grid_axes(ends)
     losses = None if landscape is None else losses_on(landscape, axes)
@@ -75,61 +79,50 @@ def _places(ax: Any, dataset: xr.Dataset, landscape: Any, dim: int) -> tuple[np.
             contours(ax, axes, losses, levels_of(losses), "Greys_r", 0.5)
         ax.set(xlim=ends[0], ylim=ends[1], xlabel="θ₀", ylabel="θ₁")
         ax.set_aspect("equal")
-        return spots, np.array([high - low for low, high in ends])
+        return spots, max(high - low for low, high in ends)
+    heights = np.zeros(len(spots))
     if losses is None:
-        ax.set(xlim=ends[0], ylim=(-0.6, 1.0), xlabel="θ")
+        ax.set(xlim=ends[0], ylim=(-0.6, 0.4), xlabel="θ")
         ax.set_yticks([])
-        return np.column_stack([spots[:, 0], np.zeros(len(spots))]), np.array([ends[0][1] - ends[0][0], 1.6])
-    levels = levels_of(losses)
-    curve(ax, axes[0], losses, levels)
+    else:
+        curve(ax, axes[0], losses, levels_of(losses))
+        heights = np.interp(spots[:, 0], axes[0], losses)
     low, high = ax.get_ylim()
-    # below the curve is room for the words of the discs, above it for the arrows
-    ax.set_ylim(low - 0.25 * (high - low), high + 0.15 * (high - low))
-    return np.column_stack([spots[:, 0], np.interp(spots[:, 0], axes[0], losses)]), np.array(
-        [ends[0][1] - ends[0][0], 1.4 * (high - low)]
-    )
+    # below the curve is room for the words of the discs, above it for the arrows, which go up to `high`
+    ax.set_ylim(low - 0.25 * (high - low), high)
+    return np.column_stack([spots[:, 0], heights]), high - low
 
 
-class _Levels:
-    """In one dimension arrows are level, above the minima: those to the right above those to the left."""
-
-    def __init__(self, places: np.ndarray, extent: np.ndarray):
-        self._places, self._extent = places, extent
-        # the curve between the minima, its passes too, lies below
-        self._base = float(places[:, 1].max()) + 0.62 * extent[1]
-
-    def jump(self, i: int, j: int, is_seen: bool) -> _Jump:
-        (first, _), (last, _) = self._places[i], self._places[j]
-        height = self._base - 0.09 * self._extent[1] * (last < first) - 0.18 * self._extent[1] * self._between(i, j)
-        inset = 0.12 * (last - first)
-        tail, tip = np.array([first + inset, height]), np.array([last - inset, height])
-        return _Jump(tail, tip, (tail + tip) / 2 + np.array([0.0, 0.03 * self._extent[1]]), is_seen)
-
-    def _between(self, i: int, j: int) -> int:
-        """How many minima lie between two: such jumps have levels of their own."""
-        x = self._places[:, 0]
-        low, high = sorted((x[i], x[j]))
-        return int(np.sum((x > low) & (x < high)))
+def _above(ax: Any, places: np.ndarray, i: int, j: int, height: float) -> _Jump:
+    """In one dimension arrows are level, above the curve: to the right, to the left, and higher over other minima."""
+    x = places[:, 0]
+    between = int(np.sum((x > min(x[i], x[j])) & (x < max(x[i], x[j]))))
+    base = float(places[:, 1].min()) + _CLEAR * height
+    level = base + height * (0.2 * between + (0.1 if x[j] > x[i] else 0.0))
+    ax.set_ylim(top=max(ax.get_ylim()[1], level + 0.1 * height))
+    inset = 0.12 * (x[j] - x[i])
+    tail, tip = np.array([x[i] + inset, level]), np.array([x[j] - inset, level])
+    return _Jump(tail, tip, (tail + tip) / 2 + np.array([0.0, 0.035 * height]))
 
 
-def _aside(places: np.ndarray, i: int, j: int, extent: np.ndarray, is_seen: bool) -> _Jump:
+def _aside(places: np.ndarray, i: int, j: int, size: float) -> _Jump:
     """Beside the line between two minima, to the left of who goes along it, with its words further out."""
     start, end = places[i], places[j]
     along = (end - start) / np.linalg.norm(end - start)
-    side = _SIDE * float(extent.max()) * np.array([-along[1], along[0]])
+    side = _SIDE * size * np.array([-along[1], along[0]])
     gap = _GAP * (end - start)
-    return _Jump(start + side + gap, end + side - gap, (start + end) / 2 + 2.6 * side, is_seen)
+    return _Jump(start + side + gap, end + side - gap, (start + end) / 2 + 2.6 * side)
 
 
-def _arrow(ax: Any, jump: _Jump, words: str) -> None:
+def _arrow(ax: Any, jump: _Jump, words: str, is_seen: bool) -> None:
     style = {"arrowstyle": "->", "color": RED, "lw": 1.4, "shrinkA": 0, "shrinkB": 0}
-    style |= {} if jump.is_seen else {"linestyle": ":"}
+    style |= {} if is_seen else {"linestyle": ":"}
     ax.annotate("", jump.tip, jump.tail, arrowprops=style, zorder=4)
     patch = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "boxstyle": "round,pad=0.12"}
     ax.text(*jump.words, words, color=RED, fontsize=8, ha="center", va="center", bbox=patch, zorder=5)
 
 
-def _discs(ax: Any, dataset: xr.Dataset, places: np.ndarray, extent: np.ndarray, below: bool) -> None:
+def _discs(ax: Any, dataset: xr.Dataset, places: np.ndarray) -> None:
     shares = np.array(bounds_of(dataset, "stationary"))
     areas = _LEAST + _WHOLE * np.nan_to_num(shares[0])
     ax.scatter(*places.T, s=areas, color=BLUE, alpha=0.75, zorder=3)

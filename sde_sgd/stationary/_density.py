@@ -184,8 +184,8 @@ class Histogram(AbstractResult):
     def plot(self, ax: Any = None, *, theory: Any = None) -> Any:
         """The density, of one value as steps with a band and of two as colours: see `plotting.histogram`.
 
-        theory: a diffusion with a temperature, of which Gibbs' density is drawn, a `reference.FokkerPlanck`, an array of
-            the bins' shape, or a function of values, (n,) or in two dimensions (n, 2), that returns densities (n,).
+        theory: a diffusion with a temperature, of which Gibbs' density is drawn, a `reference.FokkerPlanck`, an array
+            of the bins' shape, or a function of values, (n,) or in two dimensions (n, 2), that returns densities (n,).
 
         Example: `found.plot(theory=diffusion)`.
         """

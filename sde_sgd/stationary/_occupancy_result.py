@@ -150,7 +150,7 @@ class Occupancy(AbstractResult):
     def plot(self, ax: Any = None, *, theory: Any = None) -> Any:
         """Probability of each basin over time with its band, or over a window bars: see `plotting.occupancy`.
 
-        theory: (K,) shares of the basins in the end, or a function of SDE times (n,) that returns (n, K) or an Estimate.
+        theory: (K,) shares of the basins in the end, or a function of SDE times (n,) that returns them, (n, K).
 
         Example: `found.plot(theory=ss.theory.gibbs_weights(diffusion, minima))`.
         """

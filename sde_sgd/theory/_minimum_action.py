@@ -94,7 +94,7 @@ class MinimumAction(AbstractResult):
         return data
 
     def plot(self, ax: Any = None) -> Any:
-        """The path over losses or drift where that is a plane, and the action along it: see `plotting.minimum_action_path`.
+        """The path over losses or drift in a plane, and the action along it: see `plotting.minimum_action_path`.
 
         ax: two in two dimensions, for the plane and the action; else one, for the action. Returns them, (n,).
 

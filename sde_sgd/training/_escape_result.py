@@ -150,7 +150,7 @@ class TrainedEscape(AbstractResult):
         return data
 
     def plot(self, ax: Any = None) -> Any:
-        """Mean times against M/γ with intervals and fitted lines, and their ratios to SGD's: see `plotting.escape_times`.
+        """Mean times against M/γ with intervals and fitted lines, and over SGD's: see `plotting.escape_times`.
 
         ax: two, for the times and the ratios. Returns them, (2,).
 

@@ -3,10 +3,9 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import BoundaryNorm
 
 from ._style import SEQUENCE, array_of, axes_of, says
-from ._surface import bounds_in_view, contours, dim_of, grid_axes, levels_of, losses_on
+from ._surface import bounds_in_view, contours, dim_of, filled, grid_axes, levels_of, losses_on
 
 _ROOM = 0.15
 _SHAPES = "of shape (n_times, trajectories, dim), or a list of arrays of shape (n, dim)"
@@ -150,7 +149,4 @@ def _behind(ax: Any, landscape: Any, ends: list[tuple[float, float]], levels: An
         return
     # the same losses all along time
     time = np.array(_extent(along))
-    shades = np.broadcast_to(losses[:, None], (len(losses), 2))
-    norm = BoundaryNorm(steps, 256, extend="max")
-    style: dict[str, Any] = {"cmap": _BEHIND, "norm": norm, "alpha": _ALPHA, "shading": "gouraud", "rasterized": True}
-    ax.pcolormesh(time, axes[0], shades, **style)
+    filled(ax, [time, axes[0]], np.tile(losses, (2, 1)), steps, _BEHIND, _ALPHA)

@@ -25,7 +25,7 @@ def require(dataset: xr.Dataset, figure: str, of: str, *dims: str) -> None:
         raise ValueError(f"{figure} draws the dataset of {of}; this one lacks the dimension '{missing[0]}': {has}")
 
 
-def axes_of(ax: Any, size: tuple[float, float] = (6.4, 4.2), layout: str = "constrained") -> Any:
+def axes_of(ax: Any, size: tuple[float, float] = (6.4, 4.2), layout: Any = "constrained") -> Any:
     """The axes that were given, or those of a new figure, which is not among pyplot's; ValueError for what is none.
 
     layout: "compressed" where both scales are equal, so that bars and labels keep to the axes.

@@ -62,6 +62,8 @@ def losses_on(landscape: Any, axes: list[np.ndarray]) -> np.ndarray:
 
 
 def on_grid(function: Any, axes: list[np.ndarray]) -> np.ndarray:
+    """A function of one point at each of a grid, float64, NaN where it is not finite."""
+    # JAX is loaded with the landscape, and not for figures of stored results
     import jax
     import jax.numpy as jnp
 
@@ -110,15 +112,21 @@ def _pass(losses: np.ndarray, finite: np.ndarray) -> float:
 def contours(
     ax: Any, axes: list[np.ndarray], losses: np.ndarray, levels: np.ndarray, cmap: Any, alpha: float = 0.85
 ) -> Any:
-    """Filled contours, one colour for each step of the levels, with thin lines between; what was filled."""
-    norm = BoundaryNorm(levels, 256, extend="max")
-    shown = np.ma.masked_invalid(losses).T
-    style = {"levels": levels, "extend": "max", "alpha": alpha}
-    shades = ax.contourf(*axes, shown, cmap=cmap, norm=norm, **style)
-    ax.contour(*axes, shown, levels=levels, colors="white", linewidths=0.4, alpha=0.6)
+    """Filled contours of losses over θ₀ and θ₁, with thin lines between; what was filled."""
+    shades = filled(ax, axes, losses, levels, cmap, alpha)
+    ax.contour(*axes, np.ma.masked_invalid(losses).T, levels=levels, colors="white", linewidths=0.4, alpha=0.6)
     ax.set(xlim=(axes[0][0], axes[0][-1]), ylim=(axes[1][0], axes[1][-1]), xlabel="θ₀", ylabel="θ₁")
     ax.set_aspect("equal")
     return shades
+
+
+def filled(
+    ax: Any, axes: list[np.ndarray], losses: np.ndarray, levels: np.ndarray, cmap: Any, alpha: float = 0.85
+) -> Any:
+    """Filled contours, one colour for each step of the levels."""
+    norm = BoundaryNorm(levels, 256, extend="max")
+    style = {"levels": levels, "extend": "max", "alpha": alpha}
+    return ax.contourf(*axes, np.ma.masked_invalid(losses).T, cmap=cmap, norm=norm, **style)
 
 
 def curve(ax: Any, x: np.ndarray, losses: np.ndarray, levels: np.ndarray) -> None:

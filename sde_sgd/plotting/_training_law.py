@@ -66,9 +66,8 @@ def training_law(dataset: xr.Dataset, measure: str | None = None, ax: Any = None
     ax.set_title(title, fontsize=9)
     ax.grid(alpha=0.25, linewidth=0.5)
     if not np.any(np.isfinite(known)):
-        says(
-            ax, str(data.attrs.get("unknown") or "") or f"no network has a number: {int(data.diverged.sum())} diverged"
-        )
+        lost = int(np.nansum(data.diverged.values))
+        says(ax, str(data.attrs.get("unknown") or f"no network has a number: {lost:,} of {whole:,} diverged"))
     elif len(cells) > 1:
         ax.legend(fontsize=8, frameon=False)
     return ax

@@ -39,9 +39,7 @@ def transitions(dataset: xr.Dataset, ax: Any = None, *, landscape: Any = None) -
     require(dataset, "transitions", "transitions between minima", "minimum", "component", "from", "to")
     dim = dataset.sizes["component"]
     if landscape is not None and dim > 2:
-        raise ValueError(
-            f"landscape must have 1 or 2 dimensions to be drawn behind minima, got dim = {dim}; leave it out"
-        )
+        raise ValueError(f"landscape must be left out where minima have more than 2 components, got dim = {dim}")
     if landscape is not None and dim_of(landscape) != dim:
         raise ValueError(f"landscape must have the dim = {dim} of the minima, got dim = {landscape.dim}")
     ax = axes_of(ax, (6.4, 4.4), "constrained") if dim == 1 else axes_of(ax, (6.8, 6.2), "compressed")

@@ -91,7 +91,7 @@ def test_a_rare_passage_is_drawn_as_reached():
     ax = direct.plot(reached=True, theory=4.0)
     times = np.linspace(0, 10, 129)
     reached = lines_of(ax)["simulated, 0.95 confidence band"].get_ydata()
-    np.testing.assert_allclose(reached[1:], 1 - direct.survival(times[1:]).value)
+    np.testing.assert_allclose(np.nan_to_num(reached), 1 - direct.survival(times).value)
     np.testing.assert_allclose(lines_of(ax)["theory"].get_ydata(), -np.expm1(-times[1:] / 4))
     assert ax.get_yscale() == "log"
     steps, repetition = np.array([40, 60, 80, 50, 70, 90]), np.array([0, 0, 0, 1, 1, 1])
@@ -226,7 +226,7 @@ def test_a_density_on_a_line_has_steps_a_band_and_a_law():
         points, density = lines_of(found.plot(theory=theory))["theory"].get_data()
         expected = found.density.value if isinstance(theory, np.ndarray) else law.pdf(points)
         np.testing.assert_allclose(density, expected, rtol=2e-2, atol=1e-6)
-    for theory, words in (([1.0], r"an array of the bins' shape \(16,\)"), (lambda x: 1.0, "density for each value"),
+    for theory, words in (([1.0], r"an array of the bins' shape \(16,\)"), (lambda x: 1.0, "a density for each value"),
                           (ss.Langevin(PLANE, 1.0), "must be a diffusion of the 1 components binned, got dim = 2"),
                           (ss.LangevinSGD(WELLS, ss.noise.Diagonal([2.0]), 0.1, 1), "temperature")):  # fmt: skip
         with pytest.raises(ValueError, match=words):
@@ -308,7 +308,7 @@ def test_a_jump_that_was_never_seen_is_bounded_and_its_shares_are_not_known():
     ax = found.plot()
     assert [word for word in words_of(ax) if word] == ["0.3", "< 0.5", "a\nshare not known", "b\nshare not known"]
     styles = [text.arrow_patch.get_linestyle() for text in ax.texts if getattr(text, "arrow_patch", None)]
-    assert styles == ["-", ":"] or styles == ["solid", "dotted"]
+    assert styles == ["solid", ":"]
     ax.figure.draw_without_rendering()
 
 

@@ -106,9 +106,7 @@ def _law(theory: Any, dataset: xr.Dataset, axes: list[str]) -> tuple[list[np.nda
         if given is not None and given.shape == (len(mesh),):
             return points, given.reshape([number + 1] * len(axes))
         found = "no array" if given is None else f"shape {given.shape}"
-        raise ValueError(
-            f"theory must return a density for each of {len(mesh)} values, of shape ({len(mesh)},), got {found}"
-        )
+        raise ValueError(f"theory must return a density for each value, of shape ({len(mesh)},), got {found}")
     array, shape = array_of(theory), dataset["density"].shape
     if array is None or array.shape != shape:
         raise ValueError(

@@ -50,7 +50,7 @@ def survival(dataset: xr.Dataset, ax: Any = None, *, theory: Any = None) -> Any:
     ax.set_title(_title(dataset), fontsize=10)
     ax.grid(alpha=0.25, which="both", linewidth=0.5)
     ax.legend(fontsize=8, frameon=False, loc="lower left" if drawn[0][0] > 0 else "lower right")
-    _say(ax, dataset, bounds[0])
+    _say(ax, dataset)
     return ax
 
 
@@ -74,10 +74,10 @@ def _title(dataset: xr.Dataset) -> str:
     return f"mean time {mean:.4g} [{low:.4g}, {high:.4g}], {status_of(dataset)}"
 
 
-def _say(ax: Any, dataset: xr.Dataset, value: np.ndarray) -> None:
+def _say(ax: Any, dataset: xr.Dataset) -> None:
     """In words where a curve has little to show: none is known, or none of the trajectories arrived."""
     trajectories, diverged = int(dataset.attrs["trajectories"]), int(dataset.attrs["diverged"])
-    if not np.any(np.isfinite(value)):
+    if np.isnan(float(dataset["probability"])):
         says(ax, f"not known: {diverged:,} of {trajectories:,} trajectories diverged")
     elif float(dataset["probability"]) == 0:
         says(ax, f"none of {trajectories:,} trajectories was seen to reach the target")

@@ -71,7 +71,7 @@ def _curve(name: str, theory: Any, times: np.ndarray) -> np.ndarray:
 
 def _title(dataset: xr.Dataset) -> str:
     mean, low, high = (float(each) for each in bounds_of(dataset, "mean_exit_time"))
-    return f"mean time {mean:.4g} [{low:.4g}, {high:.4g}], {status_of(dataset)}"
+    return f"mean time {mean:#.4g} [{low:#.4g}, {high:#.4g}], {status_of(dataset)}"
 
 
 def _say(ax: Any, dataset: xr.Dataset) -> None:

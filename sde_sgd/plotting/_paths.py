@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 
 from ._style import SEQUENCE, array_of, axes_of, says
-from ._surface import bounds_in_view, contours, dim_of, filled, grid_axes, levels_of, losses_on
+from ._surface import BEHIND, bounds_in_view, contours, dim_of, filled, grid_axes, levels_of, losses_on
 
 _ROOM = 0.15
 _SHAPES = "of shape (n_times, trajectories, dim), or a list of arrays of shape (n, dim)"
 _THIN, _THICK = 0.8, 1.6
-# contours behind paths are grey, so that colours are the paths'
-_BEHIND, _ALPHA = "Greys_r", 0.55
+_ALPHA = 0.55
 
 
 def paths(
@@ -145,8 +144,8 @@ def _behind(ax: Any, landscape: Any, ends: list[tuple[float, float]], levels: An
     losses = losses_on(landscape, axes)
     steps = levels_of(losses, levels)
     if len(axes) == 2:
-        contours(ax, axes, losses, steps, _BEHIND, _ALPHA)
+        contours(ax, axes, losses, steps, BEHIND, _ALPHA)
         return
     # the same losses all along time
     time = np.array(_extent(along))
-    filled(ax, [time, axes[0]], np.tile(losses, (2, 1)), steps, _BEHIND, _ALPHA)
+    filled(ax, [time, axes[0]], np.tile(losses, (2, 1)), steps, BEHIND, _ALPHA)

@@ -16,6 +16,8 @@ _MARGIN, _ALONE = 0.35, 0.5
 _FINE, _ABOVE = 0.7, 0.35
 # shares of the area in view, below whose losses it is looked whether wells are apart
 _SHARES = np.linspace(0.005, 0.99, 198)
+# contours behind paths and arrows are grey, so that colours are theirs
+BEHIND = "Greys_r"
 
 
 def dim_of(landscape: Any) -> int:
@@ -114,7 +116,8 @@ def contours(
 ) -> Any:
     """Filled contours of losses over θ₀ and θ₁, with thin lines between; what was filled."""
     shades = filled(ax, axes, losses, levels, cmap, alpha)
-    ax.contour(*axes, np.ma.masked_invalid(losses).T, levels=levels, colors="white", linewidths=0.4, alpha=0.6)
+    line = "#4b5563" if cmap == BEHIND else "white"
+    ax.contour(*axes, np.ma.masked_invalid(losses).T, levels=levels, colors=line, linewidths=0.4, alpha=0.6)
     ax.set(xlim=(axes[0][0], axes[0][-1]), ylim=(axes[1][0], axes[1][-1]), xlabel="θ₀", ylabel="θ₁")
     ax.set_aspect("equal")
     return shades

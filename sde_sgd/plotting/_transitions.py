@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ._style import BLUE, RED, axes_of, bounds_of, require, status_of
-from ._surface import bounds_in_view, contours, curve, dim_of, grid_axes, levels_of, losses_on
+from ._surface import BEHIND, bounds_in_view, contours, curve, dim_of, grid_axes, levels_of, losses_on
 
 # an arrow's distance from the line between two minima, as a part of the extent, and from them, of their distance
 _SIDE, _GAP = 0.022, 0.2
@@ -74,7 +74,7 @@ def _places(ax: Any, dataset: xr.Dataset, landscape: Any, dim: int) -> tuple[np.
     losses = None if landscape is None else losses_on(landscape, axes)
     if dim == 2:
         if losses is not None:
-            contours(ax, axes, losses, levels_of(losses), "Greys_r", 0.5)
+            contours(ax, axes, losses, levels_of(losses), BEHIND, 0.5)
         ax.set(xlim=ends[0], ylim=ends[1], xlabel="θ₀", ylabel="θ₁")
         ax.set_aspect("equal")
         return spots, max(high - low for low, high in ends)

@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from ._style import SEQUENCE, THEORY, panels_of, require, says
+from ._axes import THEORY, panels_of, says
+from ._style import SEQUENCE, require
 
 
 def comparison(dataset: xr.Dataset) -> Figure:

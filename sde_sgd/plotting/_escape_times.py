@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from ._style import panels_of, require, says
+from ._axes import panels_of, says
+from ._style import require
 
 _STYLES = {
     "sgd": ("minibatch SGD", "#c1440e", "o", 0.99),

@@ -7,7 +7,8 @@ import xarray as xr
 from matplotlib.colors import LogNorm
 from matplotlib.lines import Line2D
 
-from ._style import BLUE, SEQUENCE, THEORY, array_of, axes_of, bounds_of, label, require, says, status_of
+from ._axes import BLUE, THEORY, array_of, axes_of, bounds_of, label, says, status_of
+from ._style import SEQUENCE, require
 from ._surface import losses_on
 
 # points on an axis of a law that is drawn, and by how many ranges to either side more it is normalised over

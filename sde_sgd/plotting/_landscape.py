@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ._style import RED, SEQUENCE, array_of, axes_of
+from ._axes import RED, array_of, axes_of
+from ._style import SEQUENCE
 from ._surface import bounds_in_view, contours, curve, dim_of, grid_axes, levels_of, losses_on, on_grid
 
 # minima are looked for from so many starts on an axis, this far from 0

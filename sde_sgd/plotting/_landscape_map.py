@@ -7,7 +7,8 @@ import xarray as xr
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from ._style import SEQUENCE, axes_of, require, says
+from ._axes import axes_of, says
+from ._style import SEQUENCE, require
 
 _WAY, _OUT = "#c2410c", "#6b7280"
 # losses are shown up to the highest saddle and by so much of the range below it further

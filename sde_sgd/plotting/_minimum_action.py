@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from ._style import SEQUENCE, panels_of, require
+from ._axes import panels_of
+from ._style import SEQUENCE, require
 
 _INK = "#c1272d"
 _LEVELS = 24

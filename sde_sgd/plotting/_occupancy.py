@@ -5,20 +5,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ._style import (
-    GREY,
-    THEORY,
-    array_of,
-    axes_of,
-    band,
-    bounds_of,
-    colors_of,
-    label,
-    require,
-    says,
-    spans_decades,
-    status_of,
-)
+from ._axes import GREY, THEORY, array_of, axes_of, band, bounds_of, colors_of, label, says, spans_decades, status_of
+from ._style import require
 
 
 def occupancy(dataset: xr.Dataset, ax: Any = None, *, theory: Any = None) -> Any:

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ._style import BLUE, THEORY, array_of, axes_of, band, bounds_of, label, named, positive, require, says, status_of
+from ._axes import BLUE, THEORY, array_of, axes_of, band, bounds_of, label, named, positive, says, status_of
+from ._style import require
 
 # survival that falls below this is drawn on a logarithmic axis, and no axis goes further below what was drawn
 _LOW, _BELOW = 0.1, 0.5

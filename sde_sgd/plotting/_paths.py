@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from ._style import SEQUENCE, array_of, axes_of, says
+from ._axes import array_of, axes_of, says
+from ._style import SEQUENCE
 from ._surface import BEHIND, bounds_in_view, contours, dim_of, filled, grid_axes, levels_of, losses_on
 
 _ROOM = 0.15

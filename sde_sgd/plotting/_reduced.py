@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ._style import BLUE, array_of, axes_of, band, colors_of, says
+from ._axes import BLUE, array_of, axes_of, band, colors_of, says
 
 _BINS = 40
 

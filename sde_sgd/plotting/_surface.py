@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import BoundaryNorm
 from scipy import ndimage
 
-from ._style import array_of
+from ._axes import array_of
 
 # points on an axis, in one dimension and two
 _POINTS = {1: 801, 2: 161}

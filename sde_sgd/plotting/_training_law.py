@@ -7,7 +7,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.ticker import NullLocator
 
-from ._style import axes_of, bounds_of, colors_of, label, require, says, spans_decades
+from ._axes import axes_of, bounds_of, colors_of, label, says, spans_decades
+from ._style import require
 
 _AXES = ("batch_size", "learning_rate", "momentum")
 _SIGNS = {"learning_rate": "γ", "batch_size": "M", "momentum": "μ"}

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from ._style import BLUE, RED, axes_of, bounds_of, require, status_of
+from ._axes import BLUE, RED, axes_of, bounds_of, status_of
+from ._style import require
 from ._surface import BEHIND, bounds_in_view, contours, curve, dim_of, grid_axes, levels_of, losses_on
 
 # an arrow's distance from the line between two minima, as a part of the extent, and from them, of their distance

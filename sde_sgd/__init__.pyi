@@ -19,6 +19,7 @@ from . import statistics as statistics
 from . import study as study
 from . import theory as theory
 from . import training as training
+from ._program_cache import keep_programs as keep_programs
 from .chains import EulerMaruyama as EulerMaruyama
 from .chains import MinibatchSGD as MinibatchSGD
 from .diffusions import Langevin as Langevin

@@ -5,10 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
 
 from .._errors import points
-from ..statistics import Estimate
+from ..statistics import Estimate, student_width
 from ._base import AbstractLandscape, check_landscape
 from ._curvature import check_probes, dense_hessians, is_dense, mean_with_interval, signs_of, trace_samples
 from ._empirical_risk import EmpiricalRisk
@@ -50,7 +49,7 @@ def alignment(
     curved, squares = _noise_samples(landscape, thetas, noise, probes, seed)
     value = landscape.dim * curved.mean(1) / (of_hessian.value * squares.mean(1))
     left = curved / curved.mean(1, keepdims=True) - squares / squares.mean(1, keepdims=True)
-    quantile = stats.t.isf((1 - confidence) / 2, probes - 1)
+    quantile = student_width(confidence, probes - 1)
     half = quantile * left.std(axis=1, ddof=1) / np.sqrt(probes)
     half = np.abs(value) * np.hypot(half, (of_hessian.high - of_hessian.low) / (2 * np.abs(of_hessian.value)))
     found = Estimate(value, value - half, value + half, confidence)

@@ -4,9 +4,8 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
-from ..statistics import Estimate
+from ..statistics import Estimate, normal_width
 
 
 def chao(counts: Any, confidence: float = 0.95) -> Estimate:
@@ -21,7 +20,7 @@ def chao(counts: Any, confidence: float = 0.95) -> Estimate:
     Source: Chao, Scand. J. Statist. 11, 265 (1984), bias-corrected; interval: Chao, Biometrics 43, 783 (1987).
     """
     counts = np.asarray(counts, np.int64)
-    counts, normal = counts[counts > 0], float(norm.isf((1 - confidence) / 2))
+    counts, normal = counts[counts > 0], float(normal_width(confidence))
     found, once, twice = len(counts), int(np.sum(counts == 1)), int(np.sum(counts == 2))
     if found == 0:
         return Estimate(0.0, 0.0, math.inf, confidence)

@@ -1,12 +1,11 @@
 """What an exploration of a landscape found: minima, saddles with both their sides, ways, and what may be missing."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 from jaxtyping import Bool, Float, Int
 
 from .._errors import point as point_of
@@ -17,6 +16,9 @@ from ._base import AbstractLandscape
 from ._critical_points import CriticalPoint
 from ._saddle_graph import SaddleConnection
 from ._ways import Leg, Way, lowest_ways
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # points per axis of the losses that a dataset holds in one dimension and two, and the margin around what was found
 _GRID, _MARGIN = {1: 401, 2: 161}, 0.25
@@ -166,12 +168,14 @@ class Exploration(AbstractResult):
                 add(way.minimum, -1 - number, way.saddle, way.path, way.leads_to)
         return out.__getitem__
 
-    def to_dataset(self) -> xr.Dataset:
+    def to_dataset(self) -> "xr.Dataset":
         """Minima, saddles and paths over the dimensions minimum, saddle, image and component.
 
         `first` and `second` are the minima of a saddle, −1 on a side that leads to none. In one and two dimensions the
         losses on a grid around all of it are there too: over `x`, or over `y` and `x`.
         """
+        import xarray as xr
+
         dim, images = self.landscape.dim, max([len(path) for path in self._all_paths] or [1])
         padded = np.full((len(self._all_paths), images, dim), np.nan)
         for row, path in zip(padded, self._all_paths, strict=True):
@@ -198,7 +202,7 @@ class Exploration(AbstractResult):
     def _all_paths(self) -> list[np.ndarray]:
         return [*self.paths, *(way.path for way in self.exits)]
 
-    def _grid(self, data: xr.Dataset) -> dict[str, Any]:
+    def _grid(self, data: "xr.Dataset") -> dict[str, Any]:
         points = np.concatenate([data.minimum_location.values, data.saddle_location.values, *self.paths])
         low, high = points.min(axis=0), points.max(axis=0)
         # a lone minimum has no extent of its own

@@ -3,10 +3,10 @@
 import math
 
 import numpy as np
-from scipy import stats
 
 from ..engine import DIVERGED, StopCode, StopTimes
 from ..results import Status, Verdict
+from ..statistics import normal_width
 from ._direct_sample import DirectSample
 from ._execution import Execution
 from ._method import AbstractMethod, Answer
@@ -45,7 +45,7 @@ def found(
 
 
 def _until(question: Question, run: Execution, rtol: float) -> Answer:
-    needed = math.ceil((stats.norm.isf((1 - question.confidence) / 2) / rtol) ** 2) + 2
+    needed = math.ceil((normal_width(question.confidence) / rtol) ** 2) + 2
     parts: list[StopTimes] = []
     done = reached = 0
     while reached < needed and run.ledger.left > 0 and not _hopeless(parts, rtol):

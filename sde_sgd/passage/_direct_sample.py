@@ -5,10 +5,9 @@ from typing import Any, ClassVar
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import stats
 
 from ..engine import DIVERGED, StopCode
-from ..statistics import Estimate, chi_square_rate, inverse_binomial, proportion_with_undecided
+from ..statistics import Estimate, chi_square_rate, inverse_binomial, normal_width, proportion_with_undecided
 from ._evidence import AbstractEvidence, reciprocal, widest
 from ._question import Watch
 
@@ -175,5 +174,5 @@ class DirectSample(AbstractEvidence):
     def _log_normal(self, value: float, influence: np.ndarray) -> Estimate:
         """Normal interval for the logarithm of a positive quantity."""
         error = np.sqrt(np.mean(influence**2) / len(influence)) / value
-        factor = np.exp(stats.norm.isf((1 - self.watch.confidence) / 2) * error)
+        factor = np.exp(normal_width(self.watch.confidence) * error)
         return Estimate(value, value / factor, value * factor, self.watch.confidence)

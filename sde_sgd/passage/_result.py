@@ -1,14 +1,16 @@
 """The one result of a first passage, whatever method found it: estimates with intervals, verdict and provenance."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate, add_estimate
 from ._evidence import AbstractEvidence
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class FirstPassage(AbstractResult):
@@ -138,8 +140,10 @@ class FirstPassage(AbstractResult):
         """What was watched: "discrete", the chain itself, or "continuous", its path between steps too."""
         return self.evidence.watch.monitoring
 
-    def to_dataset(self, times: Sequence[float] | None = None) -> xr.Dataset:
+    def to_dataset(self, times: Sequence[float] | None = None) -> "xr.Dataset":
         """Everything as an xarray Dataset with `units` and `long_name`; survival at SDE times, `times` or 65."""
+        import xarray as xr
+
         grid = np.linspace(0, self.horizon, 65) if times is None else np.asarray(times, np.float64)
         data = xr.Dataset(coords={"time": ("time", grid, {"units": "SDE time", "long_name": "time"})})
         add_estimate(data, "probability", (), self.probability, "1", "probability to reach the target by the horizon")

@@ -1,13 +1,17 @@
 """Proportions of independent trajectories in basins at given times, with Clopper–Pearson intervals."""
 
+from typing import TYPE_CHECKING
+
 import equinox as eqx
 import numpy as np
-import xarray as xr
 from jaxtyping import Float, Int
 
 from ..results import Status
 from ..statistics import Estimate, proportion_with_undecided
 from ._unassigned_minima import ALLOWED, UnassignedMinima
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _SHOWN = 8
 
@@ -57,7 +61,7 @@ class AtTimes(eqx.Module):
             rows.append(("…", f"{len(self.times) - _SHOWN} more times"))
         return rows
 
-    def add_to(self, data: xr.Dataset) -> tuple[str, ...]:
+    def add_to(self, data: "xr.Dataset") -> tuple[str, ...]:
         """Add what only this way has to a dataset; the dimensions in front of those of a basin."""
         data.coords["time"] = ("time", self.times, {"units": "SDE time", "long_name": "time"})
         words = {"units": "1", "long_name": "trajectories in the basin"}

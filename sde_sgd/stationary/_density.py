@@ -1,17 +1,19 @@
 """A histogram: density with Student's t intervals, mean and covariance with those of the jackknife over groups."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import numpy as np
-import xarray as xr
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy import special
 
 from ..results import AbstractResult, Provenance, Status, Verdict
-from ..statistics import Estimate, add_estimate, clopper_pearson
+from ..statistics import Estimate, add_estimate, clopper_pearson, student_width
 from ._bins import Bins
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # probability that any bin's mass seems to move although none does
 _FALSE_ALARM = 1e-4
@@ -137,7 +139,7 @@ class Histogram(AbstractResult):
         shares = np.concatenate([halves, np.cumsum(halves[:, : self.bins.inside], axis=1)], axis=1)
         before, after = shares.mean(axis=2)
         error = (shares[1] - shares[0]).std(axis=1, ddof=1) / np.sqrt(len(groups))
-        allowed = stats.t.isf(_FALSE_ALARM / 2 / len(error), len(groups) - 1)
+        allowed = -special.stdtrit(len(groups) - 1, _FALSE_ALARM / 2 / len(error))
         excess = np.abs(after - before) - allowed * error
         row = int(np.argmax(excess))
         if excess[row] > 0:
@@ -162,8 +164,10 @@ class Histogram(AbstractResult):
         rows = len(self.counts)
         return self.bins.name(row) if row < rows else f"in all bins up to that {self.bins.name(row - rows)}"
 
-    def to_dataset(self) -> xr.Dataset:
+    def to_dataset(self) -> "xr.Dataset":
         """Everything as an xarray Dataset with `units` and `long_name`; axes are called first and second."""
+        import xarray as xr
+
         axes = ("first", "second")[: len(self.origin)]
         data = xr.Dataset()
         for name, ends in zip(axes, self.edges, strict=True):
@@ -245,4 +249,4 @@ class Histogram(AbstractResult):
         return Estimate(whole, whole - width, whole + width, self.confidence)
 
     def _quantile(self) -> float:
-        return float(stats.t.isf((1 - self.confidence) / 2, len(self.looks) - 1))
+        return float(student_width(self.confidence, len(self.looks) - 1))

@@ -2,9 +2,8 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
-from ..statistics import Estimate, clopper_pearson
+from ..statistics import Estimate, clopper_pearson, student_width
 
 
 def time_average_interval(shares: Float[np.ndarray, "m basins"], undecided: int, confidence: float) -> Estimate:
@@ -21,7 +20,7 @@ def time_average_interval(shares: Float[np.ndarray, "m basins"], undecided: int,
     inside = (mean > 0) & (mean < 1)
     middle = np.where(inside, mean, 0.5)
     error = shares.std(axis=0, ddof=1) / np.sqrt(number) / (middle * (1 - middle))
-    width = stats.t.isf((1 - confidence) / 2, number - 1) * error
+    width = student_width(confidence, number - 1) * error
     logit = np.log(middle) - np.log1p(-middle)
     most = clopper_pearson(0, number, confidence).high
     low = np.where(inside, _logistic(logit - width), np.where(mean == 1, 1 - most, 0.0))

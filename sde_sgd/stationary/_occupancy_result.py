@@ -1,10 +1,9 @@
 """Occupancy of basins: probabilities at given times, or shares of time; one result for both."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import numpy as np
-import xarray as xr
 from jaxtyping import Bool, Float, Int
 
 from ..results import AbstractResult, Provenance, Status, Verdict
@@ -12,6 +11,9 @@ from ..statistics import Estimate, add_estimate
 from ._at_times import AtTimes
 from ._time_averages import TimeAverages
 from ._unassigned_minima import UnassignedMinima
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Occupancy(AbstractResult):
@@ -137,8 +139,10 @@ class Occupancy(AbstractResult):
         """Independent states worth as much as all looks at all trajectories, (K,); over a window only."""
         return self._window("effective_samples").effective_samples
 
-    def to_dataset(self) -> xr.Dataset:
+    def to_dataset(self) -> "xr.Dataset":
         """Everything as an xarray Dataset with `units` and `long_name`."""
+        import xarray as xr
+
         data = xr.Dataset(coords={"basin": ("basin", list(self.names), {"units": "name", "long_name": "basin"})})
         dims = self.counted.add_to(data)
         add_estimate(data, "probability", (*dims, "basin"), self.probability, "1", "probability to be in the basin")

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from .. import _progress, scores
 from .._errors import fraction, names_options
@@ -18,7 +17,7 @@ from ..passage import AbstractMethod, Direct, FirstPassage, SettledRate, first_p
 from ..passage._method import method_of
 from ..regions import AbstractRegion
 from ..results import Provenance, Status
-from ..statistics import Estimate
+from ..statistics import Estimate, normal_width
 from ._minima_graph import MinimaGraph, minima_graph
 from ._missing_minima import missing_minima
 from ._transitions import Transitions
@@ -221,7 +220,7 @@ def _towards(measured: _Measured, start: int, end: int, left: FirstPassage) -> _
     _progress.stage(f"from {names[start]} to {names[end]}")
     way: dict[str, Any] = {"avoid": measured.cores_but({start, end}), "score": measured.score(start, [end])}
     if left.method == "direct":
-        needed = math.ceil((stats.norm.isf((1 - left.confidence) / 2) / asked.rtol) ** 2)
+        needed = math.ceil((normal_width(left.confidence) / asked.rtol) ** 2)
         only = isinstance(asked.method, Direct)
         most = asked.max_trajectories if only else min(asked.max_trajectories, _DIRECT * needed)
         found = measured.passage(

@@ -1,14 +1,18 @@
 """Time averages over independent trajectories: shares of time in basins, split R-hat, effective sample size."""
 
+from typing import TYPE_CHECKING
+
 import equinox as eqx
 import numpy as np
-import xarray as xr
 from jaxtyping import Bool, Float, Int
 
 from ..results import Status
 from ..statistics import Estimate
 from ._intervals import time_average_interval
 from ._unassigned_minima import ALLOWED, UnassignedMinima
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 MOST_R_HAT = 1.01
 FEWEST_TRANSITIONS = 5.0
@@ -120,7 +124,7 @@ class TimeAverages(eqx.Module):
             ("checks", f"R-hat {np.max(self.r_hat):.4g}, {fewest:.4g} effective samples"),
         ]
 
-    def add_to(self, data: xr.Dataset) -> tuple[str, ...]:
+    def add_to(self, data: "xr.Dataset") -> tuple[str, ...]:
         """Add what only this way has to a dataset; the dimensions in front of those of a basin."""
         for name, dims, words in (
             ("r_hat", "basin", "split R-hat"),

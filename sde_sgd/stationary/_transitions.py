@@ -1,15 +1,17 @@
 """Transition rates between minima, and the Markov jump process (Markov state model) that they make."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from jaxtyping import Float
 
 from .._jumps import delta_method, from_log_odds, log_odds, spectral_gap, stationary_law, transition_matrix, unseen
 from ..regions import AbstractRegion
 from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate, add_estimate
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # mean exit time, in times that the motion in the basin takes to settle: below it the rates depend on what "in a
 # basin" means by more than some 5 %
@@ -119,8 +121,10 @@ class Transitions(AbstractResult):
             found.append((Status.TARGET_NOT_REACHED, words))
         return Verdict(tuple(found))
 
-    def to_dataset(self) -> xr.Dataset:
+    def to_dataset(self) -> "xr.Dataset":
         """Everything as an xarray Dataset with `units` and `long_name`; names without a jump have method ""."""
+        import xarray as xr
+
         names = {
             axis: (axis, list(self.names), {"units": "name", "long_name": f"minimum {words}"})
             for axis, words in (("minimum", "itself"), ("from", "that is left"), ("to", "that is reached"))

@@ -36,6 +36,7 @@ def cell_dataset(
 def combine(study: "AbstractStudy", finished: Mapping[str, "xr.Dataset"]) -> "xr.Dataset":
     """The finished cells as one dataset over the sweep's axes; NaN, or "", where a cell is missing.
 
+    study: whose axes, coordinates and attributes they are.
     finished: by cell key, what `AbstractStudy.run_cell` returned.
     """
     import xarray as xr
@@ -67,7 +68,10 @@ def combine(study: "AbstractStudy", finished: Mapping[str, "xr.Dataset"]) -> "xr
 
 
 def all_diverged(dataset: "xr.Dataset") -> list[dict[str, Any]]:
-    """Where in the sweep every trajectory of a cell diverged: the coordinates of each such cell, by axis."""
+    """Where in the sweep every trajectory of a cell diverged: the coordinates of each such cell, by axis.
+
+    dataset: of a study's cells, as `combine` makes it.
+    """
     if "diverged" not in dataset:
         return []
     lost = dataset["diverged"] >= dataset["trajectories"]

@@ -20,7 +20,7 @@ _FINE = ("complete", "converged")
 def rows(study: "AbstractStudy", dataset: "xr.Dataset") -> "pd.DataFrame":
     """The table as data: one row for each of its lines, numbers unrounded, with a column for every bound.
 
-    dataset: what `combine` made of the finished cells.
+    study: the one that was run. dataset: of its cells, as `combine` makes it.
     """
     import xarray as xr
 
@@ -47,7 +47,7 @@ def _shown(study: "AbstractStudy", dataset: "xr.Dataset") -> list[Column]:
 def report(study: "AbstractStudy", dataset: "xr.Dataset") -> str:
     """The table as text, with what its columns mean above it and what is to be said of the cells below.
 
-    dataset: what `combine` made of the finished cells.
+    study: the one that was run. dataset: of its cells, as `combine` makes it.
     """
     columns = _shown(study, dataset)
     lines = [

@@ -1,13 +1,12 @@
 """Minimum-action paths: the likeliest way out at low noise, and the exponent of its mean time, for any drift."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
-import xarray as xr
 from jaxtyping import Float64
 
 from .._errors import number, positive_integer, show, tolerance
@@ -18,6 +17,9 @@ from ..diffusions import AbstractDiffusion, refuse_if_changing
 from ..regions import AbstractRegion
 from ..results import AbstractResult, Provenance, Status, Verdict
 from ._geometric_action import Problem, along, covariances, onto, relaxed, spaced
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # a smallest eigenvalue of the covariance below this part of the largest on the way counts as none
 _REGULAR = 1e-10
@@ -70,8 +72,10 @@ class MinimumAction(AbstractResult):
         """V/ε, no unit: log E τ grows like it as ε → 0, V·(M/γ) for SGD; (L_s − L_m)/T where there is a temperature."""
         return self.action / self.noise_scale
 
-    def to_dataset(self) -> xr.Dataset:
+    def to_dataset(self) -> "xr.Dataset":
         """The path and what happens along it, float64, with units; in two dimensions loss or drift on a grid too."""
+        import xarray as xr
+
         arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(self.path, axis=0), axis=1))])
         data = xr.Dataset(
             {

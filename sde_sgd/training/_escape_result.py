@@ -6,11 +6,11 @@ import equinox as eqx
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy import special
 
 from ..landscapes import Polished
 from ..results import AbstractResult, Provenance, Status, Verdict
-from ..statistics import Estimate, add_estimate
+from ..statistics import Estimate, add_estimate, normal_width, student_width
 
 PROCESSES = ("sgd", "sde", "linear")
 _WORDS = {"sgd": "SGD", "sde": "its SDE", "linear": "linearised at the minimum"}
@@ -74,7 +74,7 @@ class TrainedEscape(AbstractResult):
                 raise ValueError(f"process must be one that was run, {', '.join(self.processes)}, got {name!r}")
         one, two = (self.mean_time[self.processes.index(name)] for name in (process, other))
         (value, error), (base, base_error) = _logarithms(one), _logarithms(two)
-        half = stats.norm.isf((1 - self.confidence) / (2 * value.size)) * np.hypot(error, base_error)
+        half = -special.ndtri((1 - self.confidence) / (2 * value.size)) * np.hypot(error, base_error)
         known = np.isfinite(half)
         with np.errstate(invalid="ignore"):
             middle = np.exp(value - base)
@@ -185,7 +185,7 @@ class TrainedEscape(AbstractResult):
 
 def _logarithms(estimate: Estimate) -> tuple[np.ndarray, np.ndarray]:
     """log of each, and its standard error by the interval; infinite where the interval has an end at 0 or infinity."""
-    normal = stats.norm.isf((1 - estimate.confidence) / 2)
+    normal = normal_width(estimate.confidence)
     with np.errstate(divide="ignore", invalid="ignore"):
         error = (np.log(estimate.high) - np.log(estimate.low)) / (2 * normal)
         value = np.log(estimate.value)
@@ -204,10 +204,10 @@ def _slope(x: np.ndarray, times: Estimate, confidence: float) -> tuple[float, fl
     spread = float(weight @ away**2)
     slope = float((weight * away) @ value) / spread
     left = value - np.average(value, weights=weight) - slope * away
-    normal: Any = stats.norm.isf((1 - confidence) / 2)
+    normal: Any = normal_width(confidence)
     half = normal / np.sqrt(spread)
     if len(x) > 2:
         scatter = float(weight @ left**2) / (len(x) - 2)
         if scatter > 1:
-            half = stats.t.isf((1 - confidence) / 2, len(x) - 2) * np.sqrt(scatter / spread)
+            half = student_width(confidence, len(x) - 2) * np.sqrt(scatter / spread)
     return slope, slope - half, slope + half

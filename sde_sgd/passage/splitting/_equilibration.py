@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import stats
 
 from ...engine import StopCode
 from ...random import Stream
@@ -104,5 +103,8 @@ def _alike(ones: Float[np.ndarray, "n k"], others: Float[np.ndarray, "m k"], few
         # nearly all have arrived: what the rest looks like does not matter
         return True
     least = _FALSE_ALARM / ones.shape[1] / rounds
+    # half a second to import, and few questions come here
+    from scipy import stats
+
     tests: list[Any] = [stats.ks_2samp(*pair, method="asymp") for pair in zip(ones.T, others.T, strict=True)]
     return all(test.pvalue > least for test in tests)

@@ -5,9 +5,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import stats
 
-from ...statistics import Estimate, clopper_pearson
+from ...statistics import Estimate, clopper_pearson, student_width
 from .._evidence import AbstractEvidence, reciprocal, widest
 from .._question import Watch
 
@@ -213,7 +212,7 @@ class SplittingSample(AbstractEvidence):
             return self._estimate(value, 0.0, min(1.0, 20 * value))
         logs = np.log(without)
         error = np.sqrt((number - 1) * np.mean((logs - logs.mean()) ** 2))
-        factor = np.exp(stats.t.isf((1 - self.watch.confidence) / 2, number - 1) * error)
+        factor = np.exp(student_width(self.watch.confidence, number - 1) * error)
         return self._estimate(value, value / factor, value * factor)
 
     def _bound(self) -> float:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy import special
 
 from ..._progress import stage
 from .._execution import BudgetSpent
@@ -62,7 +62,7 @@ def finds_more(one: LogMean, other: LogMean, chance: float = _FALSE_ALARM) -> bo
     high: that the other one finds less says that it is the worse of the two.
     """
     shift, error, freedom = other.over(one)
-    return shift > float(stats.t.isf(chance, freedom)) * error
+    return shift > float(-special.stdtrit(freedom, chance)) * error
 
 
 def in_doubt(one: LogMean | None, other: LogMean | None) -> bool:
@@ -129,7 +129,7 @@ def _told(name: str, number: int, one: LogMean | None, other: LogMean | None) ->
     if one is None:
         return ScoreCheck(f"held against {name}, which alone finds it in {number} repetitions", "much")
     shift, error, freedom = other.over(one)
-    half = float(stats.t.isf(0.025, freedom)) * error
+    half = float(-special.stdtrit(freedom, 0.025)) * error
     value, low, high = (math.exp(min(each, 700.0)) for each in (shift, shift - half, shift + half))
     ratio = f"{value:.3g} [{low:.3g}, {high:.3g}]"
     words = f"held against {name}, which finds {ratio} times as much in {number} repetitions"

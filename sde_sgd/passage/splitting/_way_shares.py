@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import stats
 from scipy.spatial import KDTree
 
 from ..._errors import fraction, positive_integer
@@ -15,7 +14,7 @@ from ...chains import AbstractChain
 from ...engine import StopCode
 from ...landscapes import Exploration
 from ...regions import AbstractRegion
-from ...statistics import Estimate
+from ...statistics import Estimate, student_width
 from .._execution import Execution
 from .._question import Monitoring, execution_of, make_question
 from ._method import Splitting, check_score
@@ -85,7 +84,7 @@ def _ratio(parts: Float[np.ndarray, "R W"], whole: Float[np.ndarray, " R"], conf
     value = parts.sum(axis=0) / whole.sum()
     left = (parts - value * whole[:, None]) / whole.mean()
     error = left.std(axis=0, ddof=1) / np.sqrt(len(whole))
-    half = error * stats.t.isf((1 - confidence) / 2, len(whole) - 1)
+    half = error * student_width(confidence, len(whole) - 1)
     return Estimate(value, np.maximum(value - half, 0.0), np.minimum(value + half, 1.0), confidence)
 
 

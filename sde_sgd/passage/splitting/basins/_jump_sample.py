@@ -3,13 +3,11 @@
 from typing import Any, ClassVar
 
 import numpy as np
-import xarray as xr
 from jaxtyping import Float, Int
-from scipy import stats
 
 from ...._jumps import delta_method, from_log_odds, log_odds, times_before, transition_matrix, unseen
 from ....regions import AbstractRegion
-from ....statistics import Estimate, add_estimate
+from ....statistics import Estimate, add_estimate, normal_width
 from ..._evidence import AbstractEvidence, reciprocal
 from ..._question import Watch
 
@@ -177,9 +175,11 @@ class JumpProcessSample(AbstractEvidence):
         influence: how much a change of each state's share moves the answer, on the scale of its interval.
         """
         variance = self._first_shares @ (influence - self._first_shares @ influence) ** 2 / self.first.sum()
-        return float(np.sqrt(variance) * stats.norm.isf((1 - self.watch.confidence) / 2))
+        return float(np.sqrt(variance) * normal_width(self.watch.confidence))
 
     def details(self):
+        import xarray as xr
+
         parts = xr.Dataset()
         add_estimate(parts, "time_share", ("basin",), self.time_shares, "1", "share of the time spent in each basin")
         words = "rate of jumps; after the basins the target, and the set to avoid"

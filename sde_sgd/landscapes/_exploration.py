@@ -227,7 +227,7 @@ class Exploration(AbstractResult):
 
         return map_on(ax, self._shared(shares))
 
-    def _shared(self, shares: Any) -> xr.Dataset:
+    def _shared(self, shares: Any) -> "xr.Dataset":
         """The dataset, with shares of the passages where they are given."""
         data, given = self.to_dataset(), getattr(shares, "value", shares)
         if given is None:

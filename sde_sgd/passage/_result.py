@@ -175,7 +175,7 @@ class FirstPassage(AbstractResult):
 
         return survival(self._drawn(times, reached), ax, theory=theory)
 
-    def _drawn(self, times: Any, reached: bool) -> xr.Dataset:
+    def _drawn(self, times: Any, reached: bool) -> "xr.Dataset":
         """The dataset at times that show the curve, with `reached` where that is asked for."""
         end, mean = self.horizon, 3 * float(self.mean_exit_time)
         if self.open_ended and np.isfinite(mean):

@@ -80,5 +80,7 @@ def _say(ax: Any, dataset: xr.Dataset) -> None:
     trajectories, diverged = int(dataset.attrs["trajectories"]), int(dataset.attrs["diverged"])
     if np.isnan(float(dataset["probability"])):
         says(ax, f"not known: {diverged:,} of {trajectories:,} trajectories diverged")
+    elif not np.any(np.isfinite(dataset["survival"].values)):
+        says(ax, "between these bounds, not known nearer")
     elif float(dataset["probability"]) == 0:
         says(ax, f"none of {trajectories:,} trajectories was seen to reach the target")

@@ -497,6 +497,9 @@ def test_a_training_without_numbers_says_so(trained):
         plotting.training_law(xr.Dataset())
     with pytest.raises(ValueError, match="measures must be of"):
         trained.plot(measure="nothing")
+    own = ss.training.Measure(lambda risk, thetas, starts: thetas[:, 0] ** 2, "θ²", "square of θ, of the first of it")
+    points = trained.plot(measure=own).get_lines()[0].get_ydata()
+    np.testing.assert_allclose(points, trained.thetas[0, :, 0, :, 0].ravel() ** 2)
 
 
 def test_a_reduction_is_drawn_over_its_looks_or_its_trajectories():

@@ -119,7 +119,7 @@ class Training(AbstractResult):
         """
         from ..plotting import training_law
 
-        return training_law(self.to_dataset(measure, confidence=confidence), None, ax)
+        return training_law(self.to_dataset(measure, confidence=confidence), named(measure)[0], ax)
 
     def _coordinates(self) -> xr.Dataset:
         values = {name: getattr(self.grid, name) for name in NAMES}

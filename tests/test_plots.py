@@ -299,8 +299,12 @@ def test_the_network_has_the_rates_on_its_arrows_and_shares_as_discs(dim):
             assert np.linalg.norm(tail - places[i]) < np.linalg.norm(tail - places[j])
     labels = [word for word in words_of(ax) if "\n" in word]
     assert labels[0] == f"a\n{share[0]:.3g} [{found.stationary.low[0]:.3g}, {found.stationary.high[0]:.3g}]"
+    # the words of a disc are on the side away from the others
+    for text, place in zip([each for each in ax.texts if "\n" in each.get_text()], places, strict=True):
+        aside = np.array(text.get_position())
+        assert aside @ (places.mean(axis=0) - place) < 0 or (dim == 1 and aside[1] < 0)
     inside = ax.get_ylim()[1]
-    assert all(text.get_position()[1] < inside for text in ax.texts if not getattr(text, "arrow_patch", None))
+    assert all(text.get_position()[1] < inside for text in ax.texts if text.get_text() and "\n" not in text.get_text())
 
 
 def test_a_jump_that_was_never_seen_is_bounded_and_its_shares_are_not_known():

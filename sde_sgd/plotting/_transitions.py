@@ -46,11 +46,13 @@ def transitions(dataset: xr.Dataset, ax: Any = None, *, landscape: Any = None) -
     ax = axes_of(ax, (6.4, 4.4), "constrained") if dim == 1 else axes_of(ax, (6.8, 6.2), "compressed")
     places, size = _places(ax, dataset, landscape, dim)
     rates = bounds_of(dataset.transpose("from", "to", ...), "rate")
-    for i, j in np.argwhere(rates[2] > 0).tolist():
+    pairs = np.argwhere(rates[2] > 0).tolist()
+    for i, j in pairs:
         jump = _above(ax, places, i, j, size) if dim == 1 else _aside(places, i, j, size)
         is_seen = bool(rates[0][i, j] > 0)
         _arrow(ax, jump, f"{rates[0][i, j]:.2g}" if is_seen else f"< {rates[2][i, j]:.2g}", is_seen)
-    _discs(ax, dataset, places)
+    # on a line all arrows are above
+    _discs(ax, dataset, places, [] if dim == 1 else pairs)
     gap = tuple(float(each) for each in bounds_of(dataset, "relaxation_time"))
     ax.set_title(
         "rates per SDE time; relaxation time {:.4g} [{:.4g}, {:.4g}], {}".format(*gap, status_of(dataset)), fontsize=10
@@ -121,13 +123,29 @@ def _arrow(ax: Any, jump: _Jump, words: str, is_seen: bool) -> None:
     ax.text(*jump.words, words, color=RED, fontsize=8, ha="center", va="center", bbox=patch, zorder=5)
 
 
-def _discs(ax: Any, dataset: xr.Dataset, places: np.ndarray) -> None:
+def _discs(ax: Any, dataset: xr.Dataset, places: np.ndarray, pairs: list[list[int]]) -> None:
+    """Discs with their names and shares, which stand aside of the arrows."""
     shares = np.array(bounds_of(dataset, "stationary"))
     areas = _LEAST + _WHOLE * np.nan_to_num(shares[0])
     ax.scatter(*places.T, s=areas, color=BLUE, alpha=0.75, zorder=3)
-    for name, place, area, (value, low, high) in zip(dataset.minimum.values, places, areas, shares.T, strict=True):
+    for number, (name, (value, low, high)) in enumerate(zip(dataset.minimum.values, shares.T, strict=True)):
         words = f"{name}\n{value:.3g} [{low:.3g}, {high:.3g}]" if np.isfinite(value) else f"{name}\nshare not known"
-        offset = (0.0, -(np.sqrt(area) / 2 + 4))
+        across, up = _free_side(places, number, [pair for pair in pairs if number in pair])
+        offset = (np.sqrt(areas[number]) / 2 + 4) * np.array([across, up])
         patch = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "boxstyle": "round,pad=0.15"}
-        style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 8, "bbox": patch, "zorder": 6}
-        ax.annotate(words, place, offset, textcoords="offset points", **style)
+        style: dict[str, Any] = {"fontsize": 8, "bbox": patch, "zorder": 6}
+        style["ha"] = "left" if across > 0.1 else "right" if across < -0.1 else "center"
+        style["va"] = "bottom" if up > 0.1 else "top" if up < -0.1 else "center"
+        ax.annotate(words, places[number], offset, textcoords="offset points", **style)
+
+
+def _free_side(places: np.ndarray, number: int, pairs: list[list[int]]) -> np.ndarray:
+    """Of eight directions, the first from below on, the one that is furthest from all lines to other minima."""
+    angles = -np.pi / 2 + np.pi / 4 * np.array([0, 4, 2, 6, 1, 7, 3, 5])
+    sides = np.column_stack([np.cos(angles), np.sin(angles)])
+    others = sorted({other for pair in pairs for other in pair} - {number})
+    if not others:
+        return sides[0]
+    lines = places[others] - places[number]
+    nearest = (sides @ (lines / np.linalg.norm(lines, axis=1, keepdims=True)).T).max(axis=1)
+    return sides[int(np.argmin(np.round(nearest, 2)))]

@@ -383,3 +383,18 @@ def test_what_is_wrong_with_a_step_itself_is_raised():
     chain = Wrong(user_chain(bowl).diffusion, 0.05)
     with pytest.raises(ArithmeticError, match="no such step"):
         ss.integrate(chain, jnp.ones((4, 3)), 0, 2, 0, np.arange(4))
+
+
+def test_a_long_step_is_refused_before_it_is_read_to_its_end(monkeypatch):
+    """What is not lowered costs no time in proportion to what it would have been."""
+    products, multiply = [], _rules.multiply
+    monkeypatch.setattr(_rules, "multiply", lambda x, y: products.append(1) or multiply(x, y))
+    inputs = np.random.default_rng(0).normal(size=(4_096, 4)).astype(np.float32)
+
+    def loss(theta):
+        return jnp.mean(jnp.tanh(inputs @ theta[:4] + theta[4]) ** 2)
+
+    chain = ss.EulerMaruyama(ss.Langevin(ss.landscapes.Landscape(loss, 5), 0.1), 0.01)
+    assert BatchedStep(chain, jnp.float32, CPU).reason == f"a step has more than {CPU.most_operations} operations"
+    # of 16,384 in its first product alone
+    assert len(products) <= CPU.most_operations + 1

@@ -34,6 +34,7 @@ class BatchedStep:
         self._noise_dtype = increments_of(chain.noise_kind).dtype(dtype)
         self._mapped: Callable = chain.step
         self.operations, self.reason = 0, None
+        self._most = tuning.most_operations
         try:
             self._read()
         except Unlowerable as obstacle:
@@ -88,7 +89,7 @@ class BatchedStep:
     def step(self, batch: Batch, noise: Any, index) -> Batch:
         """States after step number `index`, one for all or (n,); noise as states, by components or (noise_dim, n)."""
         if self.componentwise:
-            components = self._components(self.program, batch, noise, _per_trajectory(index))
+            components = self._components(self.program, batch, noise, _per_trajectory(index), most=self._most)
             return self._settle(components, batch[0])
         axes = (self.axis, 1, 0 if jnp.ndim(index) else None)
         return jax.vmap(self._mapped, in_axes=axes, out_axes=self.axis)(batch, noise, index)
@@ -111,9 +112,9 @@ class BatchedStep:
         code = self._components(program, before, after, _per_trajectory(index), uniform)[0]
         return jnp.broadcast_to(jnp.asarray(code), after[0].shape)
 
-    def _components(self, program: Program, *arguments: Any) -> list[Any]:
+    def _components(self, program: Program, *arguments: Any, most: int | None = None) -> list[Any]:
         exact_sine = self.tuning.multi_output_fusion
-        return program.components(*arguments, guard=self.guard, exact_sine=exact_sine)[0]
+        return program.components(*arguments, guard=self.guard, exact_sine=exact_sine, most=most)[0]
 
     def _settle(self, components: list[Any], like: Array) -> list[Array]:
         """Every component as an array of the states' shape and dtype, also one that all trajectories share."""
@@ -139,7 +140,8 @@ class BatchedStep:
         jaxpr = jax.make_jaxpr(self.step)(batch, noise, jax.ShapeDtypeStruct((), jnp.uint32))
         if len(jaxpr.eqns) > tuning.most_operations:
             raise Unlowerable(f"a step has {len(jaxpr.eqns)} operations, more than {tuning.most_operations}")
-        self.operations = len(jaxpr.eqns)
+        # what this trace has counted is not counted anew, where constants may be other arrays
+        self.operations, self._most = len(jaxpr.eqns), None
 
 
 def convolves(chain: AbstractChain) -> bool:

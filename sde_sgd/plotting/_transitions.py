@@ -13,6 +13,8 @@ from ._surface import BEHIND, bounds_in_view, contours, curve, dim_of, grid_axes
 _SIDE, _GAP = 0.022, 0.2
 # of the height of a curve's panel, where the lowest arrows are above the lowest minimum: the passes lie below
 _CLEAR = 0.85
+# cosine of the angle to a line beyond which words do not stand in its way
+_FREE = 0.6
 # area of a disc in points², of the whole share, and of the least that is still seen
 _WHOLE, _LEAST = 2_600.0, 40.0
 
@@ -120,7 +122,7 @@ def _arrow(ax: Any, jump: _Jump, words: str, is_seen: bool) -> None:
     style |= {} if is_seen else {"linestyle": ":"}
     ax.annotate("", jump.tip, jump.tail, arrowprops=style, zorder=4)
     patch = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "boxstyle": "round,pad=0.12"}
-    ax.text(*jump.words, words, color=RED, fontsize=8, ha="center", va="center", bbox=patch, zorder=5)
+    ax.text(*jump.words, words, color=RED, fontsize=8, ha="center", va="center", bbox=patch, zorder=7)
 
 
 def _discs(ax: Any, dataset: xr.Dataset, places: np.ndarray, pairs: list[list[int]]) -> None:
@@ -140,12 +142,16 @@ def _discs(ax: Any, dataset: xr.Dataset, places: np.ndarray, pairs: list[list[in
 
 
 def _free_side(places: np.ndarray, number: int, pairs: list[list[int]]) -> np.ndarray:
-    """Of eight directions, the first from below on, the one that is furthest from all lines to other minima."""
-    angles = -np.pi / 2 + np.pi / 4 * np.array([0, 4, 2, 6, 1, 7, 3, 5])
+    """Where the words of a disc stand, as a direction: below, above, else askew, away from lines to other minima.
+
+    Longer than 1 where every direction is near a line: then further out.
+    """
+    angles = -np.pi / 2 + np.pi / 4 * np.array([0, 4, 1, 7, 3, 5])
     sides = np.column_stack([np.cos(angles), np.sin(angles)])
     others = sorted({other for pair in pairs for other in pair} - {number})
     if not others:
         return sides[0]
     lines = places[others] - places[number]
     nearest = (sides @ (lines / np.linalg.norm(lines, axis=1, keepdims=True)).T).max(axis=1)
-    return sides[int(np.argmin(np.round(nearest, 2)))]
+    free = np.flatnonzero(nearest < _FREE)
+    return sides[free[0]] if free.size else 1.7 * sides[int(np.argmin(np.round(nearest, 2)))]

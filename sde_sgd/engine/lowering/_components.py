@@ -22,6 +22,21 @@ GUARD: ContextVar[Any] = ContextVar("guard", default=None)
 EXACT_SINE: ContextVar[bool] = ContextVar("exact_sine", default=False)
 
 
+class Operations:
+    """How many operations a reading may have, and how many are left of them."""
+
+    def __init__(self, most: int):
+        self.most = self.left = most
+
+
+# None for any number
+OPERATIONS: ContextVar[Operations | None] = ContextVar("operations", default=None)
+
+
+class Unlowerable(Exception):
+    """Why a function cannot be read component by component, in words."""
+
+
 class ComponentArray:
     """An array whose entries are components."""
 
@@ -140,6 +155,7 @@ def add(x: Component, y: Component) -> Component:
     if is_zero(x) or is_zero(y):
         return y if is_zero(x) else x
     (a, f, a_product), (b, g, b_product) = parts_of(x), parts_of(y)
+    count(a, b)
     if abs(f) == abs(g):
         b = contraction_barrier(b) if a_product and b_product else b
         return scaled((operator.add if f == g else operator.sub)(*aligned([a, b])), f)
@@ -178,11 +194,21 @@ def multiply(x: Component, y: Component) -> Component:
         return scaled(b, f * g * float(a), b_product)
     if is_power_of_two(b):
         return scaled(a, f * g * float(b), a_product)
+    count(a, b)
     if not np.ndim(a) or not np.ndim(b):
         # the factor goes to the one that all trajectories share
         shared, other = (a, b) if not np.ndim(a) else (b, a)
         return scaled(operator.mul(*aligned([plain(ScaledComponent(shared, f * g, False)), other])), 1.0, True)
     return scaled(operator.mul(*aligned([a, b])), f * g, True)
+
+
+def count(*parts: Component) -> None:
+    """Count one operation; raises Unlowerable beyond those allowed: a long program takes seconds to read to its end."""
+    allowed = OPERATIONS.get()
+    if allowed is not None and any(isinstance(part, Tracer) for part in parts):
+        allowed.left -= 1
+        if allowed.left < 0:
+            raise Unlowerable(f"a step has more than {allowed.most} operations")
 
 
 def divide(x: Component, y: Component) -> Component:

@@ -18,8 +18,10 @@ from jax.extend.core import ClosedJaxpr, Literal
 from ._components import (
     EXACT_SINE,
     GUARD,
+    OPERATIONS,
     Component,
     ComponentArray,
+    Operations,
     aligned,
     array_of,
     component_array,
@@ -61,20 +63,25 @@ class Program:
         env = dict(self._env) | dict(zip(self._jaxpr.invars, arguments, strict=True))
         return _run_whole(self._rest, env, self._jaxpr.outvars, patches)
 
-    def components(self, *arguments: Any, guard: Any = None, exact_sine: bool = False) -> list[list[Component]]:
+    def components(
+        self, *arguments: Any, guard: Any = None, exact_sine: bool = False, most: int | None = None
+    ) -> list[list[Component]]:
         """Outputs as lists of components. Each argument is a list of per-trajectory arrays (n,), or one scalar.
 
         guard: a uint32 scalar that is 0 when the program runs and that the compiler does not know; with it, the same
             numbers come out of every loop that this is compiled into, to the last bit.
         exact_sine: whether float32 sine and cosine are left to the compiler, which on a CPU is several times slower.
-        Raises Unlowerable where a primitive has no reading by components.
+        most: operations beyond which no reading is wanted.
+        Raises Unlowerable where a primitive has no reading by components, or where there are more than `most`.
         """
-        tokens = GUARD.set(guard), EXACT_SINE.set(exact_sine)
+        operations = None if most is None else Operations(most)
+        tokens = GUARD.set(guard), EXACT_SINE.set(exact_sine), OPERATIONS.set(operations)
         try:
             return self._components(arguments)
         finally:
             GUARD.reset(tokens[0])
             EXACT_SINE.reset(tokens[1])
+            OPERATIONS.reset(tokens[2])
 
     def _components(self, arguments: Sequence[Any]) -> list[list[Component]]:
         env = dict(self._env)
@@ -194,6 +201,14 @@ def _custom_jvp(equation, values: list[Any]) -> list[Any]:
         ]
 
     def function(*components):
+        # one operation of the step, whatever is within
+        token = OPERATIONS.set(None)
+        try:
+            return inside(*components)
+        finally:
+            OPERATIONS.reset(token)
+
+    def inside(*components):
         return aligned(flatten(_inline(equation, regroup(components, shapes))))
 
     def rule(primals, tangents):

@@ -14,10 +14,12 @@ from ._components import (
     Component,
     ComponentArray,
     ScaledComponent,
+    Unlowerable,
     add,
     aligned,
     array_of,
     component_array,
+    count,
     divide,
     is_constant,
     is_product,
@@ -30,10 +32,6 @@ from ._components import (
     scaled,
 )
 from ._sine import cos32, sin32
-
-
-class Unlowerable(Exception):
-    """Why a function cannot be read component by component, in words."""
 
 
 def elementwise(equation, values: list[Any]) -> ComponentArray:
@@ -51,6 +49,7 @@ def _entry(equation, exact: type | None, parts: list[Component]) -> Component:
     name = equation.primitive.name
     if exact and name in _ARITHMETIC:
         return _ARITHMETIC[name](*parts)
+    count(*(parts_of(part).component for part in parts))
     if exact and name in ("integer_pow", "square"):
         component, factor, _ = parts_of(parts[0])
         power = equation.primitive.bind(*aligned([component]), **equation.params)

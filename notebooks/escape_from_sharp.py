@@ -57,7 +57,7 @@ def main() -> None:
     for place, ratio in enumerate(found.inverse_ratio[0]):
         times = "  ".join(f"{name} {found.mean_time[at, 0, place]}" for at, name in enumerate(found.processes))
         print(f"M/γ = {ratio:g}: {times}")
-    ss.plotting.escape_times(found.to_dataset()).savefig("escape_from_sharp.png", dpi=120)
+    found.plot()[0].figure.savefig("escape_from_sharp.png", dpi=120)
 
 
 if __name__ == "__main__":

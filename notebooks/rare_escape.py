@@ -26,25 +26,19 @@ def branching_paths() -> None:
     target = ss.regions.Ball(right, 0.25)
     tree = ss.passage.branches(chain, left, target, horizon=8.0, trajectories=24, score=score, seed=3)
 
-    figure, axis = plt.subplots(figsize=(7, 5.4), layout="constrained")
+    axis = ss.plotting.paths(
+        tree.branches, landscape, bounds=((-1.9, 1.9), (-0.9, 2.2)), values=[each.stage for each in tree.branches],
+        thick=[each.successful for each in tree.branches],
+    )  # fmt: skip
     x, y = np.meshgrid(np.linspace(-1.9, 1.9, 240), np.linspace(-0.9, 2.2, 200))
-    points = jnp.asarray(np.stack([x.ravel(), y.ravel()], axis=1))
-    loss, height = (np.asarray(jnp.vectorize(fn, signature="(d)->()")(points)) for fn in (landscape.loss, score))
-    axis.contourf(x, y, loss.reshape(x.shape), levels=np.linspace(-4, 3, 29), cmap="Greys_r", alpha=0.55, extend="max")
-    axis.contour(x, y, height.reshape(x.shape), levels=tree.levels, colors="#c1440e", linewidths=0.6, alpha=0.6)
-    shades = plt.get_cmap("viridis")(np.linspace(0.05, 0.95, len(tree.levels) + 1))
-    for branch in sorted(tree.branches, key=lambda branch: branch.successful):
-        axis.plot(
-            *branch.states.T, color=shades[branch.stage], lw=1.3 if branch.successful else 0.5,
-            alpha=1.0 if branch.successful else 0.35,
-        )  # fmt: skip
+    height = jnp.vectorize(score, signature="(d)->()")(jnp.asarray(np.stack([x, y], axis=-1)))
+    axis.contour(x, y, height, levels=tree.levels, colors="#c1440e", linewidths=0.6, alpha=0.6)
     axis.add_patch(plt.Circle(right, 0.25, fill=False, color="black", lw=1.4))
     axis.plot(*left, "o", color="white", markeredgecolor="black")
-    axis.set(
-        xlim=(-1.9, 1.9), ylim=(-0.9, 2.2), xlabel="θ₀", ylabel="θ₁", aspect="equal",
-        title="Splitting from the left hole to the right one\nthick: paths that arrive;  orange: levels of the score",
-    )  # fmt: skip
-    figure.savefig("branching_paths.png", dpi=120)
+    axis.set_title(
+        "Splitting from the left hole to the right one\nthick: paths that arrive;  orange: levels of the score"
+    )
+    axis.figure.savefig("branching_paths.png", dpi=120)
 
 
 def arrhenius() -> None:

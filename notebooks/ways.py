@@ -34,9 +34,7 @@ def draw(landscape, start, target, temperature: float, name: str) -> None:
     shares = ss.passage.way_shares(chain, start, target, exploration, trajectories=TRAJECTORIES)
     for way, share in zip(exploration.connections, shares, strict=True):
         print(f"{name}: over the saddle at loss {way.saddle.loss:.3f}, from {way.first} to {way.second}: {share}")
-    data = exploration.to_dataset().assign(share=("saddle", shares.value))
-    figure = ss.plotting.landscape_map(data)
-    figure.savefig(f"{name}.png", dpi=120)
+    exploration.plot(shares=shares).figure.savefig(f"{name}.png", dpi=120)
 
 
 def ways() -> None:

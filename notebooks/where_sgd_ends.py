@@ -7,11 +7,8 @@ batch sizes, small ones, and wide intervals.
 
 import sys
 
-import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import LogNorm
 
 import sde_sgd as ss
 
@@ -32,7 +29,7 @@ def chain(landscape, ratio: float, dt: float = 0.002):
 
 
 def density() -> None:
-    """Five wells: time average of 1,024 trajectories, the grid solver's density, and their difference."""
+    """Five wells: time average of 1,024 trajectories with the grid solver's level lines, and their difference."""
     sgd, half, number = chain(FIVE, 3.0), 2.4, 80
     found = ss.histogram(
         sgd,
@@ -47,18 +44,11 @@ def density() -> None:
     exact = solver.stationary()[number:-number, number:-number].reshape(number, 2, number, 2).mean(axis=(1, 3))
     error = np.where(found.standard_error > 0, found.standard_error, np.inf)
     difference = (found.density.value - exact) / error
-    logarithmic = {"norm": LogNorm(1e-4, 1), "cmap": "viridis"}
-    panels = [
-        (found.density.value, "simulated", logarithmic),
-        (exact, "exact solver", logarithmic),
-        (difference, "difference, in standard errors", {"vmin": -5, "vmax": 5, "cmap": "RdBu"}),
-    ]
-    figure, axes = plt.subplots(1, 3, figsize=(12.5, 4.2), layout="constrained", sharey=True)
-    for axis, (values, title, style) in zip(axes, panels, strict=True):
-        image = axis.imshow(values.T, origin="lower", extent=[-half, half] * 2, **style)
-        axis.set(title=title, xlabel="θ₀", facecolor=image.cmap(0.0))
-        figure.colorbar(image, ax=axis, shrink=0.85)
-    axes[0].set_ylabel("θ₁")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained", sharey=True)
+    found.plot(left, theory=solver).set(xlabel="θ₀", ylabel="θ₁")
+    image = right.pcolormesh(*found.edges, difference.T, vmin=-5, vmax=5, cmap="RdBu", rasterized=True)
+    right.set(title="simulated − exact, in standard errors", xlabel="θ₀", facecolor="#d5d5d5")
+    figure.colorbar(image, ax=right)
     figure.savefig("density.png", dpi=120)
     inside = np.abs(difference)[exact > 1e-3]
     print(f"density: {np.mean(inside < 1.96):.1%} of {inside.size} bins within 1.96 standard errors")
@@ -69,37 +59,7 @@ def network() -> None:
     minima = ss.landscapes.find_minima(FIVE, CENTERS)
     ratio = 3.0 if QUICK else 6.25
     found = ss.transitions(chain(FIVE, ratio), minima, rtol=PRECISION, seed=3)
-    figure, axis = plt.subplots(figsize=(7.2, 6.6), layout="constrained")
-    x, y = np.meshgrid(np.linspace(-2.3, 2.3, 200), np.linspace(-2.3, 2.3, 200))
-    loss = jax.vmap(FIVE.loss)(jnp.asarray(np.stack([x.ravel(), y.ravel()], axis=1)))
-    axis.contourf(x, y, np.asarray(loss).reshape(x.shape), levels=24, cmap="Greys_r", alpha=0.5)
-    for i, j in found.methods:
-        start, end = found.locations[i], found.locations[j]
-        along = (end - start) / np.linalg.norm(end - start)
-        side = 0.09 * np.array([-along[1], along[0]])
-        axis.annotate(
-            "", end + side - 0.28 * along, start + side + 0.28 * along,
-            arrowprops={"arrowstyle": "->", "color": RED, "lw": 1.4},
-        )  # fmt: skip
-        axis.text(
-            *(start + end) / 2 + np.array([4.2, 2.6]) * side, f"{found.rates.value[i, j]:.2g}", color=RED, fontsize=9,
-            ha="center", va="center",
-        )  # fmt: skip
-    share = found.stationary
-    for place, value, low, high in zip(found.locations, share.value, share.low, share.high, strict=True):
-        axis.scatter(*place, s=3_000 * value, color=BLUE, alpha=0.75, zorder=3)
-        axis.text(
-            place[0] + 0.55,
-            place[1] - 0.42,
-            f"{value:.3f}\n[{low:.3f}, {high:.3f}]",
-            ha="center",
-            va="center",
-            fontsize=8,
-        )
-    axis.set(
-        xlabel="θ₀", ylabel="θ₁", aspect="equal", title=f"Rates per SDE time and shares of the minima, M/γ = {ratio}"
-    )
-    figure.savefig("network.png", dpi=120)
+    found.plot(landscape=FIVE).figure.savefig("network.png", dpi=120)
     print("network:", found.result, "gap", found.spectral_gap)
 
 

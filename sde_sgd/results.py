@@ -119,6 +119,15 @@ class AbstractResult(eqx.Module):
     def _answers(self) -> list[tuple[str, str]]:
         """What is printed: names and values, line by line."""
 
+    @abc.abstractmethod
+    def plot(self, ax: Any = None) -> Any:
+        """The result's picture, drawn by `sde_sgd.plotting`, which loads matplotlib.
+
+        ax: matplotlib axes to draw on; by default those of a new figure, `ax.figure`, that pyplot does not know of:
+            where `plt.show()` or a notebook should show it give `ax=plt.gca()`.
+        Returns the axes. Raises ValueError for what are no axes.
+        """
+
     @property
     def status(self) -> Status:
         """Whether what was asked for was done."""

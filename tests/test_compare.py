@@ -5,6 +5,7 @@ import matplotlib.colors
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 from scipy import stats
 from statistical import agrees, binomial_error
 
@@ -143,6 +144,12 @@ def test_the_dataset_and_its_figure(compared):
     colour = matplotlib.colors.to_hex(excess.lines[1].get_color())
     assert matplotlib.colors.to_hex(p_values.lines[0].get_color()) == colour
     assert p_values.lines[-1].get_ydata()[0] == pytest.approx(0.05 / 2)
+    given = Figure().subplots(3)
+    panels = compared.plot(given)
+    assert list(panels) == list(given) and panels[0].lines[0].get_label() == "SDE"
+    assert [len(each.lines) for each in compared.plot()] == [len(each.lines) for each in figure.axes]
+    with pytest.raises(ValueError, match="ax must be 3 matplotlib axes, for excess_loss, loss, p-values, got"):
+        compared.plot(given[:2])
     with pytest.raises(ValueError, match="comparison draws the dataset of a comparison of chains"):
         ss.plotting.comparison(xr.Dataset())
 

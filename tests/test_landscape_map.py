@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from numpy.polynomial import Polynomial
 
 from sde_sgd import plotting
@@ -31,6 +32,11 @@ def test_the_map_in_one_and_two_dimensions(three_hole):
     widths = [line.get_linewidth() for line in shared.get_lines() if "way" in line.get_label()]
     np.testing.assert_allclose(widths, [0.6 + 6 * share for share in (0.2, 0.7, 0.2)])
     assert "70%" in [text.get_text() for text in shared.texts]
+    ax = Figure().subplots()
+    assert three_hole.plot(ax, shares=[0.2, 0.7, 0.2]) is ax and ax.get_legend() is not None
+    assert [line.get_linewidth() for line in ax.get_lines() if "way" in line.get_label()] == widths
+    with pytest.raises(ValueError, match=r"shares must be of shape \(3,\), one for each saddle, got \[1.0\]"):
+        three_hole.plot(shares=[1.0])
 
     behind = explore(SHALLOW_THEN_DEEP, [0.0])
     (panel,) = plotting.landscape_map(behind.to_dataset()).axes

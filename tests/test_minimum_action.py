@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy import integrate, linalg
 
 import sde_sgd as ss
@@ -279,6 +280,11 @@ def test_the_dataset_holds_what_a_figure_draws():
     line = next(each for each in plane.get_lines() if each.get_label() == "minimum-action path")
     np.testing.assert_array_equal(line.get_xydata(), way.path)
     np.testing.assert_array_equal(along_it.get_lines()[0].get_ydata(), way.action_along)
+    given = Figure().subplots(2)
+    assert list(way.plot(given)) == list(given)
+    np.testing.assert_array_equal(given[1].get_lines()[0].get_ydata(), way.action_along)
+    with pytest.raises(ValueError, match="ax must be 2 matplotlib axes, for the plane, the action, got"):
+        way.plot(given[0])
     with pytest.raises(ValueError, match="lacks the dimension 'image'"):
         ss.plotting.minimum_action_path(data.drop_dims("image"))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse
+from matplotlib.figure import Figure
 from scipy import stats
 from statistical import agrees
 
@@ -226,6 +227,12 @@ def test_figure_and_dataset():
     np.testing.assert_array_equal(data.ratio_high[1], result.against("sde").high)
     label = top.get_legend().get_texts()[0].get_text()
     assert label == f"minibatch SGD: slope {float(result.slopes[0]):.3g}"
+    given = Figure().subplots(2)
+    panels = result.plot(given)
+    assert list(panels) == list(given) and len(panels[0].containers) == 3 and "leaving" in panels[0].get_title()
+    np.testing.assert_allclose(panels[0].containers[1].lines[0].get_ydata(), result.mean_time.value[1].ravel())
+    with pytest.raises(ValueError, match="ax must be 2 matplotlib axes, for times, ratios, got"):
+        result.plot(given[0])
     with pytest.raises(ValueError, match=r"escape_times draws the dataset of training\.escape_from"):
         ss.plotting.escape_times(data.drop_dims("process"))
 

@@ -102,6 +102,17 @@ class Reduced(AbstractResult):
             return Verdict()
         return Verdict(((Status.DIVERGED, f"{self.diverged} of {self.trajectories} trajectories diverged"),))
 
+    def plot(self, ax: Any = None) -> Any:
+        """A value for each look over SDE time, or one for each trajectory as their histogram: see `plotting.reduced`.
+
+        Raises ValueError for a value of another shape: what it means only its reduction knows.
+
+        Example: `ss.reduce(chain, start, reduction, times=np.linspace(0.5, 20, 40), trajectories=4_096).plot()`.
+        """
+        from ..plotting import reduced
+
+        return reduced(self.value, self.times, self.trajectories, ax)
+
     def _answers(self) -> list[tuple[str, str]]:
         return [("value", str(self.value)), ("trajectories", f"{self.trajectories}, {len(self.times)} looks at each")]
 

@@ -215,6 +215,27 @@ class Exploration(AbstractResult):
         dims = ("y", "x") if len(axes) == 2 else ("x",)
         return {**named, "loss": (dims, np.asarray(losses, np.float64).reshape(mesh.shape[:-1]), {"units": "loss"})}
 
+    def plot(self, ax: Any = None, *, shares: Any = None) -> Any:
+        """Minima, saddles and ways on the losses, beyond two dimensions on a plane: see `plotting.landscape_map`.
+
+        shares: (saddles,) of the passages, in 0 … 1, such as `passage.way_shares` gives: the ways are as wide.
+        Raises ValueError for shares of another shape.
+
+        Example: `ss.landscapes.explore(landscape, start).plot()`.
+        """
+        from ..plotting._landscape_map import map_on
+
+        return map_on(ax, self._shared(shares))
+
+    def _shared(self, shares: Any) -> "xr.Dataset":
+        """The dataset, with shares of the passages where they are given."""
+        data, given = self.to_dataset(), getattr(shares, "value", shares)
+        if given is None:
+            return data
+        if np.shape(given) != (data.sizes["saddle"],):
+            raise ValueError(f"shares must be of shape ({data.sizes['saddle']},), one for each saddle, got {shares!r}")
+        return data.assign(share=("saddle", np.asarray(given, np.float64)))
+
     def _answers(self) -> list[tuple[str, str]]:
         rows = [("minima", f"{len(self.minima)}, of which {int(self.searched.sum())} were searched")]
         if self.minima:

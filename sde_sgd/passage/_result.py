@@ -159,6 +159,35 @@ class FirstPassage(AbstractResult):
         data.attrs |= {"status": str(self.status), "provenance": str(self.provenance)}
         return data
 
+    def plot(self, ax: Any = None, *, times: Any = None, theory: Any = None, reached: bool = False) -> Any:
+        """P(target not reached by t) with its interval as a band, and theory beside it: see `plotting.survival`.
+
+        times: (n,) SDE times; by default 129 up to the horizon, or without one up to three mean times.
+        theory: a mean time τ, drawn as exp(−t/τ), a function of times (n,) that returns P(target not reached by t),
+            (n,), or a mapping from names to these.
+        reached: draw P(target reached by t) in its place, on a logarithmic axis: for passages so rare that the survival
+            is 1 to the eye.
+        Raises ValueError as `survival` does for times beyond the horizon.
+
+        Example: `found.plot(theory={"Eyring–Kramers": ss.theory.eyring_kramers(diffusion, minimum, saddle)})`.
+        """
+        from ..plotting import survival
+
+        return survival(self._drawn(times, reached), ax, theory=theory)
+
+    def _drawn(self, times: Any, reached: bool) -> "xr.Dataset":
+        """The dataset at times that show the curve, with `reached` where that is asked for."""
+        end, mean = self.horizon, 3 * float(self.mean_exit_time)
+        if self.open_ended and np.isfinite(mean):
+            # a mean time by splitting knows the law at any time
+            end = mean if self.settling_time is not None else min(mean, end)
+        data = self.to_dataset(np.linspace(0, end, 129).tolist() if times is None else times)
+        if reached:
+            by, survival = getattr(self.evidence, "reached", None), self.survival(data.time.values)
+            found = by(data.time.values) if by else Estimate(1 - survival.value, 1 - survival.high, 1 - survival.low)
+            add_estimate(data, "reached", ("time",), found, "1", "probability that the target is reached")
+        return data
+
     def __getattr__(self, name: str) -> Any:
         # only names that are found nowhere else come here
         if name.startswith("_") or name == "evidence":

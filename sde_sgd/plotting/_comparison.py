@@ -6,9 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from ._axes import THEORY, panels_of, says
 from ._style import SEQUENCE, require
-
-_THEORY: dict[str, Any] = {"color": "black", "linewidth": 1.1, "linestyle": (0, (5, 2))}
 
 
 def comparison(dataset: xr.Dataset) -> Figure:
@@ -19,17 +18,28 @@ def comparison(dataset: xr.Dataset) -> Figure:
         from the first.
     Raises ValueError for any other dataset.
     """
+    return comparison_on(None, dataset)[0].figure
+
+
+def comparison_on(ax: Any, dataset: xr.Dataset) -> Any:
+    """The same on axes that were given, one for each measure and one for p-values, (n,); returns the axes."""
     require(dataset, "comparison", "a comparison of chains", "chain", "other", "time", "statistic")
     names = [str(name) for name in dataset.statistic.values[1:-1]]
-    figure = Figure(figsize=(7.2, 1.2 + 2.6 * len(names) + 1.9), layout="constrained")
-    heights = [2.6] * len(names) + [1.9]
-    panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    panels = panels_of(ax, [*names, "p-values"], lambda: _made(len(names)))
     colors = dict(zip(dataset.chain.values, SEQUENCE(np.linspace(0.0, 0.88, dataset.sizes["chain"])), strict=True))
     for panel, name in zip(panels, names, strict=False):
         _means(panel, dataset, name, colors)
     _p_values(panels[-1], dataset, colors)
-    figure.align_ylabels()
-    return figure
+    if ax is None:
+        panels[0].figure.align_ylabels()
+    return panels
+
+
+def _made(measures: int) -> Any:
+    """Panels of a new figure, (measures + 1,)."""
+    heights = [2.6] * measures + [1.9]
+    figure = Figure(figsize=(7.2, 1.2 + sum(heights)), layout="constrained")
+    return figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
 
 
 def _means(panel: Any, data: xr.Dataset, name: str, colors: dict[Any, Any]) -> None:
@@ -42,7 +52,9 @@ def _means(panel: Any, data: xr.Dataset, name: str, colors: dict[Any, Any]) -> N
         label = f"{chain}, {diverged} diverged" if diverged else str(chain)
         panel.plot(data.time, value, color=color, linewidth=1.6, marker="o", markersize=3.5, label=label)
     if f"{name}_theory" in data:
-        panel.plot(data.time, data[f"{name}_theory"], label="linearised theory", **_THEORY)
+        panel.plot(data.time, data[f"{name}_theory"], label="linearised theory", **THEORY)
+    if not np.any(np.isfinite(data[name].values)):
+        says(panel, "every network diverged")
     panel.set_ylabel(data[name].attrs["long_name"].replace(", penalty included", ""))
     panel.grid(alpha=0.25, linewidth=0.5)
     panel.legend(fontsize=8, frameon=False)

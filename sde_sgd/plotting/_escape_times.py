@@ -1,9 +1,12 @@
 """Mean escape times from a trained minimum against M/γ: SGD, its SDE and the linearised theory, and their ratios."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from ._axes import panels_of, says
 from ._style import require
 
 _STYLES = {
@@ -20,9 +23,17 @@ def escape_times(dataset: xr.Dataset) -> Figure:
     was run, with intervals that hold for all cells together. A time without an upper bound is not drawn.
     Raises ValueError for any other dataset.
     """
+    panels = escape_times_on(None, dataset)
+    figure = panels[0].figure
+    figure.suptitle(panels[0].get_title(), fontsize=10)
+    panels[0].set_title("")
+    return figure
+
+
+def escape_times_on(ax: Any, dataset: xr.Dataset) -> Any:
+    """The same on two axes that were given, of times and of ratios, or on those of a new figure; returns the axes."""
     require(dataset, "escape_times", "training.escape_from", "process", "learning_rate", "batch_size")
-    figure = Figure(figsize=(6.6, 5.8), layout="constrained")
-    top, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.3))
+    top, below = panels_of(ax, ["times", "ratios"], _made)
     x = dataset.inverse_ratio.values.ravel()
     names = [str(name) for name in dataset.process.values]
     value, low, high = (dataset[f"mean_exit_time{end}"].values.reshape(len(names), -1) for end in ("", "_low", "_high"))
@@ -56,5 +67,12 @@ def escape_times(dataset: xr.Dataset) -> Figure:
     title = f"leaving {{L < L(θ*) + {attributes['height']:.3g}}}, {float(attributes['confidence']):.0%} intervals"
     if np.isfinite(attributes["limit"]):
         title += f"; low-noise slope {attributes['limit']:.3g}"
-    figure.suptitle(title, fontsize=10)
-    return figure
+    top.set_title(title, fontsize=10)
+    if not np.any(np.isfinite(high) & (low > 0)):
+        says(top, "no mean time has a bound above: give more iterations")
+    return np.array([top, below])
+
+
+def _made() -> Any:
+    figure = Figure(figsize=(6.6, 5.8), layout="constrained")
+    return figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.3))

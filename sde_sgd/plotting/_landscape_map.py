@@ -7,6 +7,7 @@ import xarray as xr
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from ._axes import axes_of, says
 from ._style import SEQUENCE, require
 
 _WAY, _OUT = "#c2410c", "#6b7280"
@@ -30,10 +31,29 @@ def landscape_map(dataset: xr.Dataset) -> Figure:
     require(dataset, "landscape_map", "an exploration", "minimum", "saddle", "component")
     dim = dataset.sizes["component"]
     figure = Figure(figsize=(6.6, 5.2 if dim > 1 else 4.2), layout="constrained")
-    panel = figure.subplots()
-    place = _place(dataset)
+    _draw(figure.subplots(), dataset)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+    return figure
+
+
+def map_on(ax: Any, dataset: xr.Dataset) -> Any:
+    """The same on axes that were given, with the legend in them, or on those of a new figure; returns the axes."""
+    if ax is None:
+        return landscape_map(dataset).axes[0]
+    require(dataset, "landscape_map", "an exploration", "minimum", "saddle", "component")
+    _draw(axes_of(ax), dataset)
+    ax.legend(fontsize=8)
+    return ax
+
+
+def _draw(panel: Any, dataset: xr.Dataset) -> None:
+    """All but the legend."""
+    if not dataset.sizes["minimum"]:
+        says(panel, "no minimum was found")
+        return
+    dim, place = dataset.sizes["component"], _place(dataset)
     if dim == 2:
-        _contours(figure, panel, dataset)
+        _contours(panel, dataset)
     elif dim == 1 and "loss" in dataset:
         panel.plot(dataset.x, dataset.loss, color="#374151", lw=1.2)
     _ways(panel, dataset, place)
@@ -46,8 +66,6 @@ def landscape_map(dataset: xr.Dataset) -> Figure:
     _frame(panel, dataset, place)
     _labels(panel, dataset, dim)
     panel.set_title(_title(dataset), fontsize=10)
-    figure.legend(loc="outside lower center", ncols=4, fontsize=9, frameon=False)
-    return figure
 
 
 def _place(dataset: xr.Dataset) -> Any:
@@ -104,13 +122,13 @@ def _top(dataset: xr.Dataset) -> float:
     return float(losses.max()) + _ABOVE * extent
 
 
-def _contours(figure: Figure, panel: Any, dataset: xr.Dataset) -> None:
+def _contours(panel: Any, dataset: xr.Dataset) -> None:
     loss, top = dataset.loss.values, _top(dataset)
     levels = np.linspace(float(dataset.minimum_loss.min()), top, 22)
     shown = np.ma.masked_invalid(np.where(loss <= top, loss, top))
     filled = panel.contourf(dataset.x, dataset.y, shown, levels=levels, cmap=SEQUENCE, alpha=0.75)
     panel.contour(dataset.x, dataset.y, shown, levels=levels[:-1], colors="white", linewidths=0.4, alpha=0.6)
-    figure.colorbar(filled, ax=panel, pad=0.02).set_label("loss")
+    panel.figure.colorbar(filled, ax=panel, pad=0.02).set_label("loss")
     panel.set_aspect("equal")
 
 

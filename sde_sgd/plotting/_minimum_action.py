@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from ._axes import panels_of
 from ._style import SEQUENCE, require
 
 _INK = "#c1272d"
@@ -21,16 +22,27 @@ def minimum_action_path(dataset: xr.Dataset) -> Figure:
         the path is drawn, beside the loss where there is one.
     Raises ValueError for any other dataset.
     """
+    return minimum_action_on(None, dataset)[0].figure
+
+
+def minimum_action_on(ax: Any, dataset: xr.Dataset) -> Any:
+    """The same on axes that were given, of the plane where there is one and of the action, (n,); returns the axes."""
     require(dataset, "minimum_action_path", "a minimum-action path", "image", "component")
     in_the_plane = "landscape" in dataset or "drift" in dataset
-    figure = Figure(figsize=_size(dataset) if in_the_plane else (6.2, 4.7))
+    names = ["the plane", "the action"] if in_the_plane else ["the action"]
+    panels = panels_of(ax, names, lambda: _made(dataset, len(names)))
+    if in_the_plane:
+        _plane(panels[0], dataset)
+    _along(panels[-1], dataset)
+    return panels
+
+
+def _made(dataset: xr.Dataset, number: int) -> Any:
+    """Panels of a new figure, (number,)."""
+    figure = Figure(figsize=_size(dataset) if number > 1 else (6.2, 4.7))
     # beside an axis with equal scales the layout leaves too little for its label
     figure.set_layout_engine("constrained", w_pad=0.15)
-    panels = figure.subplots(1, 2 if in_the_plane else 1, squeeze=False)[0]
-    if in_the_plane:
-        _plane(figure, panels[0], dataset)
-    _along(panels[-1], dataset)
-    return figure
+    return figure.subplots(1, number, squeeze=False)[0]
 
 
 def _size(dataset: xr.Dataset) -> tuple[float, float]:
@@ -39,7 +51,7 @@ def _size(dataset: xr.Dataset) -> tuple[float, float]:
     return 11.4, float(np.clip(4.3 * sides[1] / sides[0] + 1.1, 3.2, 6.5))
 
 
-def _plane(figure: Figure, panel: Any, dataset: xr.Dataset) -> None:
+def _plane(panel: Any, dataset: xr.Dataset) -> None:
     x, y = dataset.x.values, dataset.y.values
     if "landscape" in dataset:
         on_path = dataset.loss.values
@@ -48,7 +60,7 @@ def _plane(figure: Figure, panel: Any, dataset: xr.Dataset) -> None:
         levels = np.linspace(low, top, _LEVELS)
         shades = panel.contourf(x, y, dataset.landscape.values.T, levels=levels, cmap=SEQUENCE, extend="max")
         panel.contour(x, y, dataset.landscape.values.T, levels=levels, colors="white", linewidths=0.4, alpha=0.5)
-        figure.colorbar(shades, ax=panel, pad=0.02, label="loss L")
+        panel.figure.colorbar(shades, ax=panel, pad=0.02, label="loss L")
     else:
         drift = dataset.drift.values
         speed = np.linalg.norm(drift, axis=2)
@@ -56,7 +68,7 @@ def _plane(figure: Figure, panel: Any, dataset: xr.Dataset) -> None:
         norm = {"vmin": 0.0, "vmax": float(np.nanquantile(speed, 0.9))}
         shades = panel.pcolormesh(x, y, speed.T, cmap=SEQUENCE, rasterized=True, shading="nearest", **norm)
         panel.streamplot(x, y, drift[:, :, 0].T, drift[:, :, 1].T, color="white", linewidth=0.6, arrowsize=0.8)
-        figure.colorbar(shades, ax=panel, pad=0.02, label="|b|, θ per SDE time", extend="max")
+        panel.figure.colorbar(shades, ax=panel, pad=0.02, label="|b|, θ per SDE time", extend="max")
     path = dataset.path.values
     panel.plot(*path.T, color="white", linewidth=4.2, solid_capstyle="round", label="_halo")
     panel.plot(*path.T, color=_INK, linewidth=2.2, label="minimum-action path")

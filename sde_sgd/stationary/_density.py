@@ -1,7 +1,7 @@
 """A histogram: density with Student's t intervals, mean and covariance with those of the jackknife over groups."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import numpy as np
@@ -181,8 +181,21 @@ class Histogram(AbstractResult):
         add_estimate(data, "covariance", ("value", "other_value"), self.covariance, "observable²", "covariance")
         names = ("trajectories", "diverged", "burn_in", "horizon", "every", "time_step", "confidence", "result")
         data.attrs = {name: getattr(self, name) for name in names}
+        data.attrs |= {"low": self.bins.low.tolist(), "high": self.bins.high.tolist()}
         data.attrs |= {"unseen": self.unseen, "seed": self.provenance.seed, "status": str(self.status)}
         return data
+
+    def plot(self, ax: Any = None, *, theory: Any = None) -> Any:
+        """The density, of one value as steps with a band and of two as colours: see `plotting.histogram`.
+
+        theory: a diffusion with a temperature, of which Gibbs' density is drawn, a `reference.FokkerPlanck`, an array
+            of the bins' shape, or a function of values, (n,) or in two dimensions (n, 2), that returns densities (n,).
+
+        Example: `found.plot(theory=diffusion)`.
+        """
+        from ..plotting import histogram
+
+        return histogram(self.to_dataset(), ax, theory=theory)
 
     def _answers(self) -> list[tuple[str, str]]:
         outside = [

@@ -151,6 +151,17 @@ class Occupancy(AbstractResult):
         data.attrs |= {"seed": self.provenance.seed, "status": str(self.status), "result": self.result}
         return data
 
+    def plot(self, ax: Any = None, *, theory: Any = None) -> Any:
+        """Probability of each basin over time with its band, or over a window bars: see `plotting.occupancy`.
+
+        theory: (K,) shares of the basins in the end, or a function of SDE times (n,) that returns them, (n, K).
+
+        Example: `found.plot(theory=ss.theory.gibbs_weights(diffusion, minima))`.
+        """
+        from ..plotting import occupancy
+
+        return occupancy(self.to_dataset(), ax, theory=theory)
+
     def _answers(self) -> list[tuple[str, str]]:
         rows = self.counted.answers(self.names, self.counted.shares(self.confidence))
         return [*rows, ("trajectories", f"{self.trajectories}, {self.diverged} of them diverged")]

@@ -150,6 +150,17 @@ class Transitions(AbstractResult):
         data.attrs |= {"seed": self.provenance.seed, "status": str(self.status)}
         return data
 
+    def plot(self, ax: Any = None, *, landscape: Any = None) -> Any:
+        """The network of minima: discs for the shares, arrows with the rates; see `plotting.transitions`.
+
+        landscape: drawn behind them, its contours in two dimensions and its curve in one.
+
+        Example: `found.plot(landscape=diffusion.landscape)`.
+        """
+        from ..plotting import transitions
+
+        return transitions(self.to_dataset(), ax, landscape=landscape)
+
     def _answers(self) -> list[tuple[str, str]]:
         rows = [
             (f"{self.names[i]} to {self.names[j]}", f"{self.rates[i, j]} per SDE time, {self.methods.get((i, j), '')}")

@@ -97,6 +97,17 @@ class MinimumAction(AbstractResult):
                 data["drift"] = (("x", "y", "component"), values, {"units": "θ per SDE time", "long_name": "drift b"})
         return data
 
+    def plot(self, ax: Any = None) -> Any:
+        """The path over losses or drift in a plane, and the action along it: see `plotting.minimum_action_path`.
+
+        ax: two in two dimensions, for the plane and the action; else one, for the action. Returns them, (n,).
+
+        Example: `way.plot()[0].figure.savefig("way.png")`.
+        """
+        from ..plotting._minimum_action import minimum_action_on
+
+        return minimum_action_on(ax, self.to_dataset())
+
     def _answers(self):
         return [
             ("action", f"{self.action:.6g} ± {self.error:.1g} (σσᵀ)"),

@@ -1,5 +1,7 @@
 """What a comparison of chains found: means over networks, distances with p-values, theory, and it all in a sentence."""
 
+from typing import Any
+
 import equinox as eqx
 import numpy as np
 import xarray as xr
@@ -116,6 +118,17 @@ class Comparison(AbstractResult):
             "without_theory": self.without_theory,
         }  # fmt: skip
         return data
+
+    def plot(self, ax: Any = None) -> Any:
+        """A panel for each measure with means and bands of the chains, and p-values below: see `plotting.comparison`.
+
+        ax: one for each of `measures` and one for the p-values, (n,). Returns them.
+
+        Example: `compared.plot()[0].figure.savefig("compared.png")`.
+        """
+        from ..plotting._comparison import comparison_on
+
+        return comparison_on(ax, self.to_dataset())
 
     def _said(self, place: int) -> str:
         name, first, p_value = self.names[place + 1], self.names[0], float(self.p_value[place])

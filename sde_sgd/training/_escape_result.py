@@ -149,6 +149,17 @@ class TrainedEscape(AbstractResult):
         }  # fmt: skip
         return data
 
+    def plot(self, ax: Any = None) -> Any:
+        """Mean times against M/γ with intervals and fitted lines, and over SGD's: see `plotting.escape_times`.
+
+        ax: two, for the times and the ratios. Returns them, (2,).
+
+        Example: `found.plot()[0].figure.savefig("times.png")`.
+        """
+        from ..plotting._escape_times import escape_times_on
+
+        return escape_times_on(ax, self.to_dataset())
+
     def _comparison(self, name: str) -> str:
         ratio = self.against(name)
         known = np.isfinite(ratio.high)

@@ -1,5 +1,7 @@
 """What training found: parameters over a grid and networks, measures of them, and laws over networks."""
 
+from typing import Any
+
 import equinox as eqx
 import numpy as np
 import xarray as xr
@@ -106,6 +108,18 @@ class Training(AbstractResult):
             `unknown` says why.
         """
         return dataset_of(self, measures, confidence)
+
+    def plot(self, ax: Any = None, *, measure: str | Measure = "loss", confidence: float = 0.95) -> Any:
+        """The law of a measure over the networks of each cell of the grid: see `plotting.training_law`.
+
+        measure: a name of `training.MEASURES`, or a Measure of your own. confidence: of the intervals of means.
+        Raises ValueError for another measure.
+
+        Example: `trained.plot(measure="sharpness")`.
+        """
+        from ..plotting import training_law
+
+        return training_law(self.to_dataset(measure, confidence=confidence), named(measure)[0], ax)
 
     def _coordinates(self) -> xr.Dataset:
         values = {name: getattr(self.grid, name) for name in NAMES}

@@ -17,12 +17,15 @@ import time
 import warnings
 from pathlib import Path
 
+import numcodecs.vlen  # noqa: F401
+import xarray  # noqa: F401
+import zarr  # noqa: F401
 from store_cases import Disk, Killed, make
 
 from sde_sgd.study import _files, _folder
 from sde_sgd.study._units import units
 
-ROWS, COLUMNS = 12, 8
+ROWS, COLUMNS = 8, 7
 
 
 class Suicide(Disk):

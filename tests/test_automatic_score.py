@@ -60,6 +60,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("horizon", [4.0, None])
 def test_what_is_chosen(name, horizon):
@@ -154,6 +155,7 @@ def test_the_box_holds_what_settles(monkeypatch):
     assert np.ptp(heights()) > 0.5
 
 
+@pytest.mark.long
 def test_what_settles_leaves_every_box():
     """A target in a plain without end: no box holds a law that spreads for ever, and the choice says so."""
     plain = ss.landscapes.Landscape(lambda x: jnp.sum(jnp.sqrt(1 + x**2)) * 0.02, 2)

@@ -343,6 +343,7 @@ def test_precision_is_that_of_the_repetitions():
     assert not rows and "standard errors off" in wrong.reason
 
 
+@pytest.mark.long
 def test_splitting_is_compared_with_what_is_there(tmp_path):
     command.main(["--quick", "--only", "splitting", "--rounds", "1", "--out", str(tmp_path)])
     (case,) = json.loads((tmp_path / "cpu.json").read_text())["cases"]
@@ -369,6 +370,7 @@ def test_networks_are_compared_with_what_is_written_by_hand(tmp_path):
         training.main(["mnist"])
 
 
+@pytest.mark.long
 def test_hand_written_training_is_the_same_law():
     problem = next(each for each in _problems.PROBLEMS if each.name == "digits_batched")
     networks, steps = 16, 40

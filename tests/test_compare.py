@@ -93,6 +93,7 @@ def test_the_exact_law_has_the_known_limits(diabetes):
     assert diabetes.excess(GAMMA, 800)[-1] == pytest.approx(0.016804, abs=2e-5)
 
 
+@pytest.mark.long
 def test_every_chain_has_its_exact_mean_at_every_look(diabetes, compared):
     """Within 4 standard errors; each chain's mean is nowhere that of the other's law. The theory is Tr(C)/4."""
     sgd = diabetes.excess(GAMMA, 50)[9::20]
@@ -154,6 +155,7 @@ def test_the_dataset_and_its_figure(compared):
         ss.plotting.comparison(xr.Dataset())
 
 
+@pytest.mark.long
 def test_from_a_start_away_from_the_minimum(small):
     """Where the loss is quadratic the theory has the relaxation too; descent is exactly its mean, without noise."""
     away = small.minimum + 0.2

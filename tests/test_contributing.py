@@ -59,6 +59,7 @@ def test_an_addition_is_one_file_one_line_and_its_test():
     assert expected <= set(ADDITIONS)
 
 
+@pytest.mark.long
 def test_each_works_as_it_is_written(copy):
     command = [sys.executable, "-m", "pytest", "-n", "0", "-v", "--tb=short", "-p", "no:cacheprovider", "tests"]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=600)

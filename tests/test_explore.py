@@ -124,6 +124,7 @@ def test_coupled_wells_in_four_dimensions():
     assert len(expected) == 16 and len(found.connections) == 32 and found.status is ss.Status.COMPLETE
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dim", [10, 50])
 def test_two_wells_in_many_dimensions(dim):
     """One saddle, whatever the number of stable directions beside it."""

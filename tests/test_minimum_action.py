@@ -143,6 +143,7 @@ def test_noise_that_varies_and_a_flow_along_the_level_lines(turning):
     assert abs(total - 1) > 3 * (way.error + 2e-6)
 
 
+@pytest.mark.long
 def test_maier_stein_and_the_published_number():
     """β = 1 is a gradient, ½. For β = 10 the published 0.337 of the full way on 30 points is that of its rule."""
     assert agrees(minimum_action(maier_stein(1.0), [-1.0, 0.0], [0.0, 0.0], images=33), 0.5)
@@ -191,6 +192,7 @@ def slope(landscape, noise, start, target, grid, ratios, power=0.0):
     return gain / (ratios[1] - ratios[0]), ways[0].action, times
 
 
+@pytest.mark.long
 def test_loss_proportional_noise_over_ten_decades():
     """A well of loss 0.5: the exponent is 2∫L'/L = 2 log(L_s/L_m), Mori's power law in the barrier, not its height."""
     well = ss.landscapes.Landscape(lambda x: 0.5 + (x[0] ** 2 - 1) ** 2, dim=1)
@@ -202,6 +204,7 @@ def test_loss_proportional_noise_over_ten_decades():
     assert found != pytest.approx(action / 2, rel=0.05) and found != pytest.approx(2 / 0.5, rel=0.05)
 
 
+@pytest.mark.long
 def test_hessian_proportional_noise():
     """L = cosh, V = cosh: 2∫tanh = 2 log cosh out to the edge, against which the drift is not 0: τ ~ √ε exp(V/ε)."""
     bowl = ss.landscapes.Landscape(lambda x: jnp.cosh(x[0]), dim=1)

@@ -47,6 +47,7 @@ def program_of(fn, *arrays):
     return Program(fn, *(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in arrays))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_a_product_of_patches_is_the_convolution(name):
     """And its derivatives, which are convolutions too; against sums and their own derivatives."""
@@ -113,6 +114,7 @@ def start(chain):
     return np.asarray(chain.risk.initial)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CHAINS)
 def test_rows_and_patches_are_the_same_chain(name):
     chain = CHAINS[name]()
@@ -128,6 +130,7 @@ def test_rows_and_patches_are_the_same_chain(name):
     assert np.max(np.abs(rows - start(chain))) > 0.1 and np.max(np.abs(rows[0] - rows[1])) > 1e-2
 
 
+@pytest.mark.long
 def test_exits_of_states_in_rows():
     """Watched and frozen, direct and split: the same exits as of states in columns."""
     chain = dense()

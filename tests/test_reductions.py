@@ -113,6 +113,7 @@ def test_reductions_of_single_trajectories_are_those_of_stored_paths(paths, way)
     assert mean.result == "complete" and mean.trajectories == 200 and mean.provenance.path_steps == 200 * 80
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", range(4))
 def test_totals_leave_out_copies_and_are_merged(paths, way):
     """200 trajectories fill no chunk: counts are exact, the maximum too, the sum to rounding."""
@@ -229,6 +230,7 @@ def test_theta_of_an_underdamped_chain_has_the_law_of_gibbs():
     assert not agrees(speed.covariance.value[0, 0], 0.25, error, bias=0.02 * 0.5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [MomentumSGD, Underdamped])
 def test_rates_of_chains_with_memory(kind):
     """Cores are entered by θ: the same rates on one device and on two, and both wells are left at one rate."""

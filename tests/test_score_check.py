@@ -33,6 +33,7 @@ def told(ratio, spreads, numbers, runs=10_000):
     return seen / runs
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("numbers", [(32, 8), (48, 20), (128, 32)])
 @pytest.mark.parametrize("spread", [0.3, 0.6, 1.2])
 def test_false_alarms(numbers, spread):
@@ -67,6 +68,7 @@ def test_less_says_nothing():
     assert LogMean.of(lone, np.ones(8)) is None
 
 
+@pytest.mark.long
 def test_what_it_costs(monkeypatch):
     """At most 1.3 times as many path-steps, and the answer is the same to the last bit."""
     chain = ss.EulerMaruyama(
@@ -92,6 +94,7 @@ def test_what_it_costs(monkeypatch):
     assert 1.02 < checked.path_steps / alone.path_steps < 1.3
 
 
+@pytest.mark.long
 def test_too_little_is_left():
     """Few repetitions: no check, which is said, and no finding."""
     chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(HOLES, 0.25), 0.02)

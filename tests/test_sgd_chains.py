@@ -192,6 +192,7 @@ EXACT_CASES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", EXACT_CASES)
 def test_the_excess_loss_of_linear_regression_is_the_exact_one(name):
     """½ E δᵀHδ after 30 steps from the minimum, to 1 %: a step that is off by 3 % in its rate is rejected."""
@@ -274,6 +275,7 @@ def indices_of(number, trajectory, examples):
     return [int(word) * examples >> 32 for word in np.asarray(pair[number % 2][:, 0])]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", TRANSFORMATIONS)
 def test_an_optimiser_does_what_a_plain_optax_loop_does(name):
     """Fed the same examples: a Python loop over the model itself, to rounding (float64)."""
@@ -428,6 +430,7 @@ CALLED = {
 }
 
 
+@pytest.mark.long
 def test_splitting_and_direct_simulation_agree():
     """Of a chain with epochs, whose branches go on with those of their parents."""
     chain, start, left = CALLED["epochs"](), np.array([-1.0], np.float32), ss.regions.HalfSpace([1.0], 0.1)
@@ -439,6 +442,7 @@ def test_splitting_and_direct_simulation_agree():
     assert abs(direct.probability.value - split.probability.value) < 4 * np.hypot(*errors)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["momentum", "adam", "svag", "label noise"])
 def test_occupancy_goes_through_every_chain(name):
     chain = CALLED[name]()

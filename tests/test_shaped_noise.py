@@ -156,6 +156,7 @@ def of_runs(kind, generator):
     return 1 - inside.mean()
 
 
+@pytest.mark.long
 def test_success_of_leaving_a_sharp_valley():
     """Six kinds of noise of one trace: each as the same recursion in NumPy has it. Twin: the kind next to it."""
     surface = ss.landscapes.Landscape(valley, 2)

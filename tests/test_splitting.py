@@ -265,6 +265,7 @@ def test_the_choice_does_not_look_at_the_run_itself(monkeypatch):
     assert both.sum() > 20 and np.mean(steps[both] == own[both]) < 0.2
 
 
+@pytest.mark.long
 def test_any_score_gives_the_same_probability():
     """A function of θ, and one of θ and t, both poor ones: within 4 standard errors of the kernel's value."""
     truth = exact(3.5, 120)[-1]
@@ -273,6 +274,7 @@ def test_any_score_gives_the_same_probability():
         assert agrees(values.mean(), truth, values.std(ddof=1) / np.sqrt(len(values)))
 
 
+@pytest.mark.long
 def test_target_before_avoid_without_horizon():
     """A walk of ±1 from 1 reaches 100 before 0 with probability 1/100, as a martingale. False-fail rate 1e-4."""
     diffusion = ss.diffusions.ItoDiffusion(lambda x, t: 0 * x, lambda x, t: 1 + 0 * x, 1)
@@ -285,6 +287,7 @@ def test_target_before_avoid_without_horizon():
     assert fp.exit_rate.value > 0 and np.isfinite(fp.mean_exit_time.value)
 
 
+@pytest.mark.long
 def test_an_avoided_set_where_the_score_is_high():
     """Half of the highest peaks lie in `avoid`, from which nothing goes on: levels are not chosen by them.
 
@@ -299,6 +302,7 @@ def test_an_avoided_set_where_the_score_is_high():
     assert agrees(values.mean(), exact(end, steps, FINE)[-1], error)
 
 
+@pytest.mark.long
 def test_between_the_steps_too():
     """monitoring="continuous": more passages than on the grid, and those of direct simulation."""
     fine, coarse = (
@@ -335,6 +339,7 @@ def test_two_dimensions():
     assert not agrees(value, truth, error)
 
 
+@pytest.mark.long
 def test_minibatch_sgd():
     """Real SGD leaves a sublevel set as often by splitting as by many direct trajectories (4 standard errors)."""
     inputs = np.linspace(-1, 1, 16, dtype=np.float32)[:, None]
@@ -369,6 +374,7 @@ def test_a_target_out_of_reach_has_an_upper_bound_and_advice():
     assert np.isfinite(fp.mean_exit_time.low) and "level_probability" in fp.to_dataset()
 
 
+@pytest.mark.long
 def test_the_bound_of_a_score_that_leads_away():
     """Its levels are less and less likely, and the target is none of them: the bound is what direct runs would tell."""
     fp = escape(2.2, 8, trajectories=2_048, score=lambda x: -x[0], method="splitting", seed=5)

@@ -268,6 +268,7 @@ class TestKills:
             assert [path.name for path in folder.parent.iterdir()] == ["out"]
             assert opened(store).equals(expected(study, {"000-000"})) and list((folder / ".partial").iterdir()) == []
 
+    @pytest.mark.long
     def test_while_it_is_made_another_study(self, tmp_path):
         """Either study is there, with nothing finished, and the folder takes the one that is asked for."""
         make(tmp_path / "whole", rows=3)

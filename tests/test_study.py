@@ -304,6 +304,7 @@ class TestDigits:
         assert sorted(digits.dataset.cell_seed.values.ravel()) == [cell_seed(3, number) for number in range(4)]
 
 
+@pytest.mark.long
 def test_all_trajectories_of_a_cell_diverge(tmp_path):
     """The cell is named in the table's notes and in the outcome; its probability is not known at all."""
     # finite at the start and nowhere further than 0.001 from it

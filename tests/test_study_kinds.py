@@ -322,6 +322,7 @@ class TestEscape:
         # 256 exits, nearly exponential: 4 standard errors and the step; another temperature's is further off
         assert abs(np.log(found / exact)) < 4 / 16 + 0.1 < abs(np.log(found / (2 * exact)))
 
+    @pytest.mark.long
     def test_minibatches_on_a_risk(self, tmp_path):
         text = (
             COMPARE.split("[[chain]]")[0]
@@ -449,6 +450,7 @@ class TestPage:
         assert rows["TwoWells"]["barrier"].swept == "list" and rows["Quadratic"]["hessian"].swept == "each"
 
 
+@pytest.mark.long
 def test_a_training_study_over_penalties_and_seeds_of_the_data(tmp_path):
     """The first values have the bits of the study without them; the others train on another loss, or on other data."""
     text = """

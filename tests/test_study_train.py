@@ -61,6 +61,7 @@ def by_hand():
     return risk, np.stack([risk.flatten(make(key)) for key in keys])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("reading", "place"), [(0, (1, 0)), (1, (0, 1)), (2, (1, 1))])
 def test_a_cell_is_what_training_gives(small, reading, place):
     """Numbers of each network, their mean and interval, and the networks that did not come to the loss."""
@@ -100,6 +101,7 @@ def test_the_trace_of_the_noise(small):
         ss.landscapes.noise_trace(risk, np.zeros(3))
 
 
+@pytest.mark.long
 def test_it_is_stored_resumed_and_reported(small, tmp_path):
     data = small.dataset
     assert dict(data.sizes) == {"reading": 3, "learning_rate": 2, "batch_size": 2, "network": 3}

@@ -49,6 +49,7 @@ def same(folder, alone):
     assert {path.name for path in folder.parent.iterdir()} == {"out", "out.log"}
 
 
+@pytest.mark.long
 def test_kills_until_the_study_is_complete(tmp_path, alone):
     """Some 60 workers in one folder; those killed between the data and the `status` of a unit are counted apart."""
     killed, saved = survive(tmp_path / "out", "kills", seed=16)
@@ -58,6 +59,7 @@ def test_kills_until_the_study_is_complete(tmp_path, alone):
     same(tmp_path / "out", alone)
 
 
+@pytest.mark.long
 def test_two_runs_on_one_folder_share_the_work(tmp_path, alone):
     """One is killed: the other finishes, with what the killed one had claimed, and computes nothing twice."""
     killed, saved = survive(tmp_path / "out", "share")

@@ -94,6 +94,7 @@ def test_times_are_the_exact_ones():
             assert not agrees(np.log(time.value), np.log(wrong), error, 1e-3)
 
 
+@pytest.mark.long
 def test_slopes_and_comparisons_by_hand():
     """Weighted least squares of log time on M/γ, by SciPy; ratios at a confidence for all four cells together."""
     result = found()
@@ -186,6 +187,7 @@ def bent(w, x, y):
     return jnp.maximum(w[0], -2 * w[0]) + (w[1] * x[0] - y) ** 2 + w[0] * w[1] / 10
 
 
+@pytest.mark.long
 def test_what_training_found_is_told():
     """A saddle, left when asked; a kink, without theory; a flat valley."""
     run = {"learning_rate": 0.1, "batch_size": 2, "height": 0.05, "iterations": 40, "trajectories": 64}

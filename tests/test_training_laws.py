@@ -114,6 +114,7 @@ CHAINS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CHAINS)
 def test_the_excess_loss_of_diabetes_is_the_exact_one(name):
     """Mean of ten looks after iterations 200 to 380 from the minimum, where it is within 0.2 % of its end.

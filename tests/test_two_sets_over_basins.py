@@ -94,6 +94,7 @@ def test_where_trajectories_come_first():
     assert not never.value[0, 2]
 
 
+@pytest.mark.long
 def test_what_lies_between_two_sets():
     """Ways into each of them; a minimum at the very edge of one holds nobody back; a start on the hilltop is moved."""
     for start in ([0.0], [1.0]):

@@ -56,7 +56,8 @@ def density() -> None:
 
 def network() -> None:
     """Five minima over the contours; on the arrows the rates of the jumps, the discs as large as the shares."""
-    minima = ss.landscapes.find_minima(FIVE, CENTERS)
+    names = ["centre", "right", "top", "left", "bottom"]
+    minima = {name: ss.landscapes.find_minima(FIVE, [near])[0] for name, near in zip(names, CENTERS, strict=False)}
     ratio = 3.0 if QUICK else 6.25
     found = ss.transitions(chain(FIVE, ratio), minima, rtol=PRECISION, seed=3)
     found.plot(landscape=FIVE).figure.savefig("network.png", dpi=120)

@@ -338,6 +338,7 @@ def test_widths_and_a_network_of_ones_own(tmp_path):
         ("hidden = [3]", "", "give either network.hidden or sweep.width, not both or none"),
         ("hidden = [3]", "hidden = [3]\nlayers = 2", "network.layers is how many layers have the width of the sweep"),
         ("epochs = 3", "epochs = 3\nsteps = 3", "stop takes one of epochs, steps and loss"),
+        ("epochs = 3", "epochs = 3\nevery = 0.5", "every is how often a loss is looked at, which is not given"),
         ('name = "a loss"', 'name = "3 epochs"', "stop must not say the same twice"),
         ("[0.2, 0.1]", "[0.1, 0.1]", "must not repeat a value"),
         ("[4, 8]", "[4, 8]\nmomentum = 1.0", "momentum"),
@@ -368,6 +369,12 @@ def test_label_noise_changes_that_share_of_the_labels():
     plain = ss.data.breast_cancer(held_out=0.3)
     assert np.sum(found.targets != plain.targets) == round(0.25 * len(plain.targets))
     np.testing.assert_array_equal(found.held_out_targets, plain.held_out_targets)
+
+
+def test_a_loss_is_looked_at_as_often_as_the_file_says():
+    often = parse(SMALL.replace("most_epochs = 2", "most_epochs = 2\nevery = 0.25"), "small").stop[1].rule()
+    assert often == ss.training.Loss(0.68, ss.training.Epochs(2.0), 0.25)
+    assert parse(SMALL, "small").stop[1].rule().every == 1.0
 
 
 @pytest.mark.parametrize("name", ["batch", "generalise", "mnist1d"])

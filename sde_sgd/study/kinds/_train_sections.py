@@ -16,7 +16,8 @@ class StopSpec(Section):
     """When networks end: after epochs, after steps, or at a loss.
 
     name: what tables call it. epochs: passes over the examples. steps: iterations.
-    loss: over all examples, penalty included. most_epochs: budget of a loss.
+    loss: over all examples, penalty included. most_epochs: budget of a loss. every: epochs between looks at it, one
+    where it is not given.
     """
 
     name: str = ""
@@ -24,6 +25,7 @@ class StopSpec(Section):
     steps: Count | None = None
     loss: Positive | None = None
     most_epochs: Positive | None = None
+    every: Positive | None = None
 
     @model_validator(mode="after")
     def _one_rule(self):
@@ -31,6 +33,8 @@ class StopSpec(Section):
             raise ValueError("stop takes one of epochs, steps and loss")
         if self.most_epochs is not None and self.loss is None:
             raise ValueError("most_epochs is the budget of a loss, which is not given")
+        if self.every is not None and self.loss is None:
+            raise ValueError("every is how often a loss is looked at, which is not given")
         return self
 
     @property
@@ -44,7 +48,7 @@ class StopSpec(Section):
             return ss.training.Epochs(self.epochs)
         if self.steps is not None:
             return ss.training.Steps(self.steps)
-        return ss.training.Loss(self.loss, most=ss.training.Epochs(self.most_epochs or 1_000))
+        return ss.training.Loss(self.loss, ss.training.Epochs(self.most_epochs or 1_000), self.every or 1.0)
 
     def steps_of(self, examples: int, batch: int) -> float:
         """About how many steps that is, for the progress bar."""

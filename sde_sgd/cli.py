@@ -169,9 +169,15 @@ def plot(folder: Folder, source: Source = None) -> None:
 
 
 @app.command()
-def report(folder: Folder) -> None:
+def report(
+    folder: Folder,
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Another file than DIR/report.html.", show_default=False)
+    ] = None,
+    source: Source = None,
+) -> None:
     """Write the study in DIR as one HTML file, DIR/report.html, which opens anywhere."""
-    _guard(lambda studies: print(f"report   {studies.report_html(folder)}"))
+    _guard(lambda studies: print(f"report   {studies.report_html(folder, to, source=source)}"))
 
 
 @app.command()
@@ -241,11 +247,7 @@ def _ran(outcome: Any, wide: bool) -> None:
             f"error: every trajectory of {_cells(outcome.all_diverged)} diverged; the table names them", file=sys.stderr
         )
     elif outcome.unknown:
-        places = "; ".join(", ".join(f"{axis} {place}" for axis, place in each.items()) for each in outcome.unknown[:3])
-        more = ", …" if len(outcome.unknown) > 3 else ""
-        print(
-            f"error: there is no number of {_cells(outcome.unknown)}, counted from 0: {places}{more}", file=sys.stderr
-        )
+        print(f"error: there is no number of {_cells(outcome.unknown)}; the table names them", file=sys.stderr)
     if outcome.all_diverged or outcome.unknown:
         raise typer.Exit(NO_NUMBER)
 

@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from sde_sgd.study import AbstractStudy, Column, Store, _claims, _files, combine
+from sde_sgd.study import AbstractStudy, Column, Store, combine
 from sde_sgd.study._units import units
+from sde_sgd.study.store import _claims, _files
 
 
 class NumbersStudy(AbstractStudy):

@@ -22,8 +22,8 @@ import xarray  # noqa: F401
 import zarr  # noqa: F401
 from store_cases import Disk, Killed, make
 
-from sde_sgd.study import _files, _folder
 from sde_sgd.study._units import units
+from sde_sgd.study.store import _files, _folder
 
 ROWS, COLUMNS = 8, 7
 

@@ -134,7 +134,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     (tmp_path / "study.toml").write_text(STUDY)
-    monkeypatch.setattr("sde_sgd.study._accounts.Account.to_bytes", full)
+    monkeypatch.setattr("sde_sgd.study.store._accounts.Account.to_bytes", full)
     result = call("run", tmp_path / "study.toml", "--out", tmp_path / "out")
     assert result.exit_code == 2 and "Traceback" not in result.output
     # after the progress bar
@@ -272,8 +272,8 @@ class TestCheapStudy:
             raise OSError(30, "Read-only file system")
 
         table = call("run", study, "--out", out).stdout
-        monkeypatch.setattr("sde_sgd.study._files.write", refused)
-        monkeypatch.setattr("sde_sgd.study._files.make_folder", refused)
+        monkeypatch.setattr("sde_sgd.study.store._files.write", refused)
+        monkeypatch.setattr("sde_sgd.study.store._files.make_folder", refused)
         for again in (call("run", study, "--out", out), call("resume", out)):
             assert again.exit_code == 0, (again.output, again.exception)
             assert again.stdout == table
@@ -303,7 +303,7 @@ class TestCheapStudy:
         monkeypatch.setattr(cheap_study.CheapStudy, "run_cell", lost)
         result = call("run", study, "--out", tmp_path / "out")
         assert result.exit_code == NO_NUMBER
-        assert result.stderr.splitlines()[-1] == ("error: there is no number of a cell, counted from 0: row 1, place 2")
+        assert result.stderr.splitlines()[-1] == "error: there is no number of a cell; the table names them"
         assert call("resume", tmp_path / "out").exit_code == NO_NUMBER
 
     def test_help_is_quick(self):

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from sde_sgd.study._estimate import Spent, in_words, path_steps_a_second, rate, time_left, workers_at_work
 from sde_sgd.study._kind import Cell
-from sde_sgd.study._progress_bar import ProgressBar
 from sde_sgd.study._units import Unit
+from sde_sgd.study.running._estimate import Spent, in_words, path_steps_a_second, rate, time_left, workers_at_work
+from sde_sgd.study.running._progress_bar import ProgressBar
 
 
 def a_study(number, spread, seed=0):

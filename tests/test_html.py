@@ -14,10 +14,10 @@ from study_cases import SMALL, fake_dataset
 
 from sde_sgd import plotting
 from sde_sgd.study import StudyError, combine, report_html
-from sde_sgd.study._html import page
-from sde_sgd.study._html_parts import Markup, element, inline_svg
-from sde_sgd.study._store import Store
 from sde_sgd.study._units import units
+from sde_sgd.study.reporting._html import page
+from sde_sgd.study.reporting._html_parts import Markup, element, inline_svg
+from sde_sgd.study.store._store import Store
 
 EVIL = """</script></pre></style><script>document.title = "owned"</script>"'><img src=x onerror=alert(1)>&lt;--"""
 RECORD = {"format": 2, "fingerprint": "0123abcd", "versions": {"jax": "0.10.1"}, "source": "/somewhere"}
@@ -396,7 +396,7 @@ LARGE = """
 
 
 def test_words_of_a_figure_are_those_of_its_panels():
-    from sde_sgd.study._html_parts import figure_words
+    from sde_sgd.study.reporting._html_parts import figure_words
 
     start = '[[start]]\nname = "flat"\npoint = "flat_minimum"\nsaddle = "saddle"\n'
     _, _, data = fake_dataset(SMALL.replace("[reference]", start + "[reference]"))

@@ -11,7 +11,7 @@ from sde_sgd.study import StudyError, parse, redraw, resume, run, status
 from sde_sgd.study._build import code_named, import_named
 from sde_sgd.study._fingerprint import difference, fingerprint
 from sde_sgd.study._own_code import code_with, digests, imported
-from sde_sgd.study._task import code_of_study
+from sde_sgd.study.running._task import code_of_study
 
 LOSS = '''
 """A double well."""

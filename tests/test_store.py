@@ -11,9 +11,10 @@ import pytest
 import xarray as xr
 from store_cases import Disk, NumbersStudy, disk, expected, make, opened, tree, work
 
-from sde_sgd.study import Store, StudyError, _files, combine
-from sde_sgd.study._claims import Claims
+from sde_sgd.study import Store, StudyError, combine
 from sde_sgd.study._units import units
+from sde_sgd.study.store import _files
+from sde_sgd.study.store._claims import Claims
 
 
 def spoil(path, how):
@@ -309,7 +310,7 @@ class TestClaims:
         code = f"""
 import sys, time
 from pathlib import Path
-from sde_sgd.study._claims import Claims
+from sde_sgd.study.store._claims import Claims
 print(Claims(Path({str(path)!r})).take("unit"), flush=True)
 time.sleep(600)
 """
@@ -329,7 +330,7 @@ time.sleep(600)
         claims.release("unit")
 
     def test_where_there_are_no_locks_every_claim_succeeds(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("sde_sgd.study._claims.fcntl", None)
+        monkeypatch.setattr("sde_sgd.study.store._claims.fcntl", None)
         study, store = make(tmp_path / "out")
         (store.folder / ".partial" / "left").mkdir()
         assert store.claim("000-000") and Store.open(store.folder).folder == store.folder

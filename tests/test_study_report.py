@@ -12,7 +12,7 @@ import sde_sgd as ss
 from sde_sgd import plotting
 from sde_sgd._precision import beyond_stability, is_wide, quality, stability_limit
 from sde_sgd.study import all_diverged, combine, parse, report, rows
-from sde_sgd.study._text_table import Column, interval_texts, number_text, number_texts, text_table
+from sde_sgd.study.reporting._text_table import Column, interval_texts, number_text, number_texts, text_table
 
 MARKS = ("_hatched", "_beyond")
 

@@ -15,10 +15,10 @@ import cheap_study
 import pytest
 
 from sde_sgd.study import StudyError, init, resume, run, status, worker
-from sde_sgd.study._executors import TRIES, workers
-from sde_sgd.study._processes import Processes, _share
-from sde_sgd.study._shard import shard_of
-from sde_sgd.study._task import run_unit
+from sde_sgd.study.running._executors import TRIES, workers
+from sde_sgd.study.running._processes import Processes, _share
+from sde_sgd.study.running._shard import shard_of
+from sde_sgd.study.running._task import run_unit
 
 KEYS = [f"{row:03d}-{place:03d}" for row in range(2) for place in range(4)]
 
@@ -189,7 +189,7 @@ class TestMistakes:
     @pytest.mark.parametrize("executor", [None, ThreadPoolExecutor(1)])
     def test_a_full_disk_is_not_the_cells_fault(self, executor, study, tmp_path, monkeypatch):
         """Nothing more is computed for it, however much was finished before."""
-        from sde_sgd.study import _files
+        from sde_sgd.study.store import _files
 
         write = _files.write
 
@@ -423,7 +423,7 @@ class TestCtrlC:
         """At once, in the middle of what the first one had it do, without a word of Python's."""
         (study.parent / "wait-000-002").touch()
         code = (
-            "import time, cheap_study, sde_sgd.cli as cli, sde_sgd.study._outcome as r\n"
+            "import time, cheap_study, sde_sgd.cli as cli, sde_sgd.study.running._outcome as r\n"
             "r.report = lambda *a: [print('reporting', flush=True), time.sleep(60)]\n"
             "cli.main()"
         )

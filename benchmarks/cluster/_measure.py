@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from sde_sgd.study import init, resume, status
-from sde_sgd.study._executors import work
-from sde_sgd.study._processes import Processes
-from sde_sgd.study._progress_bar import ProgressBar
-from sde_sgd.study._queue import Queue
-from sde_sgd.study._task import opened, run_unit
+from sde_sgd.study.running._executors import work
+from sde_sgd.study.running._processes import Processes
+from sde_sgd.study.running._progress_bar import ProgressBar
+from sde_sgd.study.running._queue import Queue
+from sde_sgd.study.running._task import opened, run_unit
 
 from . import _study
 
@@ -130,7 +130,7 @@ def _compiling() -> dict[str, float]:
         code += "jax.config.update('jax_compilation_cache_dir', sys.argv[1])\n"
         code += "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)\n"
         code += "jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)\n"
-        code += "import sde_sgd.study as s\nfrom sde_sgd.study._task import run_unit\n"
+        code += "import sde_sgd.study as s\nfrom sde_sgd.study.running._task import run_unit\n"
         code += "folder = s.init(sys.argv[2], sys.argv[3])\n"
         code += "print(json.dumps([run_unit(str(folder), f'sharp-000-00{k}') for k in range(2)]))"
         for place, kind in enumerate(("compile", "compile_from_cache")):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# units that each worker has been handed and has not finished, as of `sde_sgd.study._executors.work`
+# units that each worker has been handed and has not finished, as of `sde_sgd.study.running._executors.work`
 AHEAD = 2
 # units for each worker: enough for the beginning and the end of a study to count little
 ROUNDS = 40

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._accounts import plain
 from ._errors import StudyError
+from .store._accounts import plain
 
 if TYPE_CHECKING:
     import xarray as xr

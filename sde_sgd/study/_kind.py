@@ -14,7 +14,7 @@ from . import _key_types, _sweep, _tables
 from ._cell import Cell, cell_seed
 from ._errors import StudyError
 from ._sections import Confidence, Name, Section, Seed
-from ._text_table import Column
+from .reporting._text_table import Column
 
 if TYPE_CHECKING:
     import xarray as xr

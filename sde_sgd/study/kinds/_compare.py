@@ -12,7 +12,7 @@ import sde_sgd as ss
 from .._errors import StudyError
 from .._kind import AbstractStudy, register
 from .._sections import ChainSpec, Count, LandscapeSpec, Name, NoiseSpec, Positive, Quantity, SweepSpec
-from .._text_table import Column
+from ..reporting._text_table import Column
 from ._dynamics import slices, surfaces
 from ._occupancy import LETTERS
 

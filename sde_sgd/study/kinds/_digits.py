@@ -14,7 +14,7 @@ from .._dataset import cell_dataset
 from .._errors import StudyError
 from .._kind import AbstractStudy, register
 from .._sections import Count, Positive
-from .._text_table import Column, number_text
+from ..reporting._text_table import Column, number_text
 from ._dynamics import slices
 
 if TYPE_CHECKING:

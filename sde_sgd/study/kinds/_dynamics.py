@@ -13,7 +13,7 @@ import sde_sgd as ss
 from .._errors import StudyError
 from .._kind import AbstractStudy
 from .._sections import ChainSpec, Count, LandscapeSpec, NoiseSpec, Positive, ReferenceSpec
-from .._text_table import Column
+from ..reporting._text_table import Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -13,7 +13,7 @@ from .._dataset import cell_dataset
 from .._errors import StudyError
 from .._kind import register
 from .._sections import Count, Positive, Quantity, StartSpec, SweepSpec
-from .._text_table import Column
+from ..reporting._text_table import Column
 from ._dynamics import AbstractDynamicsStudy, Surface, ratio, slices, solver, surfaces
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import sde_sgd as ss
 from .._errors import StudyError
 from .._kind import AbstractStudy, register
 from .._sections import DataSpec, Name, NetworkSpec, Quantity
-from .._text_table import Column
+from ..reporting._text_table import Column
 from ._dynamics import ratio, slices
 from ._train_sections import CurveSpec, StopSpec, TrainingSweep
 

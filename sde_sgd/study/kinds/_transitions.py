@@ -13,7 +13,7 @@ from .._dataset import cell_dataset
 from .._errors import StudyError
 from .._kind import register
 from .._sections import Count, DynamicsSpec, Name, PointSpec, Positive, Quantity
-from .._text_table import Column
+from ..reporting._text_table import Column
 from ._dynamics import AbstractDynamicsStudy, MinimaOf, attempt, solver, surfaces
 from ._occupancy import LETTERS
 

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._precision import FINE, UNKNOWN, is_wide, quality
-from ._dataset import all_diverged
+from ..._precision import FINE, is_wide
+from .._dataset import all_diverged
 from ._text_table import IMPRECISE, WIDTH, Column, text_table
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from ._kind import AbstractStudy
+    from .._kind import AbstractStudy
 
 # cells that are named one by one
 _NAMED = 8
@@ -114,17 +114,20 @@ def where(place: dict[str, Any]) -> str:
 
 
 def without_number(study: "AbstractStudy", dataset: "xr.Dataset") -> list[dict[str, Any]]:
-    """The cells that were run and have no value of the table's first estimate: their coordinates, by axis."""
-    first = next((column for column in study.columns() if column.interval), None)
-    if first is None:
+    """The cells that were run and have no value of any of the table's estimates: their coordinates, by axis."""
+    named = {column.variable for column in study.columns() if column.interval} & set(dataset)
+    if not named or "status" not in dataset:
         return []
-    unknown = (quality(dataset, first.variable) == UNKNOWN).isel(first.at)
-    axes = [str(dim) for dim in unknown.dims if dim in study.axes()]
-    unknown = unknown.any([dim for dim in unknown.dims if dim not in axes])
+    axes = [axis for axis in study.axes() if axis in dataset["status"].dims]
+    known: Any = False
+    for name in named:
+        entry = dataset[name].notnull()
+        known = entry.any([dim for dim in entry.dims if dim not in axes]) | known
+    lost = (~known & (dataset["status"] != "")).transpose(*axes)
     labels = [dataset[dim].values if dim in dataset.coords else np.arange(dataset.sizes[dim]) for dim in axes]
     return [
         {dim: values[place] for dim, values, place in zip(axes, labels, places, strict=True)}
-        for places in np.argwhere(unknown.values)
+        for places in np.argwhere(lost.values)
     ]
 
 

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._errors import StudyError
-from ._report import rows
+from .._errors import StudyError
+from ..reporting._report import rows
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from ._kind import AbstractStudy
+    from .._kind import AbstractStudy
 
 
 def export(study: "AbstractStudy", dataset: "xr.Dataset", target: Path) -> list[Path]:

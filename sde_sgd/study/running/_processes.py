@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ._errors import StudyError
+from .._errors import StudyError
 
 
 class Processes:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ._errors import StudyError
+from .._errors import StudyError
 
 
 class _Array(NamedTuple):

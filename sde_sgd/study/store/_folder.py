@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .._errors import StudyError
 from . import _files
 from ._accounts import device, versions
 from ._claims import Claims
-from ._errors import StudyError
 
 FORMAT = 3
 CLAIMS, PARTIAL, UNITS, DATASET = ".claims", ".partial", "units", "dataset.zarr"

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._progress import is_watched
+from ..._progress import is_watched
+from .._units import Unit
 from ._estimate import Spent, in_words, path_steps_a_second, time_left, workers_at_work
-from ._units import Unit
 
 # a plain line comes with every tenth of the work, and after so many seconds
 _SILENCE = 30.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .._precision import is_wide
+from ..._precision import is_wide
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def number_texts(values: Sequence[Any], digits: int = 4) -> list[str]:
     """
     if any(isinstance(value, str) for value in values):
         return [number_text(value) for value in values]
-    from ..statistics import plain_decimals
+    from ...statistics import plain_decimals
 
     numbers = [float(value) for value in values]
     known = [abs(each) for each in numbers if math.isfinite(each) and each]
@@ -86,7 +86,7 @@ def interval_texts(intervals: Sequence[tuple[float, float, float]]) -> list[str]
 
     A dash stands for what is not known, and "?" behind an interval that is wider than its value.
     """
-    from ..statistics import down_a_column
+    from ...statistics import down_a_column
 
     numbers = [(float(value), float(low), float(high)) for value, low, high in intervals]
     texts = []

@@ -18,13 +18,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._dataset import attributes_of, kept, whole
+from .._errors import StudyError
+from .._units import Unit, units
 from . import _folder
 from ._accounts import plain
 from ._claims import Claims
-from ._dataset import attributes_of, kept, whole
-from ._errors import StudyError
 from ._recovery import Recovery
-from ._units import Unit, units
 from ._writer import Writer
 from ._zarr import Arrays, Layout, read_array
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
-    from ._kind import AbstractStudy
+    from .._kind import AbstractStudy
 
 
 class Store:

@@ -16,7 +16,7 @@ from ._zarr import Array, Arrays, Layout, is_whole, read_array
 if TYPE_CHECKING:
     import numpy as np
 
-    from ._units import Unit
+    from .._units import Unit
 
 
 class State(enum.Enum):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .._precision import IMPRECISE, MISSING, UNKNOWN, quality, stability_limit
+from ..._precision import IMPRECISE, MISSING, UNKNOWN, quality, stability_limit
 from ._html_parts import Markup, data_script, element, join, scrolling
 from ._text_table import number_text
 
@@ -133,7 +133,7 @@ class _Shades:
 def _colour(place: float) -> str:
     from matplotlib.colors import to_hex
 
-    from ..plotting._style import SEQUENCE
+    from ...plotting._style import SEQUENCE
 
     return to_hex(SEQUENCE(float(place)))
 
@@ -207,7 +207,7 @@ class _Cell(NamedTuple):
         return words | {name: _short(values) for name, values in curves.items()}
 
     def _facts(self) -> list[tuple[str, str]]:
-        from ..statistics import in_one_format
+        from ...statistics import in_one_format
 
         facts = [("note", remark) for remark in self.remarks()]
         if "status" in self.data:

@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Iterable
 
-from ._store import Store
-from ._units import Unit
+from .._units import Unit
+from ..store._store import Store
 
 
 class Queue:

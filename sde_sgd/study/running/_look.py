@@ -5,16 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ._errors import StudyError
+from .._errors import StudyError
+from .._file import parse, read_source
+from .._kind import AbstractStudy
+from .._own_code import on_the_path
+from .._units import units
+from ..reporting._html import page
+from ..store._store import Store
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
-from ._file import parse, read_source
-from ._kind import AbstractStudy
 from ._outcome import Outcome, reported
-from ._own_code import on_the_path
 from ._progress_bar import spent
-from ._store import Store
 from ._task import source_of, study_of
-from ._units import units
 
 
 class Progress(NamedTuple):
@@ -106,6 +107,27 @@ def redraw(folder: str | Path, *, source: str | Path | None = None) -> Outcome:
     if not store.finished():
         raise StudyError(f"folder {store.folder} has no finished cell to draw; run: sde-sgd resume {store.folder}")
     return reported(store, study, 0)
+
+
+def report_html(folder: str | Path, target: str | Path | None = None, *, source: str | Path | None = None) -> Path:
+    """Write a study as one HTML file, from what is stored; nothing is simulated.
+
+    folder: of a study, finished or not. target: the file; None for `report.html` in the folder. source: as of `status`.
+    Returns the path of the file: it can be sent and opened alone.
+    Raises StudyError where the folder holds no study, or no finished cell, or where the file cannot be written.
+    """
+    store, study = _looked_at(folder, source)
+    if not store.finished():
+        raise StudyError(f"folder {store.folder} has no finished cell to report; run: sde-sgd resume {store.folder}")
+    text = page(study, store.dataset(), store.record, store.account(), store.text)
+    if target is None:
+        store.save_text("report.html", text)
+        return store.folder / "report.html"
+    try:
+        Path(target).write_text(text, "utf-8")
+    except OSError as error:
+        raise StudyError(f"{target} cannot be written: {error.strerror}") from None
+    return Path(target)
 
 
 def export(folder: str | Path, target: str | Path | None = None, *, source: str | Path | None = None) -> list[Path]:

@@ -13,19 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._precision import FINE, beyond_stability
-from ._errors import StudyError
-from ._file import parse
+from ..._precision import FINE, beyond_stability
 from ._html_parts import Markup, element, figure_words, inline_svg, join, pairs, scrolling, sortable
 from ._html_phase import has_phase_diagram, phase_section
 from ._report import closing_lines, rows, shown_columns, where
-from ._store import Store
 from ._text_table import number_text
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from ._kind import AbstractStudy
+    from .._kind import AbstractStudy
 
 # entries of the record that are more than this many are counted, not listed
 _LISTED = 24
@@ -39,21 +36,6 @@ _WORDS = {
     "seconds": "wall time (s)",
     "wall_seconds": "wall time (s)",
 }
-
-
-def report_html(folder: str | Path) -> Path:
-    """Write `report.html` into the folder of a study, from what is stored; nothing is simulated.
-
-    folder: of a study, finished or not. Returns the path of the file: it can be sent and opened alone.
-    Raises StudyError where the folder holds no study, or no finished cell.
-    """
-    store = Store.open(folder)
-    study = parse(store.text, store.record["name"])
-    dataset = store.bind(study).dataset()
-    if not dataset.attrs["cells_finished"]:
-        raise StudyError(f"folder {store.folder} has no finished cell to report; run: sde-sgd resume {store.folder}")
-    store.save_text("report.html", page(study, dataset, store.record, store.account(), store.text))
-    return store.folder / "report.html"
 
 
 def page(
@@ -103,7 +85,7 @@ def page(
 
 
 def _file(name: str) -> str:
-    return (importlib.resources.files("sde_sgd.study") / "page" / name).read_text("utf-8")
+    return (importlib.resources.files("sde_sgd.study.reporting") / "page" / name).read_text("utf-8")
 
 
 def _policy(script: str) -> str:
@@ -193,7 +175,7 @@ def _provenance(
     account: Mapping[str, Mapping[str, Any]],
 ) -> Markup:
     """Where the numbers come from: the record of the folder, and the sums of what its units took."""
-    from .. import __version__
+    from ... import __version__
 
     entries = {"study": study.name, "kind": study.kind, "seed": study.seed} | _flat(record, "study")
     if "path_steps" in dataset:

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._dataset import all_diverged
-from ._errors import StudyError
-from ._kind import AbstractStudy
-from ._report import report, rows
-from ._store import Store
+from .._dataset import all_diverged
+from .._errors import StudyError
+from .._kind import AbstractStudy
+from ..reporting._report import report, rows, without_number
+from ..store._store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ class Outcome(NamedTuple):
     table: its rows as data, unrounded. figures: paths of the figures' files that are there.
     computed: cells run now. complete: whether all cells are finished.
     all_diverged: the cells, by their coordinates, of which every trajectory became non-finite.
-    unknown: the finished cells, by their places along the axes, for which the table has no number with an interval.
+    unknown: the finished cells, by their coordinates, of which the table's first estimate has no value.
     unwritten: one sentence on what could not be written, "" where all was.
     wide_report: `report` with one line for each row of the table, however long.
     """
@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
     computed: int
     complete: bool
     all_diverged: list[dict[str, Any]]
-    unknown: list[dict[str, int]]
+    unknown: list[dict[str, Any]]
     unwritten: str = ""
     wide_report: str = ""
 
@@ -59,21 +59,7 @@ def reported(store: Store, study: AbstractStudy, computed: int, unwritten: str =
         computed,
         dataset.attrs["cells_finished"] == dataset.attrs["cells"],
         all_diverged(dataset),
-        _without_number(study, dataset),
+        without_number(study, dataset),
         unwritten,
         report(study, dataset, wide=True),
     )
-
-
-def _without_number(study: AbstractStudy, dataset: "xr.Dataset") -> list[dict[str, int]]:
-    """Places of the finished cells for which no column with an interval has a value."""
-    named = {column.variable for column in study.columns() if column.interval} & set(dataset)
-    if not named or "status" not in dataset:
-        return []
-    axes = [axis for axis in study.axes() if axis in dataset["status"].dims]
-    known = False
-    for name in named:
-        entry = dataset[name].notnull()
-        known = entry.any([dim for dim in entry.dims if dim not in axes]) | known
-    lost = (~known & (dataset["status"] != "")).transpose(*axes)
-    return [dict(zip(axes, map(int, place), strict=True)) for place in zip(*lost.values.nonzero(), strict=True)]

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .._progress import shown
-from ._accounts import device, versions
+from ..._progress import shown
+from .._errors import StudyError, WriteError
+from .._file import parse
+from .._fingerprint import difference, fingerprint
+from .._kind import AbstractStudy, Cell, kinds
+from .._own_code import code_of, code_with, digests, imported, on_the_path
+from .._units import Unit, units
+from ..store._accounts import device, versions
+from ..store._store import Store
 from ._compile_clock import compile_seconds
-from ._errors import StudyError, WriteError
-from ._file import parse
-from ._fingerprint import difference, fingerprint
-from ._kind import AbstractStudy, Cell, kinds
-from ._own_code import code_of, code_with, digests, imported, on_the_path
-from ._store import Store
-from ._units import Unit, units
 
 if TYPE_CHECKING:
     import xarray as xr

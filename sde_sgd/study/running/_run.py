@@ -5,21 +5,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ._accounts import device_line
-from ._errors import StudyError
+from .._errors import StudyError
+from .._file import read_source
+from .._fingerprint import difference, fingerprint
+from .._kind import AbstractStudy
+from .._own_code import digests, on_the_path
+from .._units import units
+from ..store._accounts import device_line
+from ..store._store import Store
 from ._executors import as_executor, work, workers
-from ._file import read_source
-from ._fingerprint import difference, fingerprint
-from ._kind import AbstractStudy
 from ._look import folder_of_source, parsed
 from ._outcome import Outcome, reported
-from ._own_code import digests, on_the_path
 from ._progress_bar import ProgressBar
 from ._queue import Queue
 from ._shard import shard_of
-from ._store import Store
 from ._task import Opened, check_same, code_of_study, own_kind, remembered, source_of, study_of
-from ._units import units
 
 
 def run(

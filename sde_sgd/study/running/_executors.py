@@ -13,12 +13,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from ._errors import StudyError, WriteError
+from .._errors import StudyError, WriteError
+from .._units import Unit
 from ._processes import Processes
 from ._progress_bar import ProgressBar
 from ._queue import Queue
 from ._task import run_unit
-from ._units import Unit
 
 # times that a unit is begun whose process dies
 TRIES = 3

@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._dataset import STATUS, agree, attributes_of
+from .._errors import StudyError
 from . import _files, _folder
 from ._accounts import Account, Chunk, plain
 from ._claims import Claims
-from ._dataset import STATUS, agree, attributes_of
-from ._errors import StudyError
 from ._zarr import Array, Arrays, Layout, chunk_of, encoded, of_coordinate, of_sweep
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
-    from ._kind import AbstractStudy
-    from ._units import Unit
+    from .._kind import AbstractStudy
+    from .._units import Unit
 
 
 class Writer:

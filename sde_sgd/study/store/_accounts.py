@@ -80,7 +80,7 @@ def plain(value: Any) -> Any:
 @functools.cache
 def versions() -> dict[str, str]:
     """Versions of Python, this package and those that its numbers come from, without importing them."""
-    from .. import __version__
+    from ... import __version__
 
     found = {"python": platform.python_version(), "sde_sgd": __version__}
     for name in _PACKAGES:

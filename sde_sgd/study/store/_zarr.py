@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .._dataset import blank, fit
+from .._errors import StudyError
 from . import _files
 from ._accounts import crc32c, plain
-from ._dataset import blank, fit
-from ._errors import StudyError
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from ._units import Unit
+    from .._units import Unit
 
 _TEXT = "string"
 

@@ -149,8 +149,8 @@ class TestReport:
         cells["sharp-001-001"]["status"] = "diverged"
         cells.pop("sharp-000-000")
         text = report(study, combine(study, cells))
-        named = [line for line in text.splitlines() if line.startswith("no number: ")]
-        assert named == ["no number: start sharp, learning_rate = 0.08, batch_size = 16"]
+        named = [line for line in text.splitlines() if line.startswith("no number of P simulated: ")]
+        assert named == ["no number of P simulated: start sharp, learning_rate = 0.08, batch_size = 16"]
         assert "not finished: 3 of 4 cells" in text
 
 

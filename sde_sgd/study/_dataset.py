@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._errors import StudyError
-from .store._accounts import plain
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -201,3 +200,14 @@ def _agreed(attributes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The entries that all have alike."""
     first, *others = attributes or [{}]
     return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+
+
+def plain(value: Any) -> Any:
+    """An attribute as JSON can hold it: NumPy's numbers and arrays as Python's, what is unknown as text."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)

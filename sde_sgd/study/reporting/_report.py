@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..._precision import FINE, is_wide
+from ..._precision import FINE, UNKNOWN, is_wide, quality
 from .._dataset import all_diverged
 from ._text_table import IMPRECISE, WIDTH, Column, text_table
 
@@ -91,10 +91,11 @@ def closing_lines(study: "AbstractStudy", dataset: "xr.Dataset") -> list[str]:
         lines.append(f"diverged {counted[1]}: {int(np.nansum(dataset['diverged'].values))}")
     lost = all_diverged(dataset)
     lines += [f"every {counted[0]} diverged: {where(place)}" for place in lost]
-    nameless = [place for place in without_number(study, dataset) if place not in lost]
-    lines += [f"no number: {where(place)}" for place in nameless[:_NAMED]]
+    first = next((column for column in study.columns() if column.interval and column.variable in dataset), None)
+    nameless = [place for place in _lacks(study, dataset, first) if place not in lost] if first else []
+    lines += [f"no number of {first.title}: {where(place)}" for place in nameless[:_NAMED] if first]
     if len(nameless) > _NAMED:
-        lines.append(f"no number: {len(nameless) - _NAMED} more cells")
+        lines.append(f"… and of {len(nameless) - _NAMED} more cells")
     wide, known = wide_intervals(study, dataset)
     if wide:
         lines.append(f"not precise: {wide} of {known} intervals, marked {IMPRECISE}, are wider than their value")
@@ -115,19 +116,22 @@ def where(place: dict[str, Any]) -> str:
 
 def without_number(study: "AbstractStudy", dataset: "xr.Dataset") -> list[dict[str, Any]]:
     """The cells that were run and have no value of any of the table's estimates: their coordinates, by axis."""
-    named = {column.variable for column in study.columns() if column.interval} & set(dataset)
-    if not named or "status" not in dataset:
+    estimates = [column for column in study.columns() if column.interval and column.variable in dataset]
+    if not estimates:
         return []
-    axes = [axis for axis in study.axes() if axis in dataset["status"].dims]
-    known: Any = False
-    for name in named:
-        entry = dataset[name].notnull()
-        known = entry.any([dim for dim in entry.dims if dim not in axes]) | known
-    lost = (~known & (dataset["status"] != "")).transpose(*axes)
+    lacking = [_lacks(study, dataset, column) for column in estimates]
+    return [place for place in lacking[0] if all(place in others for others in lacking[1:])]
+
+
+def _lacks(study: "AbstractStudy", dataset: "xr.Dataset", column: Column) -> list[dict[str, Any]]:
+    """The cells that were run and have no value in a column."""
+    unknown = (quality(dataset, column.variable) == UNKNOWN).isel(column.at)
+    axes = [str(dim) for dim in unknown.dims if dim in study.axes()]
+    unknown = unknown.any([dim for dim in unknown.dims if dim not in axes])
     labels = [dataset[dim].values if dim in dataset.coords else np.arange(dataset.sizes[dim]) for dim in axes]
     return [
         {dim: values[place] for dim, values, place in zip(axes, labels, places, strict=True)}
-        for places in np.argwhere(lost.values)
+        for places in np.argwhere(unknown.values)
     ]
 
 

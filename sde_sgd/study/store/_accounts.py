@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import google_crc32c
@@ -64,17 +63,6 @@ def read_account(data: bytes, unit: str, fingerprint: str) -> Account | None:
 def crc32c(data: bytes) -> int:
     """CRC-32C (Castagnoli) of some bytes, as Zarr's codec of that name has it."""
     return google_crc32c.value(data)
-
-
-def plain(value: Any) -> Any:
-    """An attribute as JSON can hold it: NumPy's numbers and arrays as Python's, what is unknown as text."""
-    if isinstance(value, Mapping):
-        return {str(name): plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
 
 
 @functools.cache

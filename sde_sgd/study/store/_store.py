@@ -18,11 +18,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._dataset import attributes_of, kept, whole
+from .._dataset import attributes_of, kept, plain, whole
 from .._errors import StudyError
 from .._units import Unit, units
 from . import _folder
-from ._accounts import plain
 from ._claims import Claims
 from ._recovery import Recovery
 from ._writer import Writer

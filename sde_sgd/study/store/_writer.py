@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._dataset import STATUS, agree, attributes_of
+from .._dataset import STATUS, agree, attributes_of, plain
 from .._errors import StudyError
 from . import _files, _folder
-from ._accounts import Account, Chunk, plain
+from ._accounts import Account, Chunk
 from ._claims import Claims
 from ._zarr import Array, Arrays, Layout, chunk_of, encoded, of_coordinate, of_sweep
 

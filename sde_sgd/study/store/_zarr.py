@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .._dataset import blank, fit
+from .._dataset import blank, fit, plain
 from .._errors import StudyError
 from . import _files
-from ._accounts import crc32c, plain
+from ._accounts import crc32c
 
 if TYPE_CHECKING:
     import xarray as xr

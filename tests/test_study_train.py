@@ -120,7 +120,7 @@ def test_it_is_stored_resumed_and_reported(small, tmp_path):
     # a cell that was lost is run again, and is what it was
     out = tmp_path / "out"
     half = run(small.folder.parent / "small.toml", out, progress=False)
-    (out / "cells" / "001-000-001.npz").unlink()
+    (out / "dataset.zarr" / "status" / "c.1.0.1").unlink()
     anew = resume(out, progress=False)
     assert anew.computed == 1 and half.computed == 12
     xr.testing.assert_allclose(anew.dataset.drop_vars("status"), data.drop_vars("status"), rtol=1e-3, atol=1e-5)

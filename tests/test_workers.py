@@ -397,8 +397,11 @@ def test_submitit(study, tmp_path, whole, monkeypatch):
 class TestCtrlC:
     """The shell's command in a process of its own, as a terminal would interrupt it."""
 
+    # a job in the background, such as these tests may be, has its interrupts ignored, and its children's
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
     def start(self, study, out, *options):
-        code = "import cheap_study, sde_sgd.cli as cli; cli.main()"
+        code = f"{self.heard}import cheap_study, sde_sgd.cli as cli; cli.main()"
         command = [sys.executable, "-c", code, "run", str(study), "--out", str(out), *options]
         return subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -423,7 +426,7 @@ class TestCtrlC:
         """At once, in the middle of what the first one had it do, without a word of Python's."""
         (study.parent / "wait-000-002").touch()
         code = (
-            "import time, cheap_study, sde_sgd.cli as cli, sde_sgd.study.running._outcome as r\n"
+            f"{self.heard}import time, cheap_study, sde_sgd.cli as cli, sde_sgd.study.running._outcome as r\n"
             "r.report = lambda *a: [print('reporting', flush=True), time.sleep(60)]\n"
             "cli.main()"
         )

@@ -8,6 +8,7 @@ Forked, since importing the package takes longer than all the rest; nothing of J
 JSON: how many workers were killed by what, and how often each unit was saved.
 """
 
+import importlib
 import json
 import os
 import random
@@ -17,15 +18,14 @@ import time
 import warnings
 from pathlib import Path
 
-import numcodecs.vlen  # noqa: F401
-import xarray  # noqa: F401
-import zarr  # noqa: F401
 from store_cases import Disk, Killed, make
 
 from sde_sgd.study._units import units
 from sde_sgd.study.store import _files, _folder
 
 ROWS, COLUMNS = 8, 7
+# what a store imports when it first needs it
+LATE = ("numcodecs.vlen", "xarray", "zarr")
 
 
 class Suicide(Disk):
@@ -91,6 +91,8 @@ def forked(*arguments):
 def main(folder, seed, what):
     """The workers, one after the other or two at a time."""
     warnings.simplefilter("ignore", RuntimeWarning)
+    for name in LATE:
+        importlib.import_module(name)
     # JAX's threads do not outlive a fork
     _folder.device = lambda: "none"
     choose, log = random.Random(seed), f"{folder}.log"

@@ -10,12 +10,16 @@ from .._file import parse, read_source
 from .._kind import AbstractStudy
 from .._own_code import on_the_path
 from .._units import units
+from ..reporting._export import export as written
 from ..reporting._html import page
 from ..store._store import Store
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
 from ._outcome import Outcome, reported
 from ._progress_bar import spent
-from ._task import source_of, study_of
+from ._task import held
+
+# units that are named, of those that are being computed
+_NAMED = 4
 
 
 class Progress(NamedTuple):
@@ -26,7 +30,7 @@ class Progress(NamedTuple):
     torn: units whose numbers are damaged, which count as not finished.
     path_steps_per_second: as of late, of all workers; workers: how many units were computed at a time of late.
     widest: the largest relative half-width of an interval. seconds_left: if it goes on as of late. None where unknown.
-    folder: of the study.
+    folder: of the study. claimed: units that living processes compute, or will next, where locks tell.
     """
 
     name: str
@@ -40,10 +44,13 @@ class Progress(NamedTuple):
     widest: float | None = None
     seconds_left: float | None = None
     folder: Path | None = None
+    claimed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         is_complete = self.finished >= self.cells
-        state = "complete" if is_complete else f"to finish it: sde-sgd resume {self.folder}"
+        names = [*self.claimed[:_NAMED], *([f"{len(self.claimed) - _NAMED} more"] * (len(self.claimed) > _NAMED))]
+        going_on = f"being computed: {', '.join(names)}" if names else f"to finish it: sde-sgd resume {self.folder}"
+        state = "complete" if is_complete else going_on
         parts = [f"{self.name} ({self.kind}): {self.finished} of {self.cells} cells finished", state]
         if self.torn:
             parts.append(f"{self.torn} damaged unit{'s' * (self.torn > 1)} to be computed again")
@@ -77,24 +84,25 @@ def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
     source: as of `resume`, for a study of a person's own kind.
     """
     store, study = _looked_at(folder, source)
-    listed = {unit.key: unit for unit in units(study, store.record["cells_per_unit"])}
-    done = store.finished() & set(listed)
-    accounts = {key: account for key, account in store.account().items() if key in done}
-    costs = [spent(listed[key].work, account) for key, account in accounts.items()]
+    accounts = store.account()
+    costs = [spent(store.units[key].work, account) for key, account in accounts.items()]
+    left = [unit for key, unit in store.units.items() if key not in accounts]
+    claimed = store.claimed()
     at_once = workers_at_work(costs)
     widths = [account["widest"] for account in accounts.values() if account.get("widest") is not None]
     return Progress(
         study.name,
         study.kind,
-        sum(len(listed[key].cells) for key in done),
-        cell_count(study),
+        sum(len(store.units[key].cells) for key in accounts),
+        sum(len(unit.cells) for unit in store.units.values()),
         store.record["fingerprint"],
         len(store.torn()),
         path_steps_a_second(costs, at_once),
         at_once if costs else None,
         max(widths, default=None),
-        time_left(costs, [(unit.work, 0.0) for key, unit in listed.items() if key not in done], at_once),
+        time_left(costs, [(unit.work, 0.0) for unit in left], at_once),
         store.folder,
+        tuple(unit.key for unit in left if unit.key in claimed),
     )
 
 
@@ -103,9 +111,7 @@ def redraw(folder: str | Path, *, source: str | Path | None = None) -> Outcome:
 
     source: as of `status`. Raises StudyError where the folder holds no study, or no finished cell.
     """
-    store, study = _looked_at(folder, source)
-    if not store.finished():
-        raise StudyError(f"folder {store.folder} has no finished cell to draw; run: sde-sgd resume {store.folder}")
+    store, study = _begun(folder, source, "draw")
     return reported(store, study, 0)
 
 
@@ -116,9 +122,7 @@ def report_html(folder: str | Path, target: str | Path | None = None, *, source:
     Returns the path of the file: it can be sent and opened alone.
     Raises StudyError where the folder holds no study, or no finished cell, or where the file cannot be written.
     """
-    store, study = _looked_at(folder, source)
-    if not store.finished():
-        raise StudyError(f"folder {store.folder} has no finished cell to report; run: sde-sgd resume {store.folder}")
+    store, study = _begun(folder, source, "report")
     text = page(study, store.dataset(), store.record, store.account(), store.text)
     if target is None:
         store.save_text("report.html", text)
@@ -133,13 +137,13 @@ def report_html(folder: str | Path, target: str | Path | None = None, *, source:
 def export(folder: str | Path, target: str | Path | None = None, *, source: str | Path | None = None) -> list[Path]:
     """Write the dataset of the finished cells as netCDF and as CSV, and the table, unrounded, as CSV.
 
-    target: as of `Store.export`; by default the study's folder. source: as of `status`.
-    Returns the files. Raises StudyError where the folder holds no study, or no finished cell.
+    target: a folder, by default the study's, for all three files: dataset.nc, table.csv (the rows of the table) and
+        long.csv (a line for each number); or a file, by its ending: .nc, or .csv for the table.
+    source: as of `status`.
+    Returns the files. Raises StudyError where the folder holds no study, or no finished cell, and for another ending.
     """
-    store, _ = _looked_at(folder, source)
-    if not store.finished():
-        raise StudyError(f"folder {store.folder} has no finished cell to export; run: sde-sgd resume {store.folder}")
-    return store.export(store.folder if target is None else target)
+    store, study = _begun(folder, source, "export")
+    return written(study, store.dataset(), store.folder if target is None else Path(target))
 
 
 def plan(
@@ -150,7 +154,7 @@ def plan(
     source, changes, cells_per_unit: as of `run`. Raises StudyError as `run` does before anything is computed.
     """
     text, name, folder = read_source(source)
-    study = parsed(text, name, changes)
+    study = parse(text, name, changes)
     with on_the_path(folder):
         study.prepare(folder)
     cells = study.cells()
@@ -165,23 +169,13 @@ def plan(
     )
 
 
-def cell_count(study: AbstractStudy) -> int:
-    """Number of cells of a study."""
-    return math.prod(study.axes().values())
-
-
-def parsed(text: str, name: str, changes: Mapping[str, Any] | None) -> AbstractStudy:
-    return parse(text, name, changes)
-
-
-def folder_of_source(source: str | Path) -> Path:
-    place = Path(source).resolve()
-    if not place.is_dir():
-        raise StudyError(f"source must be the folder of a person's modules, got {source}")
-    return place
-
-
 def _looked_at(folder: str | Path, source: str | Path | None) -> tuple[Store, AbstractStudy]:
-    store = Store.open(folder)
-    study = study_of(store, source_of(store) if source is None else folder_of_source(source))
+    store, study, _ = held(folder, source)
     return store.bind(study), study
+
+
+def _begun(folder: str | Path, source: str | Path | None, purpose: str) -> tuple[Store, AbstractStudy]:
+    store, study = _looked_at(folder, source)
+    if not store.finished():
+        raise StudyError(f"folder {store.folder} has no finished cell to {purpose}; run: sde-sgd resume {store.folder}")
+    return store, study

@@ -1,12 +1,11 @@
 """Runs a study of any kind: finds what is missing, has it computed unit by unit, keeps what is finished, reports."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .._errors import StudyError
-from .._file import read_source
+from .._file import parse, read_source
 from .._fingerprint import difference, fingerprint
 from .._kind import AbstractStudy
 from .._own_code import digests, on_the_path
@@ -14,12 +13,11 @@ from .._units import units
 from ..store._accounts import device_line
 from ..store._store import Store
 from ._executors import as_executor, work, workers
-from ._look import folder_of_source, parsed
 from ._outcome import Outcome, reported
 from ._progress_bar import ProgressBar
 from ._queue import Queue
 from ._shard import shard_of
-from ._task import Opened, check_same, code_of_study, own_kind, remembered, source_of, study_of
+from ._task import Opened, code_of_study, held, open_folder, own_kind, remember_source, remembered
 
 
 def run(
@@ -70,7 +68,7 @@ def resume(
     executor, progress: as of `run`. source: the folder that a person's own modules have moved to, which is remembered.
     Raises StudyError where the folder holds no study, or where a person's own code has changed since it was made.
     """
-    return _finish(_opened(folder, source), executor, progress)
+    return _finish(open_folder(folder, source), executor, progress)
 
 
 def worker(
@@ -91,7 +89,7 @@ def worker(
     that is none.
     """
     place, count = shard_of(shard)
-    there = _opened(folder, source)
+    there = open_folder(folder, source)
     listed = list(there.units.values())
     mine = listed[place::count]
     others = [unit for number, unit in reversed(list(enumerate(listed))) if number % count != place]
@@ -106,10 +104,11 @@ def _initialised(
     source: str | Path | AbstractStudy, out: str | Path | None, changes: Mapping[str, Any] | None, cells_per_unit: int
 ) -> Opened:
     text, name, folder = read_source(source)
-    study = parsed(text, name, changes)
+    study = parse(text, name, changes)
     if changes:
         text = study.text()
-    wanted = units(study, cells_per_unit)
+    # raises for what makes no units
+    units(study, cells_per_unit)
     with on_the_path(folder):
         shared = study.prepare(folder)
     code = code_of_study(study, folder)
@@ -124,11 +123,8 @@ def _initialised(
         cells_per_unit,
         more={"files": digests(code), **own_kind(study)},
     )
-    if source_of(store) != folder:
-        _remember_source(store, folder)
-    kept = store.record["cells_per_unit"]
-    listed = wanted if kept == cells_per_unit else units(study, kept)
-    return Opened(store.bind(study), study, {unit.key: unit for unit in listed}, shared, folder)
+    remember_source(store, folder)
+    return Opened(store.bind(study), study, shared, folder)
 
 
 def _check_not_another(target: Path, study: AbstractStudy, code: str) -> None:
@@ -139,35 +135,13 @@ def _check_not_another(target: Path, study: AbstractStudy, code: str) -> None:
     if store.record["fingerprint"] == fingerprint(study, code) or not store.finished():
         return
     try:
-        held = study_of(store, source_of(store))
-        what = difference(held, study, store.record.get("files", {}), digests(code))
+        what = difference(held(target)[1], study, store.record.get("files", {}), digests(code))
     except StudyError:
         what = ""
     raise StudyError(
         f"output folder {target} already holds a different study, '{store.record['name']}': "
         f"{what or 'it was made by another version'}; give another --out, nothing was changed"
     )
-
-
-def _opened(folder: str | Path, source: str | Path | None) -> Opened:
-    store = Store.open(folder)
-    place = source_of(store) if source is None else folder_of_source(source)
-    study = study_of(store, place)
-    check_same(store, study, place)
-    if place != source_of(store):
-        _remember_source(store, place)
-    with on_the_path(place):
-        shared = study.prepare(place)
-    listed = {unit.key: unit for unit in units(study, store.record["cells_per_unit"])}
-    return Opened(store.bind(study), study, listed, shared, place)
-
-
-def _remember_source(store: Store, place: Path) -> None:
-    """For the processes that are given no more than the folder; where the study came from stays in the record."""
-    store.record["moved"] = str(place)
-    # a study without them may be run from anywhere
-    if store.is_writable and store.record.get("files"):
-        store.save_text("study.json", json.dumps(store.record, indent=2) + "\n")
 
 
 def _finish(there: Opened, executor: Any, progress: bool) -> Outcome:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..._progress import shown
-from .._errors import StudyError, WriteError
+from .._errors import StudyError
 from .._file import parse
 from .._fingerprint import difference, fingerprint
 from .._kind import AbstractStudy, Cell, kinds
 from .._own_code import code_of, code_with, digests, imported, on_the_path
-from .._units import Unit, units
+from .._units import Unit
 from ..store._accounts import device, versions
 from ..store._store import Store
 from ._compile_clock import compile_seconds
@@ -41,9 +41,13 @@ class Opened(NamedTuple):
 
     store: Store
     study: AbstractStudy
-    units: dict[str, Unit]
     shared: Any
     source: Path
+
+    @property
+    def units(self) -> dict[str, Unit]:
+        """By key, in the order of the cells."""
+        return self.store.units
 
 
 _opened: OrderedDict[Path, tuple[Any, Opened]] = OrderedDict()
@@ -77,13 +81,7 @@ def run_unit(folder: str, unit: str) -> dict[str, Any]:
         "ended": time.time(),
     }
     _ran.add(me)
-    try:
-        there.store.save_unit(there.units[unit], found, account | _here())
-    except StudyError as error:
-        # datasets that do not fit those of other cells are the unit's fault
-        if isinstance(error.__cause__, OSError):
-            raise WriteError(str(error)) from error
-        raise
+    there.store.save_unit(there.units[unit], found, account | _here())
     return account
 
 
@@ -95,7 +93,7 @@ def opened(folder: str | Path) -> Opened:
         if place in _opened and _opened[place][0] == mark:
             _opened.move_to_end(place)
             return _opened[place][1]
-        there = _open(Path(folder))
+        there = open_folder(folder)
         _keep(place, mark, there)
         return there
 
@@ -113,9 +111,35 @@ def remembered(there: Opened) -> Iterator[None]:
             _opened.pop(place, None)
 
 
-def source_of(store: Store) -> Path:
-    """Where a person's modules are: where a runner was told they are now, or where the study file was."""
-    return Path(store.record.get("moved") or store.record["source"])
+def held(folder: str | Path, source: str | Path | None = None) -> tuple[Store, AbstractStudy, Path]:
+    """What a folder holds: the store, its study, and the folder of a person's modules.
+
+    source: that folder, where it has moved. Raises StudyError where it is none, or where there is no study.
+    """
+    store = Store.open(folder)
+    place = Path(store.record["source"]) if source is None else Path(source).resolve()
+    if source is not None and not place.is_dir():
+        raise StudyError(f"source must be the folder of a person's modules, got {source}")
+    return store, study_of(store, place), place
+
+
+def open_folder(folder: str | Path, source: str | Path | None = None) -> Opened:
+    """The study in `folder`, ready to run; where its modules have moved to is remembered.
+
+    source: as of `held`. Raises StudyError as `held` and `check_same` do, and for what no cell could run with.
+    """
+    store, study, place = held(folder, source)
+    check_same(store, study, place)
+    remember_source(store, place)
+    with on_the_path(place):
+        shared = study.prepare(place)
+    return Opened(store.bind(study), study, shared, place)
+
+
+def remember_source(store: Store, place: Path) -> None:
+    """For the processes that are given no more than the folder; a study without modules may be run from anywhere."""
+    if store.is_writable and store.record.get("files") and store.record["source"] != str(place):
+        store.move_source(str(place))
 
 
 def study_of(store: Store, source: Path) -> AbstractStudy:
@@ -157,21 +181,10 @@ def check_same(store: Store, study: AbstractStudy, source: Path) -> None:
     code = code_of_study(study, source)
     if fingerprint(study, code) == store.record["fingerprint"]:
         return
-    what = difference(study, study, store.record.get("files", {}), digests(code))
+    what = difference(study, study, store.record.get("files") or {}, digests(code))
     hint = f" in {source}; tell where it is with --source DIR" if what.endswith("not there") else ""
     told = what or "it was made from other code or by another version"
     raise StudyError(f"folder {store.folder} holds a study that cannot go on: {told}{hint}; nothing was changed")
-
-
-def _open(folder: Path) -> Opened:
-    store = Store.open(folder)
-    source = source_of(store)
-    study = study_of(store, source)
-    check_same(store, study, source)
-    with on_the_path(source):
-        shared = study.prepare(source)
-    listed = {unit.key: unit for unit in units(study, store.record["cells_per_unit"])}
-    return Opened(store.bind(study), study, listed, shared, source)
 
 
 def _keep(place: Path, mark: Any, there: Opened) -> None:

@@ -87,7 +87,13 @@ def make(folder: Path, text: str, record: dict[str, Any]) -> bool:
 def fill(folder: Path, text: str, record: dict[str, Any]) -> None:
     """Write `study.toml` and `study.json` into a folder that has none."""
     _files.write(folder / "study.toml", text.encode())
-    _files.write(folder / "study.json", (json.dumps(record, indent=2, default=str) + "\n").encode())
+    _files.write(folder / "study.json", to_bytes(record))
+
+
+def to_bytes(record: dict[str, Any]) -> bytes:
+    """What stands in `study.json`."""
+    # TOML has dates
+    return (json.dumps(record, indent=2, default=str) + "\n").encode()
 
 
 def remove_leftovers(folder: Path) -> None:

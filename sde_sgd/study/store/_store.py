@@ -38,17 +38,18 @@ class Store:
     """The folder of one study; make it with `create` or `open`.
 
     folder: where it is. record: what `study.json` says, by name: format, name, fingerprint, source, seed,
-    cells_per_unit, versions, device, study.
+    cells_per_unit, versions, device, study. units: of the study that `bind` told of, by key, in the order of its cells.
     """
 
     def __init__(self, folder: Path, record: dict[str, Any]):
         self.folder = folder
-        self.record = record
+        self.record: dict[str, Any] = record
         self._arrays = Arrays(folder / _folder.DATASET)
         self._claims = Claims(folder / _folder.CLAIMS)
         self._recovery = Recovery(folder, record["fingerprint"], self._arrays, self._claims)
         self._writer = Writer(folder, record["fingerprint"], self._arrays, self._claims)
         self._study: AbstractStudy | None = None
+        self.units: dict[str, Unit] = {}
 
     @classmethod
     def create(
@@ -103,8 +104,8 @@ class Store:
         Where the folder can be written, `dataset.zarr` has the study's coordinates from here on.
         """
         layout = Layout(study.axes(), self.record["cells_per_unit"])
-        found = {unit.key: unit for unit in units(study, layout.cells_per_unit)}
-        self._recovery.bind(found, layout, set(study.coordinates()))
+        self.units = {unit.key: unit for unit in units(study, layout.cells_per_unit)}
+        self._recovery.bind(self.units, layout, set(study.coordinates()))
         self._study = study
         if self.is_writable:
             with self._writer.writing("its dataset"):
@@ -136,9 +137,15 @@ class Store:
         return self._recovery.is_finished(key)
 
     def torn(self) -> set[str]:
-        """Keys of the units that were found damaged since the folder was opened; they have to be computed again."""
-        self.finished()
+        """Keys of the units that `finished`, `account` or `dataset` have found damaged since the folder was opened."""
         return set(self._recovery.torn)
+
+    def claimed(self) -> set[str]:
+        """Keys of the units that living processes have claimed: they compute them, or will next.
+
+        Empty where nothing can be locked. A claim that another makes at the very instant of the question fails.
+        """
+        return self._claims.taken(self.units)
 
     def claim(self, key: str) -> bool:
         """Claim the unit `key` for this process, without waiting.
@@ -146,7 +153,7 @@ class Store:
         False where another process or thread has it, or where it is finished meanwhile. It is given back by `release`,
         and by the kernel when the process ends. Where a system has no byte-range locks (Windows) every claim of a unit
         that is not finished succeeds; two that compute the same unit write the same bits.
-        Raises StudyError where the folder cannot be written.
+        Raises WriteError where the folder cannot be written.
         """
         with self._writer.writing(f"claim of {key}"):
             if not self._claims.take(key):
@@ -165,9 +172,9 @@ class Store:
 
         datasets: what `AbstractStudy.run_cell` returned for each of the unit's cells. account: what is told of the
         unit beside its numbers, such as `wall_seconds`; `path_steps` is added to it.
-        Raises StudyError where the folder cannot be written, a full disk included: then the unit is not finished, and
-        all others are as they were; and where the datasets do not fit those of other cells. Raises ValueError where
-        the unit's cells are not those of one whole chunk, or the datasets are not as many.
+        Raises WriteError where the folder cannot be written, a full disk included: then the unit is not finished, and
+        all others are as they were; StudyError where the datasets do not fit those of other cells; ValueError where the
+        unit's cells are not those of one whole chunk, or the datasets are not as many.
         """
         study, layout = self._bound()
         layout.place(unit)
@@ -223,21 +230,17 @@ class Store:
         return dataset
 
     def account(self) -> dict[str, dict[str, Any]]:
-        """By key, what was told of each finished unit: `wall_seconds`, `path_steps`, device, versions."""
-        return {key: account.spent for key, account in self._recovery.survey(False).items()}
+        """By key, what was told of each `finished` unit: `wall_seconds`, `path_steps`, device, versions."""
+        return {key: account.spent for key, account in self._recovery.survey(self.is_writable).items()}
 
-    def export(self, target: str | Path) -> list[Path]:
-        """Write the dataset as netCDF and as CSV; returns the files.
-
-        target: a folder, for all three files: dataset.nc, table.csv (the rows of the table) and long.csv (a line for
-        each number); or a file, by its ending: .nc, or .csv for the table. Raises StudyError for another ending.
-        """
-        from ._export import export
-
-        return export(self._bound()[0], self.dataset(), Path(target))
+    def move_source(self, source: str) -> None:
+        """Say in `study.json` that a person's own modules are in the folder `source` now. Raises as `save_text`."""
+        record: dict[str, Any] = {**self.record, "source": source}
+        self._writer.save("study.json", _folder.to_bytes(record))
+        self.record = record
 
     def save_text(self, name: str, text: str) -> None:
-        """Write or replace the text file `name`. Raises StudyError where the folder cannot be written."""
+        """Write or replace the text file `name`. Raises WriteError where the folder cannot be written."""
         self._writer.save(name, text.encode())
 
     def save_figure(self, name: str, figure: Any) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._dataset import STATUS, agree, attributes_of, plain
-from .._errors import StudyError
+from .._errors import StudyError, WriteError
 from . import _files, _folder
 from ._accounts import Account, Chunk
 from ._claims import Claims
@@ -158,7 +158,7 @@ class Writer:
             yield
         except OSError as error:
             reason = error.strerror or str(error)
-            raise StudyError(
+            raise WriteError(
                 f"folder {self.folder} cannot be written ({what}): {reason}; what is finished is kept"
             ) from error
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._errors import StudyError
-from ..reporting._report import rows
+from ._report import rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -84,7 +84,9 @@ def run(
     settings: Settings = None,
     processes: Workers = None,
     cells_per_unit: PerUnit = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be run, try the smallest cell, and write nothing.")
+    ] = False,
     wide: Wide = False,
 ) -> None:
     """Run a study, or what is missing of it: table, dataset and figures. The same as `init`, then `resume`.
@@ -96,7 +98,10 @@ def run(
     def start(studies):
         changes = _changes(studies, settings)
         if dry_run:
-            _planned(studies.plan(study, changes=changes, cells_per_unit=cells_per_unit))
+            # it may take long until the smallest cell is computed
+            print(studies.plan(study, changes=changes, cells_per_unit=cells_per_unit), flush=True)
+            print(studies.plan(study, changes=changes, cells_per_unit=cells_per_unit, trial=True).cost)
+            print("nothing was written")
         else:
             outcome = studies.run(study, out, executor=processes, changes=changes, cells_per_unit=cells_per_unit)
             _ran(outcome, wide)
@@ -221,15 +226,6 @@ def show(
 
 def _changes(studies: Any, settings: list[str] | None) -> dict[str, Any] | None:
     return studies.read_changes(settings) if settings else None
-
-
-def _planned(plan: Any) -> None:
-    axes = " × ".join(f"{length} {name}" for name, length in plan.axes.items())
-    print(f"study    {plan.study.name} ({plan.study.kind})\ncells    {plan.cells} ({axes}), in {plan.units} units")
-    print(f"programs {plan.programs} to compile, one for each question")
-    everything, most, least = plan.work
-    print(f"work     {everything:g}; of a cell {least:g} to {most:g}, without unit")
-    print("nothing was run or written")
 
 
 def _ran(outcome: Any, wide: bool) -> None:

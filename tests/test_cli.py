@@ -1,6 +1,7 @@
 """The shell command: what it prints, and that a mistake is one line and exit status 2."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 import sde_sgd
 from sde_sgd.cli import NO_NUMBER, app
-from sde_sgd.study import parse
+from sde_sgd.study import parse, plan
 from sde_sgd.study._file import read_source
 
 STUDY = """
@@ -244,12 +245,22 @@ class TestCheapStudy:
         assert text.startswith("cheap (cheap): 8 of 8 cells finished; complete; ")
         assert "path-steps/s; widest interval ±" in text
 
-    def test_dry_run(self, study, tmp_path):
+    def test_dry_run(self, study, tmp_path, monkeypatch):
+        monkeypatch.setattr(cheap_study.CheapStudy, "work", lambda self, index: 4.0 + 4 * index["row"])
+        (study.parent / "slow").write_text("0.1")
         result = call("run", study, "--out", tmp_path / "out", "--dry-run", "--cells-per-unit", "3")
-        assert result.exit_code == 0
-        assert "cells    8 (2 row × 4 place), in 4 units" in result.stdout and "nothing was run" in result.stdout
-        assert "work     12; of a cell 1 to 2" in result.stdout and "programs 1 to compile" in result.stdout
-        assert not (tmp_path / "out").exists() and not cheap_study.begun(study.parent)
+        assert result.exit_code == 0, result.output
+        assert "cells    8 (2 row × 4 place), in 4 units" in result.stdout and "nothing was written" in result.stdout
+        assert "work     48; of a cell 4 to 8" in result.stdout and "programs 1 to compile" in result.stdout
+        assert re.search(
+            r"\ntime     about 0:0\d in one process, by the smallest cell\nmemory   \d+ MiB in it\n", result.stdout
+        )
+        assert not (tmp_path / "out").exists()
+        assert [key for key, _ in cheap_study.begun(study.parent)] == ["000-000"] * 2
+        # 48 of work, of which the smallest cell has 4
+        assert 1.2 <= plan(study, trial=True).seconds < 6
+        (study.parent / "fail-000-000").touch()
+        assert call("run", study, "--dry-run").stderr.startswith("error: cell 000-000 of study cheap: value must be")
 
     def test_settings_are_those_of_the_folder_too(self, study, tmp_path):
         result = call("run", study, "--out", tmp_path / "out", "--set", "rows=1", "--set", "length=3")

@@ -36,19 +36,24 @@ class TestClaims:
 import sys, time
 from pathlib import Path
 from sde_sgd.study.store._claims import Claims
-print(Claims(Path({str(path)!r})).take("unit"), flush=True)
+claims = Claims(Path({str(path)!r}))
+print(claims.take("unit"), flush=True)
+sys.stdin.readline()
+print(claims.take("third"), flush=True)
 time.sleep(600)
 """
-        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdout is not None and child.stdout.readline() == "True\n"
+        command = [sys.executable, "-c", code]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdin is not None and child.stdout is not None and child.stdout.readline() == "True\n"
             claims = Claims(path)
             assert not claims.take("unit") and not claims.take_surely("unit") and claims.take("another")
             with claims.everything() as free:
                 assert not free
             # the question takes no claim away, nor leaves one
             assert claims.taken(["unit", "another", "third"]) == {"unit", "another"}
-            assert claims.taken(["third"]) == set() and claims.take("third") and claims.holds("another")
-            claims.release("third")
+            child.stdin.write("\n")
+            child.stdin.flush()
+            assert child.stdout.readline() == "True\n" and claims.taken(["third"]) == {"third"}
             claims.release("another")
             child.kill()
         assert claims.take("unit") and claims.holds("unit")

@@ -18,25 +18,15 @@ from sde_sgd.study.running._progress_bar import ProgressBar
 from sde_sgd.study.running._queue import Queue
 from sde_sgd.study.running._task import opened, run_unit
 
-from . import _study
+from . import _study as _study
 
-_ESCAPE = """
-kind = "escape"
-horizon = 2.0
-trajectories = 400
-[landscape]
-kind = "TwoWells"
-[noise]
-kind = "Isotropic"
-beta = 32.0
-[sweep]
-learning_rate = [0.04]
-batch_size = [8, 16]
-[[start]]
-name = "sharp"
-point = "sharp_minimum"
-saddle = "saddle"
-"""
+# of the packaged study `escape`: two small cells of one question
+_SMALL = {
+    "trajectories": 400,
+    "horizon": 2.0,
+    "sweep.learning_rate": [0.04],
+    "sweep.batch_size": [8, 16],
+}
 
 
 def _file(folder: Path, number: int, seconds: float) -> Path:
@@ -124,17 +114,15 @@ def _compiling() -> dict[str, float]:
     """Seconds to compile a question of an escape in a fresh process: without JAX's persistent cache, and from it."""
     found = {}
     with tempfile.TemporaryDirectory() as name:
-        path = Path(name) / "study.toml"
-        path.write_text(_ESCAPE)
         code = "import json, sys, jax\n"
         code += "jax.config.update('jax_compilation_cache_dir', sys.argv[1])\n"
         code += "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)\n"
         code += "jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)\n"
         code += "import sde_sgd.study as s\nfrom sde_sgd.study.running._task import run_unit\n"
-        code += "folder = s.init(sys.argv[2], sys.argv[3])\n"
+        code += f"folder = s.init('escape', sys.argv[2], changes={_SMALL!r})\n"
         code += "print(json.dumps([run_unit(str(folder), f'sharp-000-00{k}') for k in range(2)]))"
         for place, kind in enumerate(("compile", "compile_from_cache")):
-            command = [sys.executable, "-c", code, f"{name}/cache", str(path), f"{name}/out{place}"]
+            command = [sys.executable, "-c", code, f"{name}/cache", f"{name}/out{place}"]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             first, second = json.loads(done.stdout.splitlines()[-1])
             found[kind] = first["wall_seconds"] - second["wall_seconds"]
@@ -173,6 +161,3 @@ def curve(processes: tuple[int, ...], seconds: float, number: int) -> list[dict[
 def _open_and_wait(folder: str) -> None:
     opened(folder)
     time.sleep(0.2)
-
-
-__all__ = ["_study", "constants", "curve"]

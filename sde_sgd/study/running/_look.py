@@ -1,10 +1,13 @@
 """Looks at a study without running it: what it will be, how far it is, its table and figures, its files for others."""
 
 import math
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..._progress import shown
 from .._errors import StudyError
 from .._file import parse, read_source
 from .._kind import AbstractStudy
@@ -16,7 +19,7 @@ from ..store._store import Store
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
 from ._outcome import Outcome, reported
 from ._progress_bar import spent
-from ._task import held
+from ._task import computed, held
 
 # units that are named, of those that are being computed
 _NAMED = 4
@@ -68,6 +71,8 @@ class Plan(NamedTuple):
 
     study: the study. axes: name and length of each axis. cells, units: how many. programs: to be compiled, one
     for each question. work: of all cells, and that of the largest and the smallest one, without unit.
+    seconds: to compile and compute everything in one process, and memory: most bytes that a process has held, both by
+    the smallest cell, if that was tried; memory is None where a system does not say.
     """
 
     study: AbstractStudy
@@ -76,6 +81,25 @@ class Plan(NamedTuple):
     units: int
     programs: int
     work: tuple[float, float, float]
+    seconds: float | None = None
+    memory: int | None = None
+
+    def __str__(self) -> str:
+        axes = " × ".join(f"{length} {name}" for name, length in self.axes.items())
+        everything, most, least = self.work
+        return "\n".join([
+            f"study    {self.study.name} ({self.study.kind})",
+            f"cells    {self.cells} ({axes}), in {self.units} units",
+            f"programs {self.programs} to compile, one for each question",
+            f"work     {everything:g}; of a cell {least:g} to {most:g}, without unit",
+            *([self.cost] if self.seconds is not None else []),
+        ])  # fmt: skip
+
+    @property
+    def cost(self) -> str:
+        """Time and memory in words, if the smallest cell was tried."""
+        memory = f"{self.memory / 2**20:.0f} MiB" if self.memory else "unknown"
+        return f"time     about {in_words(self.seconds)} in one process, by the smallest cell\nmemory   {memory} in it"
 
 
 def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
@@ -147,26 +171,58 @@ def export(folder: str | Path, target: str | Path | None = None, *, source: str 
 
 
 def plan(
-    source: str | Path | AbstractStudy, *, changes: Mapping[str, Any] | None = None, cells_per_unit: int = 1
+    source: str | Path | AbstractStudy,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    cells_per_unit: int = 1,
+    trial: bool = False,
 ) -> Plan:
-    """What the study in `source` will be; nothing is computed or written.
+    """What the study in `source` will be; nothing is written.
 
-    source, changes, cells_per_unit: as of `run`. Raises StudyError as `run` does before anything is computed.
+    source, changes, cells_per_unit: as of `run`. trial: compute the smallest cell, twice, the first time with
+    compiling, and tell from it how long all of them will take, and in how much memory.
+    Raises StudyError as `run` does before anything is computed, and where the cell that is tried cannot be run.
     """
     text, name, folder = read_source(source)
     study = parse(text, name, changes)
-    with on_the_path(folder):
-        study.prepare(folder)
     cells = study.cells()
     sizes = [cell.work for cell in cells]
+    everything = math.fsum(sizes)
+    with on_the_path(folder):
+        shared = study.prepare(folder)
+        seconds, memory = _tried(study, shared, everything) if trial else (None, None)
     return Plan(
         study,
         study.axes(),
         len(cells),
         len(units(study, cells_per_unit)),
         study.programs(),
-        (math.fsum(sizes), max(sizes), min(sizes)),
+        (everything, max(sizes), min(sizes)),
+        seconds,
+        memory,
     )
+
+
+def _tried(study: AbstractStudy, shared: Any, work: float) -> tuple[float, int | None]:
+    """Seconds for all the work of a study, and most bytes held, by its smallest cell."""
+    cell = min(study.cells(), key=lambda each: each.work)
+    taken = []
+    for _ in range(2):
+        began = time.perf_counter()
+        with shown(False, study.name):
+            computed(study, cell, shared)
+        taken.append(time.perf_counter() - began)
+    first, again = taken
+    return study.programs() * max(first - again, 0.0) + again * work / cell.work, _most_held()
+
+
+def _most_held() -> int | None:
+    try:
+        import resource
+    except ImportError:  # pragma: no cover
+        return None
+    # kilobytes, but on macOS
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _looked_at(folder: str | Path, source: str | Path | None) -> tuple[Store, AbstractStudy]:

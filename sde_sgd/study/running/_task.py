@@ -70,7 +70,7 @@ def run_unit(folder: str, unit: str) -> dict[str, Any]:
     me = (threading.get_ident(), there.store.folder)
     began, compiled = time.perf_counter(), compile_seconds()
     with shown(False, there.study.name), on_the_path(there.source):
-        found = [_cell(there, cell) for cell in there.units[unit].cells]
+        found = [computed(there.study, cell, there.shared) for cell in there.units[unit].cells]
     seconds = time.perf_counter() - began
     account = {
         "wall_seconds": seconds,
@@ -209,14 +209,13 @@ def _here() -> dict[str, Any]:
     return {"host": platform.node(), "device": device(), "versions": versions()}
 
 
-def _cell(there: Opened, cell: Cell) -> "xr.Dataset":
+def computed(study: AbstractStudy, cell: Cell, shared: Any) -> "xr.Dataset":
+    """`AbstractStudy.run_cell`, of which any exception is a StudyError that names the cell."""
     try:
-        return there.study.run_cell(cell, there.shared)
+        return study.run_cell(cell, shared)
     except Exception as error:
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        raise StudyError(
-            f"cell {cell.key} of study {there.study.name}: {kind}{' '.join(str(error).split())}"
-        ) from error
+        raise StudyError(f"cell {cell.key} of study {study.name}: {kind}{' '.join(str(error).split())}") from error
 
 
 def _widest(study: AbstractStudy, found: "list[xr.Dataset]") -> float | None:

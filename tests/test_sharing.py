@@ -62,9 +62,11 @@ class TestSharing:
         assert outcome.complete and outcome.computed == 1
         assert capfd.readouterr().err.count("waiting for 1 unit that another run computes") == 1
 
-    def test_shares_cover_everything_once(self, study, tmp_path, whole):
+    def test_shares_cover_everything_once(self, study, tmp_path, whole, capfd):
         folder = init(study, tmp_path / "out")
-        assert [worker(folder, (place, 3), progress=False) for place in range(3)] == [3, 3, 2]
+        assert [worker(folder, (place, 3)) for place in range(3)] == [3, 3, 2]
+        told = capfd.readouterr().err
+        assert all(f"cheap ({place}/3): {size}/{size} cells, 100 %" in told for place, size in enumerate((3, 3, 2)))
         begun = [key for key, _ in cheap_study.begun(study.parent)]
         assert begun == KEYS[0::3] + KEYS[1::3] + KEYS[2::3]
         outcome = resume(folder, progress=False)

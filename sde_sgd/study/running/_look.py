@@ -31,7 +31,7 @@ class Progress(NamedTuple):
     name, kind: of the study. finished: how many of its `cells` are on disk.
     fingerprint: hexadecimal digest of everything that decides its numbers.
     torn: units whose numbers are damaged, which count as not finished.
-    path_steps_per_second: as of late, of all workers; workers: how many units were computed at a time of late.
+    path_steps_per_second: of all workers, as many as of late.
     widest: the largest relative half-width of an interval. seconds_left: if it goes on as of late. None where unknown.
     folder: of the study. claimed: units that living processes compute, or will next, where locks tell.
     """
@@ -43,7 +43,6 @@ class Progress(NamedTuple):
     fingerprint: str
     torn: int = 0
     path_steps_per_second: float | None = None
-    workers: float | None = None
     widest: float | None = None
     seconds_left: float | None = None
     folder: Path | None = None
@@ -122,7 +121,6 @@ def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
         store.record["fingerprint"],
         len(store.torn()),
         path_steps_a_second(costs, at_once),
-        at_once if costs else None,
         max(widths, default=None),
         time_left(costs, [(unit.work, 0.0) for unit in left], at_once),
         store.folder,

@@ -10,13 +10,15 @@ from ..store._store import Store
 class Queue:
     """Units to be computed, in their order; each is claimed when it is taken.
 
-    store: of the folder. units: of the study that this run is to compute; those that are finished are left out.
+    store: of the folder. units: of the study that this run is to compute. finished: those of them that were finished
+    before, which are left out.
     """
 
     def __init__(self, store: Store, units: Iterable[Unit]):
         self._store = store
-        done = store.finished()
-        self._waiting = deque(unit for unit in units if unit.key not in done)
+        listed, done = list(units), store.finished()
+        self.finished = [unit for unit in listed if unit.key in done]
+        self._waiting = deque(unit for unit in listed if unit.key not in done)
         self._held: list[Unit] = []
         self._mine: dict[str, Unit] = {}
 

@@ -149,15 +149,14 @@ def _finish(there: Opened, executor: Any, progress: bool) -> Outcome:
     pending = Queue(there.store, there.units.values())
     if pending.missing and not there.store.is_writable:
         return reported(there.store, there.study, 0, "folder is read-only, so that nothing was run")
-    before = len(there.units) - len(pending.missing)
     interrupted, computed, failures = False, 0, []
     try:
         computed, failures = _computed(there, pending, executor, progress, there.study.name)
     except KeyboardInterrupt:
         interrupted = True
-        if not before and not there.store.finished():
+        if not pending.finished and not there.store.finished():
             raise
-    if failures and not before + computed:
+    if failures and not pending.finished and not computed:
         _raise_for(failures)
     outcome = reported(there.store, there.study, computed)
     if interrupted:
@@ -171,7 +170,7 @@ def _computed(there: Opened, pending: Queue, executor: Any, progress: bool, titl
     missing = pending.missing
     if not missing:
         return 0, []
-    done = sum(len(unit.cells) for unit in there.units.values()) - sum(len(unit.cells) for unit in missing)
+    done = sum(len(unit.cells) for unit in pending.finished)
     with remembered(there), as_executor(executor) as chosen:
         if progress:
             print(f"device   {device_line()}" if executor is None else f"workers  {_in_words(chosen)}", flush=True)

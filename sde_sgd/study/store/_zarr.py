@@ -191,7 +191,7 @@ class Arrays:
 
         coordinates: names of the arrays that are coordinates.
         """
-        others = " ".join(sorted(name for name in coordinates))
+        others = " ".join(sorted(coordinates))
         attributes = plain(attributes) | ({"coordinates": others} if others else {})
         while True:
             arrays = self.known()
@@ -209,7 +209,8 @@ class Arrays:
 
     def is_published(self) -> bool:
         """Whether the group's file is whole and has all arrays, each as its own folder has it."""
-        return bool(self._copies()) and self._copies() == dict(self._own())
+        copies = self._copies()
+        return bool(copies) and copies == dict(self._own())
 
     def attributes(self) -> dict[str, Any]:
         """Attributes of the group as they were published last."""

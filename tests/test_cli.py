@@ -237,13 +237,23 @@ class TestCheapStudy:
         assert "3 cells computed" in call("worker", out).stdout
         assert "6 of 8 cells finished" in call("status", out).stdout
         finished = call("resume", out, "--processes", "1")
-        assert finished.exit_code == 0 and "1 processes" in finished.stdout
+        assert finished.exit_code == 0 and "workers  1 process\n" in finished.stdout
         assert len({key for key, _ in cheap_study.begun(study.parent)}) == len(cheap_study.begun(study.parent)) == 8
 
     def test_status_tells_how_it_goes(self, out):
         text = call("status", out).stdout
         assert text.startswith("cheap (cheap): 8 of 8 cells finished; complete; ")
         assert "path-steps/s; widest interval ±" in text
+
+    def test_status_tells_of_damage(self, out):
+        """Then it is computed again; nobody sees a traceback, nor the damaged number."""
+        chunk = out / "dataset.zarr" / "value" / "c.0.1"
+        chunk.write_bytes(chunk.read_bytes()[:5])
+        text = call("status", out).stdout
+        assert "7 of 8 cells finished; to finish it: sde-sgd resume" in text
+        assert "; 1 damaged unit to be computed again" in text
+        assert call("plot", out).exit_code == 0
+        assert call("resume", out).exit_code == 0 and "8 of 8 cells finished; complete" in call("status", out).stdout
 
     def test_dry_run(self, study, tmp_path, monkeypatch):
         monkeypatch.setattr(cheap_study.CheapStudy, "work", lambda self, index: 4.0 + 4 * index["row"])

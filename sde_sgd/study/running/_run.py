@@ -14,6 +14,7 @@ from ..store._accounts import device_line
 from ..store._store import Store
 from ._executors import as_executor, work, workers
 from ._outcome import Outcome, reported
+from ._processes import Processes
 from ._progress_bar import ProgressBar
 from ._queue import Queue
 from ._shard import shard_of
@@ -186,5 +187,6 @@ def _raise_for(failures: list[str]) -> None:
 
 def _in_words(executor: Any) -> str:
     count = workers(executor)
-    kind = "processes" if type(executor).__name__ == "Processes" else f"of {type(executor).__name__}"
-    return f"{count if count else 'some'} {kind}"
+    if isinstance(executor, Processes):
+        return f"{count} process{'es' * (executor.count > 1)}"
+    return f"{count or 'some'} of {type(executor).__name__}"

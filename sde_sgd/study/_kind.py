@@ -152,8 +152,7 @@ class AbstractStudy(Section, abc.ABC):
             for swept in axis.keys:
                 about = _key_types.quantity(type(self), self._table, swept.path)
                 name = axis.name if len(axis.keys) == 1 else str(swept.path[-1])
-                described = {"units": about.units, "long_name": about.words}
-                found[name] = (axis.name, swept.along(), described)
+                found[name] = (axis.name, swept.along(), about.attributes)
         number = {"units": "1", "long_name": "number of the cell"}
         return found or ({} if self.own_axes() else {"cell": ("cell", [0.0], number)})
 

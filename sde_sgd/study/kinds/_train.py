@@ -14,7 +14,7 @@ from .._errors import StudyError
 from .._kind import AbstractStudy, register
 from .._sections import DataSpec, Name, NetworkSpec, Quantity
 from ..reporting._text_table import Column
-from ._dynamics import ratio, slices
+from ._axes import LAST, LETTERS, ratio, slices, sweep_columns
 from ._train_sections import CurveSpec, StopSpec, TrainingSweep
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class TrainStudy(AbstractStudy):
     """
 
     counted: ClassVar[tuple[str, str]] = ("network", "networks")
-    last = ("sweep.width", "sweep.learning_rate", "sweep.batch_size", "sweep.momentum")
+    last = LAST
     always = ("sweep.learning_rate", "sweep.batch_size")
     alone = (*AbstractStudy.alone, "networks", "measures", "question", "loss")
 
@@ -105,8 +105,6 @@ class TrainStudy(AbstractStudy):
         return steps * (size + 16) * width
 
     def code(self, folder):
-        if self.network.function is None:
-            return ""
         from .._build import code_named
 
         return code_named(self.network.function, folder)
@@ -163,18 +161,10 @@ class TrainStudy(AbstractStudy):
             start=ensemble.starts,
             seed=cell.seed,
         )
-        letters = {"sweep.width": "width", "sweep.learning_rate": "γ", "sweep.batch_size": "M", "sweep.momentum": "μ"}
-        return _cell_dataset(self, trained, cell.seed, ", ".join([stop.label, *self.words_at(cell.index, letters)]))
+        return _cell_dataset(self, trained, cell.seed, ", ".join([stop.label, *self.words_at(cell.index, LETTERS)]))
 
     def columns(self):
-        known = {
-            "width": Column("width", "width", "units of each hidden layer"),
-            "learning_rate": Column("γ", "learning_rate", "learning rate: SDE time per iteration"),
-            "batch_size": Column("M", "batch_size", "batch size, in examples"),
-            "momentum": Column("μ", "momentum", "momentum"),
-        }
-        swept = [column for name, column in known.items() if self.is_swept(f"sweep.{name}")]
-        columns = [Column("at equal", "reading"), *self.swept_columns(), *swept]
+        columns = [Column("at equal", "reading"), *sweep_columns(self)]
         columns.append(Column("lost", "diverged", "networks that diverged: left out of all that follows", digits=6))
         if any(stop.loss is not None for stop in self.stop):
             columns.append(

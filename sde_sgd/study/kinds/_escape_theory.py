@@ -36,6 +36,7 @@ def theory(study: "EscapeStudy", surface: Surface, start: "Start", ratio: float)
     def kramers():
         if start.saddle is None:
             raise ValueError("no saddle was given")
+        region()
         return ss.theory.eyring_kramers(diffusion(), start.point, start.saddle, to="saddle")
 
     exact = functools.cache(lambda: solver(diffusion(), study.reference))

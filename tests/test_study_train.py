@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-from study_cases import made
+from study_cases import COMPARE, made
 
 import sde_sgd as ss
 from sde_sgd.study import StudyError, _networks, parse, redraw, resume, run
@@ -204,6 +204,26 @@ def test_a_loss_is_looked_at_as_often_as_the_file_says():
     often = parse(SMALL.replace("most_epochs = 2", "most_epochs = 2\nevery = 0.25"), "small").stop[1].rule()
     assert often == ss.training.Loss(0.68, ss.training.Epochs(2.0), 0.25)
     assert parse(SMALL, "small").stop[1].rule().every == 1.0
+
+
+def test_one_stop_is_swept_as_several_are():
+    """Written as a table too, and then it is not called by its first value."""
+    alone = SMALL.split("[[stop]]")[0] + "[stop]\nepochs = [2, 3]\n"
+    study = parse(alone, "x")
+    assert study.axes() == {"epochs": 2, "reading": 1, "learning_rate": 2, "batch_size": 2}
+    assert study == parse(alone.replace("[stop]", "[[stop]]"), "x") == parse(study.text(), "x")
+    assert [study.at(cell.index).stop[0].epochs for cell in study.cells()[::4]] == [2.0, 3.0]
+    assert study.coordinates()["reading"][1] == ["as swept"]
+    assert parse(SMALL, "x").coordinates()["reading"][1] == ["3 epochs", "a loss", "a low loss"]
+
+
+def test_a_network_of_ones_own_is_code_that_decides(tmp_path):
+    """Of a training study, and of a landscape that is a network's risk."""
+    (tmp_path / "mine_too.py").write_text("def net(key):\n    return lambda x: x\n")
+    network = 'function = "mine_too:net"'
+    for text, place in ((SMALL, "hidden = [3]"), (COMPARE, "hidden = []")):
+        assert parse(text, "x").code(tmp_path) == ""
+        assert "net" in parse(text.replace(place, network), "x").code(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["batch", "generalise", "mnist1d"])

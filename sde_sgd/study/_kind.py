@@ -62,7 +62,7 @@ class AbstractStudy(Section, abc.ABC):
             return handler(given)
         kind = typing.get_args(cls.model_fields["kind"].annotation)
         names = dict.fromkeys(("kind", "name"), kind[0]) if len(kind) == 1 else {}
-        table = names | _tables.plain(given)
+        table = names | cls.spelt_out(_tables.plain(given))
         axes = _sweep.axes_of(cls, table, cls.last, cls.always, cls.alone)
         if not axes:
             study = handler(table)
@@ -86,6 +86,11 @@ class AbstractStudy(Section, abc.ABC):
                 values = list(swept.values) if swept.is_number else {"each": list(swept.values)}
                 data = _tables.replaced(data, {swept.path: values})
         return data
+
+    @classmethod
+    def spelt_out(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """The table of a study file in which what may be written shorter is as the fields have it."""
+        return table
 
     def text(self) -> str:
         """The study as a study file, in TOML; `parse` makes an equal study of it."""

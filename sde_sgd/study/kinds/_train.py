@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 # its rooms load when they are first used: `sde-sgd status` needs none of them
 import sde_sgd as ss
@@ -52,10 +52,9 @@ class TrainStudy(AbstractStudy):
     question: Literal["batch", "ratio", "width"] = "batch"
     reference: list[CurveSpec] = Field(default=[])
 
-    @field_validator("stop", mode="before")
     @classmethod
-    def _several(cls, value):
-        return [value] if isinstance(value, dict) else value
+    def spelt_out(cls, table):
+        return table | {"stop": [table["stop"]]} if isinstance(table.get("stop"), dict) else table
 
     @model_validator(mode="after")
     def _consistent(self):
@@ -85,9 +84,11 @@ class TrainStudy(AbstractStudy):
 
     def _readings(self) -> list[str]:
         """What the stops are called; of one that is swept, not by its number."""
-        labels = enumerate(stop.name or stop.label for stop in self.stop)
-        named = {place: self.stop[place].name for place, _ in enumerate(self.stop) if self.is_swept(f"stop.{place}")}
-        return [named.get(place, label) or "as swept" for place, label in labels]
+        swept = [self.is_swept(f"stop.{place}") for place in range(len(self.stop))]
+        return [
+            (stop.name or "as swept") if is_swept else stop.label
+            for stop, is_swept in zip(self.stop, swept, strict=True)
+        ]
 
     def attributes(self):
         curves: dict[str, Any] = {}

@@ -1,9 +1,10 @@
-"""A small escape study, and one with known numbers that nothing was simulated for."""
+"""Small studies of several kinds, and one with known numbers that nothing was simulated for."""
 
 import numpy as np
 import xarray as xr
 
-from sde_sgd.study import EscapeStudy, combine, parse
+import sde_sgd as ss
+from sde_sgd.study import EscapeStudy, combine, parse, run
 
 SMALL = """
 kind = "escape"
@@ -28,6 +29,86 @@ point = "sharp_minimum"
 saddle = "saddle"
 [reference]
 grid = [-1.6, 2.4, 200]
+"""
+WELLS = """
+[landscape]
+kind = "TwoWells"
+sharp_curvature = 8.0
+flat_curvature = 2.0
+barrier = 1.0
+"""
+OCCUPANCY = f"""
+kind = "occupancy"
+dt = 0.05
+times = [1.0, 20.0]
+trajectories = 512
+{WELLS}
+[sweep]
+temperature = [0.6, 1.2]
+[[start]]
+name = "left"
+point = [-1.5]
+[[start]]
+name = "right"
+point = "flat_minimum"
+[region.sharp]
+kind = "HalfSpace"
+normal = [1.0]
+offset = -0.5
+[region.flat]
+kind = "HalfSpace"
+normal = [-1.0]
+offset = 0.5
+[reference]
+grid = [-5.0, 6.0, 300]
+"""
+TRANSITIONS = f"""
+kind = "transitions"
+dt = 0.02
+rtol = 0.3
+method = "direct"
+{WELLS}
+[noise]
+kind = "Isotropic"
+beta = 50.0
+[sweep]
+learning_rate = 0.1
+batch_size = [10, 12.5]
+[[minimum]]
+name = "sharp"
+point = "sharp_minimum"
+[[minimum]]
+name = "flat"
+point = [1.4]
+[reference]
+grid = [-4.0, 5.0, 400]
+"""
+COMPARE = """
+kind = "compare"
+time = 0.5
+networks = 40
+permutations = 99
+measures = ["loss", "norm"]
+[landscape]
+kind = "EmpiricalRisk"
+loss = "squared_error"
+penalty = 0.01
+seed = 3
+[landscape.data]
+name = "diabetes"
+examples = 20
+[landscape.network]
+hidden = []
+[sweep]
+learning_rate = [0.05, 0.1]
+batch_size = 4
+[[chain]]
+name = "SGD"
+kind = "MinibatchSGD"
+[[chain]]
+name = "wild"
+kind = "SVAG"
+l = 2
 """
 
 
@@ -62,3 +143,12 @@ def fake_dataset(text=SMALL):
 
 def killed(*args, **kwargs):
     raise SystemExit("killed")
+
+
+def made(text, folder, name="small"):
+    (folder / f"{name}.toml").write_text(text)
+    return run(folder / f"{name}.toml", folder / name, progress=False)
+
+
+def wells():
+    return ss.landscapes.TwoWells(sharp_curvature=8.0, flat_curvature=2.0, barrier=1.0)

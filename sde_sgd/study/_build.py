@@ -21,15 +21,12 @@ class Start(NamedTuple):
     """A minimum to start in, the saddle that bounds its well if one is given, and the set to leave.
 
     avoid: what must not be entered before the region is left, where that is asked for.
-    normal, offset: of a region that is a HalfSpace; None and NaN for any other.
     """
 
     name: str
     point: np.ndarray
     saddle: np.ndarray | None
     region: AbstractRegion
-    normal: np.ndarray | None
-    offset: float
     avoid: AbstractRegion | None = None
 
 
@@ -116,9 +113,7 @@ def start(spec: StartSpec, surface: AbstractLandscape) -> Start:
         region = regions.HalfSpace(jnp.asarray(normal), float(normal @ saddle))
     else:
         region = region_of(f"region of start '{spec.name}'", spec.region, surface, point)
-    normal = np.asarray(region.normal, np.float64) if isinstance(region, regions.HalfSpace) else None
-    offset = float(region.offset) if isinstance(region, regions.HalfSpace) else np.nan
-    return Start(spec.name, point, saddle, region, normal, offset, avoid)
+    return Start(spec.name, point, saddle, region, avoid)
 
 
 def region_of(where: str, spec: RegionSpec, surface: AbstractLandscape, point: Any = None) -> AbstractRegion:
@@ -136,13 +131,13 @@ def region_of(where: str, spec: RegionSpec, surface: AbstractLandscape, point: A
 
 
 def code_of(spec: LandscapeSpec, folder: Path) -> str:
-    """What decides numbers in a person's own modules, so that a changed loss is a changed study; "" without any."""
-    return "" if spec.function is None else code_named(spec.function, folder)
+    """What decides numbers in a person's own loss or network, so that a changed one is a changed study."""
+    return code_named(spec.function if spec.network is None else spec.network.function, folder)
 
 
-def code_named(path: str, folder: Path) -> str:
-    """What decides numbers in the module of a path "module:name", and in those beside it that it imports."""
-    return _own_code.code_of(path.partition(":")[0], folder)
+def code_named(path: str | None, folder: Path) -> str:
+    """What decides numbers in the module of "module:name", and in those beside it that it imports; "" without one."""
+    return "" if path is None else _own_code.code_of(path.partition(":")[0], folder)
 
 
 def one_line(error: BaseException) -> str:

@@ -10,7 +10,7 @@ import scipy.optimize
 from jaxtyping import Array, Float
 
 from .._errors import positive, positive_integer
-from ..landscapes import EmpiricalRisk
+from ..landscapes import EmpiricalRisk, cross_entropy
 
 PIXELS, CLASSES, TOTAL = 64, 10, 1797
 # which digits are in a subset does not depend on the seed of the network
@@ -39,7 +39,7 @@ class CrossEntropy(eqx.Module):
     def __call__(self, model, x, y):
         parameters = jax.tree_util.tree_leaves(eqx.filter(model, eqx.is_inexact_array))
         squares = sum(jnp.sum(leaf**2) for leaf in parameters)
-        return -jax.nn.log_softmax(model(x))[y] + self.penalty.astype(x.dtype) / 2 * squares
+        return cross_entropy(model, x, y) + self.penalty.astype(x.dtype) / 2 * squares
 
 
 class TanhNetwork(eqx.Module):

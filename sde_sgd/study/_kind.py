@@ -62,7 +62,7 @@ class AbstractStudy(Section, abc.ABC):
             return handler(given)
         kind = typing.get_args(cls.model_fields["kind"].annotation)
         names = dict.fromkeys(("kind", "name"), kind[0]) if len(kind) == 1 else {}
-        table = names | _tables.plain(given)
+        table = names | cls.spelt_out(_tables.plain(given))
         axes = _sweep.axes_of(cls, table, cls.last, cls.always, cls.alone)
         if not axes:
             study = handler(table)
@@ -86,6 +86,11 @@ class AbstractStudy(Section, abc.ABC):
                 values = list(swept.values) if swept.is_number else {"each": list(swept.values)}
                 data = _tables.replaced(data, {swept.path: values})
         return data
+
+    @classmethod
+    def spelt_out(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """The table of a study file in which what may be written shorter is as the fields have it."""
+        return table
 
     def text(self) -> str:
         """The study as a study file, in TOML; `parse` makes an equal study of it."""
@@ -152,8 +157,7 @@ class AbstractStudy(Section, abc.ABC):
             for swept in axis.keys:
                 about = _key_types.quantity(type(self), self._table, swept.path)
                 name = axis.name if len(axis.keys) == 1 else str(swept.path[-1])
-                described = {"units": about.units, "long_name": about.words}
-                found[name] = (axis.name, swept.along(), described)
+                found[name] = (axis.name, swept.along(), about.attributes)
         number = {"units": "1", "long_name": "number of the cell"}
         return found or ({} if self.own_axes() else {"cell": ("cell", [0.0], number)})
 

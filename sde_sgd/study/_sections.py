@@ -20,9 +20,26 @@ class Quantity(NamedTuple):
     units: str
     words: str
 
+    @property
+    def attributes(self) -> dict[str, str]:
+        """As a variable of a dataset has them."""
+        return {"units": self.units, "long_name": self.words}
 
-Rate = Annotated[Positive, Quantity("SDE time per iteration", "learning rate γ")]
-Batch = Annotated[Positive, Quantity("examples", "batch size M")]
+
+LEARNING_RATE = Quantity("SDE time per iteration", "learning rate γ")
+BATCH_SIZE = Quantity("examples", "batch size M")
+MOMENTUM = Quantity("1", "momentum μ")
+TIME = Quantity("SDE time", "SDE time t = γ·iterations")
+Rate = Annotated[Positive, LEARNING_RATE]
+Batch = Annotated[Positive, BATCH_SIZE]
+
+
+def check_names(what: str, entries: "list[Any]") -> list[str]:
+    """The names of the entries of a list of sections. Raises ValueError where two are alike. what: they name."""
+    names = [entry.name for entry in entries]
+    if len(set(names)) != len(names):
+        raise ValueError(f"{what} names must differ, got {names}")
+    return names
 
 
 class Section(BaseModel):
@@ -56,7 +73,7 @@ class DataSpec(Section):
 
     name: Literal["digits", "breast_cancer", "diabetes", "mnist1d"]
     held_out: Share | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] | None = None
+    seed: Seed | None = None
     samples: Count | None = None
     examples: Annotated[Count | None, Quantity("examples", "examples to train on")] = None
     label_noise: Annotated[Share, Quantity("1", "share of labels that are wrong")] = 0.0
@@ -124,7 +141,7 @@ class LandscapeSpec(Part):
             unknown = set(self.model_extra or {}) - {"parameters"}
             if unknown:
                 raise ValueError(choose("key in landscape", min(unknown), ["function", "dim", "parameters"]))
-        of_a_risk = ("data", "network", "loss", "penalty", "seed")
+        of_a_risk = ["data", "network", "loss", "penalty", "seed"]
         fields = type(self).model_fields
         given = [name for name in of_a_risk if getattr(self, name) != fields[name].default]
         if not self.is_risk and given:
@@ -136,10 +153,8 @@ class LandscapeSpec(Part):
                     "landscape of kind EmpiricalRisk needs landscape.data, and landscape.network with hidden layers "
                     "or a function"
                 )
-            unknown = set(self.parameters)
-            if unknown:
-                known = ["data", "network", "loss", "penalty", "seed"]
-                raise ValueError(choose("key in landscape of kind EmpiricalRisk", min(unknown), known))
+            if self.parameters:
+                raise ValueError(choose("key in landscape of kind EmpiricalRisk", min(self.parameters), of_a_risk))
         return self
 
 
@@ -177,7 +192,7 @@ class ChainSpec(Section):
     ] = "EulerMaruyama"
     increments: Literal["gaussian", "rademacher"] | None = None
     sampling: Literal["replacement", "without", "epoch"] | None = None
-    momentum: Annotated[Share | None, Quantity("1", "momentum μ")] = None
+    momentum: Annotated[Share | None, MOMENTUM] = None
     nesterov: bool | None = None
     l: Annotated[Count | None, Quantity("1", "l of SVAG")] = None  # noqa: E741
     deviation: Annotated[float | None, Field(ge=0), Quantity("target", "deviation of the label noise")] = None
@@ -199,8 +214,8 @@ class ChainSpec(Section):
             "MomentumSGD": {"sampling", "momentum", "nesterov"}, "SVAG": {"sampling", "l"},
             "LabelNoiseSGD": {"sampling", "deviation"}, "GradientDescent": set(),
         }[self.kind]  # fmt: skip
-        given = {name for name in self.model_fields_set - {"kind", "name"} if getattr(self, name) is not None}
-        if given - allowed - {"noise", "dt", "substeps"}:
+        given = {name for name in set(ChainSpec.model_fields) - {"kind"} if getattr(self, name) is not None}
+        if given - allowed:
             name = min(given - allowed)
             takes = ", ".join(sorted(allowed)) or "nothing"
             raise ValueError(f"chain.{name} is not for {self.kind}, which takes {takes}, got {getattr(self, name)!r}")
@@ -267,8 +282,8 @@ class DynamicsSpec(Section):
     temperature: T of dX = −∇L dt + √(2T) dW, in units of the loss, in place of both and of a noise model.
     """
 
-    learning_rate: Annotated[Positive | None, Quantity("SDE time per iteration", "learning rate γ")] = None
-    batch_size: Annotated[Positive | None, Quantity("examples", "batch size M")] = None
+    learning_rate: Annotated[Positive | None, LEARNING_RATE] = None
+    batch_size: Annotated[Positive | None, BATCH_SIZE] = None
     temperature: Annotated[Positive | None, Quantity("loss", "temperature T")] = None
 
     @model_validator(mode="after")

@@ -100,9 +100,10 @@ def _zipped(groups: Any, swept: dict[str, Swept]) -> list[tuple[Swept, ...]]:
         if len(set(lengths)) > 1:
             raise ValueError(f"zip must join lists of one length, got {lengths} of {', '.join(group)}")
         found.append(tuple(swept[key] for key in group))
-    for each in (*left.values(), *(group for group in found)):
-        _refuse_repeats((each,) if isinstance(each, Swept) else each)
-    return [*found, *((_sorted(each),) for each in left.values())]
+    alone = [(each,) for each in left.values()]
+    for group in [*found, *alone]:
+        _refuse_repeats(group)
+    return [*found, *((_sorted(each),) for (each,) in alone)]
 
 
 def _refuse_repeats(group: tuple[Swept, ...]) -> None:

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from ._file import packaged, packaged_text, parse
 from ._key_types import meanings, number_type
-from ._kind import AbstractStudy
+from ._kind import kinds
 from ._sections import LandscapeSpec, NoiseSpec, Part, RegionSpec
 
 _INTRODUCTION = """# Study files
@@ -63,66 +63,56 @@ class Row(NamedTuple):
 
 def chapters() -> dict[str, dict[str, Row]]:
     """The keys of each kind and section, and the parameters of each part that a `kind` chooses, by title."""
-    from . import kinds
-
-    found: dict[str, dict[str, Row]] = {}
-    sections: list[type[BaseModel]] = []
-    for kind in (getattr(kinds, name) for name in kinds.__all__):
-        found[_kind_of(kind)] = _rows(kind, sections)
-    for section in sections:
-        found[section.__name__] = _rows(section, sections)
-    for part, base in _ROOMS.items():
-        for name, made in _choices(part, base).items():
-            found[name] = _parameters(part, made)
+    found = {title: _rows(model) for title, model in (kinds() | _sections()).items()}
+    for part in _ROOMS:
+        found |= {name: _parameters(part, made) for name, made in _choices(part).items()}
     return found
 
 
 def keys_page() -> str:
     """The page, in Markdown."""
-    from . import kinds
-
     known = chapters()
+
+    def chapter(title: str, described: type) -> str:
+        return f"### {title}\n\n{_first(described)}\n\n{_table(known[title]) if known[title] else ''}"
+
     parts = [_INTRODUCTION, "## Kinds\n"]
     studies = {name: parse(packaged_text(name), name).kind for name in packaged()}
-    for kind in (getattr(kinds, name) for name in kinds.__all__):
-        title = _kind_of(kind)
-        parts.append(f"### {title}\n\n{_first(kind)}\n\n{_table(known.pop(title))}")
+    for title, kind in kinds().items():
+        parts.append(chapter(title, kind))
         examples = [name for name, of in studies.items() if of == title]
         if examples:
             names = ", ".join(f"`{name}`" for name in examples)
             parts.append(
                 f"Packaged: {names}. As an example, `{examples[0]}`:\n\n```toml\n{packaged_text(examples[0])}```\n"
             )
-    parts.append("## Sections\n")
-    choices = {name: made for part, base in _ROOMS.items() for name, made in _choices(part, base).items()}
-    for title in [title for title in known if title not in choices]:
-        parts.append(f"### {title}\n\n{_first(_section(title))}\n\n{_table(known.pop(title))}")
-    for part, base in _ROOMS.items():
+    parts += ["## Sections\n", *(chapter(title, section) for title, section in _sections().items())]
+    for part in _ROOMS:
         parts.append(f"## Kinds of {part.room}\n\nThe `kind` of a {part.__name__}, and its parameters.\n")
-        for name, made in _choices(part, base).items():
-            parts.append(f"### {name}\n\n{_first(made)}\n\n{_table(known[name]) if known[name] else ''}")
+        parts += [chapter(name, made) for name, made in _choices(part).items()]
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _kind_of(kind: type[AbstractStudy]) -> str:
-    return str(typing.get_args(kind.model_fields["kind"].annotation)[0])
+def _sections() -> dict[str, type[BaseModel]]:
+    """Every section that a kind has, or another section, by name."""
+    found: dict[str, type[BaseModel]] = {}
+    left: list[type[BaseModel]] = [*kinds().values()]
+    for model in left:
+        for field in model.model_fields.values():
+            for section in _sections_in(field.annotation):
+                if section.__name__ not in found:
+                    found[section.__name__] = section
+                    left.append(section)
+    return found
 
 
-def _section(title: str) -> type:
-    for name in ("._sections", ".kinds._train_sections", ".kinds._compare"):
-        found = getattr(importlib.import_module(name, __package__), title, None)
-        if found is not None:
-            return found
-    raise KeyError(title)
-
-
-def _choices(part: type[Part], base: str) -> dict[str, type]:
+def _choices(part: type[Part]) -> dict[str, type]:
     """What a study file may choose by its `kind`, by name."""
     from . import _build
 
     module = importlib.import_module(f"sde_sgd.{part.room}")
     without = _build.OWN_CODE.get(part.room, ())
-    return _build.kinds(module, getattr(module, base), without)
+    return _build.kinds(module, getattr(module, _ROOMS[part]), without)
 
 
 def _first(described: type) -> str:
@@ -130,7 +120,7 @@ def _first(described: type) -> str:
     return (inspect.getdoc(described) or "").split("\n\n")[0]
 
 
-def _rows(model: type[BaseModel], sections: list[type[BaseModel]]) -> dict[str, Row]:
+def _rows(model: type[BaseModel]) -> dict[str, Row]:
     said: dict[str, str] = {}
     for each in reversed(model.__mro__):
         said |= meanings(each) if issubclass(each, BaseModel) and each is not BaseModel else {}
@@ -139,10 +129,8 @@ def _rows(model: type[BaseModel], sections: list[type[BaseModel]]) -> dict[str, 
         swept = "list" if number_type(model, {}, (name,)) is not None else "each"
         if name in ("kind", "name", "description", "zip") or name in getattr(model, "alone", ()):
             swept = "no"
-        nested = _sections(field.annotation)
-        sections += [each for each in nested if each not in sections]
         kind = _in_words(field.annotation, field.metadata)
-        rows[name] = Row(kind, _default(field), said.get(name, ""), "" if nested else swept)
+        rows[name] = Row(kind, _default(field), said.get(name, ""), "" if _sections_in(field.annotation) else swept)
     return rows
 
 
@@ -159,10 +147,10 @@ def _parameters(part: type[Part], made: type) -> dict[str, Row]:
     return rows
 
 
-def _sections(annotation: Any) -> list[type[BaseModel]]:
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and not typing.get_args(annotation):
         return [annotation] if issubclass(annotation, BaseModel) else []
-    return [found for part in typing.get_args(annotation) for found in _sections(part)]
+    return [found for part in typing.get_args(annotation) for found in _sections_in(part)]
 
 
 def _in_words(annotation: Any, metadata: Any = ()) -> str:

@@ -11,10 +11,10 @@ import sde_sgd as ss
 
 from .._errors import StudyError
 from .._kind import AbstractStudy, register
-from .._sections import ChainSpec, Count, LandscapeSpec, Name, NoiseSpec, Positive, Quantity, SweepSpec
+from .._sections import ChainSpec, Count, LandscapeSpec, Name, NoiseSpec, Positive, Quantity, SweepSpec, check_names
 from ..reporting._text_table import Column
-from ._dynamics import slices, surfaces
-from ._occupancy import LETTERS
+from ._axes import LAST, LETTERS, slices, sweep_columns
+from ._dynamics import surfaces
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,7 +55,7 @@ class CompareStudy(AbstractStudy):
     """
 
     counted: ClassVar[tuple[str, str]] = ("network", "networks")
-    last = ("sweep.learning_rate", "sweep.batch_size")
+    last = LAST
     alone = (*AbstractStudy.alone, "times", "measures")
 
     kind: Literal["compare"] = "compare"
@@ -73,17 +73,19 @@ class CompareStudy(AbstractStudy):
     def _consistent(self):
         if not self.landscape.is_risk:
             raise ValueError(f"landscape must be of kind EmpiricalRisk to be compared on, got {self.landscape.kind}")
-        names = [each.name for each in self.chain]
-        if len(set(names)) != len(names):
-            raise ValueError(f"chain names must differ, got {names}")
+        check_names("chain", self.chain)
         if (self.time is None) == (self.times is None):
             raise ValueError("give either time or times, not both or none")
         return self
 
+    @property
+    def looks(self) -> int:
+        """How many looks there are on the way, at most."""
+        return _LOOKS if self.times is None else len(self.times)
+
     def coordinates(self):
-        count = _LOOKS if self.times is None else len(self.times)
         number = {"units": "1", "long_name": "number of the look"}
-        return super().coordinates() | {"look": ("look", np.arange(1.0, count + 1), number)}
+        return super().coordinates() | {"look": ("look", np.arange(1.0, self.looks + 1), number)}
 
     def attributes(self):
         return {"measures": ",".join(self.measures)}
@@ -94,9 +96,7 @@ class CompareStudy(AbstractStudy):
     def code(self, folder):
         from .. import _build
 
-        assert self.landscape.network is not None
-        function = self.landscape.network.function
-        return "" if function is None else _build.code_named(function, folder)
+        return _build.code_of(self.landscape, folder)
 
     def prepare(self, folder):
         from .. import _networks
@@ -122,14 +122,10 @@ class CompareStudy(AbstractStudy):
             confidence=self.confidence,
         )
         where = ", ".join(self.words_at(cell.index, LETTERS)) or self.name
-        return _cell_dataset(result, cell.seed, where, _LOOKS if self.times is None else len(self.times))
+        return _cell_dataset(result, cell.seed, where, self.looks)
 
     def columns(self):
-        letters = {"learning_rate": ("γ", "learning rate: SDE time per iteration"), "batch_size": ("M", "batch size")}
-        columns = self.swept_columns()
-        for name, (header, words) in letters.items():
-            if self.is_swept(f"sweep.{name}"):
-                columns.append(Column(header, name, words))
+        columns = sweep_columns(self)
         measure, names = self.measures[0], [each.name for each in self.chain]
         header = measure.replace("_", " ")
         for place, name in enumerate(names):
@@ -175,23 +171,24 @@ class _Shared:
     """What cells share: risks and where they begin, each made when it is first asked for."""
 
     def __init__(self, folder: Path):
-        self._surface: Any = surfaces(folder)
-        self._starts: dict[int, Any] = {}
+        self._surface_of = surfaces(folder)
+        self._starts: dict[str, Any] = {}
 
     def risk(self, one: CompareStudy) -> "ss.EmpiricalRisk":
         """The risk of a study of one cell."""
-        return self._surface(_Landscape(one.landscape)).landscape
+        risk: Any = self._surface_of(one.landscape, None).landscape
+        return risk
 
     def start(self, one: CompareStudy) -> Any:
         """θ of shape (dim,), or None for the risk's own."""
         from .. import _build
 
-        risk = self.risk(one)
         if one.start == "initial":
             return None
-        if id(risk) not in self._starts:
-            self._starts[id(risk)] = (risk, _build.point_of("start", "minimum", risk))
-        return self._starts[id(risk)][1]
+        key = one.landscape.model_dump_json()
+        if key not in self._starts:
+            self._starts[key] = _build.point_of("start", one.start, self.risk(one))
+        return self._starts[key]
 
     def chains(self, one: CompareStudy) -> dict[str, Any]:
         """The chains of a study of one cell, by name. Raises StudyError where they do not fit the risk."""
@@ -208,15 +205,6 @@ class _Shared:
             except ValueError as error:
                 raise StudyError(f"chain '{spec.name}': {_build.one_line(error)}") from None
         return found
-
-
-class _Landscape:
-    """A landscape without a noise model, as `surfaces` asks for one."""
-
-    noise = None
-
-    def __init__(self, landscape: LandscapeSpec):
-        self.landscape = landscape
 
 
 def _cell_dataset(result: "ss.training.Comparison", seed: int, where: str, looks: int) -> "xr.Dataset":

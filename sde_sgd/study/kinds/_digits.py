@@ -13,9 +13,9 @@ import sde_sgd as ss
 from .._dataset import cell_dataset
 from .._errors import StudyError
 from .._kind import AbstractStudy, register
-from .._sections import Count, Positive
+from .._sections import BATCH_SIZE, LEARNING_RATE, Count, Positive, Seed
 from ..reporting._text_table import Column, number_text
-from ._dynamics import slices
+from ._axes import COLUMNS, PER_EXAMPLE, named_key, slices
 
 if TYPE_CHECKING:
     from .._digits import TrainedDigits
@@ -37,7 +37,7 @@ class DigitsStudy(AbstractStudy):
     kind: Literal["digits"] = "digits"
     examples: Annotated[int, Field(ge=1, le=1797, strict=True)] = 256
     hidden: Count = 16
-    network_seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = 0
+    network_seed: Seed = 0
     penalty: Positive = 1e-2
     threshold: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 2.0
     iterations: Count = 200
@@ -56,12 +56,11 @@ class DigitsStudy(AbstractStudy):
 
     def coordinates(self):
         rates, batches = (np.asarray(column, float) for column in zip(*self.ratios, strict=True))
-        per_example = {"units": "SDE time per iteration and example", "long_name": "γ/M"}
         return super().coordinates() | {
             "process": ("process", list(PROCESSES), {"units": "", "long_name": "minibatch SGD, or its SDE"}),
-            "learning_rate": ("cell", rates, {"units": "SDE time per iteration", "long_name": "learning rate γ"}),
-            "batch_size": ("cell", batches, {"units": "examples", "long_name": "batch size M"}),
-            "ratio": ("cell", rates / batches, per_example),
+            "learning_rate": ("cell", rates, LEARNING_RATE.attributes),
+            "batch_size": ("cell", batches, BATCH_SIZE.attributes),
+            "ratio": ("cell", rates / batches, PER_EXAMPLE.attributes),
         }
 
     def asked(self, index):
@@ -76,8 +75,7 @@ class DigitsStudy(AbstractStudy):
         return {name: getattr(self, name) for name in names if not self.is_swept(name)}
 
     def key(self, index):
-        rest = [f"{place:03d}" for name, place in index.items() if name != "process"]
-        return "-".join([PROCESSES[index["process"]], *rest])
+        return named_key("process", PROCESSES[index["process"]], index)
 
     def prepare(self, folder):
         """Returns a function that trains the network of a study when it is first asked for, and then hands it out."""
@@ -124,8 +122,8 @@ class DigitsStudy(AbstractStudy):
         return [
             *self.swept_columns(),
             Column("γ/M", "ratio"),
-            Column("γ", "learning_rate", "learning rate"),
-            Column("M", "batch_size", "batch size, in examples"),
+            COLUMNS["learning_rate"],
+            COLUMNS["batch_size"],
             Column("P\nSGD", "probability", within, True, sgd),
             Column("P\nSDE", "probability", "the same of the SDE", True, sde),
             Column("iterations\nSGD", "mean_exit_iterations", "mean number of iterations to leave", True, sgd),

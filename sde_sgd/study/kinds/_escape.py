@@ -12,9 +12,10 @@ import sde_sgd as ss
 from .._dataset import cell_dataset
 from .._errors import StudyError
 from .._kind import register
-from .._sections import Count, Positive, Quantity, StartSpec, SweepSpec
+from .._sections import TIME, Count, Positive, Quantity, StartSpec, SweepSpec, check_names
 from ..reporting._text_table import Column
-from ._dynamics import AbstractDynamicsStudy, Surface, ratio, slices, solver, surfaces
+from ._axes import LAST, LETTERS, named_key, ratio, slices, sweep_columns
+from ._dynamics import AbstractDynamicsStudy, Shared, Surface, beside
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from .._build import Start
 
 N_TIMES = 60
-_RATE, _BATCH = "sweep.learning_rate", "sweep.batch_size"
 
 
 @register
@@ -39,8 +39,8 @@ class EscapeStudy(AbstractDynamicsStudy):
     method: "direct", "splitting" or "auto". score: of splitting, "auto" or "level".
     """
 
-    last = (_RATE, _BATCH)
-    always = (_RATE, _BATCH)
+    last = LAST
+    always = ("sweep.learning_rate", "sweep.batch_size")
 
     kind: Literal["escape"] = "escape"
     sweep: SweepSpec
@@ -56,15 +56,11 @@ class EscapeStudy(AbstractDynamicsStudy):
 
     @model_validator(mode="after")
     def _consistent(self):
-        names = [start.name for start in self.start]
-        if len(set(names)) != len(names):
-            raise ValueError(f"start names must differ, got {names}")
+        check_names("start", self.start)
         if (self.trajectories is None) == (self.rtol is None):
             raise ValueError("give either trajectories or rtol, not both or none")
         if self.max_trajectories is not None and self.rtol is None:
             raise ValueError("max_trajectories is the budget of rtol, which is not given")
-        if self.dt is not None and self.substeps is not None:
-            raise ValueError("give either dt or substeps, not both")
         if self.max_steps is not None and self.horizon is not None:
             raise ValueError("max_steps is the budget of a watch without horizon, which is given")
         return self
@@ -90,8 +86,7 @@ class EscapeStudy(AbstractDynamicsStudy):
         words = {"units": "", "long_name": "minimum started in"}
         found |= {"start": ("start", names, words), "ratio": ratio(self, found)}
         if self.times().size:
-            about = {"units": "SDE time", "long_name": "SDE time t = γ·iterations"}
-            found["time"] = ("time", self.times(), about)
+            found["time"] = ("time", self.times(), TIME.attributes)
         return found
 
     def attributes(self):
@@ -103,14 +98,12 @@ class EscapeStudy(AbstractDynamicsStudy):
         return found
 
     def key(self, index):
-        rest = [f"{place:03d}" for name, place in index.items() if name != "start"]
-        return "-".join([self.start[index["start"]].name, *rest])
+        return named_key("start", self.start[index["start"]].name, index)
 
     def work(self, index):
         values = self.values_at(index)
-        dt, parts = values.get("dt", self.dt), values.get("substeps", self.substeps) or 1
-        step = dt if dt is not None else values[_RATE] / parts
-        return (values.get("horizon", self.horizon) or 1.0) / step * values.get("trajectories", 1)
+        steps = self.steps_at(index, values.get("horizon", self.horizon) or 1.0)
+        return steps * values.get("trajectories", 1)
 
     def prepare(self, folder):
         shared = _Shared(folder)
@@ -137,7 +130,7 @@ class EscapeStudy(AbstractDynamicsStudy):
             result = ss.escape(chain, start=point, region=start.region, method=one.method, **options)
         else:
             result = ss.first_passage(chain, point, ~start.region, start.avoid, method=one.method, **options)
-        where = ", ".join([f"start {start.name}", *self.words_at(cell.index, {_RATE: "γ", _BATCH: "M"})])
+        where = ", ".join([f"start {start.name}", *self.words_at(cell.index, LETTERS)])
         theory = shared.theory(one, cell.index["start"])
         if one.horizon is None:
             data = cell_dataset(result, cell.seed, where).drop_vars(_OF_A_WATCH, errors="ignore")
@@ -148,8 +141,7 @@ class EscapeStudy(AbstractDynamicsStudy):
             times = np.minimum(asked, result.horizon)
             data = cell_dataset(result, cell.seed, where, along=("time",), data=result.to_dataset(times.tolist()))
             data = data.assign_coords(time=asked)
-        notes = "\n".join([data.attrs["notes"], theory.attrs["notes"]])
-        data = data.assign(theory.data_vars).assign_attrs(notes=notes)
+        data = beside(data, theory)
         if self.is_swept("horizon"):
             at_end = {f"{name}_at_horizon": data[name].isel(time=-1, drop=True) for name in _BY_TIME}
             data = data.assign(at_end).reindex(time=self.times())
@@ -158,9 +150,7 @@ class EscapeStudy(AbstractDynamicsStudy):
     def columns(self):
         return [
             Column("start", "start"),
-            *self.swept_columns(),
-            Column("γ", "learning_rate", "learning rate: SDE time per iteration, t = γ·iterations"),
-            Column("M", "batch_size", "batch size, in examples"),
+            *sweep_columns(self),
             Column(
                 "T",
                 "temperature",
@@ -227,11 +217,11 @@ _BY_TIME = ("exit_linearised", "exit_exact")
 _OF_A_WATCH = [f"probability{end}" for end in ("", "_low", "_high")] + ["censored"]
 
 
-class _Shared:
+class _Shared(Shared):
     """What cells share: surfaces, starts and theory, each made when it is first asked for."""
 
     def __init__(self, folder: Path):
-        self.surface = surfaces(folder)
+        super().__init__(folder)
         self._starts: dict[Any, list[Start]] = {}
         self._theory: dict[Any, xr.Dataset] = {}
 
@@ -262,8 +252,6 @@ def _check(one: EscapeStudy, surface: Surface, starts: "list[Start]") -> None:
     """Raise what a cell would raise, before anything is written."""
     import jax.numpy as jnp
 
-    from .._build import one_line
-
     loss = surface.landscape
     for start in starts:
         start.region.check(loss.dim)
@@ -272,10 +260,4 @@ def _check(one: EscapeStudy, surface: Surface, starts: "list[Start]") -> None:
             raise StudyError(f"start '{start.name}' must lie inside its region, got {start.point.tolist()}")
         if not np.isfinite(float(loss(point))) or not np.all(np.isfinite(np.asarray(loss.gradient(point)))):
             raise StudyError(f"start '{start.name}' must have a finite loss and gradient, got {start.point.tolist()}")
-    if one.reference is not None:
-        try:
-            exact = solver(one.diffusion_of(surface), one.reference)
-            for start in starts:
-                exact.grid.start(start.point)
-        except ValueError as error:
-            raise StudyError(f"reference.grid does not fit the study: {one_line(error)}") from None
+    one.check_grid(surface, *(start.point for start in starts))

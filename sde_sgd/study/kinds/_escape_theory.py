@@ -1,14 +1,13 @@
 """What theory and the exact solver say beside a cell of an escape study."""
 
 import functools
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import sde_sgd as ss
 
-from ._dynamics import Surface, solver
+from ._dynamics import Surface, Theories, solver
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,25 +21,11 @@ def theory(study: "EscapeStudy", surface: Surface, start: "Start", ratio: float)
 
     study: of one cell. ratio: γ/M, SDE time per iteration and example.
     """
-    import xarray as xr
-
-    from .._build import one_line
-
-    times = study.times()
-    data, notes = xr.Dataset(), []
-
-    def attempt(variable: str, method: str, units: str, long_name: str, answer: Callable[[], Any]) -> None:
-        dims = ("time",) if variable in ("exit_linearised", "exit_exact") else ()
-        try:
-            values = np.asarray(answer(), np.float64)
-        except ValueError as error:
-            notes.append(f"{method}: {one_line(error)}")
-            values = np.full(times.shape if dims else (), np.nan)
-        data[variable] = (dims, values, {"units": units, "long_name": long_name})
+    theories, times = Theories(), study.times()
+    by_time = {"time": len(times)}
 
     def diffusion():
-        if study.chain.kind != "EulerMaruyama":
-            raise ValueError(f"there is none beside a chain of kind {study.chain.kind}")
+        study.refuse_other_chains()
         return ss.LangevinSGD(surface.landscape, surface.noise, ratio, 1.0)
 
     def region():
@@ -51,37 +36,39 @@ def theory(study: "EscapeStudy", surface: Surface, start: "Start", ratio: float)
     def kramers():
         if start.saddle is None:
             raise ValueError("no saddle was given")
+        region()
         return ss.theory.eyring_kramers(diffusion(), start.point, start.saddle, to="saddle")
 
     exact = functools.cache(lambda: solver(diffusion(), study.reference))
-    by_time = "probability to leave by each time"
-    attempt("temperature", "temperature", "loss", "temperature γβ/(2M)", lambda: diffusion().temperature)
-    attempt(
+    words, time = "probability to leave by each time", "mean exit time"
+    theories.add("temperature", "temperature", "loss", "temperature γβ/(2M)", lambda: diffusion().temperature)
+    theories.add(
         "exit_linearised",
         "linearised theory",
         "1",
-        f"{by_time}, linearised theory",
-        lambda: _linearised(diffusion(), start, times),
+        f"{words}, linearised theory",
+        lambda: _linearised(diffusion(), region(), start.point, times),
+        by_time,
     )
-    attempt(
+    theories.add(
         "exit_exact",
         "exact solver",
         "1",
-        f"{by_time}, exact solver of the SDE",
+        f"{words}, exact solver of the SDE",
         lambda: exact().escape_probability(region(), start.point, times),
+        by_time,
     )
-    time = "mean exit time"
-    attempt("mean_exit_time_eyring_kramers", "Eyring–Kramers", "SDE time", f"{time}, Eyring–Kramers", kramers)
-    attempt(
+    theories.add("mean_exit_time_eyring_kramers", "Eyring–Kramers", "SDE time", f"{time}, Eyring–Kramers", kramers)
+    theories.add(
         "mean_exit_time_exact",
         "exact solver",
         "SDE time",
         f"{time}, exact solver of the SDE",
         lambda: exact().mean_exit_time(region(), start=start.point),
     )
-    curvature = "largest eigenvalue of ∇²L at the start"
-    attempt("largest_curvature", curvature, "loss/θ²", curvature, lambda: _largest_curvature(surface.landscape, start))
-    return data.assign_attrs(notes="\n".join(notes))
+    words = "largest eigenvalue of ∇²L at the start"
+    theories.add("largest_curvature", words, "loss/θ²", words, lambda: _largest_curvature(surface.landscape, start))
+    return theories.dataset()
 
 
 def _largest_curvature(landscape: Any, start: "Start") -> float:
@@ -92,11 +79,10 @@ def _largest_curvature(landscape: Any, start: "Start") -> float:
         raise ValueError(str(error)) from None
 
 
-def _linearised(diffusion: Any, start: "Start", times: np.ndarray) -> Any:
-    if start.normal is None:
+def _linearised(diffusion: Any, region: Any, point: np.ndarray, times: np.ndarray) -> Any:
+    if not isinstance(region, ss.regions.HalfSpace):
         raise ValueError("the linearised exit is computed for a HalfSpace")
-    length = np.linalg.norm(start.normal)
-    distance = float((start.offset - start.normal @ start.point) / length)
-    return ss.theory.exit_probability(
-        diffusion, start.point, (np.inf, distance), times, direction=start.normal / length
-    )
+    normal = np.asarray(region.normal, np.float64)
+    length = np.linalg.norm(normal)
+    distance = float((float(region.offset) - normal @ point) / length)
+    return ss.theory.exit_probability(diffusion, point, (np.inf, distance), times, direction=normal / length)

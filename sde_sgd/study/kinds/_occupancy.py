@@ -1,6 +1,5 @@
 """Study kind `occupancy`: shares of regions, or of the basins of minima, at times or in the long run."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -10,40 +9,34 @@ from pydantic import Field, model_validator
 import sde_sgd as ss
 
 from .._dataset import cell_dataset
-from .._errors import StudyError
 from .._kind import AbstractStudy, register
-from .._sections import Count, DynamicsSpec, Name, PointSpec, Positive, Quantity, RegionSpec
+from .._sections import Count, Name, PointSpec, Positive, Quantity, RegionSpec, check_names
 from ..reporting._text_table import Column
-from ._dynamics import AbstractDynamicsStudy, MinimaOf, attempt, solver, surfaces
+from ._axes import LETTERS, named_key, sweep_columns
+from ._dynamics import Surface, Theories, beside, solver
+from ._minima import AbstractMinimaStudy, Minima
 
 if TYPE_CHECKING:
     import xarray as xr
 
-LETTERS = {"sweep.learning_rate": "γ", "sweep.batch_size": "M", "sweep.temperature": "T"}
-
 
 @register
-class OccupancyStudy(AbstractDynamicsStudy):
+class OccupancyStudy(AbstractMinimaStudy):
     """Probability to be in each of some basins, from each start, at times or by averages over a window of time.
 
-    kind: "occupancy". sweep: learning rate and batch size, or temperature. start: where trajectories begin.
-    region: sets by name, which must not overlap. minimum: minima, in place of regions.
-    search: starts of descents that find the minima, in place of both.
+    kind: "occupancy". start: where trajectories begin.
+    region: sets by name, which must not overlap, in place of minima and of a search for them.
     basins: the rule by which θ belongs to a minimum. height: of the rule "sublevel", above the minimum.
     times: rising SDE times of the looks. horizon: SDE time at the end of a window, in place of times.
     burn_in: SDE time at which the window begins. every: SDE time between looks in it.
     trajectories: for every cell.
     """
 
-    last = tuple(LETTERS)
     alone = (*AbstractStudy.alone, "times")
 
     kind: Literal["occupancy"] = "occupancy"
-    sweep: DynamicsSpec
     start: Annotated[list[PointSpec], Field(min_length=1)]
     region: dict[Name, RegionSpec] = Field(default={})
-    minimum: list[PointSpec] = Field(default=[])
-    search: list[list[float]] | None = None
     basins: Literal["quench", "nearest", "sublevel"] | None = None
     height: Annotated[Positive | None, Quantity("loss", "height of the basins above their minima")] = None
     times: Annotated[list[Positive], Field(min_length=1)] | None = None
@@ -62,9 +55,8 @@ class OccupancyStudy(AbstractDynamicsStudy):
             raise ValueError("basins and height are for minima, and regions are given")
         if (self.basins == "sublevel") != (self.height is not None):
             raise ValueError("height is of basins = 'sublevel', which needs one")
-        names = [start.name for start in self.start]
-        if len(set(names)) != len(names):
-            raise ValueError(f"start names must differ, got {names}")
+        check_names("start", self.start)
+        check_names("minimum", self.minimum)
         return self
 
     def own_axes(self):
@@ -77,36 +69,41 @@ class OccupancyStudy(AbstractDynamicsStudy):
             found["time"] = ("time", self.times, {"units": "SDE time", "long_name": "SDE time t = γ·iterations"})
         return found
 
-    def attributes(self):
-        return {"step": self.step_words()}
-
     def key(self, index):
-        rest = [f"{place:03d}" for name, place in index.items() if name != "start"]
-        return "-".join([self.start[index["start"]].name, *rest])
+        return named_key("start", self.start[index["start"]].name, index)
 
     def work(self, index):
         values = self.values_at(index)
         end = values.get("horizon", self.horizon) or max(self.times or [1.0])
-        dt = values.get("dt", self.dt) or values.get("sweep.learning_rate", self.sweep.learning_rate) or 1.0
-        return end / dt * values.get("substeps", self.substeps or 1) * values.get("trajectories", 1)
+        return self.steps_at(index, end) * values.get("trajectories", 1)
 
-    def prepare(self, folder):
-        shared = _Shared(folder)
-        for one, is_new in self.distinct():
-            one.chain_of(shared.surface(one))
-            if is_new:
-                shared.check(one)
-        return shared
+    def check(self, surface):
+        for number in range(len(self.start)):
+            self._begins_at(number, surface)
+        for region in self._regions(surface).values():
+            region.check(surface.landscape.dim)
+
+    def _begins_at(self, number: int, surface: Surface) -> np.ndarray:
+        """The start of that number, shape (dim,)."""
+        from .. import _build
+
+        spec = self.start[number]
+        return _build.point_of(f"point of start '{spec.name}'", spec.point, surface.landscape)
+
+    def _regions(self, surface: Surface) -> dict[str, Any]:
+        from .. import _build
+
+        return {name: _build.region_of(f"region {name}", spec, surface.landscape) for name, spec in self.region.items()}
 
     def run_cell(self, cell, shared):
         one = self.at(cell.index)
         surface = shared.surface(one)
-        chain, point = one.chain_of(surface), shared.begins_at(one, cell.index["start"])
+        sets = {"regions": one._regions(surface)} if one.region else {"minima": shared.points(one)}
         options = {name: getattr(one, name) for name in ("times", "horizon", "burn_in", "every", "basins", "height")}
         result = ss.occupancy(
-            chain,
-            point,
-            **shared.sets(one),
+            one.chain_of(surface),
+            one._begins_at(cell.index["start"], surface),
+            **sets,
             **{name: value for name, value in options.items() if value is not None},
             trajectories=one.trajectories,
             seed=cell.seed,
@@ -117,15 +114,13 @@ class OccupancyStudy(AbstractDynamicsStudy):
         if self.times is not None:
             # looks are at whole steps, which may lie a fraction of a step before the times asked for
             data = data.assign_coords(time=self.times)
-        theory = _theory(one, surface, shared)
-        notes = "\n".join([data.attrs["notes"], theory.attrs["notes"]])
-        return data.assign(theory.data_vars).assign_attrs(notes=notes)
+        return beside(data, _theory(one, shared, sets))
 
     def columns(self):
         names = list(self.region) or [each.name for each in self.minimum]
         last = {} if self.times is None else {"time": -1}
         when = "in the end" if self.times is None else f"at t = {max(self.times):g}"
-        columns = [Column("start", "start"), *self.rate_columns()]
+        columns = [Column("start", "start"), *sweep_columns(self)]
         for place, name in enumerate(names):
             at = {"basin": place}
             columns += [
@@ -134,9 +129,6 @@ class OccupancyStudy(AbstractDynamicsStudy):
                 Column(f"{name}\nexact", "probability_exact", "stationary share, by the grid solver", at=at),
             ]
         return [*columns, Column("in none", "unassigned", "probability to be in none of them", True, last)]
-
-    def heading(self, dataset):
-        return [self.chain_words()]
 
     def verdicts(self, dataset):
         last = dataset.isel(time=-1) if "time" in dataset.dims else dataset
@@ -156,64 +148,23 @@ class OccupancyStudy(AbstractDynamicsStudy):
         return {"occupancy.png": plotting.sweep_figure(last, "probability", theory)}
 
 
-class _Shared:
-    """What cells share: surfaces and minima, each made when it is first asked for."""
-
-    def __init__(self, folder: Path):
-        self.surface = surfaces(folder)
-        self.minima = MinimaOf(self.surface)
-
-    def begins_at(self, one: OccupancyStudy, number: int) -> np.ndarray:
-        """The start of that number, shape (dim,)."""
-        from .. import _build
-
-        spec = one.start[number]
-        return _build.point_of(f"point of start '{spec.name}'", spec.point, self.surface(one).landscape)
-
-    def sets(self, one: OccupancyStudy) -> dict[str, Any]:
-        """The argument of `ss.occupancy` that says which basins there are."""
-        from .. import _build
-
-        if not one.region:
-            return {"minima": self.minima(one)}
-        surface = self.surface(one).landscape
-        return {
-            "regions": {name: _build.region_of(f"region {name}", spec, surface) for name, spec in one.region.items()}
-        }
-
-    def check(self, one: OccupancyStudy) -> None:
-        """Raise what a cell would raise."""
-        for number in range(len(one.start)):
-            self.begins_at(one, number)
-        for region in self.sets(one).get("regions", {}).values():
-            region.check(self.surface(one).landscape.dim)
-        if one.reference is not None:
-            try:
-                solver(one.diffusion_of(self.surface(one)), one.reference)
-            except ValueError as error:
-                raise StudyError(f"reference.grid does not fit the study: {error}") from None
-
-
-def _theory(one: OccupancyStudy, surface: Any, shared: _Shared) -> "xr.Dataset":
+def _theory(one: OccupancyStudy, shared: Minima, sets: dict[str, Any]) -> "xr.Dataset":
     """Stationary shares of the basins by Laplace's method and by the grid solver."""
-    import xarray as xr
-
-    data, notes = xr.Dataset(), []
-    sets = shared.sets(one)
-    dims = {"basin": len(next(iter(sets.values())))}
 
     def gibbs():
-        if "minima" not in sets:
+        if one.region:
             raise ValueError("it is for minima, and regions were given")
-        return ss.theory.gibbs_weights(one.diffusion_of(surface), shared.minima.polished(one))
+        return shared.gibbs_weights(one)
 
     def exact():
-        if "regions" not in sets:
+        if not one.region:
             raise ValueError("it is for regions, and minima were given")
-        law = solver(one.diffusion_of(surface), one.reference)
+        law = solver(one.diffusion_of(shared.surface(one)), one.reference)
         return [law.stationary_probability(region) for region in sets["regions"].values()]
 
-    words = "stationary probability to be in the basin"
-    attempt(data, notes, "probability_gibbs", dims, "Gibbs weights", ("1", f"{words}, Laplace's method"), gibbs)
-    attempt(data, notes, "probability_exact", dims, "exact solver", ("1", f"{words}, exact solver of the SDE"), exact)
-    return data.assign_attrs(notes="\n".join(notes))
+    theories, words = Theories(), "stationary probability to be in the basin"
+    (basins,) = sets.values()
+    dims = {"basin": len(basins)}
+    theories.add("probability_gibbs", "Gibbs weights", "1", f"{words}, Laplace's method", gibbs, dims)
+    theories.add("probability_exact", "exact solver", "1", f"{words}, exact solver of the SDE", exact, dims)
+    return theories.dataset()

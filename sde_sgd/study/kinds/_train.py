@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 # its rooms load when they are first used: `sde-sgd status` needs none of them
 import sde_sgd as ss
@@ -14,7 +14,7 @@ from .._errors import StudyError
 from .._kind import AbstractStudy, register
 from .._sections import DataSpec, Name, NetworkSpec, Quantity
 from ..reporting._text_table import Column
-from ._dynamics import ratio, slices
+from ._axes import LAST, LETTERS, ratio, slices, sweep_columns
 from ._train_sections import CurveSpec, StopSpec, TrainingSweep
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class TrainStudy(AbstractStudy):
     """
 
     counted: ClassVar[tuple[str, str]] = ("network", "networks")
-    last = ("sweep.width", "sweep.learning_rate", "sweep.batch_size", "sweep.momentum")
+    last = LAST
     always = ("sweep.learning_rate", "sweep.batch_size")
     alone = (*AbstractStudy.alone, "networks", "measures", "question", "loss")
 
@@ -52,10 +52,9 @@ class TrainStudy(AbstractStudy):
     question: Literal["batch", "ratio", "width"] = "batch"
     reference: list[CurveSpec] = Field(default=[])
 
-    @field_validator("stop", mode="before")
     @classmethod
-    def _several(cls, value):
-        return [value] if isinstance(value, dict) else value
+    def spelt_out(cls, table):
+        return table | {"stop": [table["stop"]]} if isinstance(table.get("stop"), dict) else table
 
     @model_validator(mode="after")
     def _consistent(self):
@@ -85,9 +84,11 @@ class TrainStudy(AbstractStudy):
 
     def _readings(self) -> list[str]:
         """What the stops are called; of one that is swept, not by its number."""
-        labels = enumerate(stop.name or stop.label for stop in self.stop)
-        named = {place: self.stop[place].name for place, _ in enumerate(self.stop) if self.is_swept(f"stop.{place}")}
-        return [named.get(place, label) or "as swept" for place, label in labels]
+        swept = [self.is_swept(f"stop.{place}") for place in range(len(self.stop))]
+        return [
+            (stop.name or "as swept") if is_swept else stop.label
+            for stop, is_swept in zip(self.stop, swept, strict=True)
+        ]
 
     def attributes(self):
         curves: dict[str, Any] = {}
@@ -105,8 +106,6 @@ class TrainStudy(AbstractStudy):
         return steps * (size + 16) * width
 
     def code(self, folder):
-        if self.network.function is None:
-            return ""
         from .._build import code_named
 
         return code_named(self.network.function, folder)
@@ -163,18 +162,10 @@ class TrainStudy(AbstractStudy):
             start=ensemble.starts,
             seed=cell.seed,
         )
-        letters = {"sweep.width": "width", "sweep.learning_rate": "γ", "sweep.batch_size": "M", "sweep.momentum": "μ"}
-        return _cell_dataset(self, trained, cell.seed, ", ".join([stop.label, *self.words_at(cell.index, letters)]))
+        return _cell_dataset(self, trained, cell.seed, ", ".join([stop.label, *self.words_at(cell.index, LETTERS)]))
 
     def columns(self):
-        known = {
-            "width": Column("width", "width", "units of each hidden layer"),
-            "learning_rate": Column("γ", "learning_rate", "learning rate: SDE time per iteration"),
-            "batch_size": Column("M", "batch_size", "batch size, in examples"),
-            "momentum": Column("μ", "momentum", "momentum"),
-        }
-        swept = [column for name, column in known.items() if self.is_swept(f"sweep.{name}")]
-        columns = [Column("at equal", "reading"), *self.swept_columns(), *swept]
+        columns = [Column("at equal", "reading"), *sweep_columns(self)]
         columns.append(Column("lost", "diverged", "networks that diverged: left out of all that follows", digits=6))
         if any(stop.loss is not None for stop in self.stop):
             columns.append(

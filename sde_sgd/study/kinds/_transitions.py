@@ -1,7 +1,6 @@
 """Study kind `transitions`: rates between minima, however rare, and the jump process that they make."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -10,12 +9,12 @@ from pydantic import Field, model_validator
 import sde_sgd as ss
 
 from .._dataset import cell_dataset
-from .._errors import StudyError
 from .._kind import register
-from .._sections import Count, DynamicsSpec, Name, PointSpec, Positive, Quantity
+from .._sections import Count, Name, Positive, Quantity, check_names
 from ..reporting._text_table import Column
-from ._dynamics import AbstractDynamicsStudy, MinimaOf, attempt, solver, surfaces
-from ._occupancy import LETTERS
+from ._axes import LETTERS, sweep_columns
+from ._dynamics import Theories, beside, solver
+from ._minima import AbstractMinimaStudy, Minima
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,23 +25,17 @@ _MOST = 6
 
 
 @register
-class TransitionsStudy(AbstractDynamicsStudy):
+class TransitionsStudy(AbstractMinimaStudy):
     """Rates of the jumps between minima, shares of the time in the end, and the time that it takes to get there.
 
-    kind: "transitions". sweep: learning rate and batch size, or temperature. minimum: the minima, at least two.
-    search: starts of descents that find the minima, in place of them. neighbours: pairs of names of minima between
-        which there are jumps; by default those with a saddle between them.
+    kind: "transitions". minimum: the minima, at least two.
+    neighbours: pairs of names of minima between which there are jumps; by default those with a saddle between them.
     rtol: relative half-width asked of each rate. max_trajectories, max_steps: budgets of each first passage.
     radius: of balls as cores of the minima, in θ. method: "auto", "direct" or "splitting".
     score: of splitting, "path" or "distance". monitoring: "discrete" is the jump of the chain, "continuous" of the SDE.
     """
 
-    last = tuple(LETTERS)
-
     kind: Literal["transitions"] = "transitions"
-    sweep: DynamicsSpec
-    minimum: list[PointSpec] = Field(default=[])
-    search: list[list[float]] | None = None
     neighbours: list[tuple[Name, Name]] | None = None
     rtol: Annotated[float, Field(gt=0, lt=1), Quantity("1", "relative half-width asked for")] = 0.1
     max_trajectories: Count | None = None
@@ -54,39 +47,24 @@ class TransitionsStudy(AbstractDynamicsStudy):
 
     @model_validator(mode="after")
     def _consistent(self):
-        names = [each.name for each in self.minimum]
+        names = check_names("minimum", self.minimum)
         if (len(names) < 2) == (self.search is None):
             raise ValueError("give either at least two minima, or a search for them")
-        if len(set(names)) != len(names):
-            raise ValueError(f"minimum names must differ, got {names}")
         for pair in self.neighbours or []:
             for name in pair:
                 if name not in names:
                     raise ValueError(f"neighbours must be names of minima, {', '.join(names)}, got '{name}'")
         return self
 
-    def attributes(self):
-        return {"step": self.step_words()}
-
-    def prepare(self, folder):
-        shared = _Shared(folder)
-        counts = set()
-        for one, is_new in self.distinct():
-            one.chain_of(shared.surface(one))
-            counts |= {len(shared.check(one))} if is_new else set()
-        if len(counts) > 1:
-            raise StudyError(f"search must find as many minima in every cell, got {sorted(counts)}")
-        return shared
-
     def run_cell(self, cell, shared):
         one = self.at(cell.index)
-        surface, minima = shared.surface(one), shared.minima(one)
+        minima = shared.points(one)
         names = list(minima)
         options = {name: getattr(one, name) for name in ("max_trajectories", "max_steps", "radius")}
         if self.neighbours is not None:
             options["neighbours"] = [(names.index(first), names.index(second)) for first, second in self.neighbours]
         result = ss.transitions(
-            one.chain_of(surface),
+            one.chain_of(shared.surface(one)),
             minima,
             **{name: value for name, value in options.items() if value is not None},
             rtol=one.rtol,
@@ -100,12 +78,10 @@ class TransitionsStudy(AbstractDynamicsStudy):
         data = cell_dataset(result, cell.seed, where, along=_ALONG)
         for axis in ("from", "to", "minimum"):
             data[axis].attrs.setdefault("units", "")
-        theory = _theory(one, surface, shared)
-        notes = "\n".join([data.attrs["notes"], theory.attrs["notes"]])
-        return data.assign(theory.data_vars).assign_attrs(notes=notes)
+        return beside(data, _theory(one, shared))
 
     def columns(self):
-        names, columns = [each.name for each in self.minimum], self.rate_columns()
+        names, columns = [each.name for each in self.minimum], sweep_columns(self)
         pairs = [(i, j) for i in range(len(names)) for j in range(len(names)) if i != j]
         for i, j in pairs if len(pairs) <= _MOST else []:
             at, way = {"from": i, "to": j}, f"{names[i]}→{names[j]}"
@@ -121,9 +97,6 @@ class TransitionsStudy(AbstractDynamicsStudy):
             Column("relaxation\ntime", "relaxation_time", "SDE time of the slowest relaxation", True),
             Column("relaxation\nexact", "relaxation_time_exact", "the same by the grid solver of the SDE"),
         ]
-
-    def heading(self, dataset):
-        return [self.chain_words()]
 
     def verdicts(self, dataset):
         said = []
@@ -148,43 +121,30 @@ class TransitionsStudy(AbstractDynamicsStudy):
         return {"rates.png": rates, "relaxation_time.png": time}
 
 
-class _Shared:
-    """What cells share: surfaces, minima and saddles, each made when it is first asked for."""
-
-    def __init__(self, folder: Path):
-        self.surface = surfaces(folder)
-        self.minima = MinimaOf(self.surface)
-
-    def check(self, one: TransitionsStudy) -> dict[str, Any]:
-        """The minima of a study of one cell; raises what it would raise."""
-        if one.reference is not None:
-            try:
-                solver(one.diffusion_of(self.surface(one)), one.reference)
-            except ValueError as error:
-                raise StudyError(f"reference.grid does not fit the study: {error}") from None
-        return self.minima(one)
-
-
-def _theory(one: TransitionsStudy, surface: Any, shared: _Shared) -> "xr.Dataset":
+def _theory(one: TransitionsStudy, shared: Minima) -> "xr.Dataset":
     """Rates by Eyring–Kramers, shares by Laplace's method, and the slowest relaxation by the grid solver."""
-    import xarray as xr
-
-    data, notes = xr.Dataset(), []
-    count = len(shared.minima(one))
-
-    def kramers():
-        return ss.theory.rate_matrix(one.diffusion_of(surface), shared.minima.polished(one), shared.minima.saddles(one))
-
-    def gibbs():
-        return ss.theory.gibbs_weights(one.diffusion_of(surface), shared.minima.polished(one))
-
-    def exact():
-        return 1 / solver(one.diffusion_of(surface), one.reference).spectral_gap()
-
-    per_time = ("1 / SDE time", "rate of jumps, Eyring–Kramers")
-    attempt(data, notes, "rate_eyring_kramers", {"from": count, "to": count}, "Eyring–Kramers", per_time, kramers)
-    share = ("1", "share of the time at the minimum in the end, Laplace's method")
-    attempt(data, notes, "stationary_gibbs", {"minimum": count}, "Gibbs weights", share, gibbs)
-    time = ("SDE time", "time of the slowest relaxation, exact solver of the SDE")
-    attempt(data, notes, "relaxation_time_exact", {}, "exact solver", time, exact)
-    return data.assign_attrs(notes="\n".join(notes))
+    surface, count, theories = shared.surface(one), len(shared.points(one)), Theories()
+    theories.add(
+        "rate_eyring_kramers",
+        "Eyring–Kramers",
+        "1 / SDE time",
+        "rate of jumps, Eyring–Kramers",
+        lambda: ss.theory.rate_matrix(one.diffusion_of(surface), shared.polished(one), shared.saddles(one)),
+        {"from": count, "to": count},
+    )
+    theories.add(
+        "stationary_gibbs",
+        "Gibbs weights",
+        "1",
+        "share of the time at the minimum in the end, Laplace's method",
+        lambda: shared.gibbs_weights(one),
+        {"minimum": count},
+    )
+    theories.add(
+        "relaxation_time_exact",
+        "exact solver",
+        "SDE time",
+        "time of the slowest relaxation, exact solver of the SDE",
+        lambda: 1 / solver(one.diffusion_of(surface), one.reference).spectral_gap(),
+    )
+    return theories.dataset()

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ._axes import RED, array_of, axes_of
+from ._axes import RED, array_of
 from ._style import SEQUENCE
-from ._surface import bounds_in_view, contours, curve, dim_of, grid_axes, levels_of, losses_on, on_grid
+from ._surface import axes_for, bounds_in_view, contours, curve, dim_of, grid_axes, levels_of, losses_on, on_grid
 
 # minima are looked for from so many starts on an axis, this far from 0
 _STARTS, _REACH = 5, 2.0
@@ -45,7 +45,7 @@ def landscape(
     if bounds is None and not any(spots.values()):
         spots["minimum"] = _looked_for(landscape, dim)
     ends = bounds_in_view(bounds, dim, [point for each in spots.values() for point in each.values()])
-    ax = axes_of(ax, (6.4, 4.2 if dim == 1 else 5.2), "constrained" if dim == 1 else "compressed")
+    ax = axes_for(ax, dim)
     axes = grid_axes(ends)
     losses = losses_on(landscape, axes)
     known = [float(loss) for each in spots.values() for loss in _losses(landscape, each)]

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from ._axes import array_of, axes_of, says
+from ._axes import array_of, says
 from ._style import SEQUENCE
-from ._surface import BEHIND, bounds_in_view, contours, dim_of, filled, grid_axes, levels_of, losses_on
+from ._surface import BEHIND, axes_for, bounds_in_view, contours, dim_of, filled, grid_axes, levels_of, losses_on, plane
 
 _ROOM = 0.15
 _SHAPES = "of shape (n_times, trajectories, dim), or a list of arrays of shape (n, dim)"
@@ -44,13 +44,13 @@ def paths(
     """
     lines = _lines(paths)
     dim = lines[0].shape[1]
-    if landscape is not None and dim_of(landscape) != dim:
-        raise ValueError(f"landscape must have the dim = {dim} of the paths, got dim = {landscape.dim}")
+    if landscape is not None:
+        dim_of(landscape, dim, "paths")
     along = _times(paths, lines, times) if dim == 1 else []
     colors = _colors(values, len(lines))
     strong = _flags(thick, len(lines))
     seen = np.concatenate([line[np.all(np.isfinite(line), axis=1)] for line in lines])
-    ax = axes_of(ax, (6.4, 4.2 if dim == 1 else 5.4), "constrained" if dim == 1 else "compressed")
+    ax = axes_for(ax, dim)
     if not len(seen):
         says(ax, f"none of {len(lines):,} paths is finite")
         return ax
@@ -71,8 +71,7 @@ def paths(
         ax.set(xlabel="SDE time t" if _has_times(paths, times) else "number of the point", ylabel="θ", ylim=ends[0])
         ax.set_xlim(*_extent(along))
     else:
-        ax.set(xlabel="θ₀", ylabel="θ₁", xlim=ends[0], ylim=ends[1])
-        ax.set_aspect("equal")
+        plane(ax, *ends)
     return ax
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .._errors import choose
+from .._quantities import WORDS
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
@@ -21,8 +22,9 @@ class Quantity(NamedTuple):
     words: str
 
 
-Rate = Annotated[Positive, Quantity("SDE time per iteration", "learning rate γ")]
-Batch = Annotated[Positive, Quantity("examples", "batch size M")]
+RATE, BATCH, MOMENTUM = (Quantity(each["units"], each["long_name"]) for each in WORDS.values())
+Rate = Annotated[Positive, RATE]
+Batch = Annotated[Positive, BATCH]
 
 
 class Section(BaseModel):
@@ -177,7 +179,7 @@ class ChainSpec(Section):
     ] = "EulerMaruyama"
     increments: Literal["gaussian", "rademacher"] | None = None
     sampling: Literal["replacement", "without", "epoch"] | None = None
-    momentum: Annotated[Share | None, Quantity("1", "momentum μ")] = None
+    momentum: Annotated[Share | None, MOMENTUM] = None
     nesterov: bool | None = None
     l: Annotated[Count | None, Quantity("1", "l of SVAG")] = None  # noqa: E741
     deviation: Annotated[float | None, Field(ge=0), Quantity("target", "deviation of the label noise")] = None
@@ -267,8 +269,8 @@ class DynamicsSpec(Section):
     temperature: T of dX = −∇L dt + √(2T) dW, in units of the loss, in place of both and of a noise model.
     """
 
-    learning_rate: Annotated[Positive | None, Quantity("SDE time per iteration", "learning rate γ")] = None
-    batch_size: Annotated[Positive | None, Quantity("examples", "batch size M")] = None
+    learning_rate: Annotated[Positive | None, RATE] = None
+    batch_size: Annotated[Positive | None, BATCH] = None
     temperature: Annotated[Positive | None, Quantity("loss", "temperature T")] = None
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from scipy import special
 
+from .._quantities import WORDS
 from ..landscapes import Polished
 from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate, add_estimate, normal_width, student_width
@@ -127,8 +128,8 @@ class TrainedEscape(AbstractResult):
         data = xr.Dataset(
             coords={
                 "process": ("process", list(self.processes)),
-                "learning_rate": ("learning_rate", self.learning_rate, {"units": "SDE time", "long_name": "γ"}),
-                "batch_size": ("batch_size", self.batch_size, {"units": "examples", "long_name": "M"}),
+                "learning_rate": ("learning_rate", self.learning_rate, WORDS["learning_rate"]),
+                "batch_size": ("batch_size", self.batch_size, WORDS["batch_size"]),
             }
         )
         dims = ("process", "learning_rate", "batch_size")

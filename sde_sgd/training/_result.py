@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
 
+from .._quantities import WORDS
 from ..landscapes import EmpiricalRisk
 from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate
@@ -122,8 +123,7 @@ class Training(AbstractResult):
         return training_law(self.to_dataset(measure, confidence=confidence), named(measure)[0], ax)
 
     def _coordinates(self) -> xr.Dataset:
-        values = {name: getattr(self.grid, name) for name in NAMES}
-        data = xr.Dataset(coords={name: (name, value) for name, value in values.items()})
+        data = xr.Dataset(coords={name: (name, getattr(self.grid, name), WORDS[name]) for name in NAMES})
         data = data.assign_coords(network=np.arange(self.networks))
         return data.squeeze([name for name in NAMES if name not in self.grid.varies])
 

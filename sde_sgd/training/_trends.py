@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .._quantities import SIGNS
 from ..statistics import Estimate, student_mean
 
 # what is claimed of each measure where it grows, and where it falls
@@ -161,14 +162,11 @@ def _of_width(dataset: xr.Dataset) -> list[str]:
         for place in np.ndindex(values.shape[2:]):
             at = dict(zip(others, place, strict=True))
             here = ", ".join(
-                f"{_SIGNS[str(dim)]} = {part[dim].values[number]:g}"
+                f"{SIGNS[str(dim)]} = {part[dim].values[number]:g}"
                 for dim, number in at.items() if part.sizes[dim] > 1
             )  # fmt: skip
             lines.append(_peak(widths, values.isel(at).values, ", ".join(filter(None, [reading, here])), dataset))
     return lines
-
-
-_SIGNS = {"learning_rate": "γ", "batch_size": "M", "momentum": "μ"}
 
 
 def _peak(widths: np.ndarray, values: np.ndarray, where: str, dataset: xr.Dataset) -> str:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 # its rooms load when they are first used: `sde-sgd status` needs none of them
 import sde_sgd as ss
 
+from ..._quantities import WORDS
 from .._dataset import cell_dataset
 from .._errors import StudyError
 from .._kind import AbstractStudy, register
@@ -59,8 +60,8 @@ class DigitsStudy(AbstractStudy):
         per_example = {"units": "SDE time per iteration and example", "long_name": "γ/M"}
         return super().coordinates() | {
             "process": ("process", list(PROCESSES), {"units": "", "long_name": "minibatch SGD, or its SDE"}),
-            "learning_rate": ("cell", rates, {"units": "SDE time per iteration", "long_name": "learning rate γ"}),
-            "batch_size": ("cell", batches, {"units": "examples", "long_name": "batch size M"}),
+            "learning_rate": ("cell", rates, WORDS["learning_rate"]),
+            "batch_size": ("cell", batches, WORDS["batch_size"]),
             "ratio": ("cell", rates / batches, per_example),
         }
 

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 # its rooms load when they are first used: `sde-sgd status` needs none of them
 import sde_sgd as ss
 
-from .._sections import Count, Positive, Quantity, Rate, Section, Share
+from .._sections import BATCH, MOMENTUM, Count, Positive, Quantity, Rate, Section, Share
 
 Width = Annotated[Count | None, Quantity("units", "width of the hidden layers")]
 
@@ -63,8 +63,8 @@ class TrainingSweep(Section):
     """
 
     learning_rate: Rate
-    batch_size: Annotated[Count, Quantity("examples", "batch size M")]
-    momentum: Annotated[Share, Quantity("1", "momentum μ")] = 0.0
+    batch_size: Annotated[Count, BATCH]
+    momentum: Annotated[Share, MOMENTUM] = 0.0
     width: Width = None
 
 

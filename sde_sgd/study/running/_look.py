@@ -10,7 +10,6 @@ from .._file import parse, read_source
 from .._kind import AbstractStudy
 from .._own_code import on_the_path
 from .._units import units
-from ..reporting._html import page
 from ..store._store import Store
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
 from ._outcome import Outcome, reported
@@ -119,6 +118,9 @@ def report_html(folder: str | Path, target: str | Path | None = None, *, source:
     store, study = _looked_at(folder, source)
     if not store.finished():
         raise StudyError(f"folder {store.folder} has no finished cell to report; run: sde-sgd resume {store.folder}")
+    # it loads matplotlib
+    from ..reporting._html import page
+
     text = page(study, store.dataset(), store.record, store.account(), store.text)
     if target is None:
         store.save_text("report.html", text)

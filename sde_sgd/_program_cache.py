@@ -103,7 +103,6 @@ def _tidy(place: Path, most_bytes: int) -> None:
         kept += found.st_size
         if kept > most_bytes or (found.st_mtime >= before and not _is_whole(path)):
             path.unlink(missing_ok=True)
-            path.with_name(path.name.removesuffix("-cache") + "-atime").unlink(missing_ok=True)
     mark.touch()
 
 

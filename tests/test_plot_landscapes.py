@@ -190,8 +190,11 @@ def test_paths_on_a_line_are_over_time():
     assert ax.get_xlabel() == "SDE time t" and ax.get_xlim() == (0, times[-1])
     assert plotting.paths(given).get_xlabel() == "number of the point"
     pieces = [ss.passage.Branch(times[:7] + 1, given[:7, 0], 0, True)]
-    (line,) = plotting.paths(pieces).get_lines()
-    np.testing.assert_array_equal(line.get_xydata(), np.column_stack([times[:7] + 1, given[:7, 0, 0]]))
+    for one in (pieces, pieces[0]):
+        ax = plotting.paths(one)
+        (line,) = ax.get_lines()
+        np.testing.assert_array_equal(line.get_xydata(), np.column_stack([times[:7] + 1, given[:7, 0, 0]]))
+        assert ax.get_xlabel() == "SDE time t"
     lost = plotting.paths(np.full((4, 2, 1), np.nan))
     assert words_of(lost) == ["none of 2 paths is finite"]
 

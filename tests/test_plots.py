@@ -315,9 +315,10 @@ def test_drawing_changes_no_setting_and_shows_nothing():
     assert ax.figure.canvas.manager is None and dict(matplotlib.rcParams) == before
 
 
-def test_results_load_no_matplotlib_and_figures_of_stored_ones_no_jax():
+def test_rooms_load_neither_matplotlib_nor_xarray_and_figures_of_stored_results_no_jax():
     rooms = "landscapes, passage, stationary, training, theory, engine, study"
-    code = f"import sys; from sde_sgd import {rooms}; assert 'matplotlib' not in sys.modules"
+    heavy = {"matplotlib", "xarray", "pandas", "scipy.stats"}
+    code = f"import sys; from sde_sgd import {rooms}; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
     code = "import sys, sde_sgd.plotting; assert not {'jax', 'matplotlib.pyplot'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -109,11 +109,11 @@ def positive(values: np.ndarray) -> np.ndarray:
     return np.where(values > 0, values, np.nan)
 
 
-def named(theory: Any) -> dict[str, Any]:
-    """What is to be drawn beside the numbers, by its name in the legend."""
-    if theory is None:
+def named(given: Any, name: str) -> dict[str, Any]:
+    """What is to be drawn beside the numbers by its name in the legend; `name` is that of what was given alone."""
+    if given is None:
         return {}
-    return {str(name): each for name, each in theory.items()} if isinstance(theory, Mapping) else {"theory": theory}
+    return {str(key): each for key, each in given.items()} if isinstance(given, Mapping) else {name: given}
 
 
 def colors_of(number: int) -> np.ndarray:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 FINE = ("complete", "converged", "finished")
 
 MISSING, UNKNOWN, IMPRECISE, PRECISE = "missing", "unknown", "imprecise", "precise"
+# what is hatched, and what the marks of a phase diagram mean
+HATCHED = (UNKNOWN, IMPRECISE)
+MARKS = {
+    "imprecise": "not precise: the interval is wider than its value, or the status has a finding",
+    "beyond": "γ > 2/λ_max: gradient descent is unstable at the start",
+}
 
 
 def is_wide(value: Any, low: Any, high: Any) -> np.ndarray:

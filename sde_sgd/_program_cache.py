@@ -92,6 +92,7 @@ def _processor() -> str:
 
 def _tidy(place: Path, most_bytes: int) -> None:
     """Delete what was used longest ago beyond `most_bytes`, and entries cut short, which JAX would never replace."""
+    # JAX's own bound looks through the whole folder, locked, for every program it keeps, and needs one package more
     mark = place / _CHECKED
     before = mark.stat().st_mtime if mark.exists() else 0.0
     entries = [(entry.stat(), Path(entry.path)) for entry in os.scandir(place) if entry.name.endswith("-cache")]
@@ -102,7 +103,6 @@ def _tidy(place: Path, most_bytes: int) -> None:
         kept += found.st_size
         if kept > most_bytes or (found.st_mtime >= before and not _is_whole(path)):
             path.unlink(missing_ok=True)
-            path.with_name(path.name.removesuffix("-cache") + "-atime").unlink(missing_ok=True)
     mark.touch()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
+from plot_cases import band_of
 from scipy import stats
 from statistical import agrees, binomial_error
 
@@ -140,6 +141,9 @@ def test_the_dataset_and_its_figure(compared):
     for line, chain in zip(excess.lines, data.chain.values, strict=True):
         np.testing.assert_array_equal(line.get_ydata(), data["excess_loss"].sel(chain=chain))
         assert line.get_label() == chain
+    for place, chain in enumerate(data.chain.values):
+        ends = [data[f"excess_loss_{end}"].sel(chain=chain) for end in ("low", "high")]
+        np.testing.assert_allclose(band_of(excess, place)[1:], ends)
     assert [line.get_label() for line in loss.lines][-1] == "linearised theory"
     np.testing.assert_array_equal(p_values.lines[0].get_ydata(), compared.p_look[0].min(axis=1))
     colour = matplotlib.colors.to_hex(excess.lines[1].get_color())

@@ -1,14 +1,14 @@
-"""The HTML report of a study: one file that fetches nothing, escapes everything, and works in a browser."""
+"""The HTML report of a study: one file that fetches nothing and escapes everything."""
 
 import html
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from html_cases import RECORD, marked_page
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from study_cases import SMALL, fake_dataset
 
@@ -20,11 +20,6 @@ from sde_sgd.study.reporting._html_parts import Markup, element, inline_svg
 from sde_sgd.study.store._store import Store
 
 EVIL = """</script></pre></style><script>document.title = "owned"</script>"'><img src=x onerror=alert(1)>&lt;--"""
-RECORD = {"format": 2, "fingerprint": "0123abcd", "versions": {"jax": "0.10.1"}, "source": "/somewhere"}
-ACCOUNT = {
-    "sharp-000-000": {"wall_seconds": 1.5, "path_steps": 2e6, "device": "one", "versions": {"jax": "0.10.1"}},
-    "sharp-000-001": {"wall_seconds": 2.5, "path_steps": 3e6, "device": "other", "versions": {"jax": "0.10.1"}},
-}
 
 
 class Parsed(HTMLParser):
@@ -66,12 +61,7 @@ def fetched(text):
 
 @pytest.fixture(scope="module")
 def marked():
-    """A study of which one cell is not precise and γ = 0.08 lies beyond 2/λ_max, and its page."""
-    study, _, data = fake_dataset()
-    data["largest_curvature"] = data["probability"] * 0 + 40.0
-    data["probability_high"].values[0, 0, 1] = 3 * data["probability"].values[0, 0, 1]
-    data = data.assign_attrs(notes="start sharp: a note\nanother")
-    return study, data, page(study, data, RECORD, ACCOUNT, SMALL)
+    return marked_page()
 
 
 class TestPage:
@@ -216,6 +206,13 @@ class TestPhaseDiagram:
         legend = re.search(r'<p class="legend">(.*)', text).group(1)
         assert "swatch imprecise" in legend and "swatch beyond" in legend and "2/λ_max" in legend
 
+    def test_letters_stand_out_from_their_cells(self, marked):
+        *_, text = marked
+        found = re.findall(r"--[pm]:(#\w{6});--[pm]-ink:(#\w{3})", text)
+        assert len(found) == 8
+        for colour, ink in found:
+            assert (ink == "#000") == (np.dot(to_rgb(colour), [0.2126, 0.7152, 0.0722]) > 0.6)
+
     def test_a_cell_has_its_survival_curve(self, marked):
         _, data, text = marked
         known = self.data(text)
@@ -263,136 +260,6 @@ class TestFolder:
         assert text.count("data-cell=") == 4 and "f" * 64 in text
         # the same page again, bit for bit
         assert report_html(tmp_path / "out").read_text("utf-8") == text
-
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-HOOK = """<script>window.failures = [];
-addEventListener("error", (event) => failures.push(String(event.message || event.target)), true);
-addEventListener("securitypolicyviolation", (event) => failures.push(event.violatedDirective));
-</script>"""
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium")
-class TestBrowser:
-    """In headless Chromium."""
-
-    def dom(self, folder, path):
-        options = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--virtual-time-budget=4000",
-            "--window-size=1300,900",
-        ]
-        command = [CHROMIUM, *options, f"--user-data-dir={folder / 'profile'}", "--dump-dom", path.as_uri()]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-
-    def asked(self, folder, text, width, question):
-        """What JavaScript sees in the page at a width in pixels. question: the body of a function that returns it."""
-        # in a frame: the window of headless Chromium has a least width
-        text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', HOOK, text)
-        assert HOOK in text
-        script = f"""<script>addEventListener("load", () => {{
-          const answer = (() => {{ {question} }})();
-          parent.postMessage(JSON.stringify({{answer, failures}}), "*");
-        }});</script>"""
-        (folder / "inner.html").write_text(text.replace("</body>", script + "</body>"), "utf-8")
-        outer = f"""<!DOCTYPE html><pre id="told"></pre><script>addEventListener("message", (event) => {{
-          document.getElementById("told").textContent = event.data;
-        }});</script><iframe src="inner.html" style="width:{width}px;height:800px;border:0"></iframe>"""
-        (folder / "outer.html").write_text(outer, "utf-8")
-        told = re.search(r'<pre id="told">(.*?)</pre>', self.dom(folder, folder / "outer.html"), re.DOTALL).group(1)
-        return json.loads(html.unescape(told))
-
-    @pytest.mark.parametrize("width", [1200, 360])
-    def test_a_click_shows_a_curve_and_nothing_overflows(self, marked, tmp_path, width):
-        *_, text = marked
-        question = """
-          const seen = () => [document.getElementById("cell-title").textContent,
-            document.querySelector("#chart path.curve").getAttribute("d"),
-            document.querySelectorAll("#chart circle.exact").length];
-          const buttons = document.querySelectorAll("button[data-cell]");
-          const before = seen();
-          buttons[2].click();
-          const clicked = seen();
-          buttons[2].dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight", bubbles: true}));
-          const moved = seen();
-          document.querySelector("input[value=m]").click();
-          const shown = [...buttons[0].children].map((each) => getComputedStyle(each).display);
-          const column = () => [...document.querySelectorAll("table.sortable tbody tr")].map(
-            (row) => row.children[2].dataset.value);
-          const first = column();
-          document.querySelectorAll("table.sortable th button")[2].click();
-          const up = column();
-          document.querySelectorAll("table.sortable th button")[2].click();
-          const scrolled = document.documentElement;
-          return {before, clicked, moved, shown, first, up, down: column(),
-            width: innerWidth, needed: scrolled.scrollWidth,
-            facts: document.getElementById("cell-facts").textContent};"""
-        told = self.asked(tmp_path, text, width, question)
-        assert told["failures"] == []
-        answer = told["answer"]
-        assert answer["width"] == width and answer["needed"] <= width
-        titles = [answer[name][0] for name in ("before", "clicked", "moved")]
-        assert titles == [
-            f"start: sharp, γ = {rate}, M = {batch}" for rate, batch in ((0.04, 16), (0.04, 8), (0.08, 8))
-        ]
-        assert len({answer[name][1] for name in ("before", "clicked", "moved")}) == 3
-        assert answer["clicked"][1].startswith("M") and "NaN" not in answer["clicked"][1]
-        assert answer["clicked"][2] > 5
-        assert answer["shown"][0] == "none" and answer["shown"][1] != "none"
-        assert [float(each) for each in answer["first"]] == [8, 16, 8, 16]
-        assert [float(each) for each in answer["up"]] == [8, 8, 16, 16]
-        assert [float(each) for each in answer["down"]] == [16, 16, 8, 8]
-        assert "complete" in answer["facts"]
-
-    def test_a_page_that_is_too_wide_or_fails_is_seen(self, marked, tmp_path):
-        """The twins of the test above."""
-        *_, text = marked
-        wide = text.replace("<main>", '<main><div style="width:900px">wide</div>', 1)
-        assert self.asked(tmp_path, wide, 360, "return document.documentElement.scrollWidth")["answer"] > 360
-        broken = text.replace("JSON.parse(holder.textContent)", "JSON.parse(holder.textContnt)")
-        assert broken != text and self.asked(tmp_path, broken, 360, "return 1")["failures"] != []
-
-    def test_the_curve_is_a_path_of_the_data(self, marked, tmp_path):
-        """Read back from the path and the frame around it, as a person reads a logarithmic axis."""
-        _, data, text = marked
-        question = """
-          document.querySelectorAll("button[data-cell]")[0].click();
-          const frame = document.querySelector("#chart rect.frame");
-          const sides = ["x", "y", "width", "height"];
-          const box = Object.fromEntries(sides.map((name) => [name, +frame.getAttribute(name)]));
-          return {...box, path: document.querySelector("#chart path.curve").getAttribute("d")};"""
-        answer = self.asked(tmp_path, text, 1200, question)["answer"]
-        points = np.array([[*map(float, each.split())] for each in re.split("[ML]", answer["path"])[1:]])
-        inside = json.loads(re.search(r'id="phase-data">(.*?)</script>', text, re.DOTALL).group(1))
-        floor, curve = inside["floors"][0], np.array(inside["cells"][0]["value"])
-        times = (points[:, 0] - answer["x"]) / answer["width"] * data.time.values[-1]
-        survival = floor ** ((points[:, 1] - answer["y"]) / answer["height"])
-        np.testing.assert_allclose(times, data.time, atol=0.01)
-        np.testing.assert_allclose(survival, curve, atol=0.01)
-
-    def test_its_own_script_runs_under_its_policy_and_no_other_does(self, marked, tmp_path):
-        *_, text = marked
-        (tmp_path / "page.html").write_text(
-            text.replace("</body>", '<script>document.title = "owned"</script></body>'), "utf-8"
-        )
-        dom = self.dom(tmp_path, tmp_path / "page.html")
-        assert '<path class="curve"' in dom and "<title>owned" not in dom
-
-    def test_a_large_sweep_fits_a_phone(self, tmp_path):
-        rates = [float(f"{x:.3g}") for x in np.geomspace(0.01, 0.3, 12)]
-        batches = [float(round(x)) for x in np.geomspace(8, 400, 12)]
-        study, _, data = fake_dataset(SMALL.replace("[0.04, 0.08]", str(rates)).replace("[8, 16]", str(batches)))
-        text = page(study, data, {}, {}, SMALL)
-        answer = self.asked(tmp_path, text, 360, LARGE)["answer"]
-        assert answer["needed"] <= 360 and answer["cells"] == 144 and answer["spilled"] == []
-
-
-LARGE = """
-  const buttons = [...document.querySelectorAll("button[data-cell]")];
-  const spilled = buttons.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent);
-  return {needed: document.documentElement.scrollWidth, cells: buttons.length, spilled};"""
 
 
 def test_words_of_a_figure_are_those_of_its_panels():

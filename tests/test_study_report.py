@@ -8,9 +8,9 @@ import pytest
 import xarray as xr
 from study_cases import SMALL, fake_dataset
 
-import sde_sgd as ss
 from sde_sgd import plotting
 from sde_sgd._precision import beyond_stability, is_wide, quality, stability_limit
+from sde_sgd.plotting._style import logarithmic
 from sde_sgd.study import all_diverged, combine, parse, report, rows
 from sde_sgd.study.reporting._text_table import Column, interval_texts, number_text, number_texts, text_table
 
@@ -200,6 +200,8 @@ class TestFigures:
         assert sorted(label for label in lines if label[0] != "_") == ["0.0025", "0.005", "0.01"]
         cell = data.sel(start="sharp", learning_rate=0.08, batch_size=8)
         np.testing.assert_array_equal(lines["0.01"], cell.survival)
+        lowest = min(lines[label].min() for label in lines if label[0] != "_")
+        assert panel.get_ylim()[0] == pytest.approx(0.6 * lowest)
         exact = [line.get_ydata() for line in panel.get_lines() if line.get_label() == "_exact"]
         np.testing.assert_allclose(exact[-1], 1 - cell.exit_exact)
         linearised = [line.get_ydata() for line in panel.get_lines() if line.get_label() == "_linearised"]
@@ -285,16 +287,6 @@ class TestFigures:
         said = [text.get_text() for text in figure.legends[0].get_texts()]
         assert len(said) == 2 and "not precise" in said[0] and "2/λ_max" in said[1]
 
-    def test_one_first_passage_has_its_survival_curve(self):
-        wells = ss.landscapes.TwoWells()
-        chain = ss.EulerMaruyama(ss.LangevinSGD(wells, ss.noise.Isotropic(32.0), 0.08, 8.0))
-        region = ss.regions.HalfSpace([1.0], float(wells.saddle[0]))
-        passage = ss.escape(chain, wells.sharp_minimum, region, horizon=2.0, trajectories=200, method="direct")
-        figure = plotting.survival_curves(passage.to_dataset())
-        line = figure.axes[0].get_lines()[0]
-        np.testing.assert_array_equal(line.get_ydata(), passage.survival(line.get_xdata()).value)
-        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["simulated, 0.95 confidence band"]
-
     def test_a_dataset_of_something_else_is_refused_in_a_sentence(self):
         with pytest.raises(ValueError, match=r"survival_curves draws .* lacks the dimension 'time': x"):
             plotting.survival_curves(xr.Dataset({"y": ("x", [1.0])}))
@@ -316,6 +308,16 @@ class TestFigures:
         numbers = [text.get_text() for text in panel.texts]
         assert sorted(numbers[4:]) == ["0.0025", "0.005", "0.01"]
         assert numbers[:4] == [f"{value:.2g}" for value in data.probability.values[0].ravel()]
+
+    def test_colours_begin_at_the_least_positive_value(self):
+        """The largest is 1, or the top; one value alone is at the end of the scale and not the darkest of all."""
+        _, _, data = fake_dataset()
+        data["probability"].values[0, 0] = 0.0, 0.2
+        norm = plotting.phase_diagram(data).axes[0].collections[0].norm
+        assert (norm.vmin, norm.vmax) == (0.2, 1.0) and norm(0.0) == 0.0
+        one = logarithmic([0.8])
+        assert (one.vmin, one.vmax) == (0.4, 0.8) and one(0.8) == 1.0
+        assert logarithmic([np.nan, 0.0]).vmin == 1e-3
 
     def test_unfinished_cells_stay_empty(self):
         study, cells, _ = fake_dataset()

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from ._style import SEQUENCE
 
 BLUE, RED, GREY = "#1f5fa8", "#c1440e", "#6b7280"
+# how minibatch SGD and its SDE are called and drawn where they stand side by side
+PROCESSES = {"sgd": ("minibatch SGD", RED, "o"), "sde": ("SDE, per-example noise", BLUE, "s")}
 # theory beside what was measured
 THEORY: dict[str, Any] = {"color": "black", "linewidth": 1.2, "linestyle": (0, (5, 2))}
 # a logarithmic axis is taken for positive numbers that differ by this factor
@@ -51,6 +53,13 @@ def bounds_of(dataset: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray, n
     return value, low, high
 
 
+def bars_of(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Lengths of an estimate's bars below and above its value, (2, …): 0 to an end that is not finite."""
+    with np.errstate(invalid="ignore"):
+        ends = np.stack([value - low, high - value])
+    return np.where(np.isfinite(ends), np.maximum(ends, 0), 0)
+
+
 def band(ax: Any, x: np.ndarray, bounds: Sequence[np.ndarray], color: Any, name: str, **style: Any) -> None:
     """A line with its interval as a band. bounds: value, low and high along x."""
     value, low, high = bounds
@@ -85,16 +94,26 @@ def array_of(value: Any) -> np.ndarray | None:
     return array if array.dtype.kind in "biuf" else None
 
 
+def floor_of(survival: Any) -> float:
+    """Lower end of a logarithmic axis of these probabilities, at most 0.5.
+
+    Curves that have lost all their trajectories would otherwise stretch it without end.
+    """
+    known = np.asarray(survival, np.float64)
+    known = known[np.isfinite(known) & (known > 0)]
+    return float(np.clip(0.6 * known.min(initial=1.0), 1e-4, 0.5))
+
+
 def positive(values: np.ndarray) -> np.ndarray:
     """The values, NaN where a logarithmic axis has no place for them."""
     return np.where(values > 0, values, np.nan)
 
 
-def named(theory: Any) -> dict[str, Any]:
-    """What is to be drawn beside the numbers, by its name in the legend."""
-    if theory is None:
+def named(given: Any, name: str) -> dict[str, Any]:
+    """What is to be drawn beside the numbers by its name in the legend; `name` is that of what was given alone."""
+    if given is None:
         return {}
-    return {str(name): each for name, each in theory.items()} if isinstance(theory, Mapping) else {"theory": theory}
+    return {str(key): each for key, each in given.items()} if isinstance(given, Mapping) else {name: given}
 
 
 def colors_of(number: int) -> np.ndarray:

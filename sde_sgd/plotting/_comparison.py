@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from ._axes import THEORY, panels_of, says
-from ._style import SEQUENCE, require
+from ._axes import THEORY, band, bounds_of, colors_of, panels_of, says
+from ._style import require
 
 
 def comparison(dataset: xr.Dataset) -> Figure:
@@ -26,7 +26,7 @@ def comparison_on(ax: Any, dataset: xr.Dataset) -> Any:
     require(dataset, "comparison", "a comparison of chains", "chain", "other", "time", "statistic")
     names = [str(name) for name in dataset.statistic.values[1:-1]]
     panels = panels_of(ax, [*names, "p-values"], lambda: _made(len(names)))
-    colors = dict(zip(dataset.chain.values, SEQUENCE(np.linspace(0.0, 0.88, dataset.sizes["chain"])), strict=True))
+    colors = dict(zip(dataset.chain.values, colors_of(dataset.sizes["chain"]), strict=True))
     for panel, name in zip(panels, names, strict=False):
         _means(panel, dataset, name, colors)
     _p_values(panels[-1], dataset, colors)
@@ -46,11 +46,9 @@ def _means(panel: Any, data: xr.Dataset, name: str, colors: dict[Any, Any]) -> N
     """The means of one measure. Few looks are drawn with marks, for lines between them are a guide alone."""
     for chain, color in colors.items():
         each = data.sel(chain=chain)
-        value, low, high = (each[name + end].values for end in ("", "_low", "_high"))
-        panel.fill_between(data.time, low, high, color=color, alpha=0.25, linewidth=0)
         diverged = int(each["diverged"].values[-1])
         label = f"{chain}, {diverged} diverged" if diverged else str(chain)
-        panel.plot(data.time, value, color=color, linewidth=1.6, marker="o", markersize=3.5, label=label)
+        band(panel, data.time.values, bounds_of(each, name), color, label, marker="o", markersize=3.5)
     if f"{name}_theory" in data:
         panel.plot(data.time, data[f"{name}_theory"], label="linearised theory", **THEORY)
     if not np.any(np.isfinite(data[name].values)):

@@ -6,9 +6,11 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from ._axes import PROCESSES, bars_of, bounds_of
 from ._style import require
 
-_SGD, _SDE = "#c1440e", "#1f5fa8"
+# side by side, so that one does not hide the other
+_SHIFTS = {"sgd": 0.985, "sde": 1.015}
 
 
 def digits_figure(dataset: xr.Dataset) -> Figure:
@@ -21,15 +23,12 @@ def digits_figure(dataset: xr.Dataset) -> Figure:
     figure = Figure(figsize=(11.0, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     attributes = dataset.attrs
-    styles = {"sgd": ("minibatch SGD", _SGD, "o", 0.985), "sde": ("SDE, per-example noise", _SDE, "s", 1.015)}
     for panel, name in ((left, "probability"), (right, "mean_exit_iterations")):
         for process in (str(entry) for entry in dataset.process.values):
-            label, color, marker, shift = styles[process]
+            label, color, marker = PROCESSES[process]
             data = dataset.sel(process=process)
-            value, low, high = (data[name + suffix].values for suffix in ("", "_low", "_high"))
-            # side by side, so that one does not hide the other
             style = {"color": color, "marker": marker, "markersize": 5, "capsize": 3, "linewidth": 1.2}
-            _with_intervals(panel, data.ratio.values * shift, value, low, high, label, style)
+            _with_intervals(panel, data.ratio.values * _SHIFTS[process], *bounds_of(data, name), label, style)
         panel.set_xscale("log")
         panel.set_xlabel("γ/M (learning rate / batch size)")
         panel.grid(alpha=0.25, which="both", linewidth=0.5)
@@ -48,9 +47,7 @@ def digits_figure(dataset: xr.Dataset) -> Figure:
 def _with_intervals(panel: Any, x: Any, value: Any, low: Any, high: Any, label: str, style: dict[str, Any]) -> None:
     """Values with their intervals, and an arrow upward where the interval, or the value too, has no upper end."""
     known = np.isfinite(value)
-    middle, below, above = value[known], low[known], high[known]
-    bars = np.stack([middle - below, np.where(np.isfinite(above), above - middle, 0)])
-    panel.errorbar(x[known], middle, yerr=np.maximum(bars, 0), label=label, **style)
+    panel.errorbar(x[known], value[known], yerr=bars_of(value, low, high)[:, known], label=label, **style)
     start = np.where(known, value, low)
     open_end = np.isfinite(start) & ~np.isfinite(high)
     if open_end.any():

@@ -6,14 +6,12 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from ._axes import panels_of, says
+from ._axes import PROCESSES, bars_of, bounds_of, panels_of, says
 from ._style import require
 
-_STYLES = {
-    "sgd": ("minibatch SGD", "#c1440e", "o", 0.99),
-    "sde": ("SDE, per-example noise", "#1f5fa8", "s", 1.0),
-    "linear": ("linearised at the minimum", "#4d7d2c", "^", 1.01),
-}
+_STYLES = PROCESSES | {"linear": ("linearised at the minimum", "#4d7d2c", "^")}
+# side by side, so that one does not hide the other
+_SHIFTS = {"sgd": 0.99, "sde": 1.0, "linear": 1.01}
 
 
 def escape_times(dataset: xr.Dataset) -> Figure:
@@ -23,11 +21,7 @@ def escape_times(dataset: xr.Dataset) -> Figure:
     was run, with intervals that hold for all cells together. A time without an upper bound is not drawn.
     Raises ValueError for any other dataset.
     """
-    panels = escape_times_on(None, dataset)
-    figure = panels[0].figure
-    figure.suptitle(panels[0].get_title(), fontsize=10)
-    panels[0].set_title("")
-    return figure
+    return escape_times_on(None, dataset)[0].figure
 
 
 def escape_times_on(ax: Any, dataset: xr.Dataset) -> Any:
@@ -36,15 +30,14 @@ def escape_times_on(ax: Any, dataset: xr.Dataset) -> Any:
     top, below = panels_of(ax, ["times", "ratios"], _made)
     x = dataset.inverse_ratio.values.ravel()
     names = [str(name) for name in dataset.process.values]
-    value, low, high = (dataset[f"mean_exit_time{end}"].values.reshape(len(names), -1) for end in ("", "_low", "_high"))
+    value, low, high = (each.reshape(len(names), -1) for each in bounds_of(dataset, "mean_exit_time"))
     for place, name in enumerate(names):
-        label, color, marker, shift = _STYLES[name]
+        (label, color, marker), shift = _STYLES[name], _SHIFTS[name]
         known = np.isfinite(high[place]) & (low[place] > 0)
         style = {"color": color, "marker": marker, "markersize": 5, "capsize": 3, "linestyle": "none"}
-        middle, ends = value[place, known], (low[place, known], high[place, known])
-        bars = np.stack([middle - ends[0], ends[1] - middle])
+        middle, bars = value[place, known], bars_of(value[place], low[place], high[place])[:, known]
         slope = f"{dataset.slope.values[place]:.3g}"
-        top.errorbar(x[known] * shift, middle, yerr=np.maximum(bars, 0), label=f"{label}: slope {slope}", **style)
+        top.errorbar(x[known] * shift, middle, yerr=bars, label=f"{label}: slope {slope}", **style)
         if len(np.unique(x[known])) > 1:
             weight = (middle / bars.sum(axis=0)) ** 2
             centre, height = (np.average(each, weights=weight) for each in (x[known], np.log(middle)))
@@ -52,10 +45,9 @@ def escape_times_on(ax: Any, dataset: xr.Dataset) -> Any:
             line = np.exp(height + dataset.slope.values[place] * (reach - centre))
             top.plot(reach, line, color=color, linewidth=1)
         if "ratio" in dataset and name != "sgd":
-            ratio, *ends = (dataset[f"ratio{end}"].values[place].ravel() for end in ("", "_low", "_high"))
-            known = np.isfinite(ends[1])
-            bars = np.stack([ratio - ends[0], np.where(known, ends[1], 0) - ratio])[:, known]
-            below.errorbar(x[known] * shift, ratio[known], yerr=np.maximum(bars, 0), **style)
+            ratio = [each[place].ravel() for each in bounds_of(dataset, "ratio")]
+            known = np.isfinite(ratio[2])
+            below.errorbar(x[known] * shift, ratio[0][known], yerr=bars_of(*ratio)[:, known], **style)
     top.set_yscale("log")
     top.set_ylabel("mean time to leave (SDE time)")
     top.legend(fontsize=8)

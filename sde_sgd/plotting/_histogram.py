@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.colors import LogNorm
 from matplotlib.lines import Line2D
 
 from ._axes import BLUE, THEORY, array_of, axes_of, bounds_of, label, says, status_of
-from ._style import SEQUENCE, require
+from ._style import SEQUENCE, logarithmic, require
 from ._surface import losses_on
 
 # points on an axis of a law that is drawn, and by how many ranges to either side more it is normalised over
@@ -61,8 +60,7 @@ def _curve(ax: Any, dataset: xr.Dataset, law: Any) -> None:
 
 def _plane(ax: Any, dataset: xr.Dataset, law: Any) -> None:
     value = dataset["density"].transpose("first", "second").values
-    seen = value[value > 0]
-    norm: Any = LogNorm(*((seen.min(), seen.max()) if seen.size and seen.min() < seen.max() else (0.1, 1.0)))
+    norm: Any = logarithmic(value)
     ax.set_facecolor("#d5d5d5")
     colors = np.ma.masked_where(~(value > 0), value).T
     mesh = ax.pcolormesh(*_edges(dataset, ["first", "second"]), colors, norm=norm, cmap=SEQUENCE, rasterized=True)

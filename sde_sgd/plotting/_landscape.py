@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ._axes import RED, array_of, axes_of
+from ._axes import RED, array_of, named
 from ._style import SEQUENCE
-from ._surface import bounds_in_view, contours, curve, dim_of, grid_axes, levels_of, losses_on, on_grid
+from ._surface import axes_for, bounds_in_view, contours, curve, dim_of, grid_axes, levels_of, losses_on, on_grid
 
 # minima are looked for from so many starts on an axis, this far from 0
 _STARTS, _REACH = 5, 2.0
@@ -41,21 +41,21 @@ def landscape(
     Example: `ss.plotting.landscape(wells, minima=ss.landscapes.find_minima(wells, starts), regions=left)`.
     """
     dim = dim_of(landscape)
-    spots = {"minimum": points_of("minima", minima, dim), "saddle": points_of("saddles", saddles, dim)}
+    spots = {"minimum": _points("minima", minima, dim), "saddle": _points("saddles", saddles, dim)}
     if bounds is None and not any(spots.values()):
         spots["minimum"] = _looked_for(landscape, dim)
-    ends = bounds_in_view(bounds, dim, [point for each in spots.values() for point in each.values()])
-    ax = axes_of(ax, (6.4, 4.2 if dim == 1 else 5.2), "constrained" if dim == 1 else "compressed")
+    ends = bounds_in_view(bounds, dim, [point for each in spots.values() for _, point in each])
+    ax = axes_for(ax, dim)
     axes = grid_axes(ends)
     losses = losses_on(landscape, axes)
-    known = [float(loss) for each in spots.values() for loss in _losses(landscape, each)]
+    known = [loss for each in spots.values() for loss in _losses(landscape, each)]
     steps = levels_of(losses, levels, known)
     if dim == 1:
         curve(ax, axes[0], losses, steps)
     else:
         shades = contours(ax, axes, losses, steps, SEQUENCE)
         ax.figure.colorbar(shades, ax=ax, pad=0.02, format="%.3g").set_label("loss")
-    for number, (name, region) in enumerate(_named("regions", regions).items()):
+    for number, (name, region) in enumerate(named(regions, "region").items()):
         _boundary(ax, axes, region, name, _BOUNDARY[number % len(_BOUNDARY)])
     _marked(ax, landscape, spots)
     if ax.get_legend_handles_labels()[1]:
@@ -63,33 +63,25 @@ def landscape(
     return ax
 
 
-def points_of(name: str, given: Any, dim: int) -> dict[str, np.ndarray]:
-    """Points (dim,) by name, "" without one."""
-    pairs = list(_named(name, given, of_a_list=True, dim=dim).items())
-    found = {}
+def _points(name: str, given: Any, dim: int) -> list[tuple[str, np.ndarray]]:
+    """Points (dim,) with their names, "" where they have none."""
+    if isinstance(given, Mapping):
+        pairs = [(str(key), each) for key, each in given.items()]
+    else:
+        is_one = hasattr(given, "location") or (np.shape(given) == (dim,) and not hasattr(given[0], "location"))
+        several = [] if given is None else [given] if is_one or not np.iterable(given) else given
+        pairs = [("", each) for each in several]
+    found = []
     for key, each in pairs:
         array = array_of(getattr(each, "location", each))
         if array is None or array.shape != (dim,) or not np.all(np.isfinite(array)):
             what = repr(each) if array is None else f"{array} of shape {array.shape}"
             raise ValueError(f"{name} must be finite points of shape ({dim},), got {what}")
-        found[key] = np.asarray(array, np.float64)
+        found.append((key, np.asarray(array, np.float64)))
     return found
 
 
-def _named(name: str, given: Any, of_a_list: bool = False, dim: int = 0) -> dict[str, Any]:
-    if given is None:
-        return {}
-    if isinstance(given, Mapping):
-        return {str(key): each for key, each in given.items()}
-    if not of_a_list:
-        return {name.removesuffix("s"): given}
-    is_one = hasattr(given, "location") or (np.shape(given) == (dim,) and not hasattr(given[0], "location"))
-    each = [given] if is_one else list(given) if np.iterable(given) else [given]
-    # without names they are told apart by blanks, which are not drawn
-    return {" " * number: point for number, point in enumerate(each)}
-
-
-def _looked_for(landscape: Any, dim: int) -> dict[str, np.ndarray]:
+def _looked_for(landscape: Any, dim: int) -> list[tuple[str, np.ndarray]]:
     """Minima below some points around 0, those to which a descent leads."""
     from ..landscapes import find_minima
 
@@ -105,12 +97,11 @@ def _looked_for(landscape: Any, dim: int) -> dict[str, np.ndarray]:
             found.append(minimum.location)
     if not found:
         raise ValueError(f"bounds or minima must be given where no minimum is found from points within {_REACH:g} of 0")
-    return points_of("minima", found, dim)
+    return [("", point) for point in found]
 
 
-def _losses(landscape: Any, points: Mapping[str, np.ndarray]) -> list[float]:
-    return [float(losses_on(landscape, [point[axis : axis + 1] for axis in range(len(point))]).ravel()[0])
-            for point in points.values()]  # fmt: skip
+def _losses(landscape: Any, points: list[tuple[str, np.ndarray]]) -> list[float]:
+    return [losses_on(landscape, list(point[:, None])).item() for _, point in points]
 
 
 def _boundary(ax: Any, axes: list[np.ndarray], region: Any, name: str, color: Any) -> None:
@@ -123,17 +114,13 @@ def _boundary(ax: Any, axes: list[np.ndarray], region: Any, name: str, color: An
             ax.contour(*axes, level.T, levels=[0.0], colors=[color], linewidths=1.6)
     else:
         for place in np.flatnonzero(np.diff(np.sign(level))).tolist():
-            ax.axvline(np.interp(0, *_rising(level, axes[0], place)), color=color, linewidth=1.4)
+            share = level[place] / (level[place] - level[place + 1])
+            ax.axvline(axes[0][place] + share * np.diff(axes[0])[place], color=color, linewidth=1.4)
         ax.fill_between(axes[0], 0, 1, where=level < 0, transform=ax.get_xaxis_transform(), color=color, alpha=0.07)
     ax.plot([], [], color=color, linewidth=1.6, label=name)
 
 
-def _rising(level: np.ndarray, x: np.ndarray, place: int) -> tuple[np.ndarray, np.ndarray]:
-    order = np.argsort(level[place : place + 2])
-    return level[place : place + 2][order], x[place : place + 2][order]
-
-
-def _marked(ax: Any, landscape: Any, spots: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+def _marked(ax: Any, landscape: Any, spots: Mapping[str, list[tuple[str, np.ndarray]]]) -> None:
     styles: dict[str, dict[str, Any]] = {
         "saddle": {"marker": "x", "color": RED, "markersize": 8, "markeredgewidth": 2.0},
         "minimum": {"marker": "o", "color": "white", "markersize": 8, "markeredgecolor": "black"},
@@ -142,10 +129,10 @@ def _marked(ax: Any, landscape: Any, spots: Mapping[str, Mapping[str, np.ndarray
         points = spots[kind]
         if not points:
             continue
-        places = np.array(list(points.values()))
+        places = np.array([point for _, point in points])
         if places.shape[1] == 1:
             places = np.column_stack([places[:, 0], _losses(landscape, points)])
         ax.plot(*places.T, linestyle="none", label=kind, zorder=5, **style)
-        for name, place in zip(points, places, strict=True):
-            if name.strip():
+        for (name, _), place in zip(points, places, strict=True):
+            if name:
                 ax.annotate(name, place, (7, 7), textcoords="offset points", fontsize=9, zorder=6)

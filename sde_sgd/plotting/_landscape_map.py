@@ -7,10 +7,10 @@ import xarray as xr
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from ._axes import axes_of, says
+from ._axes import GREY, RED, axes_of, says, status_of
 from ._style import SEQUENCE, require
+from ._surface import contours
 
-_WAY, _OUT = "#c2410c", "#6b7280"
 # losses are shown up to the highest saddle and by so much of the range below it further
 _ABOVE = 0.35
 # width of a line in points: of a way without a share, and of one with all passages beside what each has at least
@@ -28,22 +28,20 @@ def landscape_map(dataset: xr.Dataset) -> Figure:
         passages in 0 … 1, makes each way as wide as its share.
     Raises ValueError for any other dataset.
     """
-    require(dataset, "landscape_map", "an exploration", "minimum", "saddle", "component")
-    dim = dataset.sizes["component"]
-    figure = Figure(figsize=(6.6, 5.2 if dim > 1 else 4.2), layout="constrained")
-    _draw(figure.subplots(), dataset)
-    figure.legend(loc="outside lower center", ncols=4, fontsize=9, frameon=False)
-    return figure
+    return map_on(None, dataset).figure
 
 
 def map_on(ax: Any, dataset: xr.Dataset) -> Any:
     """The same on axes that were given, with the legend in them, or on those of a new figure; returns the axes."""
-    if ax is None:
-        return landscape_map(dataset).axes[0]
     require(dataset, "landscape_map", "an exploration", "minimum", "saddle", "component")
-    _draw(axes_of(ax), dataset)
-    ax.legend(fontsize=8)
-    return ax
+    panel = axes_of(ax, (6.6, 5.2 if dataset.sizes["component"] > 1 else 4.2))
+    _draw(panel, dataset)
+    is_labelled = bool(panel.get_legend_handles_labels()[1])
+    if is_labelled and ax is None:
+        panel.figure.legend(loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+    elif is_labelled:
+        panel.legend(fontsize=8)
+    return panel
 
 
 def _draw(panel: Any, dataset: xr.Dataset) -> None:
@@ -125,11 +123,8 @@ def _top(dataset: xr.Dataset) -> float:
 def _contours(panel: Any, dataset: xr.Dataset) -> None:
     loss, top = dataset.loss.values, _top(dataset)
     levels = np.linspace(float(dataset.minimum_loss.min()), top, 22)
-    shown = np.ma.masked_invalid(np.where(loss <= top, loss, top))
-    filled = panel.contourf(dataset.x, dataset.y, shown, levels=levels, cmap=SEQUENCE, alpha=0.75)
-    panel.contour(dataset.x, dataset.y, shown, levels=levels[:-1], colors="white", linewidths=0.4, alpha=0.6)
-    panel.figure.colorbar(filled, ax=panel, pad=0.02).set_label("loss")
-    panel.set_aspect("equal")
+    shades = contours(panel, [dataset.x.values, dataset.y.values], loss.T, levels, SEQUENCE)
+    panel.figure.colorbar(shades, ax=panel, pad=0.02).set_label("loss")
 
 
 def _ways(panel: Any, dataset: xr.Dataset, place: Any) -> None:
@@ -145,7 +140,7 @@ def _ways(panel: Any, dataset: xr.Dataset, place: Any) -> None:
         label = "way to no minimum" if out else "way down from a saddle"
         share = float(shares[number])
         width = _WIDTH if np.isnan(share) else _THINNEST + _WIDEST * share
-        style = {"color": _OUT if out else _WAY, "linestyle": "--" if out else "-", "linewidth": width, "zorder": 3}
+        style = {"color": GREY if out else RED, "linestyle": "--" if out else "-", "linewidth": width, "zorder": 3}
         panel.plot(*place(path).T, label=f"_{label}" if label in named else label, **style)
         named.add(label)
         if not np.isnan(share):
@@ -156,9 +151,7 @@ def _ways(panel: Any, dataset: xr.Dataset, place: Any) -> None:
 def _labels(panel: Any, dataset: xr.Dataset, dim: int) -> None:
     if dim == 1:
         panel.set(xlabel="θ", ylabel="loss")
-    elif dim == 2:
-        panel.set(xlabel="θ₀", ylabel="θ₁")
-    else:
+    elif dim > 2:
         first, second = _plane(dataset)[2]
         panel.set_xlabel(f"first direction of the ways ({first:.0%} of their extent, θ)")
         panel.set_ylabel(f"second direction ({second:.0%})")
@@ -169,5 +162,4 @@ def _title(dataset: xr.Dataset) -> str:
     minima, saddles = dataset.sizes["minimum"], dataset.sizes["saddle"]
     height = float(dataset.attrs["height"])
     below = "" if np.isinf(height) else f" up to {height:.4g} above minimum 0"
-    status = str(dataset.attrs["status"]).partition(":")[0]
-    return f"{minima} minima, {saddles} saddles{below}: {status}"
+    return f"{minima} minima, {saddles} saddles{below}: {status_of(dataset)}"

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from ._axes import panels_of
 from ._style import SEQUENCE, require
+from ._surface import contours, plane
 
 _INK = "#c1272d"
 _LEVELS = 24
@@ -58,8 +59,7 @@ def _plane(panel: Any, dataset: xr.Dataset) -> None:
         low = float(np.nanmin(dataset.landscape.values))
         top = on_path.max() + _ABOVE * (on_path.max() - on_path.min())
         levels = np.linspace(low, top, _LEVELS)
-        shades = panel.contourf(x, y, dataset.landscape.values.T, levels=levels, cmap=SEQUENCE, extend="max")
-        panel.contour(x, y, dataset.landscape.values.T, levels=levels, colors="white", linewidths=0.4, alpha=0.5)
+        shades = contours(panel, [x, y], dataset.landscape.values, levels, SEQUENCE)
         panel.figure.colorbar(shades, ax=panel, pad=0.02, label="loss L")
     else:
         drift = dataset.drift.values
@@ -74,11 +74,7 @@ def _plane(panel: Any, dataset: xr.Dataset) -> None:
     panel.plot(*path.T, color=_INK, linewidth=2.2, label="minimum-action path")
     panel.plot(*path[0], "o", color="white", markeredgecolor=_INK, markersize=7, label="start")
     panel.plot(*path[-1], "s", color="white", markeredgecolor=_INK, markersize=7, label="target")
-    panel.set_xlim(x[0], x[-1])
-    panel.set_ylim(y[0], y[-1])
-    panel.set_aspect("equal")
-    panel.set_xlabel("θ₀")
-    panel.set_ylabel("θ₁")
+    plane(panel, x, y)
     panel.legend(loc="upper right", fontsize=8)
 
 

@@ -5,7 +5,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ._axes import GREY, THEORY, array_of, axes_of, band, bounds_of, colors_of, label, says, spans_decades, status_of
+from ._axes import (
+    GREY,
+    THEORY,
+    array_of,
+    axes_of,
+    band,
+    bars_of,
+    bounds_of,
+    colors_of,
+    label,
+    says,
+    spans_decades,
+    status_of,
+)
 from ._style import require
 
 
@@ -59,10 +72,8 @@ def _over_a_window(ax: Any, dataset: xr.Dataset, law: np.ndarray | None) -> None
     none = np.array(bounds_of(dataset, "unassigned"))
     if none[0] > 0:
         names, colors, bounds = [*names, "none of them"], [*colors, GREY], np.column_stack([bounds, none])
-    value, low, high = bounds
     places = np.arange(len(names))
-    bars = np.maximum(np.nan_to_num([value - low, high - value]), 0)
-    ax.bar(places, value, width=0.6, color=colors, yerr=bars, ecolor="black", capsize=3)
+    ax.bar(places, bounds[0], width=0.6, color=colors, yerr=bars_of(*bounds), ecolor="black", capsize=3)
     if law is not None:
         for place, share in enumerate(law):
             ax.plot([place - 0.4, place + 0.4], [share, share], **THEORY | {"label": "_theory" if place else "theory"})

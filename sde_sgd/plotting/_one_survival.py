@@ -34,7 +34,7 @@ def survival(dataset: xr.Dataset, ax: Any = None, *, theory: Any = None) -> Any:
         raise ValueError(f"survival draws one first passage, survival_curves a study; this dataset is over {has}")
     times, bounds = np.asarray(dataset.time.values, np.float64), bounds_of(dataset, name)
     later = times[times > 0]
-    curves = {of: _curve(of, each, later) for of, each in named(theory).items()}
+    curves = {of: _curve(of, each, later) for of, each in named(theory, "theory").items()}
     ax = axes_of(ax)
     drawn = [bounds[0], *(curve if name == "survival" else 1 - curve for curve in curves.values())]
     lowest = min((float(np.min(each[each > 0])) for each in drawn if np.any(each > 0)), default=1.0)

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from ._axes import array_of, axes_of, says
+from ._axes import array_of, says
 from ._style import SEQUENCE
-from ._surface import BEHIND, bounds_in_view, contours, dim_of, filled, grid_axes, levels_of, losses_on
+from ._surface import BEHIND, axes_for, bounds_in_view, contours, dim_of, filled, grid_axes, levels_of, losses_on, plane
 
 _ROOM = 0.15
 _SHAPES = "of shape (n_times, trajectories, dim), or a list of arrays of shape (n, dim)"
@@ -44,13 +44,13 @@ def paths(
     """
     lines = _lines(paths)
     dim = lines[0].shape[1]
-    if landscape is not None and dim_of(landscape) != dim:
-        raise ValueError(f"landscape must have the dim = {dim} of the paths, got dim = {landscape.dim}")
-    along = _times(paths, lines, times) if dim == 1 else []
+    if landscape is not None:
+        dim_of(landscape, dim, "paths")
+    along, clock = _times(paths, lines, times) if dim == 1 else ([], "")
     colors = _colors(values, len(lines))
     strong = _flags(thick, len(lines))
     seen = np.concatenate([line[np.all(np.isfinite(line), axis=1)] for line in lines])
-    ax = axes_of(ax, (6.4, 4.2 if dim == 1 else 5.4), "constrained" if dim == 1 else "compressed")
+    ax = axes_for(ax, dim)
     if not len(seen):
         says(ax, f"none of {len(lines):,} paths is finite")
         return ax
@@ -68,11 +68,10 @@ def paths(
         if 0 < stop < len(points):
             ax.plot(*points[stop - 1], "x", color=colors[number], markersize=7)
     if dim == 1:
-        ax.set(xlabel="SDE time t" if _has_times(paths, times) else "number of the point", ylabel="θ", ylim=ends[0])
+        ax.set(xlabel=clock, ylabel="θ", ylim=ends[0])
         ax.set_xlim(*_extent(along))
     else:
-        ax.set(xlabel="θ₀", ylabel="θ₁", xlim=ends[0], ylim=ends[1])
-        ax.set_aspect("equal")
+        plane(ax, *ends)
     return ax
 
 
@@ -82,8 +81,7 @@ def _lines(paths: Any) -> list[np.ndarray]:
     if array is not None and array.ndim == 3:
         lines: list[Any] = list(array.transpose(1, 0, 2))
     else:
-        each = paths if isinstance(paths, list | tuple) else [paths]
-        lines = [array_of(getattr(path, "states", path)) for path in each]
+        lines = [array_of(getattr(path, "states", path)) for path in _each(paths)]
     shapes = [getattr(line, "shape", None) for line in lines]
     if not lines or not all(shape and len(shape) == 2 and shape[1] == lines[0].shape[1] for shape in shapes):
         told = ", ".join(str(shape) for shape in shapes[:4]) or "none"
@@ -93,23 +91,22 @@ def _lines(paths: Any) -> list[np.ndarray]:
     return [np.asarray(line, np.float64) for line in lines]
 
 
-def _has_times(paths: Any, times: Any) -> bool:
-    return times is not None or all(
-        hasattr(path, "times") for path in (paths if isinstance(paths, list | tuple) else [0])
-    )
+def _each(paths: Any) -> Any:
+    """The paths one by one; a branch, which is a tuple, is one."""
+    return paths if isinstance(paths, list | tuple) and not hasattr(paths, "states") else [paths]
 
 
-def _times(paths: Any, lines: list[np.ndarray], times: Any) -> list[np.ndarray]:
-    """Of each path, when its points are."""
-    if times is None and _has_times(paths, None):
-        return [np.asarray(path.times, np.float64) for path in paths]
+def _times(paths: Any, lines: list[np.ndarray], times: Any) -> tuple[list[np.ndarray], str]:
+    """Of each path, when its points are, and what that is called."""
     if times is None:
-        return [np.arange(len(line)) for line in lines]
+        if all(hasattr(path, "times") for path in _each(paths)):
+            return [np.asarray(path.times, np.float64) for path in _each(paths)], "SDE time t"
+        return [np.arange(len(line)) for line in lines], "number of the point"
     array = array_of(times)
     if array is None or any(array.shape != (len(line),) for line in lines):
         found = repr(times) if array is None else f"shape {array.shape}"
         raise ValueError(f"times must be of shape ({len(lines[0])},), a time for each point of a path, got {found}")
-    return [np.asarray(array, np.float64)] * len(lines)
+    return [np.asarray(array, np.float64)] * len(lines), "SDE time t"
 
 
 def _colors(values: Any, number: int) -> np.ndarray:

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon, Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from .._precision import IMPRECISE, UNKNOWN, beyond_stability, quality
-from ._style import SEQUENCE, arrangement, require
+from .._precision import HATCHED, MARKS, beyond_stability, quality
+from ._axes import label
+from ._style import SEQUENCE, arrangement, is_dark, logarithmic, require
 
 # least distance of two numbers beside each other, and above each other (inches)
 _APART = 0.62, 0.2
@@ -35,9 +35,7 @@ def phase_diagram(dataset: xr.Dataset) -> Figure:
     require(dataset, "phase_diagram", "an escape study", "start", "learning_rate", "batch_size")
     starts = [str(name) for name in dataset.start.values]
     rates, batches = dataset.learning_rate.values, dataset.batch_size.values
-    probability = dataset["probability"].values
-    positive = probability[np.isfinite(probability) & (probability > 0)]
-    norm = LogNorm(min(positive.min(), 0.5) if positive.size else 1e-3, 1.0)
+    norm = logarithmic(dataset["probability"].values, top=1.0)
     size = np.array([max(4.1, _CELL[0] * len(rates)), max(4.1, _CELL[1] * len(batches))])
     figure, panels = _panels(len(starts), size)
     state, beyond = quality(dataset, "probability"), beyond_stability(dataset)
@@ -46,18 +44,17 @@ def phase_diagram(dataset: xr.Dataset) -> Figure:
     for panel, start in zip(panels, starts, strict=True):
         values = dataset["probability"].sel(start=start).transpose("learning_rate", "batch_size").values
         panel.set_facecolor("#d5d5d5")
-        colors = np.where(values == 0, norm.vmin or 0.0, values).T
         mesh = panel.pcolormesh(
-            _edges(rates), _edges(batches), colors, norm=norm, cmap=SEQUENCE, edgecolor="face", linewidth=0.2
+            _edges(rates), _edges(batches), values.T, norm=norm, cmap=SEQUENCE, edgecolor="face", linewidth=0.2
         )
         panel.set_xscale("log")
         panel.set_yscale("log")
         _numbers(panel, rates, batches, values, norm, size)
-        hatched = state.sel(start=start).transpose("learning_rate", "batch_size").isin([UNKNOWN, IMPRECISE]).values
+        hatched = state.sel(start=start).transpose("learning_rate", "batch_size").isin(HATCHED).values
         unstable = np.zeros(len(rates), bool) if beyond is None else beyond.sel(start=start).values
         _hatch(panel, rates, batches, hatched, values, norm)
         _mark_corners(panel, rates, batches, unstable)
-        marks |= {name for name, found in (("hatched", hatched), ("beyond", unstable)) if found.any()}
+        marks |= {name for name, found in (("imprecise", hatched), ("beyond", unstable)) if found.any()}
         _constant_ratio(panel, rates, batches, size)
         turned = len(rates) > 6
         for axis, ticks, apart in (
@@ -71,9 +68,9 @@ def phase_diagram(dataset: xr.Dataset) -> Figure:
         if turned:
             panel.tick_params(axis="x", labelrotation=45, labelsize=8)
         panel.set_title(f"start: {start}", pad=14)
-        panel.set_xlabel("learning rate γ (SDE time per iteration)")
+        panel.set_xlabel(label(dataset.learning_rate))
         if panel.get_subplotspec().is_first_col():
-            panel.set_ylabel("batch size M (examples)")
+            panel.set_ylabel(label(dataset.batch_size))
     bar = figure.colorbar(mesh, ax=list(panels), pad=0.02)
     bar.set_label(f"P(exit by t = {dataset.attrs['horizon']:g})")
     figure.suptitle("dashed: constant γ/M, its value at the line's end", fontsize=9)
@@ -102,19 +99,19 @@ def _numbers(panel: Any, rates: np.ndarray, batches: np.ndarray, values: np.ndar
     if fitting < 4.5:
         return
     for (i, j), text in texts.items():
-        place = float(norm(max(values[i, j], norm.vmin)))
+        place = float(norm(values[i, j]))
         # a patch of the cell's own colour keeps lines off the number
         patch = {"facecolor": SEQUENCE(place), "edgecolor": "none", "boxstyle": "round,pad=0.15"}
-        ink = "black" if place > 0.6 else "white"
+        ink = "white" if is_dark(place) else "black"
         panel.text(rates[i], batches[j], text, ha="center", va="center", color=ink, size=fitting, bbox=patch, zorder=4)
 
 
 def _hatch(panel: Any, rates: np.ndarray, batches: np.ndarray, hatched: np.ndarray, values: Any, norm: Any) -> None:
     x, y = _edges(rates).tolist(), _edges(batches).tolist()
     for i, j in zip(*np.nonzero(hatched), strict=True):
-        is_dark = values[i, j] < np.inf and norm(max(values[i, j], norm.vmin)) < 0.6
+        on_dark = np.isfinite(values[i, j]) and is_dark(float(norm(values[i, j])))
         spot, extent = (x[i], y[j]), (x[i + 1] - x[i], y[j + 1] - y[j])
-        style = {"facecolor": "none", "edgecolor": "#ffffffa0" if is_dark else "#00000080"}
+        style = {"facecolor": "none", "edgecolor": "#ffffffa0" if on_dark else "#00000080"}
         panel.add_patch(Rectangle(spot, *extent, label="_hatched", zorder=2, **style, **_HATCHED))
 
 
@@ -129,12 +126,9 @@ def _mark_corners(panel: Any, rates: np.ndarray, batches: np.ndarray, unstable: 
 
 def _marks_legend(figure: Figure, marks: set[str]) -> None:
     """What the marks mean, of those that there are."""
-    handles = []
-    if "hatched" in marks:
-        style = {"facecolor": SEQUENCE(0.45), "edgecolor": "white"}
-        handles.append(Patch(label="not precise: interval wider than its value, or a finding", **style, **_HATCHED))
-    if "beyond" in marks:
-        handles.append(Patch(label="γ > 2/λ_max: gradient descent is unstable at the start", **_BEYOND))
+    filled: dict[str, Any] = {"facecolor": SEQUENCE(0.45), "edgecolor": "white"}
+    styles = {"imprecise": filled | _HATCHED, "beyond": _BEYOND}
+    handles = [Patch(label=MARKS[name], **style) for name, style in styles.items() if name in marks]
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=1, fontsize=9, frameon=False)
 

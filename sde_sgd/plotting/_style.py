@@ -1,11 +1,30 @@
 """What figures share: colours, how panels are arranged, and the check that a dataset is what a figure draws."""
 
 import math
+from typing import Any
 
 import matplotlib
+import numpy as np
 import xarray as xr
+from matplotlib.colors import LogNorm
 
 SEQUENCE = matplotlib.colormaps["viridis"]
+
+
+def logarithmic(values: Any, top: float | None = None) -> LogNorm:
+    """A scale of colours from the least positive value, at most half of `top`, to `top`, or the largest.
+
+    One value alone is not the darkest of all.
+    """
+    known = np.asarray(values, np.float64)
+    known = known[np.isfinite(known) & (known > 0)]
+    high = float(top or (known.max() if known.size else 1.0))
+    return LogNorm(min(float(known.min()), 0.5 * high) if known.size else 1e-3 * high, high, clip=True)
+
+
+def is_dark(place: float) -> bool:
+    """Whether letters on the colour at a place of SEQUENCE, 0 … 1, are white."""
+    return place <= 0.6
 
 
 def arrangement(panels: int) -> tuple[int, int]:

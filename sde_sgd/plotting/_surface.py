@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import BoundaryNorm
 from scipy import ndimage
 
-from ._axes import array_of
+from ._axes import array_of, axes_of
 
 # points on an axis, in one dimension and two
 _POINTS = {1: 801, 2: 161}
@@ -20,8 +20,13 @@ _SHARES = np.linspace(0.005, 0.99, 198)
 BEHIND = "Greys_r"
 
 
-def dim_of(landscape: Any) -> int:
-    """1 or 2; ValueError for what is no landscape, or one of more dimensions."""
+def axes_for(ax: Any, dim: int, size: tuple[float, float] = (6.4, 5.3)) -> Any:
+    """The axes that were given, or those of a new figure, in a plane of this size in inches, for equal scales."""
+    return axes_of(ax) if dim == 1 else axes_of(ax, size, "compressed")
+
+
+def dim_of(landscape: Any, wanted: int | None = None, of: str = "") -> int:
+    """1 or 2; ValueError for what is no landscape, or one of more dimensions, or not the `wanted` ones `of` others."""
     dim = getattr(landscape, "dim", None)
     if not hasattr(landscape, "loss") or dim is None:
         raise ValueError(f"landscape must be a landscape, such as Landscape(fn, dim), got {landscape!r}")
@@ -29,6 +34,8 @@ def dim_of(landscape: Any) -> int:
         raise ValueError(
             f"landscape must have 1 or 2 dimensions to be drawn, got dim = {dim}; landscapes.along shows a line"
         )
+    if wanted not in (None, dim):
+        raise ValueError(f"landscape must have the dim = {wanted} of the {of}, got dim = {dim}")
     return int(dim)
 
 
@@ -118,9 +125,14 @@ def contours(
     shades = filled(ax, axes, losses, levels, cmap, alpha)
     line = "#4b5563" if cmap == BEHIND else "white"
     ax.contour(*axes, np.ma.masked_invalid(losses).T, levels=levels, colors=line, linewidths=0.4, alpha=0.6)
-    ax.set(xlim=(axes[0][0], axes[0][-1]), ylim=(axes[1][0], axes[1][-1]), xlabel="θ₀", ylabel="θ₁")
-    ax.set_aspect("equal")
+    plane(ax, *axes)
     return shades
+
+
+def plane(ax: Any, x: Any, y: Any) -> None:
+    """θ₁ against θ₀ with one scale, from the first to the last of x and of y."""
+    ax.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), xlabel="θ₀", ylabel="θ₁")
+    ax.set_aspect("equal")
 
 
 def filled(

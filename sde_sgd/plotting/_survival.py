@@ -7,12 +7,12 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ._style import SEQUENCE, arrangement, require
+from ._axes import GREY, THEORY, band, bounds_of, colors_of, floor_of, positive
+from ._one_survival import survival
+from ._style import arrangement, require
 
 # most curves of a panel: those of the first and the last γ/M are always among them
 _CURVES = 12
-_GREY = "#555555"
-_THEORY: dict[str, Any] = {"linewidth": 1.1, "linestyle": (0, (5, 2))}
 _EXACT: dict[str, Any] = {
     "color": "black",
     "linestyle": "none",
@@ -24,7 +24,7 @@ _EXACT: dict[str, Any] = {
 
 
 class _Curve(NamedTuple):
-    """One line of a panel: its γ/M, NaN where there is no sweep, and its data along time."""
+    """One line of a panel: its γ/M, and its data along time."""
 
     ratio: float
     data: xr.Dataset
@@ -33,48 +33,40 @@ class _Curve(NamedTuple):
 def survival_curves(dataset: xr.Dataset) -> Figure:
     """Survival P(no exit by t) on a log axis against SDE time: a line with its interval as a band.
 
-    dataset: of one first passage (`FirstPassage.to_dataset()`), or of an escape study: then with one panel for each
-        start and one colour for each γ/M (12 of them, where there are more), of whose cells the finished one with the
-        smallest learning rate is drawn; the exact solver as open circles and the linearised theory dashed, where the
-        study has them.
+    dataset: of an escape study, with one panel for each start and one colour for each γ/M (12 of them, where there are
+        more), of whose cells the finished one with the smallest learning rate is drawn; the exact solver as open
+        circles and the linearised theory dashed, where the study has them. One first passage
+        (`FirstPassage.to_dataset()`) is drawn as by `survival`.
     Raises ValueError for a dataset without `time` and `survival`.
     """
     require(dataset, "survival_curves", "a first passage or an escape study", "time")
-    panels = _panels(dataset)
+    if "start" not in dataset.dims:
+        return survival(dataset).figure
+    require(dataset, "survival_curves", "a first passage or an escape study", "learning_rate", "batch_size")
+    panels = {f"start: {name}": _one_cell_per_ratio(dataset.sel(start=name)) for name in dataset.start.values}
     rows, columns = arrangement(len(panels))
     figure = Figure(figsize=(5.6 * columns + 1.6, 4.9 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for empty in axes.ravel()[len(panels) :]:
         empty.remove()
-    everything = sorted({curve.ratio for curves in panels.values() for curve in curves if np.isfinite(curve.ratio)})
+    everything = sorted({curve.ratio for curves in panels.values() for curve in curves})
     ratios = _some(everything)
-    colors = dict(zip(ratios, SEQUENCE(np.linspace(0.0, 0.88, max(len(ratios), 2))), strict=False))
-    lowest = 1.0
+    colors = dict(zip(ratios, colors_of(len(ratios)), strict=False))
+    lowest = 0.5
     for panel, (title, curves) in zip(axes.ravel(), panels.items(), strict=False):
         for curve in curves:
-            if everything and curve.ratio not in colors:
-                continue
-            lowest = min(lowest, _draw(panel, curve, colors.get(curve.ratio, SEQUENCE(0.25))))
+            if curve.ratio in colors:
+                lowest = min(lowest, _draw(panel, curve, colors[curve.ratio]))
         panel.set_title(title)
         panel.set_xlabel("SDE time  t = γ · iterations")
         panel.set_yscale("log")
         panel.grid(alpha=0.25, which="both", linewidth=0.5)
     for panel in axes[:, 0]:
         panel.set_ylabel("P(no exit by t)")
-    # a curve that has lost all its trajectories would otherwise stretch the axis without end
-    axes[0, 0].set_ylim(max(lowest * 0.6, 1e-4), 1.25)
+    axes[0, 0].set_ylim(lowest, 1.25)
     _ratio_legend(axes[0, -1], ratios, len(everything), colors)
     _line_kinds(figure, dataset)
     return figure
-
-
-def _panels(dataset: xr.Dataset) -> dict[str, list[_Curve]]:
-    """The curves of each panel, by its title."""
-    if "start" not in dataset.dims:
-        return {"": [_Curve(np.nan, dataset)]}
-    require(dataset, "survival_curves", "a first passage or an escape study", "learning_rate", "batch_size")
-    starts = {f"start: {name}": dataset.sel(start=name) for name in dataset.start.values}
-    return {title: _one_cell_per_ratio(data) for title, data in starts.items()}
 
 
 def _one_cell_per_ratio(data: xr.Dataset) -> list[_Curve]:
@@ -89,30 +81,24 @@ def _one_cell_per_ratio(data: xr.Dataset) -> list[_Curve]:
 
 
 def _draw(panel: Any, curve: _Curve, color: Any) -> float:
-    """Draw one curve with all that is known beside it; returns the lowest probability that was drawn."""
+    """Draw one curve with all that is known beside it; returns where the axis should end below."""
     times = curve.data.time.values
-    value, low, high = (_positive(curve.data["survival" + suffix].values) for suffix in ("", "_low", "_high"))
+    value, low, high = (positive(each) for each in bounds_of(curve.data, "survival"))
     low = np.where(np.isnan(low) & np.isfinite(high), 1e-12, low)
-    panel.fill_between(times, low, high, color=color, alpha=0.28, linewidth=0)
-    label = f"{curve.ratio:.3g}" if np.isfinite(curve.ratio) else "_simulated"
-    panel.plot(times, value, color=color, linewidth=1.8, label=label)
+    band(panel, times, (value, low, high), color, f"{curve.ratio:.3g}")
     if _known(curve.data, "exit_linearised"):
-        panel.plot(times, _positive(1 - curve.data.exit_linearised.values), color=color, label="_linearised", **_THEORY)
+        linearised = positive(1 - curve.data.exit_linearised.values)
+        panel.plot(times, linearised, **THEORY | {"color": color}, label="_linearised")
     if _known(curve.data, "exit_exact"):
         # open marks, evenly spaced on the linear axis, stay visible on a line of any colour
         marked = np.unique(np.searchsorted(times, np.linspace(0.08, 1, 12) * times[-1] * (1 - 1e-9)))
-        exact = _positive(1 - curve.data.exit_exact.values)
+        exact = positive(1 - curve.data.exit_exact.values)
         panel.plot(times, exact, markevery=list(marked), label="_exact", **_EXACT)
-    drawn = value[np.isfinite(value)]
-    return float(drawn.min()) if drawn.size else 1.0
+    return floor_of(value)
 
 
 def _known(data: xr.Dataset, name: str) -> bool:
     return name in data and bool(np.isfinite(data[name].values).any())
-
-
-def _positive(values: np.ndarray) -> np.ndarray:
-    return np.where(values > 0, values, np.nan)
 
 
 def _some(ratios: list[float]) -> list[float]:
@@ -135,9 +121,10 @@ def _ratio_legend(panel: Any, ratios: list[float], all_ratios: int, colors: dict
 def _line_kinds(figure: Figure, dataset: xr.Dataset) -> None:
     """What a line, an open circle and a dashed line are, of those that were drawn."""
     confidence = float(dataset.attrs["confidence"])
-    handles = [Line2D([], [], color=_GREY, linewidth=1.8, label=f"simulated, {confidence:.4g} confidence band")]
+    handles = [Line2D([], [], color=GREY, linewidth=1.8, label=f"simulated, {confidence:.4g} confidence band")]
     if _known(dataset, "exit_exact"):
         handles.append(Line2D([], [], label="exact solver", **_EXACT))
     if _known(dataset, "exit_linearised"):
-        handles.append(Line2D([], [], color=_GREY, label="linearised theory", **_THEORY))
+        style: dict[str, Any] = THEORY | {"color": GREY}
+        handles.append(Line2D([], [], label="linearised theory", **style))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)

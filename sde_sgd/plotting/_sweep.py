@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from ._style import SEQUENCE
+from ._axes import bars_of, bounds_of, colors_of, label
 
 # most lines, and most entries of the legend
 _LINES, _LEGEND = 24, 10
@@ -36,15 +36,14 @@ def sweep_figure(dataset: xr.Dataset, variable: str, theory: Mapping[str, str], 
     lines = [dict(zip(others, place, strict=True)) for place in places]
     lines = [line for line in lines if np.any(np.nan_to_num(values.isel(line).values) > 0)]
     x = np.zeros(1) if axis is None else np.asarray(dataset[axis].values, float)
-    for number, line in enumerate(lines):
-        color = SEQUENCE(0.88 * number / max(len(lines) - 1, 1))
-        value, low, high = (np.atleast_1d(dataset[variable + end].isel(line).values) for end in ("", "_low", "_high"))
+    for number, (line, color) in enumerate(zip(lines, colors_of(len(lines)), strict=False)):
+        bounds = [np.atleast_1d(each) for each in bounds_of(dataset.isel(line), variable)]
+        value, bars = bounds[0], bars_of(*bounds)
         known = np.isfinite(value) & (value > 0 if log else True)
-        ends = [np.where(np.isfinite(end), abs(value - end), 0.0)[known] for end in (low, high)]
-        label = ", ".join(_label(dataset, name, place) for name, place in line.items())
-        shown = label if number < _LEGEND else f"_{label}"
+        place_words = ", ".join(_place(dataset, name, place) for name, place in line.items())
+        shown = place_words if number < _LEGEND else f"_{place_words}"
         style: dict[str, Any] = {"color": color, "marker": ".", "capsize": 3, "linewidth": 1.2}
-        panel.errorbar(x[known], value[known], yerr=ends, label=shown or "simulated", **style)
+        panel.errorbar(x[known], value[known], yerr=bars[:, known], label=shown or "simulated", **style)
         for name, mark in zip(theory, _MARKS, strict=False):
             if name in dataset:
                 own = {key: place for key, place in line.items() if key in dataset[name].dims}
@@ -52,8 +51,8 @@ def sweep_figure(dataset: xr.Dataset, variable: str, theory: Mapping[str, str], 
     for name, mark in zip(theory, _MARKS, strict=False):
         if name in dataset and np.any(np.isfinite(dataset[name].values)):
             panel.plot([], [], color="black", label=theory[name], **mark)
-    panel.set_xlabel("" if axis is None else _words(dataset[axis]))
-    panel.set_ylabel(_words(values))
+    panel.set_xlabel("" if axis is None else label(dataset[axis]))
+    panel.set_ylabel(label(values))
     if axis is None:
         panel.set_xticks([])
     elif np.all(x > 0) and x.max() > 5 * x.min():
@@ -75,12 +74,6 @@ def _longest(values: xr.DataArray) -> str | None:
     return max(numeric, key=lambda name: values.sizes[name], default=None)
 
 
-def _label(dataset: xr.Dataset, name: str, place: int) -> str:
+def _place(dataset: xr.Dataset, name: str, place: int) -> str:
     value = dataset[name].values[place] if name in dataset.coords else place
     return f"{name} {value}" if isinstance(value, str) else f"{name} = {float(value):g}"
-
-
-def _words(entry: xr.DataArray) -> str:
-    units = str(entry.attrs.get("units", ""))
-    words = str(entry.attrs.get("long_name", entry.name))
-    return f"{words} ({units})" if units not in ("", "1") else words

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from ._axes import bars_of, bounds_of, status_of
 from ._style import SEQUENCE, require
 
 _SHADE = 0.35
@@ -20,18 +21,17 @@ def time_in_basins(dataset: xr.Dataset) -> Figure:
     number = dataset.sizes["basin"]
     figure = Figure(figsize=(6.2, 1.4 + 0.55 * number), layout="constrained")
     panel = figure.subplots()
-    value, low, high = (dataset[f"time_share{end}"].values for end in ("", "_low", "_high"))
+    share = bounds_of(dataset, "time_share")
     places = np.arange(number)
     style = {"color": SEQUENCE(_SHADE), "ecolor": "black", "capsize": 3}
-    panel.barh(places, value, xerr=np.maximum([value - low, high - value], 0), height=0.6, **style)
+    panel.barh(places, share[0], xerr=bars_of(*share), height=0.6, **style)
     names = [", ".join(f"{number:.4g}" for number in spot[:3]) + (", …" if len(spot) > 3 else "")
              for spot in dataset.basin.values]  # fmt: skip
     panel.set_yticks(places, [f"[{name}]" + (" (start)" if place == 0 else "") for place, name in enumerate(names)])
     panel.invert_yaxis()
-    for place, share in zip(places, value, strict=True):
-        panel.annotate(f"{share:.3g}", (min(share, 1.0), place), (8, 10), textcoords="offset points", fontsize=9)
+    for place, value in zip(places, share[0], strict=True):
+        panel.annotate(f"{value:.3g}", (min(value, 1.0), place), (8, 10), textcoords="offset points", fontsize=9)
     panel.set(xlim=(0, 1.12), xlabel="share of the time before the end", ylabel="basin of")
-    mean, *ends = (float(dataset[f"mean_exit_time{end}"]) for end in ("", "_low", "_high"))
-    status = str(dataset.attrs["status"]).partition(":")[0]
-    panel.set_title(f"mean time {mean:.3g} [{ends[0]:.3g}, {ends[1]:.3g}], {status}", fontsize=10)
+    mean = "{:.3g} [{:.3g}, {:.3g}]".format(*map(float, bounds_of(dataset, "mean_exit_time")))
+    panel.set_title(f"mean time {mean}, {status_of(dataset)}", fontsize=10)
     return figure

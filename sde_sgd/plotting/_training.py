@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ._style import SEQUENCE, require
+from ._axes import bars_of, bounds_of, colors_of, label
+from ._over_networks import log_axis, lost, ticks
+from ._style import require
 
 _LABELS = {
     "sharpness": "sharpness (loss/θ²)", "held_out_loss": "test loss", "train_loss": "training loss",
@@ -32,21 +33,21 @@ def batch_figure(dataset: xr.Dataset) -> Figure:
     for row, name in enumerate(names):
         for column, reading in enumerate(readings):
             panel, part = panels[row, column], data.isel(reading=column)
-            for number, rate in enumerate(rates):
+            for number, (rate, color) in enumerate(zip(rates, colors_of(len(rates)), strict=True)):
                 line = part.isel(learning_rate=number)
-                style = {"color": _shade(number, len(rates)), "label": f"γ = {rate:g}"}
+                style = {"color": color, "label": f"γ = {rate:g}"}
                 # side by side, so that one does not hide the other
                 x = line.batch_size.values * 1.03 ** (number - (len(rates) - 1) / 2)
                 _interval_line(panel, x, line, name, style)
-                _lost(panel, x, line, style["color"], number)
-            _ticks(panel, data.batch_size.values)
+                lost(panel, x, line, color, number)
+            ticks(panel, data.batch_size.values)
             panel.set_yscale("log")
             panel.grid(alpha=0.25, which="both", linewidth=0.5)
             if row == 0:
                 panel.set_title(f"at equal {_bare(reading)}")
         panels[row, 0].set_ylabel(_LABELS.get(name, name))
     for panel in panels[-1]:
-        panel.set_xlabel("batch size M (examples)")
+        panel.set_xlabel(label(data.batch_size))
     panels[0, -1].legend(title="learning rate", fontsize=8)
     figure.suptitle(_title(data), fontsize=9)
     return figure
@@ -68,9 +69,9 @@ def trade_off_figure(dataset: xr.Dataset) -> Figure:
     for row, reading in enumerate(readings):
         part = data.isel(reading=row)
         steps, test, floor = panels[row]
-        for number, size in enumerate(sizes):
+        for number, (size, color) in enumerate(zip(sizes, colors_of(len(sizes)), strict=True)):
             line = part.isel(batch_size=number)
-            x, color = line.ratio.values, _shade(number, len(sizes))
+            x = line.ratio.values
             style = {"color": color, "label": f"M = {size:g}"}
             is_known = reading in to_a_loss or "held_out_accuracy" not in line
             _interval_line(steps, x, *((line, "epochs") if is_known else (_errors(line), "error")), style)
@@ -78,9 +79,9 @@ def trade_off_figure(dataset: xr.Dataset) -> Figure:
             _interval_line(floor, x, line, "noise_floor", style)
             _interval_line(floor, x, line, "train_loss", style | {"label": "_", "linestyle": ":", "marker": "s"})
             for panel in (steps, test, floor):
-                _lost(panel, x, line, color, number)
+                lost(panel, x, line, color, number)
         for panel in (steps, test, floor):
-            _log_axis(panel, data.ratio.values)
+            log_axis(panel, data.ratio.values)
             panel.set_yscale("log")
             panel.set_xlabel("γ/M (learning rate / batch size)")
             panel.grid(alpha=0.25, which="both", linewidth=0.5)
@@ -106,9 +107,9 @@ def width_figure(dataset: xr.Dataset) -> Figure:
     figure = Figure(figsize=(11.5 if has_error else 6.5, 4.8), layout="constrained")
     panels = figure.subplots(1, 2 if has_error else 1, squeeze=False)[0]
     sizes = data.batch_size.values
-    for number, size in enumerate(sizes):
+    for number, (size, color) in enumerate(zip(sizes, colors_of(len(sizes)), strict=True)):
         line = data.isel(batch_size=number)
-        style = {"color": _shade(number, len(sizes)), "label": f"M = {size:g}"}
+        style = {"color": color, "label": f"M = {size:g}"}
         x = line.width.values * 1.01 ** (number - (len(sizes) - 1) / 2)
         _interval_line(panels[0], x, line, "held_out_loss", style)
         if "train_loss" in line:
@@ -116,7 +117,7 @@ def width_figure(dataset: xr.Dataset) -> Figure:
         if has_error:
             _interval_line(panels[1], x, _errors(line), "error", style)
         for panel in panels:
-            _lost(panel, x, line, style["color"], number)
+            lost(panel, x, line, color, number)
     _published(panels[0], data, "held_out_loss", lambda value: value)
     if has_error:
         _published(panels[1], data, "held_out_accuracy", lambda value: 1 - value)
@@ -124,7 +125,7 @@ def width_figure(dataset: xr.Dataset) -> Figure:
     panels[0].set_yscale("log")
     panels[0].set_ylabel("test loss (—), training loss (···)")
     for panel in panels:
-        _ticks(panel, data.width.values)
+        ticks(panel, data.width.values)
         # published widths may lie beyond the study's own
         panel.set_xlim(right=max(panel.get_xlim()[1], *(1.1 * line.get_xdata().max() for line in panel.get_lines())))
         panel.set_xlabel("width of the hidden layers (units)")
@@ -139,27 +140,16 @@ def _interval_line(panel: Any, x: np.ndarray, data: xr.Dataset, name: str, style
     """Means with intervals; nothing where all networks diverged, or where the study has not the measure."""
     if name not in data:
         return
-    value, low, high = (np.asarray(data[name + end].values) for end in ("", "_low", "_high"))
+    bounds = bounds_of(data, name)
+    value, bars = bounds[0], bars_of(*bounds)
     known, order = np.isfinite(value), np.argsort(x)
     order = order[known[order]]
-    bars = np.stack([value - np.where(np.isfinite(low), low, value), np.where(np.isfinite(high), high, value) - value])
     # on a logarithmic axis a bar that reaches 0 ends a little above it
     bars[0] = np.minimum(bars[0], 0.9 * np.abs(value))
     panel.errorbar(
-        x[order], value[order], yerr=np.maximum(bars[:, order], 0),
+        x[order], value[order], yerr=bars[:, order],
         **{"marker": "o", "markersize": 4, "capsize": 2, "linewidth": 1.2} | style,
     )  # fmt: skip
-
-
-def _lost(panel: Any, x: np.ndarray, data: xr.Dataset, color: Any, number: int) -> None:
-    """How many networks diverged, below the points that leave them out; and how many did not come to the loss."""
-    for place, diverged, late in zip(x, data.diverged.values, data.late.values, strict=True):
-        signs = [f"{sign}{count:g}" for sign, count in (("×", diverged), ("late ", late)) if count > 0]
-        if signs:
-            panel.annotate(
-                ", ".join(signs), (place, 0.02 + 0.045 * number), xycoords=("data", "axes fraction"),
-                ha="center", va="bottom", fontsize=7, color=color,
-            )  # fmt: skip
 
 
 def _published(panel: Any, data: xr.Dataset, name: str, of: Any) -> None:
@@ -195,24 +185,6 @@ def _measures(data: xr.Dataset) -> list[str]:
 
 def _bare(reading: str) -> str:
     return reading.removeprefix("equal ")
-
-
-def _shade(number: int, count: int) -> Any:
-    return SEQUENCE(0.05 + 0.8 * number / max(count - 1, 1))
-
-
-def _log_axis(panel: Any, values: np.ndarray) -> None:
-    """Across all the values, those too at which every network diverged."""
-    panel.set_xscale("log")
-    margin = max((np.max(values) / np.min(values)) ** 0.07, 1.1)
-    panel.set_xlim(np.min(values) / margin, np.max(values) * margin)
-
-
-def _ticks(panel: Any, values: np.ndarray) -> None:
-    _log_axis(panel, values)
-    panel.xaxis.set_major_locator(FixedLocator(list(values)))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.xaxis.set_minor_locator(NullLocator())
 
 
 def _title(data: xr.Dataset) -> str:

@@ -5,18 +5,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.ticker import NullLocator
 
-from ._axes import axes_of, bounds_of, colors_of, label, says, spans_decades
+from .._quantities import SIGNS
+from ._axes import axes_of, bars_of, bounds_of, colors_of, label, says, spans_decades
+from ._over_networks import lost, ticks
 from ._style import require
 
 _AXES = ("batch_size", "learning_rate", "momentum")
-_SIGNS = {"learning_rate": "γ", "batch_size": "M", "momentum": "μ"}
-_WORDS = {
-    "batch_size": "batch size M (examples)",
-    "learning_rate": "learning rate γ (SDE time per iteration)",
-    "momentum": "momentum μ",
-}
 
 
 def training_law(dataset: xr.Dataset, measure: str | None = None, ax: Any = None) -> Any:
@@ -50,25 +45,20 @@ def training_law(dataset: xr.Dataset, measure: str | None = None, ax: Any = None
         line = data.isel(dict(zip(others, cell, strict=True)))
         # side by side, so that one does not hide the other
         x = line[along].values * 1.02 ** (number - (len(cells) - 1) / 2) if is_log else line[along].values
-        words = ", ".join(f"{_SIGNS[dim]} = {float(line[dim]):g}" for dim in others if dim in varying)
+        words = ", ".join(f"{SIGNS[dim]} = {float(line[dim]):g}" for dim in others if dim in varying)
         _law(ax, x, line, name, along, color, words or "mean")
-        _lost(ax, x, line, color, number)
+        lost(ax, x, line, color, number)
     if is_log:
-        ax.set_xscale("log")
-        margin = max((data[along].values.max() / data[along].values.min()) ** 0.07, 1.15)
-        ax.set_xlim(data[along].values.min() / margin, data[along].values.max() * margin)
-        ticks = np.asarray(data[along].values, float)
-        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        ax.xaxis.set_minor_locator(NullLocator())
-    ax.set(xlabel=_WORDS[along], ylabel=label(data[name]))
+        ticks(ax, data[along].values)
+    ax.set(xlabel=label(data[along]), ylabel=label(data[name]))
     confidence = float(data.attrs["confidence"])
     whole = int(np.nansum(data.trajectories.values))
     title = f"{whole:,} networks; points: each, band: quartiles, bars: mean at {confidence:.3g} confidence"
     ax.set_title(title, fontsize=9)
     ax.grid(alpha=0.25, linewidth=0.5)
     if not np.any(np.isfinite(known)):
-        lost = int(np.nansum(data.diverged.values))
-        says(ax, str(data.attrs.get("unknown") or f"no network has a number: {lost:,} of {whole:,} diverged"))
+        diverged = int(np.nansum(data.diverged.values))
+        says(ax, str(data.attrs.get("unknown") or f"no network has a number: {diverged:,} of {whole:,} diverged"))
     elif len(cells) > 1:
         ax.legend(fontsize=8, frameon=False)
     return ax
@@ -80,15 +70,5 @@ def _law(ax: Any, x: np.ndarray, line: xr.Dataset, name: str, along: str, color:
     ax.plot(places.ravel(), each.ravel(), "o", color=color, alpha=0.4, markersize=3, markeredgewidth=0, label="_each")
     quartiles = [line[f"{name}_quantile_{share:g}"].values for share in (0.25, 0.75)]
     ax.fill_between(x, *quartiles, color=color, alpha=0.15, linewidth=0)
-    value, low, high = bounds_of(line, name)
-    bars = np.maximum(np.nan_to_num(np.stack([value - low, high - value]), posinf=0.0, neginf=0.0), 0)
-    ax.errorbar(x, value, yerr=bars, color=color, marker="s", markersize=5, capsize=3, linewidth=1.3, label=words)
-
-
-def _lost(ax: Any, x: np.ndarray, line: xr.Dataset, color: Any, number: int) -> None:
-    for place, diverged, late in zip(x, line.diverged.values, line.late.values, strict=True):
-        signs = [f"{sign}{count:g}" for sign, count in (("×", diverged), ("late ", late)) if count > 0]
-        if signs:
-            at = (place, 0.02 + 0.045 * number)
-            style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7, "color": color}
-            ax.annotate(", ".join(signs), at, xycoords=("data", "axes fraction"), **style)
+    bounds, style = bounds_of(line, name), {"marker": "s", "markersize": 5, "capsize": 3, "linewidth": 1.3}
+    ax.errorbar(x, bounds[0], yerr=bars_of(*bounds), color=color, label=words, **style)

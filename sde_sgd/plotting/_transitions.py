@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from ._axes import BLUE, RED, axes_of, bounds_of, status_of
+from ._axes import BLUE, RED, bounds_of, status_of
 from ._style import require
-from ._surface import BEHIND, bounds_in_view, contours, curve, dim_of, grid_axes, levels_of, losses_on
+from ._surface import BEHIND, axes_for, bounds_in_view, contours, curve, dim_of, grid_axes, levels_of, losses_on, plane
 
 # an arrow's distance from the line between two minima, as a part of the extent, and from them, of their distance
 _SIDE, _GAP = 0.022, 0.2
@@ -43,9 +43,9 @@ def transitions(dataset: xr.Dataset, ax: Any = None, *, landscape: Any = None) -
     dim = dataset.sizes["component"]
     if landscape is not None and dim > 2:
         raise ValueError(f"landscape must be left out where minima have more than 2 components, got dim = {dim}")
-    if landscape is not None and dim_of(landscape) != dim:
-        raise ValueError(f"landscape must have the dim = {dim} of the minima, got dim = {landscape.dim}")
-    ax = axes_of(ax, (6.4, 4.4), "constrained") if dim == 1 else axes_of(ax, (6.8, 6.2), "compressed")
+    if landscape is not None:
+        dim_of(landscape, dim, "minima")
+    ax = axes_for(ax, dim, (6.8, 6.2))
     places, size = _places(ax, dataset, landscape, dim)
     rates = bounds_of(dataset.transpose("from", "to", ...), "rate")
     pairs = np.argwhere(rates[2] > 0).tolist()
@@ -80,8 +80,7 @@ def _places(ax: Any, dataset: xr.Dataset, landscape: Any, dim: int) -> tuple[np.
     if dim == 2:
         if losses is not None:
             contours(ax, axes, losses, levels_of(losses), BEHIND, 0.5)
-        ax.set(xlim=ends[0], ylim=ends[1], xlabel="θ₀", ylabel="θ₁")
-        ax.set_aspect("equal")
+        plane(ax, *ends)
         return spots, max(high - low for low, high in ends)
     heights = np.zeros(len(spots))
     if losses is None:

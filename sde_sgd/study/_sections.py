@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .._errors import choose
+from .._quantities import WORDS
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
@@ -26,9 +27,7 @@ class Quantity(NamedTuple):
         return {"units": self.units, "long_name": self.words}
 
 
-LEARNING_RATE = Quantity("SDE time per iteration", "learning rate γ")
-BATCH_SIZE = Quantity("examples", "batch size M")
-MOMENTUM = Quantity("1", "momentum μ")
+LEARNING_RATE, BATCH_SIZE, MOMENTUM = (Quantity(each["units"], each["long_name"]) for each in WORDS.values())
 TIME = Quantity("SDE time", "SDE time t = γ·iterations")
 Rate = Annotated[Positive, LEARNING_RATE]
 Batch = Annotated[Positive, BATCH_SIZE]

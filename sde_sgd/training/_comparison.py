@@ -1,14 +1,16 @@
 """What a comparison of chains found: means over networks, distances with p-values, theory, and it all in a sentence."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import numpy as np
-import xarray as xr
 from jaxtyping import Bool, Float, Int
 
 from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate, add_estimate, student_mean
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Comparison(AbstractResult):
@@ -85,8 +87,10 @@ class Comparison(AbstractResult):
         """What was found of each chain, in words made from the numbers."""
         return "; ".join(self._said(place) for place in range(len(self.names) - 1)) + "."
 
-    def to_dataset(self) -> xr.Dataset:
+    def to_dataset(self) -> "xr.Dataset":
         """All of it over `chain` and `time`; over `other`, `time` and `statistic` for the distances and p-values."""
+        import xarray as xr
+
         seconds = {"units": "SDE time", "long_name": "SDE time t = γ · iterations"}
         data = xr.Dataset(
             coords={

@@ -1,24 +1,28 @@
 """Laws over networks, with the numbers of each beside them: what figures and sentences on training are made of."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from ..statistics import add_estimate, student_mean
 from ._grid import NAMES
 from ._measures import Measure, named
 from ._stop import Loss
 
+if TYPE_CHECKING:
+    import xarray as xr
 
-def law_over_networks(each: xr.Dataset, *names: str, confidence: float = 0.95) -> xr.Dataset:
+
+def law_over_networks(each: "xr.Dataset", *names: str, confidence: float = 0.95) -> "xr.Dataset":
     """Mean over the dimension `network` with Student's interval, quartiles, and how many networks stayed finite.
 
     each: what `Training.measure` returns. names: of its variables. confidence: of the intervals, which are valid for
         networks that are independent and means that are nearly normal.
     A network without a number, one that diverged, is left out. Raises ValueError for another confidence.
     """
+    import xarray as xr
+
     law = xr.Dataset(coords={name: entry for name, entry in each.coords.items() if "network" not in entry.dims})
     finite = (~each.diverged).sum("network")
     law["networks"] = finite.assign_attrs(units="1", long_name="networks that stayed finite")
@@ -36,13 +40,15 @@ def law_over_networks(each: xr.Dataset, *names: str, confidence: float = 0.95) -
     return law
 
 
-def laws_and_networks(trained: Any, measures: Sequence[str | Measure], confidence: float) -> xr.Dataset:
+def laws_and_networks(trained: Any, measures: Sequence[str | Measure], confidence: float) -> "xr.Dataset":
     """The law of the steps and of each measure, `…_of_each` network, and how many networks diverged or were late.
 
     trained: a Training. measures, confidence: as in `Training.law`. A measure that cannot be had of what training
     found, such as the curvature of a finite network whose Hessian is not finite, is NaN, and the attribute `unknown`
     says why, a line for each.
     """
+    import xarray as xr
+
     each, unknown = trained.measure(), []
     each["steps"] = each.steps.where(~each.diverged & ~each.late)
     each["steps"].attrs = {"units": "steps", "long_name": "steps taken"}
@@ -71,7 +77,7 @@ def laws_and_networks(trained: Any, measures: Sequence[str | Measure], confidenc
     return data
 
 
-def dataset_of(trained: Any, measures: Sequence[str | Measure], confidence: float) -> xr.Dataset:
+def dataset_of(trained: Any, measures: Sequence[str | Measure], confidence: float) -> "xr.Dataset":
     """A training in the form of a study's dataset: what is equal, γ and M are dimensions, also where there is one.
 
     trained: a Training. measures, confidence: as in `Training.law`.

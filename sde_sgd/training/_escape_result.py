@@ -1,16 +1,19 @@
 """Escape times from a trained minimum: SGD, its SDE and the linearised theory over γ and M, and what they say."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import numpy as np
-import xarray as xr
 from jaxtyping import Float, Int
 from scipy import special
 
+from .._quantities import WORDS
 from ..landscapes import Polished
 from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate, add_estimate, normal_width, student_width
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 PROCESSES = ("sgd", "sde", "linear")
 _WORDS = {"sgd": "SGD", "sde": "its SDE", "linear": "linearised at the minimum"}
@@ -122,13 +125,15 @@ class TrainedEscape(AbstractResult):
             found = found.also(Status.BUDGET_SPENT, reason)
         return found
 
-    def to_dataset(self) -> xr.Dataset:
+    def to_dataset(self) -> "xr.Dataset":
         """All numbers over `process`, `learning_rate` and `batch_size`, with intervals, units and long names."""
+        import xarray as xr
+
         data = xr.Dataset(
             coords={
                 "process": ("process", list(self.processes)),
-                "learning_rate": ("learning_rate", self.learning_rate, {"units": "SDE time", "long_name": "γ"}),
-                "batch_size": ("batch_size", self.batch_size, {"units": "examples", "long_name": "M"}),
+                "learning_rate": ("learning_rate", self.learning_rate, WORDS["learning_rate"]),
+                "batch_size": ("batch_size", self.batch_size, WORDS["batch_size"]),
             }
         )
         dims = ("process", "learning_rate", "batch_size")

@@ -1,12 +1,12 @@
 """What training found: parameters over a grid and networks, measures of them, and laws over networks."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import numpy as np
-import xarray as xr
 from jaxtyping import Bool, Float, Int
 
+from .._quantities import WORDS
 from ..landscapes import EmpiricalRisk
 from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate
@@ -14,6 +14,9 @@ from ._dataset import dataset_of, law_over_networks
 from ._grid import NAMES, Grid
 from ._measures import Measure, named
 from ._stop import AbstractStop, Loss
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Training(AbstractResult):
@@ -66,7 +69,7 @@ class Training(AbstractResult):
             found = found.also(Status.BUDGET_SPENT, words)
         return found
 
-    def measure(self, *measures: str | Measure) -> xr.Dataset:
+    def measure(self, *measures: str | Measure) -> "xr.Dataset":
         """Each measure of every network, as variables over the grid and `network`; NaN where one diverged.
 
         measures: names of `training.MEASURES`, or Measures of your own. Where a measure is an Estimate its interval is
@@ -92,7 +95,7 @@ class Training(AbstractResult):
         data.attrs = {"status": str(self.status), "provenance": str(self.provenance), "sampling": self.sampling}
         return data
 
-    def law(self, *measures: str | Measure, confidence: float = 0.95) -> xr.Dataset:
+    def law(self, *measures: str | Measure, confidence: float = 0.95) -> "xr.Dataset":
         """Over the networks of each cell: mean with Student's interval, quartiles, and how many did not diverge.
 
         measures: as in `measure`. confidence: of the intervals. Raises ValueError as `measure` does.
@@ -100,7 +103,7 @@ class Training(AbstractResult):
         names = [named(measure)[0] for measure in measures]
         return law_over_networks(self.measure(*measures), *names, confidence=confidence)
 
-    def to_dataset(self, *measures: str | Measure, confidence: float = 0.95) -> xr.Dataset:
+    def to_dataset(self, *measures: str | Measure, confidence: float = 0.95) -> "xr.Dataset":
         """Means over networks with intervals, and each network's number as `…_of_each`: what `plotting.batch_figure`
         and `plotting.trade_off_figure` draw, and `training.verdicts` puts into sentences.
 
@@ -121,13 +124,16 @@ class Training(AbstractResult):
 
         return training_law(self.to_dataset(measure, confidence=confidence), named(measure)[0], ax)
 
-    def _coordinates(self) -> xr.Dataset:
-        values = {name: getattr(self.grid, name) for name in NAMES}
-        data = xr.Dataset(coords={name: (name, value) for name, value in values.items()})
+    def _coordinates(self) -> "xr.Dataset":
+        import xarray as xr
+
+        data = xr.Dataset(coords={name: (name, getattr(self.grid, name), WORDS[name]) for name in NAMES})
         data = data.assign_coords(network=np.arange(self.networks))
         return data.squeeze([name for name in NAMES if name not in self.grid.varies])
 
-    def _variable(self, values: np.ndarray, units: str, words: str) -> xr.DataArray:
+    def _variable(self, values: np.ndarray, units: str, words: str) -> "xr.DataArray":
+        import xarray as xr
+
         given = xr.DataArray(values, dims=(*NAMES, "network"), attrs={"units": units, "long_name": words})
         return given.squeeze([name for name in NAMES if name not in self.grid.varies])
 

@@ -1,11 +1,14 @@
 """What the numbers of a training study show, as sentences: trends over batch size, γ/M and width, with intervals."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
+from .._quantities import SIGNS
 from ..statistics import Estimate, student_mean
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # what is claimed of each measure where it grows, and where it falls
 _OF_BATCH = {
@@ -51,7 +54,7 @@ def growth(along: Any, values: Any, confidence: float = 0.95) -> Estimate:
     return _exponential(slopes * np.log(np.max(along) / np.min(along)), confidence)
 
 
-def verdicts(dataset: xr.Dataset) -> list[str]:
+def verdicts(dataset: "xr.Dataset") -> list[str]:
     """Sentences on the question that the study asks.
 
     dataset: of a training study, with its attributes `question`, `measures` and `confidence`. Every sentence says
@@ -60,17 +63,17 @@ def verdicts(dataset: xr.Dataset) -> list[str]:
     return {"batch": _of_batch, "ratio": _of_ratio, "width": _of_width}[dataset.attrs["question"]](dataset)
 
 
-def noise_floor(dataset: xr.Dataset) -> xr.DataArray:
+def noise_floor(dataset: "xr.Dataset") -> "xr.DataArray":
     """γTr(V)/(4M) of each network: the excess loss that minibatches make around a minimum, to first order."""
     return dataset.noise_trace_of_each * dataset.ratio / 4
 
 
-def epochs(dataset: xr.Dataset) -> xr.DataArray:
+def epochs(dataset: "xr.Dataset") -> "xr.DataArray":
     """Steps of each network, in passes through the examples."""
     return dataset.steps_of_each * dataset.batch_size / dataset.attrs["examples"]
 
 
-def _of_batch(dataset: xr.Dataset) -> list[str]:
+def _of_batch(dataset: "xr.Dataset") -> list[str]:
     sizes = dataset.batch_size.values
     if len(sizes) < 2:
         return ["nothing can be said of the batch size: there is one"]
@@ -91,7 +94,7 @@ def _of_batch(dataset: xr.Dataset) -> list[str]:
     return lines
 
 
-def _of_ratio(dataset: xr.Dataset) -> list[str]:
+def _of_ratio(dataset: "xr.Dataset") -> list[str]:
     data = dataset.assign(epochs_of_each=epochs(dataset))
     if "noise_trace_of_each" in dataset:
         data = data.assign(noise_floor_of_each=noise_floor(dataset))
@@ -120,7 +123,7 @@ def _of_ratio(dataset: xr.Dataset) -> list[str]:
     return lines
 
 
-def _trade_off(reading: str, data: xr.Dataset) -> str:
+def _trade_off(reading: str, data: "xr.Dataset") -> str:
     """Where between the ends of γ/M the test loss is least: a power law says nothing of a valley.
 
     Every other network says at which γ/M that is, the rest how much larger the test loss is at the ends.
@@ -147,7 +150,7 @@ def _trade_off(reading: str, data: xr.Dataset) -> str:
     return "; ".join([f"trade-off, {reading}: test loss is least {said}", *parts])
 
 
-def _of_width(dataset: xr.Dataset) -> list[str]:
+def _of_width(dataset: "xr.Dataset") -> list[str]:
     """For each batch size, whether the mean test loss has a peak inside the range of widths.
 
     Every other network says at which widths the peak is, and the valley before it; the rest say how high it is.
@@ -161,17 +164,14 @@ def _of_width(dataset: xr.Dataset) -> list[str]:
         for place in np.ndindex(values.shape[2:]):
             at = dict(zip(others, place, strict=True))
             here = ", ".join(
-                f"{_SIGNS[str(dim)]} = {part[dim].values[number]:g}"
+                f"{SIGNS[str(dim)]} = {part[dim].values[number]:g}"
                 for dim, number in at.items() if part.sizes[dim] > 1
             )  # fmt: skip
             lines.append(_peak(widths, values.isel(at).values, ", ".join(filter(None, [reading, here])), dataset))
     return lines
 
 
-_SIGNS = {"learning_rate": "γ", "batch_size": "M", "momentum": "μ"}
-
-
-def _peak(widths: np.ndarray, values: np.ndarray, where: str, dataset: xr.Dataset) -> str:
+def _peak(widths: np.ndarray, values: np.ndarray, where: str, dataset: "xr.Dataset") -> str:
     """values: (widths, networks)."""
     # widths at which there is no network at all: not run yet, or all diverged
     there = np.any(np.isfinite(values), axis=1)
@@ -204,7 +204,7 @@ def _first_valley(mean: np.ndarray) -> int:
     return int(rises[0]) if len(rises) else len(mean) - 1
 
 
-def _readings(dataset: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
+def _readings(dataset: "xr.Dataset") -> "list[tuple[str, xr.Dataset]]":
     """Each reading with its part; networks that did not come to the loss are left out where that is what is equal."""
     parts = []
     for number, name in enumerate(map(str, dataset.reading.values)):
@@ -217,7 +217,7 @@ def _readings(dataset: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
     return parts
 
 
-def _to_a_loss(dataset: xr.Dataset) -> list[str]:
+def _to_a_loss(dataset: "xr.Dataset") -> list[str]:
     return dataset.attrs["readings_of_a_loss"].split(",")
 
 

@@ -215,4 +215,5 @@ def divide(x: Component, y: Component) -> Component:
     (a, f, a_product), (b, g, _) = parts_of(x), parts_of(y)
     if is_power_of_two(b):
         return scaled(a, f / g / float(b), a_product)
+    count(a, b)
     return scaled(operator.truediv(*aligned([a, b])), f / g)

@@ -51,7 +51,7 @@ def way_shares(
     both, so that shares may sum to more than 1, and what stays away from all ways for none. Intervals are Student's t
     of the ratio over repetitions.
 
-    For `plotting.landscape_map`: `exploration.to_dataset().assign(share=("saddle", shares.value))`.
+    `exploration.plot(shares=shares)` draws each way as wide as its share.
     Raises ValueError as `first_passage` does, and for what is no exploration of as many components as the chain's.
     """
     if not isinstance(exploration, Exploration) or exploration.landscape.dim != chain.dim:

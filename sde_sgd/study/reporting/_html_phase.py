@@ -5,8 +5,11 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from matplotlib.colors import to_hex
 
-from ..._precision import IMPRECISE, MISSING, UNKNOWN, quality, stability_limit
+from ..._precision import HATCHED, IMPRECISE, MARKS, MISSING, UNKNOWN, quality, stability_limit
+from ...plotting._axes import floor_of
+from ...plotting._style import SEQUENCE, is_dark, logarithmic
 from ._html_parts import Markup, data_script, element, join, scrolling
 from ._text_table import number_text
 
@@ -50,7 +53,7 @@ def phase_section(dataset: "xr.Dataset") -> Markup:
     data = {
         "times": _short(dataset["time"].values),
         "confidence": f"{float(dataset.attrs['confidence']):.4g}",
-        "floors": [_floor(panel.data) for panel in panels],
+        "floors": [floor_of(panel.data["survival"].values) for panel in panels],
         "cells": cells,
         "first": _telling(cells),
     }
@@ -99,42 +102,28 @@ def _panels(dataset: "xr.Dataset") -> list[_Panel]:
 
 
 class _Shades:
-    """Colours on a logarithmic scale from the least positive value to the largest, or to `top`."""
+    """Colours on a logarithmic scale, as the figures have it. turned: the largest value has the first colour."""
 
     def __init__(self, values: np.ndarray, top: float | None = None, turned: bool = False):
-        positive = values[np.isfinite(values) & (values > 0)]
-        self.high = top or (float(positive.max()) if positive.size else 1.0)
-        self.low = float(positive.min()) if positive.size else 1e-3 * self.high
-        # one value alone is not the darkest of all
-        self.low = min(self.low, 0.5 * self.high)
-        self.turned = turned
-
-    def place(self, value: float) -> float:
-        """Where along the scale, 0 … 1."""
-        value = min(max(value, self.low), self.high)
-        share = math.log(value / self.low) / math.log(self.high / self.low)
-        return 1 - share if self.turned else share
+        self.norm, self.turned = logarithmic(values, top), turned
 
     def style(self, name: str, value: float) -> str:
         """Of a cell: its colour as the CSS variable `name`, and that of its letters."""
         if math.isnan(value):
             return f"--{name}:var(--missing);--{name}-ink:var(--ink)"
-        place = self.place(value)
-        return f"--{name}:{_colour(place)};--{name}-ink:{'#000' if place > 0.6 else '#fff'}"
+        place = float(self.norm(value))
+        place = 1 - place if self.turned else place
+        return f"--{name}:{_colour(place)};--{name}-ink:{'#fff' if is_dark(place) else '#000'}"
 
     def scale(self) -> Markup:
         """The scale with the values at its ends."""
         stops = np.linspace(1, 0, 9) if self.turned else np.linspace(0, 1, 9)
         colours = ",".join(map(_colour, stops))
         bar = element("span", class_="bar", style=f"background:linear-gradient(to right,{colours})")
-        return join([number_text(self.low, 2), " ", bar, " ", number_text(self.high, 2)])
+        return join([number_text(self.norm.vmin, 2), " ", bar, " ", number_text(self.norm.vmax, 2)])
 
 
 def _colour(place: float) -> str:
-    from matplotlib.colors import to_hex
-
-    from ...plotting._style import SEQUENCE
-
     return to_hex(SEQUENCE(float(place)))
 
 
@@ -188,7 +177,7 @@ class _Cell(NamedTuple):
         values = {"p": self._value("probability"), "m": self._value("mean_exit_time")}
         texts = {"p": _brief(values["p"], 2), "m": _brief(values["m"], 2)}
         said = ", ".join([f"{self.title()}: P {texts['p']}", *self.remarks()])
-        classes = ["imprecise"] * (self.state in (UNKNOWN, IMPRECISE)) + ["beyond"] * self.is_beyond
+        classes = ["imprecise"] * (self.state in HATCHED) + ["beyond"] * self.is_beyond
         style = ";".join(shade.style(name, values[name]) for name, shade in shades.items())
         spans = [element("span", texts[name], class_=f"by-{name}") for name in shades]
         return element(
@@ -242,13 +231,6 @@ def _short(values: np.ndarray) -> list[float]:
     return [float(f"{value:.5g}") for value in values.tolist()]
 
 
-def _floor(data: "xr.Dataset") -> float:
-    """Lower end of the axis of survival, a probability: that of all cells of a panel."""
-    survival = data["survival"].values
-    positive = survival[np.isfinite(survival) & (survival > 0)]
-    return max(min(0.6 * float(positive.min()), 0.5), 1e-4) if positive.size else 1e-4
-
-
 def _telling(cells: list[dict[str, Any]]) -> int:
     """The cell whose survival curve is shown first: the one that ends nearest to one half."""
     ends = [abs(cell["value"][-1] - 0.5) for cell in cells]
@@ -275,10 +257,8 @@ def _legend(dataset: "xr.Dataset", shades: dict[str, _Shades]) -> Markup:
     horizon = dataset.attrs.get("horizon")
     by = {"p": "P to leave" + ("" if horizon is None else f" by t = {horizon:g}"), "m": "mean SDE time to leave"}
     scales = [element("span", f"{by[name]}: ", shade.scale(), class_=f"by-{name}") for name, shade in shades.items()]
-    beyond = "γ > 2/λ_max: gradient descent is unstable at the start"
+    marks = MARKS | {"missing": "not run"}
     if stability_limit(dataset) is None:
-        beyond += " (λ_max is not known here)"
-    marks = [("imprecise", "not precise: the interval is wider than its value, or the status has a finding")]
-    marks += [("beyond", beyond), ("missing", "not run")]
-    swatches = [element("span", element("i", class_=f"swatch {name}"), words) for name, words in marks]
+        marks["beyond"] += " (λ_max is not known here)"
+    swatches = [element("span", element("i", class_=f"swatch {name}"), words) for name, words in marks.items()]
     return element("p", *scales, *swatches, class_="legend")

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..._precision import FINE, UNKNOWN, is_wide, quality
 from .._dataset import all_diverged
-from ._text_table import IMPRECISE, WIDTH, Column, text_table
+from ._text_table import WIDE_MARK, WIDTH, Column, text_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +98,7 @@ def closing_lines(study: "AbstractStudy", dataset: "xr.Dataset") -> list[str]:
         lines.append(f"… and of {len(nameless) - _NAMED} more cells")
     wide, known = wide_intervals(study, dataset)
     if wide:
-        lines.append(f"not precise: {wide} of {known} intervals, marked {IMPRECISE}, are wider than their value")
+        lines.append(f"not precise: {wide} of {known} intervals, marked {WIDE_MARK}, are wider than their value")
     if attributes["cells_finished"] < attributes["cells"]:
         lines.append(f"not finished: {attributes['cells_finished']} of {attributes['cells']} cells")
     if attributes["notes"]:

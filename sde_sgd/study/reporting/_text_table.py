@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # characters that a table may be wide
 WIDTH = 100
 # after an interval that is wider than its value
-IMPRECISE = "?"
+WIDE_MARK = "?"
 _GAP = "  "
 
 
@@ -91,12 +91,12 @@ def interval_texts(intervals: Sequence[tuple[float, float, float]]) -> list[str]
     numbers = [(float(value), float(low), float(high)) for value, low, high in intervals]
     texts = []
     for each, parts in zip(numbers, down_a_column(numbers), strict=True):
-        mark = f" {IMPRECISE}" if is_wide(*each) else ""
+        mark = f" {WIDE_MARK}" if is_wide(*each) else ""
         text = "{} [{}, {}]".format(*parts).replace("nan", "–") + mark
         texts.append("–" if np.isnan(each[:2]).all() else text)
     # intervals stand below each other whether they are marked or not
-    marked = any(text.endswith(IMPRECISE) for text in texts)
-    return [text if not marked or text.endswith(IMPRECISE) else text + "  " for text in texts]
+    marked = any(text.endswith(WIDE_MARK) for text in texts)
+    return [text if not marked or text.endswith(WIDE_MARK) else text + "  " for text in texts]
 
 
 def written(columns: list[Column], rows: "pd.DataFrame") -> list[list[str]]:

@@ -14,7 +14,6 @@ from .._kind import AbstractStudy
 from .._own_code import on_the_path
 from .._units import units
 from ..reporting._export import export as written
-from ..reporting._html import page
 from ..store._store import Store
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
 from ._outcome import Outcome, reported
@@ -145,6 +144,9 @@ def report_html(folder: str | Path, target: str | Path | None = None, *, source:
     Raises StudyError where the folder holds no study, or no finished cell, or where the file cannot be written.
     """
     store, study = _begun(folder, source, "report")
+    # it loads matplotlib
+    from ..reporting._html import page
+
     text = page(study, store.dataset(), store.record, store.account(), store.text)
     if target is None:
         store.save_text("report.html", text)

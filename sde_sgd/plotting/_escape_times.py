@@ -6,12 +6,14 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from ._axes import PROCESSES, bars_of, bounds_of, panels_of, says
+from ._axes import PROCESSES, bars_of, bounds_of, panels_of, says, spans_decades
 from ._style import require
 
 _STYLES = PROCESSES | {"linear": ("linearised at the minimum", "#4d7d2c", "^")}
 # side by side, so that one does not hide the other
 _SHIFTS = {"sgd": 0.99, "sde": 1.0, "linear": 1.01}
+# of the two panels
+_HEIGHTS = (3, 1.3)
 
 
 def escape_times(dataset: xr.Dataset) -> Figure:
@@ -25,7 +27,9 @@ def escape_times(dataset: xr.Dataset) -> Figure:
     if "start" not in dataset.dims:
         return escape_times_on(None, dataset)[0].figure
     figure = Figure(figsize=(1.0 + 5.2 * dataset.sizes["start"], 5.8), layout="constrained")
-    panels = figure.subplots(2, dataset.sizes["start"], sharex=True, sharey="row", height_ratios=(3, 1.3), squeeze=False)
+    panels = figure.subplots(
+        2, dataset.sizes["start"], sharex=True, sharey="row", height_ratios=(3, 1.3), squeeze=False
+    )
     for place, ax in enumerate(panels.T):
         here = dataset.isel(start=place)
         attributes = {name: float(here[name]) for name in ("height", "limit")}
@@ -63,6 +67,8 @@ def escape_times_on(ax: Any, dataset: xr.Dataset) -> Any:
     top.set_yscale("log")
     top.set_ylabel("mean time to leave (SDE time)")
     top.legend(fontsize=8)
+    if "ratio" in dataset and spans_decades(dataset.ratio):
+        below.set_yscale("log")
     below.axhline(1, color="black", linewidth=1)
     below.set(xlabel="M/γ (batch size / learning rate)", ylabel="over SGD's")
     for panel in (top, below):
@@ -79,4 +85,4 @@ def escape_times_on(ax: Any, dataset: xr.Dataset) -> Any:
 
 def _made() -> Any:
     figure = Figure(figsize=(6.6, 5.8), layout="constrained")
-    return figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.3))
+    return figure.subplots(2, 1, sharex=True, height_ratios=_HEIGHTS)

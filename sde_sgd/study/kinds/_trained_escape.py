@@ -1,4 +1,4 @@
-"""Study kind `trained_escape`: SGD, its SDE and theory leave minima that training found, over learning and batch size."""
+"""Study kind `trained_escape`: SGD, its SDE and theory leave minima that training found, over γ and M."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 # its rooms load when they are first used: `sde-sgd status` needs none of them
 import sde_sgd as ss
 
+from .._dataset import STATUS
 from .._errors import StudyError
 from .._kind import AbstractStudy, register
 from .._sections import Count, LandscapeSpec, Name, Positive, Quantity, check_names
@@ -30,7 +31,7 @@ _EXCESS = "γTr(V)/(4M), excess loss that the noise keeps up at the minimum"
 
 @register
 class TrainedEscapeStudy(AbstractStudy):
-    """When SGD, its SDE and the SDE linearised there leave minima that training found, over learning and batch size.
+    """When SGD, its SDE, and the SDE linearised there, leave minima that training found, over γ and M.
 
     kind: "trained_escape". landscape: of kind "EmpiricalRisk". training: of the networks.
     start: the minima that training with each batch size found. height: of the set that is left, above the minimum.
@@ -125,7 +126,6 @@ class TrainedEscapeStudy(AbstractStudy):
 
     def prepare(self, folder):
         from .. import _networks
-
         from ._trained_minima import TrainedMinima
 
         _networks.check_measures([*self.measures, *(start.by for start in self.start)], ss.training.MEASURES)
@@ -158,7 +158,7 @@ class TrainedEscapeStudy(AbstractStudy):
                 minimum.point,
                 learning_rate=one.sweep.learning_rate,
                 batch_size=one.sweep.batch_size,
-                height=one.height.at(minimum.noise_trace),
+                height=one.height.at(minimum.measure("noise_trace")),
                 processes=one.processes,
                 iterations=one.watched,
                 trajectories=one.trajectories,
@@ -168,13 +168,12 @@ class TrainedEscapeStudy(AbstractStudy):
                 confidence=self.confidence,
             )
             notes += [f"{where}: {found.result}"] if found.reasons else []
-            notes += [f"start {spec.name}: {note}" for note in minimum.unknown]
         except StudyError:
             raise
         except ValueError as error:
             notes.append(f"{where}: {' '.join(str(error).split())}")
-        data = _cell_dataset(one, shared.risk(one).dim, minimum, found, cell.seed)
-        return data.assign_attrs(notes="\n".join(notes))
+        data, unknown = _cell_dataset(one, shared.risk(one).dim, minimum, found, cell.seed)
+        return data.assign_attrs(notes="\n".join([*notes, *(f"start {spec.name}: {each}" for each in unknown)]))
 
     def columns(self):
         networks = [Column("network", "network")] if self.takes_all else []
@@ -231,36 +230,35 @@ class TrainedEscapeStudy(AbstractStudy):
 
 def _cell_dataset(
     one: TrainedEscapeStudy, dim: int, minimum: "TrainedMinimum | None", found: Any, seed: int
-) -> "xr.Dataset":
-    """The minimum, and the times of each process over `process`; NaN for what there is not.
+) -> "tuple[xr.Dataset, list[str]]":
+    """The minimum, and the times of each process over `process`; NaN for what there is not; and why it is not known.
 
     found: a TrainedEscape of one cell, or None.
     """
     import xarray as xr
 
-    number = len(one.processes)
     has = [] if found is None else [one.processes.index(name) for name in found.processes]
 
     def of_each(values: Any) -> np.ndarray:
-        whole = np.full(number, np.nan)
+        whole = np.full(len(one.processes), np.nan)
         whole[has] = np.ravel(values)
         return whole
 
     data = xr.Dataset()
-    for name, units, words in _ESTIMATES:
-        for end, text in ss.statistics.BOUNDS.items():
-            part = of_each([] if found is None else getattr(getattr(found, name), _PARTS[end]))
-            variable = {"mean_time": "mean_exit_time"}.get(name, name) + end
-            data[variable] = ("process", part, {"units": units, "long_name": words + text})
+    for name, (of, units, words) in _ESTIMATES.items():
+        for end, part in zip(ss.statistics.BOUNDS, ("value", "low", "high"), strict=True):
+            values = of_each([] if found is None else getattr(getattr(found, of), part))
+            attributes = {"units": units, "long_name": words + ss.statistics.BOUNDS[end]}
+            data[name + end] = ("process", values, attributes)
     lost = of_each([] if found is None else found.diverged)
     data["diverged_of_each"] = ("process", lost, {"units": "trajectories", "long_name": "became non-finite"})
     point = np.full(dim, np.nan) if minimum is None else minimum.point.location
     data["minimum"] = ("parameter", point, {"units": "θ", "long_name": "parameters at the minimum"})
-    trace = np.nan if minimum is None else minimum.noise_trace
-    numbers = {
+    measures, unknown = _measures([*one.measures, "noise_trace"], minimum)
+    trace = measures["noise_trace"][0]
+    numbers = measures | {
         "height": (one.height.at(trace), "loss", "height of the set's edge above the minimum"),
         "excess": (one.sweep.learning_rate * trace / (4 * one.sweep.batch_size), "loss", _EXCESS),
-        "noise_trace": (trace, "loss² / θ²", "Tr V of one example's gradient"),
         "limit": (np.nan if found is None else found.limit, "γ/M", "slope of log mean time at low noise, linearised"),
         "iterations": (one.watched, "iterations", "iterations watched"),
         "trajectories": (len(has) * one.trajectories, "trajectories", "trajectories of all processes"),
@@ -268,21 +266,32 @@ def _cell_dataset(
         "path_steps": (0 if found is None else found.provenance.path_steps, "steps", "cost, in steps over all"),
         "cell_seed": (seed, "1", "seed of the cell's random numbers, to replay a trajectory"),
     }
-    for name in one.measures:
-        about = ss.training.MEASURES[name]
-        value = np.nan if minimum is None else minimum.measures[name]
-        numbers[name] = (value, about.units, f"{about.words}, at the minimum")
     for name, (value, units, words) in numbers.items():
         data[name] = ((), float(value), {"units": units, "long_name": words})
     kind = "" if minimum is None else minimum.point.kind
     data["point"] = ((), kind, {"units": "", "long_name": "kind of the point that descent ended at"})
     status = ss.Status.INCOMPLETE if found is None else found.status
-    data["status"] = ((), str(status), {"units": "", "long_name": "whether what was asked for was done"})
-    return data
+    data["status"] = ((), str(status), STATUS)
+    return data, unknown
 
 
-_PARTS = {"": "value", "_low": "low", "_high": "high"}
-_ESTIMATES = (
-    ("mean_time", "SDE time", "mean time to leave"),
-    ("probability", "1", "probability to have left in the iterations watched"),
-)
+def _measures(
+    names: list[str], minimum: "TrainedMinimum | None"
+) -> tuple[dict[str, tuple[float, str, str]], list[str]]:
+    """Value, units and words of each measure at a minimum; and why some of them are not known."""
+    found, unknown = {}, []
+    for name in names:
+        about, value = ss.training.MEASURES[name], np.nan
+        try:
+            value = np.nan if minimum is None else minimum.measure(name)
+        except ValueError as error:
+            unknown.append(f"{name} is not known: {' '.join(str(error).split())}")
+        found[name] = (value, about.units, f"{about.words}, at the minimum")
+    return found, unknown
+
+
+# by variable: what a TrainedEscape calls it, its unit and words
+_ESTIMATES = {
+    "mean_exit_time": ("mean_time", "SDE time", "mean time to leave"),
+    "probability": ("probability", "1", "probability to have left in the iterations watched"),
+}

@@ -1,8 +1,8 @@
-"""Sections of a trained escape's file: how networks are trained, which of them is left, and how high the set reaches."""
+"""Sections of a trained escape's file: how networks are trained, which is left, and how high the set reaches."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from .._sections import BATCH_SIZE, LEARNING_RATE, MOMENTUM, Count, Name, Positive, Quantity, Rate, Section, Seed, Share
 from ._train_sections import StopSpec
@@ -35,13 +35,13 @@ class TrainingSpec(Section):
 
 
 class TrainedStartSpec(Section):
-    """A minimum that training found: that below where one of its networks ended.
+    """A minimum that training found: that below where a network ended.
 
     name: what the study calls it. batch_size: M, in examples, of the training.
     learning_rate: γ of the training, where it is not that of all.
-    take: which network: the one whose measure is "largest", "smallest" or the "median" (of an even number the lower
-        one); or "all", each of them, along a dimension `network` of the study.
-    by: name of `training.MEASURES`, of each network where it ended.
+    take: which of its networks' minima: the one whose measure is "largest", "smallest" or the "median" (of an even
+        number the lower one); or "all", each of them, along a dimension `network` of the study.
+    by: name of `training.MEASURES`, of each minimum.
     """
 
     name: Name

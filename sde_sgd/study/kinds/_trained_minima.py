@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,17 +17,26 @@ if TYPE_CHECKING:
     from ._trained_escape_sections import TrainedStartSpec
 
 
-class TrainedMinimum(NamedTuple):
-    """A minimum below where a network ended.
+class TrainedMinimum:
+    """A minimum below where a network ended: `point`, as `landscapes.polish` found it, and measures there."""
 
-    point: as `landscapes.polish` found it. noise_trace: Tr V there, in loss² per θ².
-    measures: by name, those that the study asks for. unknown: why one of them is NaN, a line for each.
-    """
+    def __init__(self, risk: "ss.EmpiricalRisk", point: "ss.landscapes.Polished", begun: np.ndarray):
+        self.point = point
+        self._risk, self._begun = risk, begun
+        self._known: dict[str, float] = {}
 
-    point: "ss.landscapes.Polished"
-    noise_trace: float
-    measures: dict[str, float]
-    unknown: list[str]
+    def measure(self, name: str) -> float:
+        """One of `training.MEASURES`, in its unit, looked up where it was asked for before.
+
+        Raises ValueError where it cannot be had.
+        """
+        if name not in self._known:
+            try:
+                found = ss.training.MEASURES[name].of(self._risk, self.point.location[None], self._begun[None])
+            except RuntimeError as error:
+                raise ValueError(str(error)) from None
+            self._known[name] = float(np.ravel(getattr(found, "value", found))[0])
+        return self._known[name]
 
 
 class TrainedMinima:
@@ -40,18 +49,17 @@ class TrainedMinima:
         self._folder = folder
         self._risks: dict[str, tuple[ss.EmpiricalRisk, Callable[[Any], Any]]] = {}
         self._trained: dict[str, ss.training.Training] = {}
-        self._minima: dict[Any, TrainedMinimum] = {}
+        self._minima: dict[tuple[str, int], TrainedMinimum] = {}
 
     def risk(self, one: "TrainedEscapeStudy") -> "ss.EmpiricalRisk":
         """The risk of a study of one cell."""
-        return self._risk(one.landscape)[0]
+        return self._made(one.landscape)[0]
 
     def trained(self, one: "TrainedEscapeStudy", spec: "TrainedStartSpec") -> "ss.training.Training":
         """The networks of a start. Raises StudyError where none of them stayed finite."""
-        training, rate = one.training, spec.learning_rate or one.training.learning_rate
-        key = f"{one.model_dump_json(include={'landscape', 'training'})} {rate!r} {spec.batch_size}"
+        training, rate, key = one.training, _rate(one, spec), _key(one, spec)
         if key not in self._trained:
-            risk, make = self._risk(one.landscape)
+            risk, make = self._made(one.landscape)
             found = ss.train(
                 risk,
                 networks=training.networks,
@@ -69,20 +77,38 @@ class TrainedMinima:
         return self._trained[key]
 
     def minimum(self, one: "TrainedEscapeStudy", spec: "TrainedStartSpec", number: int | None) -> TrainedMinimum:
-        """The minimum of the network that the start takes, or of that of a number. Raises ValueError where none is."""
-        trained = self.trained(one, spec)
-        asked = one.model_dump_json(include={"landscape", "training", "leave_saddles", "measures"})
-        key = asked, spec.model_dump_json(exclude={"name"}), number
+        """That which a start takes of the minima below its networks, or that below the network of a number.
+
+        Raises ValueError where there is none.
+        """
+        if number is not None:
+            return self._below(one, spec, number)
+        found, refused = [], []
+        for place in range(one.training.networks):
+            try:
+                found.append(self._below(one, spec, place))
+            except ValueError as error:
+                refused.append(str(error))
+        if not found:
+            raise ValueError(refused[0])
+        if len(found) == 1:
+            return found[0]
+        order = np.argsort([each.measure(spec.by) for each in found], kind="stable")
+        return found[order[{"largest": -1, "smallest": 0, "median": (len(order) - 1) // 2}[spec.take]]]
+
+    def _below(self, one: "TrainedEscapeStudy", spec: "TrainedStartSpec", number: int) -> TrainedMinimum:
+        """The minimum below where the network of that number ended."""
+        trained, key = self.trained(one, spec), (f"{_key(one, spec)} {one.leave_saddles}", number)
         if key not in self._minima:
-            place = _place(trained, spec) if number is None else number
-            if trained.has_diverged[0, 0, 0, place]:
-                raise ValueError("the network diverged in training")
-            theta = trained.thetas[0, 0, 0, place]
+            if trained.has_diverged[0, 0, 0, number]:
+                raise ValueError(f"network {number} diverged in training")
+            theta = trained.thetas[0, 0, 0, number]
             point = ss.landscapes.polish(trained.risk, theta, leave_saddles=one.leave_saddles)
-            self._minima[key] = _measured(one, trained, trained.starts[place], point)
+            self._minima[key] = TrainedMinimum(trained.risk, point, trained.starts[number])
         return self._minima[key]
 
-    def _risk(self, spec: "LandscapeSpec") -> "tuple[ss.EmpiricalRisk, Callable[[Any], Any]]":
+    def _made(self, spec: "LandscapeSpec") -> "tuple[ss.EmpiricalRisk, Callable[[Any], Any]]":
+        """A risk, and what makes its networks from keys."""
         key = spec.model_dump_json()
         if key not in self._risks:
             assert spec.data is not None and spec.network is not None
@@ -92,24 +118,10 @@ class TrainedMinima:
         return self._risks[key]
 
 
-def _place(trained: "ss.training.Training", spec: "TrainedStartSpec") -> int:
-    """The network that a start takes, among those that stayed finite; of an even number the lower of two medians."""
-    finite = np.flatnonzero(~trained.has_diverged[0, 0, 0])
-    values = np.ravel(trained.measure(spec.by)[spec.by].values)[finite]
-    order = finite[np.argsort(values, kind="stable")]
-    return int(order[{"largest": -1, "smallest": 0, "median": (len(order) - 1) // 2}[spec.take]])
+def _rate(one: "TrainedEscapeStudy", spec: "TrainedStartSpec") -> float:
+    return spec.learning_rate or one.training.learning_rate
 
 
-def _measured(
-    one: "TrainedEscapeStudy", trained: "ss.training.Training", begun: np.ndarray, point: "ss.landscapes.Polished"
-) -> TrainedMinimum:
-    at, begun = point.location[None], begun[None]
-    values, unknown = {}, []
-    for name in one.measures:
-        try:
-            found = ss.training.MEASURES[name].of(trained.risk, at, begun)
-            values[name] = float(np.ravel(getattr(found, "value", found))[0])
-        except (RuntimeError, ValueError) as error:
-            values[name] = np.nan
-            unknown.append(f"{name} is not known: {' '.join(str(error).split())}")
-    return TrainedMinimum(point, float(ss.landscapes.noise_trace(trained.risk, point)), values, unknown)
+def _key(one: "TrainedEscapeStudy", spec: "TrainedStartSpec") -> str:
+    """All that decides the networks of a start."""
+    return f"{one.model_dump_json(include={'landscape', 'training'})} {_rate(one, spec)!r} {spec.batch_size}"

@@ -168,8 +168,15 @@ def escape(flat=1.0, width=0.005):
             temperature=(data.status.dims, temperature),
             exit_exact=(over, by_time), exit_linearised=(over, 0.5 * by_time),
             survival_low=(over, 0.99 * (1 - by_time)), survival_high=(over, 1.01 * (1 - by_time)),
-        )
+        ),
+        "trained_escape": trained_escape(flat, width),
     }  # fmt: skip
+
+
+def trained_escape(flat, width):
+    data = blank("trained_escape")
+    times = np.array([1.0, 2.0 * flat])[:, None, None, None] * [1.0, 0.9, 2.0]
+    return put(data, "mean_exit_time", times, ("process",), width)
 
 
 def stationary(equal=2.0, width=0.005):

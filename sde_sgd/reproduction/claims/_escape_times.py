@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._cells import cells, joined
+from .._cells import Cells, cells, joined
 from .._claim import AbstractClaim, register
 from .._figures import panels, points
 from .._judgement import Finding, ratio_of
@@ -22,9 +22,11 @@ class EscapeTimes(AbstractClaim):
     question = (
         "How likely has SGD's SDE left a sharp and a flat minimum by t = 25, and when does it leave on average, over "
         "the learning rate and the batch size? Beside it the exact solver, the process linearised at the minimum, and "
-        "Eyring–Kramers."
+        "Eyring–Kramers. And when does SGD itself leave minima that training a network on digits found, a sharp one by "
+        "large batches and a flat one by small, over one height of the loss? Beside it its SDE, with the noise of "
+        "every example, and the SDE linearised there."
     )
-    studies = ("escape",)
+    studies = ("escape", "trained_escape")
 
     def findings(self, data):
         study = data["escape"].transpose(*_SHAPE, ...)
@@ -43,6 +45,8 @@ class EscapeTimes(AbstractClaim):
         temperature = study["temperature"].broadcast_like(study["mean_exit_time"]).transpose(*_SHAPE).values.ravel()
         cold = np.flatnonzero(_BARRIER / temperature >= _COLD * (1 - 1e-6))
         solver = "exact solver"
+        sgd = {name: _trained(data, name, "sgd") for name in _STARTS}
+        held = sgd["flat"].mapped(lambda each: ratio_of(each, sgd["sharp"].estimates)).called("trained")
         return [
             Finding("simulated probabilities and mean times are those of the exact solver, within 12 %",
                     "the simulated number over the exact one", checked, 0.88, 1.12, solver),
@@ -50,6 +54,8 @@ class EscapeTimes(AbstractClaim):
                     "the flat minimum's mean time over the sharp one's", slower, 1.0, np.inf, solver),
             Finding(f"where the barrier is at least {_COLD:g} T, Eyring–Kramers is the mean time within a factor 2",
                     "the mean time over Eyring–Kramers'", over.at(cold), 0.5, 2.0, solver),
+            Finding("of trained minima the flat one holds SGD longer than the sharp one, over the same height",
+                    "the flat trained minimum's mean time over the sharp one's", held, 1.0, np.inf),
         ]  # fmt: skip
 
     def remarks(self, data):
@@ -61,11 +67,16 @@ class EscapeTimes(AbstractClaim):
             "error is of order T over the barrier",
             f"the process linearised at the minimum has left by t = 25 with {share.min():.2g} to {share.max():.2g} "
             "times the exact probability: it knows no saddle",
+            *(
+                f"out of the {name} trained minimum {words} takes {_spread(data, name, process)} times as long as SGD"
+                for name in _STARTS
+                for process, words in _BESIDE.items()
+            ),
         ]
 
     def figure(self, data):
         study = data["escape"].transpose(*_SHAPE, ...)
-        figure, (left, right) = panels(2, width=4.4)
+        figure, (left, right, trained) = panels(3, width=4.2, height=4.0)
         for name, colour in zip(_STARTS, ("#c1440e", "#1f5fa8"), strict=True):
             part = study.sel(start=name)
             times = cells(part, "mean_exit_time", "mean_exit_time_exact")
@@ -88,9 +99,38 @@ class EscapeTimes(AbstractClaim):
         right.plot([], [], "k--", label="linearised at the minimum")
         right.fill_between([], [], color="0.5", alpha=0.4, label="simulated")
         right.legend(fontsize="x-small")
+        for name, colour in zip(_STARTS, ("#c1440e", "#1f5fa8"), strict=True):
+            for process, marker in (("sgd", "o"), ("sde", "s"), ("linear", "^")):
+                times = _trained(data, name, process)
+                study = data["trained_escape"]
+                inverse = (study.batch_size / study.learning_rate).transpose(*_SHAPE[1:]).values.ravel()
+                label = f"{name}: {_BESIDE.get(process, 'SGD')}"
+                points(
+                    trained,
+                    inverse,
+                    times.estimates,
+                    label,
+                    color=colour,
+                    fmt=marker,
+                    mfc="white" if process != "sgd" else colour,
+                )
+        trained.set(yscale="log", xlabel="M/γ (examples per SDE time)", title="out of trained minima")
+        trained.legend(fontsize="x-small")
         return figure
 
 
+def _trained(data, start: str, process: str) -> Cells:
+    """Mean times out of a trained minimum, over γ and M."""
+    study = data["trained_escape"].sel(start=start, process=process).drop_vars(["start", "process"])
+    return cells(study.transpose(*_SHAPE[1:], ...), "mean_exit_time")
+
+
+def _spread(data, start: str, process: str) -> str:
+    times, sgd = (_trained(data, start, name).estimates.value for name in (process, "sgd"))
+    return f"{np.min(times / sgd):.2g} to {np.max(times / sgd):.2g}"
+
+
+_BESIDE = {"sde": "its SDE", "linear": "the SDE linearised there"}
 _STARTS = ("sharp", "flat")
 # L(saddle) − L(minimum) of both wells, as the study has it
 _BARRIER = 0.1

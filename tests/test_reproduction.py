@@ -315,7 +315,7 @@ class TestPage:
             assert f'id="claim-{claim.number}"' in text and claim.words in text
         assert text.count("<svg") == len(CASES)
         for answer in Answer:
-            assert f"Verdict: {answer}." in text
+            assert f"Verdict: {answer}</b>, because" in text
 
     def test_it_fetches_nothing(self, text):
         assert "default-src 'none'" in html.unescape(text)

@@ -85,7 +85,7 @@ def judge(finding: Finding) -> Verdict:
 def together(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict on a claim of several findings: supported where all are, not supported where one is not.
 
-    verdicts: on each of them; with none it is undecided.
+    verdicts: on each of them, the one that says most first; with none it is undecided.
     """
     for answer in (Answer.NOT_SUPPORTED, Answer.UNDECIDED):
         found = [verdict.because for verdict in verdicts if verdict.answer is answer]
@@ -93,7 +93,8 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
             return Verdict(answer, "; ".join(found))
     if not verdicts:
         return Verdict(Answer.UNDECIDED, "nothing was measured")
-    return Verdict(Answer.SUPPORTED, "; ".join(verdict.because for verdict in verdicts))
+    more = f"all {len(verdicts)} statements hold; " if len(verdicts) > 1 else ""
+    return Verdict(Answer.SUPPORTED, more + verdicts[0].because)
 
 
 def ratio_of(first: Estimate, second: Any) -> Estimate:

@@ -44,20 +44,17 @@ def page(judged: "Sequence[Judged]", size: Size) -> str:
 
 
 def _overview(judged: "Sequence[Judged]") -> Markup:
-    heads = element(
-        "tr", *(element("th", name, scope="col", class_="words") for name in ("claim", "verdict", "because"))
-    )
     lines = [
         element(
-            "tr",
-            element("td", element("a", f"{each.claim.number}. {each.claim.title}", href=f"#claim-{each.claim.number}")),
-            element("td", element("b", str(each.verdict.answer))),
-            element("td", each.verdict.because),
+            "li",
+            element("a", f"{each.claim.number}. {each.claim.title}", href=f"#claim-{each.claim.number}"),
+            ": ",
+            element("b", str(each.verdict.answer)),
+            f", because {each.verdict.because}.",
         )
         for each in judged
     ]
-    table = element("table", element("caption", "Verdicts"), element("thead", heads), element("tbody", *lines))
-    return scrolling(element("div", table, class_="variables"), "Verdicts")
+    return element("ul", *lines)
 
 
 def _claim(judged: "Judged") -> Markup:
@@ -84,7 +81,7 @@ def _claim(judged: "Judged") -> Markup:
         [
             element("blockquote", claim.words),
             element("p", claim.question),
-            element("p", element("b", f"Verdict: {judged.verdict.answer}."), f" Because {judged.verdict.because}."),
+            element("p", element("b", f"Verdict: {judged.verdict.answer}"), f", because {judged.verdict.because}."),
             element("figure", drawn, element("figcaption", words)),
             element("h3", "What must hold, and does it"),
             element("ul", *listed),

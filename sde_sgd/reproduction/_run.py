@@ -50,7 +50,7 @@ def reproduce(
     """Measure every claim of the paper's abstract, or what is missing of it, and say whether the numbers support it.
 
     out: a new folder, or one of an earlier run, of which only what is missing is then run; None takes ./reproduction,
-        with the size behind it unless that is "normal". It has a folder for each study, and `report.html`.
+        with the size behind it unless that is "normal". It has a folder for each study, `report.html` and the figures.
     size: "quick" takes minutes on two cores, "normal" a quarter of an hour, "full" is for an accelerator.
     only: numbers of claims; all by default. executor, progress: as of `study.run`.
     The report is written anew after each claim, so that Ctrl-C loses none.
@@ -70,6 +70,7 @@ def reproduce(
         if progress:
             print(judged[-1].verdict, flush=True)
         _write(report, judged, size)
+        claim.figure(judged[-1].data).savefig(folder / f"claim{claim.number}.png", dpi=120)
     return Reproduction(folder, judged, report)
 
 

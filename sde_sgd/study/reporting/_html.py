@@ -66,7 +66,8 @@ def page(
 def document(title: str, header: list[Markup], sections: Mapping[str, tuple[str, Markup | None]]) -> str:
     """A whole page that opens anywhere. sections: by id, their titles and contents; those without are left out."""
     shown = {name: (words, content) for name, (words, content) in sections.items() if content}
-    links = [element("a", words, href=f"#{name}") for name, (words, _) in shown.items()]
+    # of a numbered section its number
+    links = [element("a", words.split(". ")[0], href=f"#{name}") for name, (words, _) in shown.items()]
     parts = [
         element("section", element("h2", words, id=f"{name}-title"), content, id=name, aria_labelledby=f"{name}-title")
         for name, (words, content) in shown.items()

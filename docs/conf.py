@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import sde_sgd  # noqa: E402
+import sde_sgd
 
 project = "sde_sgd"
 author = "the sde_sgd developers"

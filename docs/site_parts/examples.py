@@ -1,8 +1,7 @@
-"""Examples of public names: `docs/examples/ROOM.py` is a script of blocks, `# %% name, name` and the code that uses them.
+"""Examples of public names: `docs/examples/ROOM.py` has blocks, `# %% name, name` and the code that uses them.
 
 Blocks of a room run in order in one namespace. A block without names is what those below it begin with. A line that
-ends with `# → text` is an expression, and the text is what it prints as: numbers to the digits that are written, and
-from `…` on anything.
+ends with `# → text` is an expression, and the text is what it prints as, numbers to the digits that are written.
 """
 
 import ast
@@ -13,7 +12,7 @@ from typing import NamedTuple
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples"
 _HEAD = re.compile(r"^# %%(.*)\n", flags=re.MULTILINE)
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,_]*\.?\d*(?:e[-+]?\d+)?(?![\w])")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+\.?\d*(?:e[-+]?\d+)?(?!\w)")
 
 
 class Block(NamedTuple):
@@ -59,23 +58,14 @@ def run(block, names, where):
 
 def agree(said, printed):
     """Whether what is printed is what was said: the same words, and numbers equal in the digits that are written."""
-    said, _, rest = said.partition("…")
-    printed = " ".join(printed.split())
-    words, numbers = _NUMBER.split(said.strip()), _NUMBER.findall(said)
-    found_words, found = _NUMBER.split(printed), _NUMBER.findall(printed)
-    if rest or said != said.rstrip() or _is_cut(said, words, found_words):
-        found_words, found = found_words[: len(words)], found[: len(numbers)]
-        found_words[-1] = found_words[-1][: len(words[-1])]
-    return words == found_words and all(map(_equal, numbers, found)) and len(numbers) == len(found)
-
-
-def _is_cut(said, words, found_words):
-    return len(words) < len(found_words) and said == ""
+    said, printed = (" ".join(text.split()) for text in (said, printed))
+    numbers, found = _NUMBER.findall(said), _NUMBER.findall(printed)
+    # brackets are printed with blanks that depend on the digits
+    words, found_words = (_NUMBER.sub("#", text).replace(" ]", "]").replace("[ ", "[") for text in (said, printed))
+    return words == found_words and all(map(_equal, numbers, found))
 
 
 def _equal(said, found):
-    digits = said.replace(",", "").replace("_", "")
-    mantissa, _, exponent = digits.partition("e")
-    decimals = len(mantissa.partition(".")[2])
-    unit = 10.0 ** (int(exponent or 0) - decimals)
-    return math.isclose(float(digits), float(found.replace(",", "").replace("_", "")), rel_tol=1e-9, abs_tol=0.5001 * unit)
+    mantissa, _, exponent = said.partition("e")
+    unit = 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
+    return math.isclose(float(said), float(found), rel_tol=1e-9, abs_tol=0.5001 * unit)

@@ -329,7 +329,10 @@ def test_figures_of_studies_are_not_among_pyplots():
     data = ss.theory.minimum_action(ss.Langevin(WELLS, 0.1), [-1.0], [0.5]).to_dataset()
     assert plotting.minimum_action_path(data).axes and not plt.get_fignums()
     data = ss.landscapes.explore(WELLS, [-1.0], height=2.0).to_dataset()
-    assert plotting.landscape_map(data).axes and not plt.get_fignums()
+    figure = plotting.landscape_map(data)
+    assert figure.axes and not plt.get_fignums()
+    # which a notebook shows where it is a cell's last value
+    assert figure._repr_png_().startswith(b"\x89PNG")
 
 
 def test_rooms_load_neither_matplotlib_nor_xarray_and_figures_of_stored_results_no_jax():

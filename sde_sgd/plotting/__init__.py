@@ -3,7 +3,8 @@
 What takes `ax` draws on it and returns it: `survival`, `occupancy`, `histogram`, `transitions`, `training_law`,
 `reduced`, `landscape` and `paths`; a result draws itself by `result.plot(ax)`. Without `ax` they make a figure of
 pyplot's, `ax.figure`: a notebook shows it, a script by `plt.show()`, and who draws many closes them (`plt.close()`).
-The others return a Figure that pyplot does not know of, for a file. No setting of matplotlib is changed.
+The others return a Figure that pyplot does not know of, for a file, or as the last value of a notebook's cell. No
+setting of matplotlib is changed.
 """
 
 from .._exports import names_in as _names_in

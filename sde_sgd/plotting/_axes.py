@@ -21,7 +21,7 @@ _DECADE = 10.0
 def shown(**options: Any) -> Any:
     """A new figure among pyplot's, which `plt.show()` and notebooks show; pyplot is loaded with the first.
 
-    Studies draw many figures into files, and take matplotlib's own `Figure`, which goes when nobody holds it.
+    Studies draw many figures into files, and take a `Figure` of its own, which goes when nobody holds it.
     """
     from matplotlib import pyplot
 

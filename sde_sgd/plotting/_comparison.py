@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 from ._axes import THEORY, band, bounds_of, colors_of, panels_of, says, shown
+from ._figure import Figure
 from ._style import require
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 from ._axes import PROCESSES, bars_of, bounds_of, panels_of, says, shown
+from ._figure import Figure
 from ._style import require
 
 _STYLES = PROCESSES | {"linear": ("linearised at the minimum", "#4d7d2c", "^")}

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from ._axes import GREY, RED, axes_of, says, shown, status_of
+from ._figure import Figure
 from ._style import SEQUENCE, require
 from ._surface import contours
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 from ._axes import panels_of, shown
+from ._figure import Figure
 from ._style import SEQUENCE, require
 from ._surface import contours, plane
 

@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ._axes import GREY, THEORY, axes_of, band, bounds_of, colors_of, floor_of, positive
+from ._figure import Figure
 from ._one_survival import survival
 from ._style import arrangement, require
 

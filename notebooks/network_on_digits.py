@@ -51,7 +51,7 @@ risk = ss.EmpiricalRisk(
     network(jax.random.key(0)), ss.landscapes.cross_entropy, digits.inputs[:EXAMPLES], digits.targets[:EXAMPLES],
     penalty=1e-3, held_out=digits.held_out,
 )  # fmt: skip
-print(f"{risk.dim:,} weights, {EXAMPLES} digits to learn, {len(digits.held_out.targets)} held out")
+print(f"{risk.dim:,} weights, {EXAMPLES} digits to learn, {len(digits.held_out_targets)} held out")
 
 # %% [markdown]
 # `train` runs many networks at once, each from a start of its own, over all batch sizes. What is equal in a comparison

@@ -77,12 +77,12 @@ for name, point in {"narrow": narrow, "wide": wide, "saddle": saddle}.items():
 
 # %%
 diffusion = ss.LangevinSGD(landscape, ss.noise.Isotropic(20.0), learning_rate=0.1, batch_size=4)
-chain = ss.EulerMaruyama(diffusion, dt=0.005)
+chain = ss.EulerMaruyama(diffusion, dt=0.002)
 target = ss.regions.Ball(wide.location, 0.3)
 points = {"minima": {"narrow": narrow, "wide": wide}, "saddles": saddle, "regions": {"target": target}}
 bounds = ((-1.9, 1.9), (-0.9, 2.1))
-paths = ss.simulate(chain, narrow.location, steps=2_000, save_every=10, trajectories=12, seed=1)
-figure, (left, right) = plt.subplots(1, 2, figsize=(12.0, 4.6), layout="constrained")
+paths = ss.simulate(chain, narrow.location, steps=5_000, save_every=25, trajectories=12, seed=1)
+figure, (left, right) = plt.subplots(1, 2, figsize=(12.0, 4.4), layout="compressed")
 ss.plotting.landscape(landscape, left, bounds=bounds, **points)
 ss.plotting.paths(paths, landscape, right, bounds=bounds)
 figure.savefig("your_own_loss.png", dpi=120)

@@ -71,6 +71,9 @@ saddle = "saddle"           # the region to leave is this side of it
 name = "flat"
 point = "flat_minimum"
 saddle = "saddle"
+
+[reference]
+grid = [-1.6, 2.4, {400 if QUICK else 1600}]    # low, high, cells of the exact solver
 """
 (work / "my_study.toml").write_text(STUDY, encoding="utf-8")
 
@@ -100,9 +103,9 @@ def told(run):
 # %%
 told(sde_sgd("init", "my_study.toml", "--out", "shared"))
 workers = [sde_sgd("worker", "shared", "--shard", f"{share}/2") for share in range(2)]
-told(workers[0])
 told(sde_sgd("status", "shared"))
-told(workers[1])
+for each in workers:
+    told(each)
 
 # %% [markdown]
 # `resume` finishes what is missing, here nothing, and writes table, dataset and figures. A unit that is half done when
@@ -148,11 +151,11 @@ print(ss.plan(chain, wells.sharp_minimum, steps=6_250, trajectories=trajectories
 # %% [markdown]
 # ## What came out
 #
-# `report` writes the study as one HTML file, to hand to a colleague.
+# `sde-sgd report shared`, or this call, writes the study as one HTML file, to hand to a colleague.
 
 # %%
-told(sde_sgd("report", "shared"))
-print(f"{(work / 'shared' / 'report.html').stat().st_size / 1e6:.2f} MB")
+report = ss.study.report_html(work / "shared")
+print(f"{report.name}, {report.stat().st_size / 1e6:.2f} MB")
 
 # %% [markdown]
 # The picture that answers: the probability of an escape by the horizon, for each learning rate and batch size. It is

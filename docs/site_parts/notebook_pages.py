@@ -1,11 +1,8 @@
 """Every `notebooks/*.py` as a page, executed in its quick size: `docs/notebooks`, made anew at each build.
 
-A notebook is a script of percent cells (`# %%`, `# %% [markdown]`) that runs in seconds with `--quick`. One without
-cells is one cell below its docstring, and shows the figures of `notebooks/figures` that it names.
+A notebook is a script of percent cells (`# %%`, `# %% [markdown]`) that runs in seconds with `--quick`.
 """
 
-import ast
-import re
 from pathlib import Path
 
 import jupytext
@@ -19,11 +16,7 @@ _SETTINGS = "%matplotlib inline\nimport sys\nsys.argv = [{name!r}, '--quick']"
 
 def page(path):
     """The notebook of a script, with a hidden cell that asks for the quick size."""
-    text = path.read_text(encoding="utf-8")
-    if re.search(r"^# %%", text, flags=re.MULTILINE):
-        notebook = jupytext.reads(text, fmt="py:percent")
-    else:
-        notebook = _of_script(path.stem, text)
+    notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
     hidden = nbformat.v4.new_code_cell(_SETTINGS.format(name=path.name), metadata={"tags": ["remove-cell"]})
     title = next((place for place, cell in enumerate(notebook.cells) if cell.cell_type == "markdown"), -1) + 1
     notebook.cells.insert(title, hidden)
@@ -32,15 +25,6 @@ def page(path):
     for place, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{place}"
     return notebook
-
-
-def _of_script(stem, text):
-    docstring = ast.get_docstring(ast.parse(text)) or ""
-    code = text.split('"""', 2)[2].strip("\n") if text.startswith('"""') else text
-    figures = [name for name in dict.fromkeys(re.findall(r"[\w-]+\.png", text)) if (NOTEBOOKS / "figures" / name).exists()]
-    shown = "\n\n".join(f"![{name}](../../notebooks/figures/{name})" for name in figures)
-    heading = f"# {stem.replace('_', ' ').capitalize()}\n\n{docstring}\n\n{shown}"
-    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(heading), nbformat.v4.new_code_cell(code)])
 
 
 def write(folder):

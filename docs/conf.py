@@ -5,17 +5,15 @@ of every public name with the examples of `docs/api`. What Sphinx lacks is in `d
 """
 
 import sys
+from importlib.metadata import version as version_of
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-import sde_sgd
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "sde_sgd"
 author = "the sde_sgd developers"
 project_copyright = author
-version = release = sde_sgd.__version__
+version = release = version_of("sde-sgd")
 
 extensions = [
     "myst_nb",

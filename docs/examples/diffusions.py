@@ -1,6 +1,5 @@
 # %%
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 import sde_sgd as ss

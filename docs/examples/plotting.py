@@ -99,7 +99,8 @@ trade = plotting.trade_off_figure(trained.to_dataset("held_out_loss", "train_los
 law = plotting.training_law(trained.to_dataset("train_loss"))
 
 # %% width_figure
-widths = small("mnist1d", networks=2, sweep__width=[2, 4], sweep__batch_size=[50], data__samples=100, stop=[{"epochs": 2}])
+few = {"sweep__width": [2, 4], "sweep__batch_size": [50], "data__samples": 200}
+widths = small("mnist1d", networks=2, stop=[{"epochs": 2}], **few)
 descent = plotting.width_figure(widths)
 
 # %% comparison

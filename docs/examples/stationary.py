@@ -1,5 +1,4 @@
 # %%
-import jax.numpy as jnp
 import numpy as np
 
 import sde_sgd as ss

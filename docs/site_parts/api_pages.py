@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+import sde_sgd
+
 from . import examples
 from .docstrings import to_rst
 
@@ -68,9 +70,9 @@ def comment(module, name):
 
 def index():
     """The page that lists the rooms."""
-    names = sorted(name for name in __import__("sde_sgd").__all__ if name not in rooms())
-    text = ["Names", "=====", "", "Every public name, by room, with its docstring and an example that tests run. At the top"]
-    text += ["of the package are " + ", ".join(f"``ss.{name}``" for name in names) + "; ``ss`` is ``sde_sgd``.", ""]
+    names = sorted(name for name in sde_sgd.__all__ if name not in rooms())
+    text = ["Names", "=====", "", "Every public name, by room, with its docstring and an example that tests run."]
+    text += [f"At the top of the package, ``ss``, are {', '.join(f'``{name}``' for name in names)}.", ""]
     return "\n".join([*text, ".. toctree::", "    :maxdepth: 1", "", *(f"    {room}" for room in rooms()), ""])
 
 

@@ -1,15 +1,10 @@
 """Every public name has an example in `docs/examples` that uses it, and each says what it prints."""
 
 import ast
-import sys
-from pathlib import Path
 
 import documentation
 import matplotlib.pyplot as plt
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
-
 from site_parts import examples
 
 # their names are those of `study`

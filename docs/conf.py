@@ -25,8 +25,6 @@ extensions = [
     "site_parts.offline",
 ]
 exclude_patterns = ["site_parts", "examples", "build"]
-# pages of other branches of the table of contents may not be there yet
-suppress_warnings = ["toc.empty_glob"]
 
 default_role = "code"
 autodoc_member_order = "bysource"
@@ -38,7 +36,7 @@ add_module_names = False
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
 myst_heading_anchors = 4
 html_math_renderer = "mathml"
-nb_execution_mode = "off"
+nb_execution_mode = "cache"
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_output_stderr = "remove"

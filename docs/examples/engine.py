@@ -106,7 +106,7 @@ engine.refuse_transformations(start, chain)
 run = engine.trajectories_of(chain, start, 64, None, 0, None, None)
 len(run.ids)  # → 64
 named: engine.Ids = engine.resolve_ids(None, [3, 5])
-list(named)  # → [3, 5]
+named  # → [3 5]
 
 # %% observe, Part
 sums = []

@@ -6,9 +6,8 @@ import numpy as np
 
 import sde_sgd as ss
 
-well = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + 2 * x[1] ** 2, dim=2)
-
 # %% Landscape
+well = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + 2 * x[1] ** 2, dim=2)
 well.loss(jnp.array([0.0, 0.0]))  # → 1.0
 well.hessian(jnp.array([1.0, 0.0]))  # → [[8. 0.] [0. 4.]]
 
@@ -105,7 +104,7 @@ isinstance(line, ss.landscapes.Line) and line.loss  # → [0. 1. 0.]
 # %% EmpiricalRisk
 inputs = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [2.0, 1.0]])
 targets = np.array([1.0, 0.0, 1.0, 2.5])
-model = eqx.nn.Linear(2, "scalar", use_bias=False, key=jax.random.key(0))
+model = eqx.nn.MLP(2, "scalar", 4, 0, use_final_bias=False, key=jax.random.key(0))
 risk = ss.EmpiricalRisk(model, ss.landscapes.squared_error, inputs, targets)
 risk.examples, risk.dim  # → (4, 2)
 theta = jnp.array([1.0, 0.0])
@@ -115,7 +114,7 @@ risk.per_example_losses(theta)  # → [0.    0.    0.    0.125]
 scores = lambda x: jnp.stack([x[0], -x[0]])
 ss.landscapes.squared_error(lambda x: 2 * x[0], jnp.array([1.0]), 1.0)  # → 0.5
 ss.landscapes.cross_entropy(scores, jnp.array([0.0]), 1)  # → 0.6931
-many = eqx.nn.Linear(2, 3, key=jax.random.key(0))
+many = eqx.nn.MLP(2, 3, 4, 1, key=jax.random.key(0))
 labels = np.array([0, 1, 2, 0])
 both = [
     ss.EmpiricalRisk(many, ss.landscapes.cross_entropy, inputs, labels),

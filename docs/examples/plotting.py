@@ -12,7 +12,7 @@ from sde_sgd import plotting, study
 plane = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + 2 * x[1] ** 2, dim=2)
 well = ss.landscapes.TwoWells(sharp_curvature=8.0, flat_curvature=2.0, barrier=0.5)
 chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(well, 0.3), dt=0.05)
-minima = ss.landscapes.find_minima(well, well.minima)
+minima = ss.landscapes.find_minima(well, [well.sharp_minimum, well.flat_minimum])
 start = minima[0].location.astype(np.float32)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import sde_sgd as ss
 from sde_sgd import random
 
-key, ids = random.seed_key(0), jnp.arange(4, dtype=jnp.uint32)
+ids = jnp.arange(4, dtype=jnp.uint32)
 
 # %% seed_key, SeedKey, seed_number
 key: random.SeedKey = random.seed_key(2**40 + 3)
@@ -19,7 +19,7 @@ other = random.derived_key(key, random.Stream.SECOND_SCORE)
 other == key  # → False
 
 # %% threefry2x32, Word
-first, second = random.threefry2x32(key, (jnp.uint32(0), jnp.uint32(1)))
+first, second = random.threefry2x32((jnp.uint32(3), jnp.uint32(256)), (jnp.uint32(0), jnp.uint32(1)))
 first.dtype == jnp.uint32 and isinstance(first, random.Word)  # → True
 
 # %% stream_keys, HashStream, Key

@@ -12,7 +12,7 @@ left = ss.regions.HalfSpace([1.0], 0.0)
 solver = reference.FokkerPlanck(diffusion, grid=(-2.2, 2.2, 400))
 solver.mean_exit_time(left, start=np.array([-1.0]))  # → 33.9457
 solver.escape_probability(left, np.array([-1.0]), np.array([20.0]))[0]  # → 0.4427
-solver.spectral_gap()  # → 0.0299
+solver.spectral_gap()  # → 0.0298
 
 # %% Grid, GridFunction
 grid = reference.Grid(-2.2, 2.2, 400)

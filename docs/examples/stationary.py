@@ -6,20 +6,18 @@ from sde_sgd import stationary
 
 landscape = ss.landscapes.TwoWells(sharp_curvature=8.0, flat_curvature=2.0, barrier=0.5)
 chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, 0.3), dt=0.05)
-sharp, flat = (point.location for point in sorted(
-    ss.landscapes.find_minima(landscape, landscape.minima), key=lambda point: -point.trace
-))  # fmt: skip
+sharp, flat = landscape.sharp_minimum, landscape.flat_minimum
 
 # %% occupancy, Occupancy
 found = ss.occupancy(
-    chain, sharp.astype(np.float32), minima={"sharp": sharp, "flat": flat}, basins="nearest", times=[1.0, 20.0],
+    chain, sharp, minima={"sharp": sharp, "flat": flat}, basins="nearest", times=[1.0, 20.0],
     trajectories=2048, seed=0,
 )  # fmt: skip
 isinstance(found, ss.Occupancy) and found.names  # → ('sharp', 'flat')
 found.probability.value.shape  # → (2, 2)
 
 # %% histogram, Histogram
-density = ss.histogram(chain, sharp.astype(np.float32), bins=(-3.0, 4.0, 20), horizon=40.0, trajectories=256, seed=0)
+density = ss.histogram(chain, sharp, bins=(-3.0, 4.0, 20), horizon=40.0, trajectories=256, seed=0)
 isinstance(density, ss.Histogram) and density.density.value.shape  # → (20,)
 
 # %% transitions, Transitions
@@ -44,7 +42,7 @@ rules = [
     stationary.NearestBasins(),
     stationary.SublevelBasins(0.4),
 ]
-minima = ss.landscapes.find_minima(landscape, landscape.minima)
+minima = ss.landscapes.find_minima(landscape, [sharp, flat])
 [rule.of_minima(landscape, minima).count for rule in rules]  # → [2, 2, 2]
 stationary.RegionBasins({"left": left, "right": ~left}).count  # → 2
 
@@ -57,6 +55,6 @@ quench = stationary.quench_to(landscape, minima)
 isinstance(quench, stationary.Quench)  # → True
 
 # %% UnassignedMinima
-one = ss.occupancy(chain, sharp.astype(np.float32), minima=[sharp], times=[20.0], trajectories=256, seed=0)
+one = ss.occupancy(chain, sharp, minima=[sharp], times=[20.0], trajectories=256, seed=0)
 isinstance(one.unassigned_minima, stationary.UnassignedMinima) and len(one.unassigned_minima.shares)  # → 1
 one.status  # → incomplete

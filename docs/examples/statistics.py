@@ -10,7 +10,7 @@ estimate.relative_half_width  # → 0.2
 print(estimate)
 
 # %% clopper_pearson
-ss.statistics.clopper_pearson(3, 10)  # → 0.3 [0.06674, 0.6525]
+ss.statistics.clopper_pearson(3, 10)  # → 0.30 [0.07, 0.65]
 
 # %% proportion_with_undecided
 ss.statistics.proportion_with_undecided(3, 2, 10).value  # → 0.375

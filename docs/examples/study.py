@@ -81,12 +81,12 @@ print(study.report(asked, outcome.dataset))
 # %% all_diverged
 study.all_diverged(outcome.dataset)  # → []
 
-# %% Store, Cell, combine
+# %% Store, Cell
 store = study.Store.open(begun)
 isinstance(asked.cells()[0], study.Cell)  # → True
 
 
-# %% AbstractStudy, register, cell_dataset
+# %% AbstractStudy, register, cell_dataset, combine
 @study.register
 class MeanOfExample(study.AbstractStudy):
     """A kind of your own: the keys of its file, and what one cell is."""
@@ -111,3 +111,4 @@ class MeanOfExample(study.AbstractStudy):
 own = study.parse('kind = "mean_of_example"\ntemperature = 0.5', "own")
 cell = own.run_cell(own.cells()[0], None)
 float(cell.probability) > 0  # → True
+study.combine(own, {own.cells()[0].key: cell}).probability.shape  # → ()

@@ -30,7 +30,7 @@ theory.covariance_at(np.diag([1.0, 4.0]), np.eye(2), 0.5)[0, 0]  # → 0.3161
 theory.stationary_covariance(np.diag([1.0, 4.0]), np.eye(2))  # → [[0.5   0.   ] [0.    0.125]]
 
 # %% outside_probability, exit_probability
-theory.outside_probability(diffusion, left, 0.5, 1.0)  # → 0.0455
+theory.outside_probability(diffusion, left, 0.5, 1.0)  # → 0.00468
 theory.exit_probability(diffusion, left, (0.5, 0.5), 1.0)  # → 0.327
 
 # %% excess_risk

@@ -29,7 +29,7 @@ stops = training.Epochs(10), training.Steps(500), training.Loss(0.5)
 all(isinstance(each, training.AbstractStop) for each in stops)  # → True
 
 # %% MEASURES, Measure
-sorted(training.MEASURES)[:2]  # → ['accuracy', 'distance']
+sorted(training.MEASURES)[:2]  # → ['accuracy', 'alignment']
 size = training.Measure(lambda risk, thetas, looks: jnp.sum(thetas**2, axis=-1), "1", "squared norm of θ")
 
 # %% law_over_networks

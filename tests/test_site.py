@@ -99,3 +99,9 @@ def test_a_notebook_is_executed_in_its_quick_size(tmp_path):
         assert title.cell_type == "markdown" and title.source.startswith("# ")
         assert "'--quick'" in hidden.source and hidden.metadata["tags"] == ["remove-cell"]
         assert any(cell.cell_type == "code" for cell in rest)
+
+
+def test_fractions_have_braces():
+    """The site's MathML reads `\\frac12` otherwise than TeX does."""
+    for page in sorted((DOCS / "theory").glob("*.md")):
+        assert not re.search(r"\\t?frac[^{]", page.read_text(encoding="utf-8")), page

@@ -67,6 +67,12 @@ def test_readme_is_a_page_with_the_example_of_start():
         assert text.count(command) == 1 and command in TEXTS["docs/start.md"]
 
 
+def test_the_citation_is_of_this_version():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.+)$", text, flags=re.MULTILINE)[1] == ss.__version__
+    assert re.search(r"^license: (.+)$", text, flags=re.MULTILINE)[1] == "Apache-2.0"
+
+
 LINKS = [
     (page, link)
     for page, text in TEXTS.items()

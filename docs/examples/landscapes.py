@@ -104,7 +104,7 @@ isinstance(line, ss.landscapes.Line) and line.loss  # → [0. 1. 0.]
 # %% EmpiricalRisk
 inputs = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [2.0, 1.0]])
 targets = np.array([1.0, 0.0, 1.0, 2.5])
-model = eqx.nn.MLP(2, "scalar", 4, 0, use_final_bias=False, key=jax.random.key(0))
+model = eqx.nn.Linear(2, "scalar", use_bias=False, key=jax.random.key(0))
 risk = ss.EmpiricalRisk(model, ss.landscapes.squared_error, inputs, targets)
 risk.examples, risk.dim  # → (4, 2)
 theta = jnp.array([1.0, 0.0])
@@ -114,15 +114,16 @@ risk.per_example_losses(theta)  # → [0.    0.    0.    0.125]
 scores = lambda x: jnp.stack([x[0], -x[0]])
 ss.landscapes.squared_error(lambda x: 2 * x[0], jnp.array([1.0]), 1.0)  # → 0.5
 ss.landscapes.cross_entropy(scores, jnp.array([0.0]), 1)  # → 0.6931
-many = eqx.nn.MLP(2, 3, 4, 1, key=jax.random.key(0))
 labels = np.array([0, 1, 2, 0])
-both = [
-    ss.EmpiricalRisk(many, ss.landscapes.cross_entropy, inputs, labels),
-    ss.EmpiricalRisk(many, ss.landscapes.cross_entropies, inputs, labels, batched=True),
-]
-np.isclose(*(each.loss(each.initial) for each in both))  # → True
-batched = ss.EmpiricalRisk(model, ss.landscapes.squared_errors, inputs, targets, batched=True)
-np.isclose(batched.loss(theta), risk.loss(theta))  # → True
+for model_of, one, many, answers in (
+    (lambda columns: {"w": jnp.ones((2, columns))}, ss.landscapes.cross_entropy, ss.landscapes.cross_entropies, labels),
+    (lambda columns: {"w": jnp.ones((2,))}, ss.landscapes.squared_error, ss.landscapes.squared_errors, targets),
+):
+    apart = ss.EmpiricalRisk(model_of(3), lambda m, x, y, one=one: one(lambda x: x @ m["w"], x, y), inputs, answers)
+    at_once = ss.EmpiricalRisk(
+        model_of(3), lambda m, x, y, many=many: many(lambda x: x @ m["w"], x, y), inputs, answers, batched=True
+    )
+    assert np.isclose(apart.loss(apart.initial), at_once.loss(at_once.initial))
 
 # %% noise_trace
 round(float(ss.landscapes.noise_trace(risk, theta)), 6) == round(

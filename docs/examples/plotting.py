@@ -111,13 +111,13 @@ chains = {
     "SGD": ss.MinibatchSGD(regression, 0.1, 8),
     "SDE": ss.EulerMaruyama(ss.LangevinSGD(regression, ss.noise.PerExample(), 0.1, 8), dt=0.05),
 }
-compared = ss.compare(regression, chains=chains, time=2.0, networks=64, permutations=199, progress=False)
+compared = ss.compare(regression, chains=chains, time=1.0, networks=32, permutations=99, progress=False)
 panels = plotting.comparison(compared.to_dataset())
 
 # %% escape_times
 minimum = ss.landscapes.polish(regression, regression.initial)
 times = ss.training.escape_from(
-    regression, minimum, learning_rate=0.1, batch_size=[4, 8], height=0.05, iterations=200, trajectories=64,
+    regression, minimum, learning_rate=0.1, batch_size=[4, 8], height=0.05, iterations=100, trajectories=64,
     progress=False,
 )  # fmt: skip
 ratios = plotting.escape_times(times.to_dataset())

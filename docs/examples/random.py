@@ -63,8 +63,8 @@ random.short_name(random.Gaussian())  # → gaussian
 
 # %% Source
 source = random.Source.of("gaussian", key, 2, jnp.float32)
-draw = source.step(source.inline(ids, jnp.uint32(0)), 0)
-jnp.shape(jnp.stack(list(draw)))  # → (2, 4)
+pair = source.stored(ids, jnp.uint32(0))
+source.step(pair, 0).shape  # → (2, 4)
 
 # %% bridge_uniforms
 bridge = random.stream_keys(key, 1, random.HashStream.BRIDGE)

@@ -111,4 +111,4 @@ class MeanOfExample(study.AbstractStudy):
 own = study.parse('kind = "mean_of_example"\ntemperature = 0.5', "own")
 cell = own.run_cell(own.cells()[0], None)
 float(cell.probability) > 0  # → True
-study.combine(own, {own.cells()[0].key: cell}).probability.shape  # → ()
+study.combine(own, {own.cells()[0].key: cell}).probability.shape  # → (1,)

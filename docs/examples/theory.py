@@ -31,7 +31,7 @@ theory.stationary_covariance(np.diag([1.0, 4.0]), np.eye(2))  # → [[0.5   0.  
 
 # %% outside_probability, exit_probability
 theory.outside_probability(diffusion, left, 0.5, 1.0)  # → 0.00468
-theory.exit_probability(diffusion, left, (0.5, 0.5), 1.0)  # → 0.327
+theory.exit_probability(diffusion, left, (0.5, 0.5), 1.0)  # → 0.238
 
 # %% excess_risk
 theory.excess_risk(diffusion, left)  # → 0.125

@@ -50,15 +50,15 @@ line = eqx.nn.Linear(2, "scalar", use_bias=False, key=jax.random.key(0))
 regression = ss.EmpiricalRisk(line, ss.landscapes.squared_error, inputs, inputs @ [1.0, -1.0] + inputs[:, 0] ** 2)
 chains = {
     "SGD": ss.MinibatchSGD(regression, 0.1, 8),
-    "SDE": ss.EulerMaruyama(ss.LangevinSGD(regression, ss.noise.PerExample(), 0.1, 8), dt=0.02),
+    "SDE": ss.EulerMaruyama(ss.LangevinSGD(regression, ss.noise.PerExample(), 0.1, 8), dt=0.05),
 }
-compared = ss.compare(regression, chains=chains, time=2.0, networks=64, permutations=199, progress=False)
+compared = ss.compare(regression, chains=chains, time=1.0, networks=32, permutations=99, progress=False)
 isinstance(compared, ss.Comparison) and compared.names  # → ('SGD', 'SDE')
 
 # %% escape_from, TrainedEscape
 minimum = ss.landscapes.polish(regression, regression.initial).location
 left = training.escape_from(
-    regression, minimum, learning_rate=0.1, batch_size=[4, 8], height=0.05, iterations=200, trajectories=64,
+    regression, minimum, learning_rate=0.1, batch_size=[4, 8], height=0.05, iterations=100, trajectories=64,
     progress=False,
 )  # fmt: skip
 isinstance(left, training.TrainedEscape)  # → True

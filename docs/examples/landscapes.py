@@ -114,16 +114,24 @@ risk.per_example_losses(theta)  # → [0.    0.    0.    0.125]
 scores = lambda x: jnp.stack([x[0], -x[0]])
 ss.landscapes.squared_error(lambda x: 2 * x[0], jnp.array([1.0]), 1.0)  # → 0.5
 ss.landscapes.cross_entropy(scores, jnp.array([0.0]), 1)  # → 0.6931
-labels = np.array([0, 1, 2, 0])
-for model_of, one, many, answers in (
-    (lambda columns: {"w": jnp.ones((2, columns))}, ss.landscapes.cross_entropy, ss.landscapes.cross_entropies, labels),
-    (lambda columns: {"w": jnp.ones((2,))}, ss.landscapes.squared_error, ss.landscapes.squared_errors, targets),
-):
-    apart = ss.EmpiricalRisk(model_of(3), lambda m, x, y, one=one: one(lambda x: x @ m["w"], x, y), inputs, answers)
-    at_once = ss.EmpiricalRisk(
-        model_of(3), lambda m, x, y, many=many: many(lambda x: x @ m["w"], x, y), inputs, answers, batched=True
-    )
-    assert np.isclose(apart.loss(apart.initial), at_once.loss(at_once.initial))
+
+
+class Matrix(eqx.Module):
+    """Its weights times one input, or times many, one in each row."""
+
+    weights: jax.Array
+
+    def __call__(self, x):
+        return x @ self.weights
+
+
+labels, classes, number = np.array([0, 1, 2, 0]), Matrix(jnp.ones((2, 3))), Matrix(jnp.ones(2))
+one = ss.EmpiricalRisk(classes, ss.landscapes.cross_entropy, inputs, labels)
+many = ss.EmpiricalRisk(classes, ss.landscapes.cross_entropies, inputs, labels, batched=True)
+np.allclose(one.loss(one.initial), many.loss(many.initial))  # → True
+one = ss.EmpiricalRisk(number, ss.landscapes.squared_error, inputs, targets)
+many = ss.EmpiricalRisk(number, ss.landscapes.squared_errors, inputs, targets, batched=True)
+np.allclose(one.loss(one.initial), many.loss(many.initial))  # → True
 
 # %% noise_trace
 round(float(ss.landscapes.noise_trace(risk, theta)), 6) == round(

@@ -21,6 +21,7 @@ def page(path):
     title = next((place for place, cell in enumerate(notebook.cells) if cell.cell_type == "markdown"), -1) + 1
     notebook.cells.insert(title, hidden)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     # the same text gives the same page, so that an execution is not made twice
     for place, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{place}"

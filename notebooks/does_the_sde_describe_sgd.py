@@ -25,6 +25,7 @@ import sys
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import sde_sgd as ss
 from sde_sgd.chains import SVAG, MinibatchSGD

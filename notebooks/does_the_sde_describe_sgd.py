@@ -88,8 +88,8 @@ for rate, each in found.items():
 # %% [markdown]
 # ## In escapes
 #
-# Means are made by the many; an escape is made by the few steps that go furthest, and there the shape of the noise
-# counts, not its covariance alone. A small tanh network learns some digits with large batches. Of several, the sharpest
+# A mean loss follows from the covariance of the noise. An escape is made by what goes furthest, and there the rest of
+# the noise's law may count too. A small tanh network learns some digits with large batches. Of several, the sharpest
 # is polished to its minimum.
 
 # %%
@@ -132,9 +132,8 @@ for place, ratio in enumerate(escapes.inverse_ratio[0]):
 
 # %% [markdown]
 # The picture that answers: mean times against M/γ, and below over SGD's. Where escapes are frequent the SDE has SGD's
-# times, at the price that its intervals say. Where they are rare it leaves sooner: normal noise has larger extremes
-# than a mean over a batch, and the linearised process stays longest. Trust the SDE for means; for rare escapes look at
-# SGD's own, which the same calls take.
+# times, within the intervals. Where they are rare it leaves sooner, though the covariance is the same: what differs is
+# the rest of the noise's law. For means the SDE will do; for rare escapes look at SGD's own, which the same calls take.
 
 # %%
 panels = escapes.plot()

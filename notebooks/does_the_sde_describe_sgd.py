@@ -131,9 +131,10 @@ for place, ratio in enumerate(escapes.inverse_ratio[0]):
     print(f"M/γ = {ratio:g}: {times}")
 
 # %% [markdown]
-# The picture that answers: mean times against M/γ, and below over SGD's. Where escapes are frequent the SDE has SGD's
-# times, within the intervals. Where they are rare it leaves sooner, though the covariance is the same: what differs is
-# the rest of the noise's law. For means the SDE will do; for rare escapes look at SGD's own, which the same calls take.
+# The picture that answers: mean times against M/γ, and below over SGD's. Where escapes are frequent the SDE's times are
+# near SGD's. Where they are rare it leaves sooner, by a factor that grows, though the covariance is the same: what
+# differs is the rest of the noise's law. The minimum alone, linearised, is left later than by either. For means the SDE
+# will do; for rare escapes look at SGD's own, which the same calls take.
 
 # %%
 panels = escapes.plot()

@@ -97,13 +97,13 @@ def told(run):
 # ## Workers
 #
 # `init` makes the folder and computes nothing. Then any number of workers compute their shares: here two, at once; on a
-# cluster an array of jobs, where SLURM, SGE or LSF say which share is whose. Nobody hands out work. `status` says how
-# far it is, from any terminal, while they compute or after one has died.
+# cluster an array of jobs, where SLURM, SGE or LSF say which share is whose. Nobody hands out work. `sde-sgd status
+# shared`, or a call, says how far it is, from anywhere, while they compute or after one has died.
 
 # %%
 told(sde_sgd("init", "my_study.toml", "--out", "shared"))
 workers = [sde_sgd("worker", "shared", "--shard", f"{share}/2") for share in range(2)]
-told(sde_sgd("status", "shared"))
+print(ss.study.status(work / "shared"))
 for each in workers:
     told(each)
 

@@ -29,7 +29,7 @@ import sde_sgd as ss
 
 # in the quick size there are two wells, few batch sizes, and wide intervals
 QUICK = "--quick" in sys.argv or bool(os.environ.get("SDE_SGD_QUICK"))
-PRECISION = 0.5 if QUICK else 0.1
+PRECISION = 0.9 if QUICK else 0.1
 BLUE, RED = "#1f5fa8", "#c1440e"
 
 

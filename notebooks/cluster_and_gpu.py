@@ -59,7 +59,7 @@ kind = "Isotropic"
 beta = 32.0                 # variance of each component of one example's gradient
 
 [sweep]
-learning_rate = {[0.024, 0.036] if QUICK else [0.016, 0.024, 0.036, 0.054]}
+learning_rate = {[0.036] if QUICK else [0.016, 0.024, 0.036, 0.054]}
 batch_size = {[8, 18] if QUICK else [8, 12, 18, 27]}
 
 [[start]]

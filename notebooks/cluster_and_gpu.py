@@ -32,7 +32,9 @@ import sde_sgd as ss
 
 # the quick size has four cells of few trajectories
 QUICK = "--quick" in sys.argv or bool(os.environ.get("SDE_SGD_QUICK"))
-work = Path(tempfile.mkdtemp())
+# it goes with the process
+folder = tempfile.TemporaryDirectory()
+work = Path(folder.name)
 
 # %% [markdown]
 # ## The file
@@ -59,8 +61,8 @@ kind = "Isotropic"
 beta = 32.0                 # variance of each component of one example's gradient
 
 [sweep]
-learning_rate = {[0.036] if QUICK else [0.016, 0.024, 0.036, 0.054]}
-batch_size = {[8, 18] if QUICK else [8, 12, 18, 27]}
+learning_rate = {[0.024, 0.036] if QUICK else [0.016, 0.024, 0.036, 0.054]}
+batch_size = {[8, 12] if QUICK else [8, 12, 18, 27]}
 
 [[start]]
 name = "sharp"

@@ -32,7 +32,9 @@ import sde_sgd as ss
 
 # the quick size has four cells of few trajectories
 QUICK = "--quick" in sys.argv or bool(os.environ.get("SDE_SGD_QUICK"))
-work = Path(tempfile.mkdtemp())
+# it goes with the process
+folder = tempfile.TemporaryDirectory()
+work = Path(folder.name)
 
 # %% [markdown]
 # ## The file
@@ -60,7 +62,7 @@ beta = 32.0                 # variance of each component of one example's gradie
 
 [sweep]
 learning_rate = {[0.024, 0.036] if QUICK else [0.016, 0.024, 0.036, 0.054]}
-batch_size = {[8, 18] if QUICK else [8, 12, 18, 27]}
+batch_size = {[8, 12] if QUICK else [8, 12, 18, 27]}
 
 [[start]]
 name = "sharp"
@@ -97,13 +99,13 @@ def told(run):
 # ## Workers
 #
 # `init` makes the folder and computes nothing. Then any number of workers compute their shares: here two, at once; on a
-# cluster an array of jobs, where SLURM, SGE or LSF say which share is whose. Nobody hands out work. `status` says how
-# far it is, from any terminal, while they compute or after one has died.
+# cluster an array of jobs, where SLURM, SGE or LSF say which share is whose. Nobody hands out work. `sde-sgd status
+# shared`, or a call, says how far it is, from anywhere, while they compute or after one has died.
 
 # %%
 told(sde_sgd("init", "my_study.toml", "--out", "shared"))
 workers = [sde_sgd("worker", "shared", "--shard", f"{share}/2") for share in range(2)]
-told(sde_sgd("status", "shared"))
+print(ss.study.status(work / "shared"))
 for each in workers:
     told(each)
 

@@ -25,6 +25,7 @@ import sys
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import sde_sgd as ss
 from sde_sgd.chains import SVAG, MinibatchSGD
@@ -87,8 +88,8 @@ for rate, each in found.items():
 # %% [markdown]
 # ## In escapes
 #
-# Means are made by the many; an escape is made by the few steps that go furthest, and there the shape of the noise
-# counts, not its covariance alone. A small tanh network learns some digits with large batches. Of several, the sharpest
+# A mean loss follows from the covariance of the noise. An escape is made by what goes furthest, and there the rest of
+# the noise's law may count too. A small tanh network learns some digits with large batches. Of several, the sharpest
 # is polished to its minimum.
 
 # %%
@@ -130,10 +131,10 @@ for place, ratio in enumerate(escapes.inverse_ratio[0]):
     print(f"M/γ = {ratio:g}: {times}")
 
 # %% [markdown]
-# The picture that answers: mean times against M/γ, and below over SGD's. Where escapes are frequent the SDE has SGD's
-# times, at the price that its intervals say. Where they are rare it leaves sooner: normal noise has larger extremes
-# than a mean over a batch, and the linearised process stays longest. Trust the SDE for means; for rare escapes look at
-# SGD's own, which the same calls take.
+# The picture that answers: mean times against M/γ, and below over SGD's. Where escapes are frequent the SDE's times are
+# near SGD's. Where they are rare it leaves sooner, by a factor that grows, though the covariance is the same: what
+# differs is the rest of the noise's law. The minimum alone, linearised, is left later than by either. For means the SDE
+# will do; for rare escapes look at SGD's own, which the same calls take.
 
 # %%
 panels = escapes.plot()

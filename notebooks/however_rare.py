@@ -31,7 +31,7 @@ import sde_sgd as ss
 
 # in the quick size intervals are wide
 QUICK = "--quick" in sys.argv or bool(os.environ.get("SDE_SGD_QUICK"))
-PRECISION = 0.5 if QUICK else 0.1
+PRECISION = 0.9 if QUICK else 0.1
 
 # %% [markdown]
 # ## How it is found
@@ -46,7 +46,7 @@ LEFT, RIGHT = np.array([-1.048, -0.042]), np.array([1.048, -0.042])
 score = ss.scores.path(holes, LEFT, np.array([0.0, 1.537]), RIGHT)
 chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(holes, 0.15), dt=0.004)
 target = ss.regions.Ball(RIGHT, 0.25)
-tree = ss.passage.branches(chain, LEFT, target, horizon=8.0, trajectories=24, score=score, seed=3)
+tree = ss.passage.branches(chain, LEFT, target, horizon=8.0, trajectories=12 if QUICK else 24, score=score, seed=3)
 print(f"{sum(each.successful for each in tree.branches)} of {len(tree.branches)} branches arrive")
 
 # %%
@@ -71,7 +71,7 @@ axes.figure.savefig("branching_paths.png", dpi=120)
 
 # %%
 exploration = ss.landscapes.explore(holes, LEFT, height=3.0)
-number = 1_024 if QUICK else 16_384
+number = 256 if QUICK else 16_384
 shares = ss.passage.way_shares(chain, LEFT, ss.regions.Ball(RIGHT, 0.3), exploration, trajectories=number)
 for way, share in zip(exploration.connections, shares, strict=True):
     print(f"over the saddle at loss {way.saddle.loss:.3f}, from {way.first} to {way.second}: {share}")
@@ -114,7 +114,7 @@ minimum, saddle, well = np.array([-1.0]), np.array([0.0]), ss.regions.HalfSpace(
 LEARNING_RATE = 0.1
 print(f"{'M/γ':>6} {'method':>10} {'rate':>10} {'interval':>24} {'exact':>10} {'Eyring–Kramers':>15}")
 rows = []
-for size in (0.2, 0.75) if QUICK else (0.2, 0.35, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0):
+for size in (0.2, 0.5) if QUICK else (0.2, 0.35, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0):
     diffusion = ss.LangevinSGD(double_well, ss.noise.Isotropic(1.0), LEARNING_RATE, size)
     passage = ss.escape(
         ss.EulerMaruyama(diffusion, dt=0.002), minimum, well, rtol=PRECISION, monitoring="continuous", seed=1

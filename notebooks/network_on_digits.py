@@ -55,8 +55,9 @@ print(f"{risk.dim:,} weights, {EXAMPLES} digits to learn, {len(digits.held_out_t
 
 # %% [markdown]
 # `train` runs many networks at once, each from a start of its own, over all batch sizes. What is equal in a comparison
-# of batch sizes? Here it is twice: as many passes through the data for all, and as low a loss for all, at which is
-# looked ten times in a pass: a small batch makes many steps in one, and would have come further by its end.
+# of batch sizes? Here there are two answers: as many passes through the data for all, and as low a loss for all,
+# weight decay included. The loss is looked at ten times in a pass: a small batch makes many steps in one, and would
+# have come further by its end.
 
 # %%
 run = {"networks": NETWORKS, "learning_rate": 0.2, "batch_size": list(SIZES), "start": network, "seed": 1}

@@ -131,7 +131,7 @@ class OccupancyStudy(AbstractMinimaStudy):
         return [*columns, Column("in none", "unassigned", "probability to be in none of them", True, last)]
 
     def verdicts(self, dataset):
-        last = dataset.isel(time=-1) if "time" in dataset.dims else dataset
+        last = _in_the_end(dataset)
         exact, low, high = (last[name] for name in ("probability_exact", "probability_low", "probability_high"))
         known = (exact.notnull() & low.notnull()).transpose(*low.dims).values
         held = ((low <= exact) & (exact <= high)).transpose(*low.dims).values & known
@@ -143,7 +143,7 @@ class OccupancyStudy(AbstractMinimaStudy):
     def figures(self, dataset):
         from ... import plotting
 
-        last = dataset.isel(time=-1) if "time" in dataset.dims else dataset
+        last = _in_the_end(dataset)
         theory = {"probability_gibbs": "Laplace's method", "probability_exact": "exact solver"}
         return {"occupancy.png": plotting.sweep_figure(last, "probability", theory)}
 
@@ -168,3 +168,8 @@ def _theory(one: OccupancyStudy, shared: Minima, sets: dict[str, Any]) -> "xr.Da
     theories.add("probability_gibbs", "Gibbs weights", "1", f"{words}, Laplace's method", gibbs, dims)
     theories.add("probability_exact", "exact solver", "1", f"{words}, exact solver of the SDE", exact, dims)
     return theories.dataset()
+
+
+def _in_the_end(dataset: "xr.Dataset") -> "xr.Dataset":
+    """The last look of a dataset that has looks at times, or the window's."""
+    return dataset.isel(time=-1) if "time" in dataset.dims else dataset

@@ -10,7 +10,7 @@ from site_parts import examples
 # their names are those of `study`
 ROOMS = [room for room in documentation.rooms() if room != "study.kinds"]
 # rooms whose examples take more than some ten seconds
-LONG = {"passage", "training", "plotting"}
+LONG = {"passage", "plotting", "reproduction", "training"}
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -41,10 +41,10 @@ except study.StudyError as error:
     told = str(error)
 "escape" in told  # → True
 
-# %% EscapeStudy, OccupancyStudy, TransitionsStudy, CompareStudy, TrainStudy, DigitsStudy
+# %% EscapeStudy, OccupancyStudy, TransitionsStudy, CompareStudy, TrainStudy, TrainedEscapeStudy, DigitsStudy
 kinds = [
     study.EscapeStudy, study.OccupancyStudy, study.TransitionsStudy, study.CompareStudy, study.TrainStudy,
-    study.DigitsStudy,
+    study.TrainedEscapeStudy, study.DigitsStudy,
 ]  # fmt: skip
 isinstance(asked, study.EscapeStudy)  # → True
 all(issubclass(kind, study.AbstractStudy) for kind in kinds)  # → True

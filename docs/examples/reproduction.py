@@ -27,7 +27,7 @@ reproduction.register(type(claims[0])) is type(claims[0])  # → True
 [size.value for size in reproduction.Size]  # → ['quick', 'normal', 'full']
 
 # %% reproduce, Reproduction, Judged, judged_by
-done = reproduction.reproduce(tempfile.mkdtemp() + "/all", size="quick", only=[4], progress=False)
-(fourth,) = done.claims
-isinstance(done, reproduction.Reproduction) and isinstance(fourth, reproduction.Judged)  # → True
-reproduction.judged_by(fourth.claim, fourth.data).verdict == fourth.verdict  # → True
+done = reproduction.reproduce(tempfile.mkdtemp() + "/all", size="quick", only=[2], progress=False)
+(second,) = done.claims
+isinstance(done, reproduction.Reproduction) and isinstance(second, reproduction.Judged)  # → True
+reproduction.judged_by(second.claim, second.data).verdict == second.verdict  # → True

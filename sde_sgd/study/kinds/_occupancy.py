@@ -148,6 +148,11 @@ class OccupancyStudy(AbstractMinimaStudy):
         return {"occupancy.png": plotting.sweep_figure(last, "probability", theory)}
 
 
+def _in_the_end(dataset: "xr.Dataset") -> "xr.Dataset":
+    """At the last of the times, where the study has some."""
+    return dataset.isel(time=-1) if "time" in dataset.dims else dataset
+
+
 def _theory(one: OccupancyStudy, shared: Minima, sets: dict[str, Any]) -> "xr.Dataset":
     """Stationary shares of the basins by Laplace's method and by the grid solver."""
 
@@ -168,8 +173,3 @@ def _theory(one: OccupancyStudy, shared: Minima, sets: dict[str, Any]) -> "xr.Da
     theories.add("probability_gibbs", "Gibbs weights", "1", f"{words}, Laplace's method", gibbs, dims)
     theories.add("probability_exact", "exact solver", "1", f"{words}, exact solver of the SDE", exact, dims)
     return theories.dataset()
-
-
-def _in_the_end(dataset: "xr.Dataset") -> "xr.Dataset":
-    """The last look of a dataset that has looks at times, or the window's."""
-    return dataset.isel(time=-1) if "time" in dataset.dims else dataset

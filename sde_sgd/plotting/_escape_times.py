@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
-from ._axes import PROCESSES, bars_of, bounds_of, panels_of, says, spans_decades
+from ._axes import PROCESSES, bars_of, bounds_of, panels_of, says, shown, spans_decades
+from ._figure import Figure
 from ._style import require
 
 _STYLES = PROCESSES | {"linear": ("linearised at the minimum", "#4d7d2c", "^")}
@@ -25,10 +25,10 @@ def escape_times(dataset: xr.Dataset) -> Figure:
     Raises ValueError for any other dataset.
     """
     if "start" not in dataset.dims:
-        return escape_times_on(None, dataset)[0].figure
+        return escape_times_on(None, dataset, Figure)[0].figure
     figure = Figure(figsize=(1.0 + 5.2 * dataset.sizes["start"], 5.8), layout="constrained")
     panels = figure.subplots(
-        2, dataset.sizes["start"], sharex=True, sharey="row", height_ratios=(3, 1.3), squeeze=False
+        2, dataset.sizes["start"], sharex=True, sharey="row", height_ratios=_HEIGHTS, squeeze=False
     )
     for place, ax in enumerate(panels.T):
         here = dataset.isel(start=place)
@@ -40,10 +40,10 @@ def escape_times(dataset: xr.Dataset) -> Figure:
     return figure
 
 
-def escape_times_on(ax: Any, dataset: xr.Dataset) -> Any:
-    """The same on two axes that were given, of times and of ratios, or on those of a new figure; returns the axes."""
+def escape_times_on(ax: Any, dataset: xr.Dataset, new: Any = shown) -> Any:
+    """The same on two axes that were given, of times and of ratios, or on those of a figure by `new`; the axes."""
     require(dataset, "escape_times", "training.escape_from", "process")
-    top, below = panels_of(ax, ["times", "ratios"], _made)
+    top, below = panels_of(ax, ["times", "ratios"], lambda: _made(new))
     x = np.ravel(dataset.inverse_ratio.values)
     names = [str(name) for name in dataset.process.values]
     value, low, high = (each.reshape(len(names), -1) for each in bounds_of(dataset, "mean_exit_time"))
@@ -83,6 +83,6 @@ def escape_times_on(ax: Any, dataset: xr.Dataset) -> Any:
     return np.array([top, below])
 
 
-def _made() -> Any:
-    figure = Figure(figsize=(6.6, 5.8), layout="constrained")
+def _made(new: Any) -> Any:
+    figure = new(figsize=(6.6, 5.8), layout="constrained")
     return figure.subplots(2, 1, sharex=True, height_ratios=_HEIGHTS)

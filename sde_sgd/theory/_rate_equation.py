@@ -11,15 +11,15 @@ from .._jumps import transition_matrix
 
 
 def rate_equation(
-    rates: Callable[[float], Any], start: Any, times: Any, pieces: int = 2_000
+    rates: Callable[[float], Any], start: Any, times: Any, pieces: int = 500
 ) -> Float64[np.ndarray, "n_times n_minima"]:
     """Solution of dp/dt = p Q(t), the master equation of jumps between minima: p at each of some times.
 
     rates: a function of the SDE time that gives the rates of the jumps then, (n_minima, n_minima), at least 0, entry
         (i, j) from i to j, in 1 / SDE time, such as `rate_matrix` makes of the diffusion of that time.
     start: (n_minima,), probabilities at time 0, whose sum is 1. times: rising SDE times above 0, (n_times,).
-    pieces: of the time up to each look and in proportion to it, in which the rates are those of the middle (exponential
-        midpoint rule): the error falls with the square of their length. Probabilities stay between 0 and 1.
+    pieces: of the time between two looks, in each of which the rates are those of its middle (exponential midpoint
+        rule): the error falls with the square of their length. Probabilities stay between 0 and 1.
     Valid where the walk forgets its way into a minimum long before it leaves it: rates far below the curvatures, and a
     change of the rates that is slow against these.
     Raises ValueError for probabilities, times or rates that are not as said.
@@ -33,10 +33,11 @@ def rate_equation(
         raise ValueError(f"times must be finite, above 0 and rising, got {times!r}")
     found, before = [], 0.0
     for look in looks:
-        number = max(1, round(pieces * (look - before) / looks[-1]))
-        length = (look - before) / number
-        for piece in range(number):
-            law = law @ transition_matrix(_checked(rates(before + (piece + 0.5) * length), len(law)), length)
+        length = (look - before) / pieces
+        for piece in range(pieces):
+            now = _checked(rates(before + (piece + 0.5) * length), len(law))
+            # rates that have all died away have no unit to be scaled by
+            law = law @ transition_matrix(now, length) if now.any() else law
         before = look
         found.append(law)
     return np.stack(found)

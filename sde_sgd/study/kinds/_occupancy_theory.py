@@ -69,7 +69,7 @@ def _need_minima(one: "OccupancyStudy") -> None:
 def _at_times(one: "OccupancyStudy", shared: Minima, start: np.ndarray, rates: Callable[..., Any]) -> np.ndarray:
     """Shares of the minima at the times, (minima, times), of a learning rate that may fall."""
     times = np.asarray(one.times)
-    share = _share_of_rate(one)
+    share = _share_of_rate(one, float(times[-1]))
     least = max(float(np.min(share(np.linspace(0, times[-1], 1_001)))), _LEAST)
     # rates per own time, in which the drift is −∇L, at temperatures that are so many times the first
     heats = np.geomspace(least, 1, _TEMPERATURES) if least < 1 else np.ones(1)
@@ -77,7 +77,7 @@ def _at_times(one: "OccupancyStudy", shared: Minima, start: np.ndarray, rates: C
     logs = _interpolated(heats, tables)
 
     def of_time(time: float) -> np.ndarray:
-        now = float(share(np.asarray(time)))
+        now = float(share(time))
         return now * logs(max(now, least)) if now >= least else np.zeros_like(tables[0])
 
     places = np.stack([each.location for each in shared.polished(one)])
@@ -104,15 +104,17 @@ def _interpolated(heats: np.ndarray, tables: np.ndarray) -> Callable[[float], np
     return rates
 
 
-def _share_of_rate(one: "OccupancyStudy") -> Callable[[np.ndarray], np.ndarray]:
-    """The learning rate over that of the beginning, as a function of the SDE time."""
+def _share_of_rate(one: "OccupancyStudy", last: float) -> Callable[[Any], Any]:
+    """The learning rate over that of the beginning, as a function of the SDE time up to the last one."""
     falling, rate = one.schedule, one.sweep.learning_rate
     if falling is None or rate is None:
         return np.ones_like
     from .. import _chains
 
-    made = _chains.schedule(falling, 1.0)
-    return lambda times: np.asarray(made(np.asarray(times) / rate), np.float64)
+    # one call for all times: between them the schedule is smooth
+    known = np.concatenate([[0.0], np.geomspace(1e-3 * rate, last, 4_000)])
+    values = np.asarray(_chains.schedule(falling, 1.0)(known / rate), np.float64)
+    return lambda times: np.interp(times, known, values)
 
 
 def _at_share(one: "OccupancyStudy", share: float) -> "OccupancyStudy":

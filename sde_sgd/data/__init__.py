@@ -1,4 +1,4 @@
-"""Small data sets for experiments, as arrays: three of scikit-learn's, MNIST-1D and two that are made; nothing is downloaded."""
+"""Small data sets for experiments: three of scikit-learn's, MNIST-1D, two that are made; nothing is downloaded."""
 
 from .._exports import names_in as _names_in
 from ._examples import Examples as Examples

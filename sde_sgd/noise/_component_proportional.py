@@ -20,9 +20,7 @@ class ComponentProportional(AbstractNoise):
     Raises ValueError for another shape, or numbers that are negative or not finite.
     """
 
-    scale: Float[Array, ""] | Float[Array, " dim"] | float = eqx.field(
-        default=1.0, converter=lambda value: real_array("scale", value)
-    )
+    scale: Float[Array, "..."] = eqx.field(default=1.0, converter=lambda value: real_array("scale", value))
 
     def __check_init__(self):
         array = concrete(self.scale)

@@ -67,6 +67,6 @@ def _judged(found: Estimate) -> str:
         return "undecided: there is no number"
     if low > 1 + NEAR or high < 1 - NEAR:
         return f"not supported: {said}, more than {NEAR:.0%} {'above' if low > 1 else 'below'} 1"
-    if 1 - NEAR <= low and high <= 1 + NEAR:
+    if low >= 1 - NEAR and high <= 1 + NEAR:
         return f"supported: {said}, within {NEAR:.0%} of 1"
     return f"undecided, because the interval reaches beyond {NEAR:.0%} of 1: {said}"

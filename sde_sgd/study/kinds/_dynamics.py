@@ -147,7 +147,8 @@ class AbstractDynamicsStudy(AbstractStudy):
         """Raise StudyError where the study gives a grid that does not fit, or on which the points do not lie."""
         from .._build import one_line
 
-        if self.reference is None:
+        # noise along one direction has no density that a grid could hold, which its cells then say
+        if self.reference is None or (self.noise is not None and self.noise.reshaped.startswith("leading")):
             return
         try:
             # where the learning rate falls the grid is for that of the beginning

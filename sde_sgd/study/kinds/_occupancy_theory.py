@@ -131,13 +131,14 @@ def _kramers(one: "OccupancyStudy", shared: Minima) -> np.ndarray:
 
 
 def _measured(one: "OccupancyStudy", shared: Minima) -> np.ndarray:
-    """One over the mean time from each of two minima on a line to the other."""
+    """Of two minima on a line, from the slowest relaxation and the law in the end, which two states have as the SDE has.
+
+    The spectral gap is the sum of both rates, and the share of a side of the saddle that of the way there in the gap.
+    """
     minima = [each.location for each in shared.polished(one)]
     if len(minima) != 2 or len(minima[0]) != 1:
         raise ValueError(f"it is for two minima on a line, got {len(minima)} in {len(minima[0])} dimensions")
-    exact, rates = solver(one.diffusion_of(shared.surface(one)), one.reference), np.zeros((2, 2))
-    for first, second in ((0, 1), (1, 0)):
-        way = float(np.sign(minima[second] - minima[first])[0])
-        target = ~ss.regions.HalfSpace([way], way * float(minima[second][0]))
-        rates[first, second] = 1 / exact.mean_passage_time(target, start=minima[first])
-    return rates
+    exact, (way,) = solver(one.diffusion_of(shared.surface(one)), one.reference), shared.saddles(one)
+    side = float(np.sign(minima[1] - minima[0])[0])
+    first = exact.stationary_probability(ss.regions.HalfSpace([side], side * float(way.saddle.location[0])))
+    return exact.spectral_gap() * np.array([[0.0, 1 - first], [first, 0.0]])

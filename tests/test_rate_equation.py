@@ -1,5 +1,8 @@
 """Shares of minima under rates that change: against closed forms, and against the law of the SDE on a grid."""
 
+import itertools
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import integrate
@@ -7,6 +10,7 @@ from scipy.sparse.linalg import expm_multiply
 
 import sde_sgd as ss
 from sde_sgd.study import parse
+from sde_sgd.study.kinds import _occupancy_theory
 from sde_sgd.theory import rate_equation
 
 Q = np.array([[0.0, 0.7, 0.1], [0.2, 0.0, 0.4], [0.05, 0.3, 0.0]])
@@ -97,7 +101,7 @@ def law_on_a_grid(surface, times, heat, falls):
     found, before = [], 0.0
     for time in times:
         ends = np.linspace(before, time, 41)
-        for first, last in zip(ends[:-1], ends[1:], strict=True):
+        for first, last in itertools.pairwise(ends):
             u = 0.1 ** ((first + last) / 2 / falls)
             of_now = ss.reference.FokkerPlanck(ss.LangevinSGD.at_temperature(surface, heat * u), (-3.0, 4.5, 400))
             law = expm_multiply(of_now.generator().T * (u * (last - first)), law)
@@ -112,10 +116,6 @@ def test_shares_under_a_rate_that_falls_are_those_of_the_sde():
 
     At T = 0.35 a well of depth 0.6 is left soon: Eyring–Kramers is off by more. Twin: a rate that does not fall.
     """
-    from pathlib import Path
-
-    from sde_sgd.study.kinds import _occupancy_theory
-
     study = parse(FREEZING, "x")
     shared, surface = study.prepare(Path(".")), ss.landscapes.TwoWells(8.0, 2.0, 1.0, 0.4)
     exact = law_on_a_grid(surface, study.times, 0.35, 80.0)

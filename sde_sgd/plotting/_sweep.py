@@ -1,6 +1,6 @@
 """Numbers of a study over one axis of its sweep: intervals as bars, a line for each other place, theory beside.
 
-The axis is one of numbers; where none has two places, it is one of words, whose places are side by side.
+The axis is one of numbers; where none has two places, it is one of at least three words, side by side.
 """
 
 import itertools
@@ -73,10 +73,11 @@ def sweep_figure(dataset: xr.Dataset, variable: str, theory: Mapping[str, str], 
 
 
 def _longest(values: xr.DataArray) -> str | None:
-    """The numeric axis with most places, at least two; where there is none, that of words."""
+    """The numeric axis with most places, at least two; where there is none, that of words, at least three."""
     named = [str(name) for name in values.dims if name in values.coords and values.sizes[name] > 1]
     numeric = [name for name in named if values[name].dtype.kind in "fiu"]
-    return max(numeric or named, key=lambda name: values.sizes[name], default=None)
+    words = [name for name in named if values.sizes[name] > 2]
+    return max(numeric or words, key=lambda name: values.sizes[name], default=None)
 
 
 def _place(dataset: xr.Dataset, name: str, place: int) -> str:

@@ -131,7 +131,7 @@ def _kramers(one: "OccupancyStudy", shared: Minima) -> np.ndarray:
 
 
 def _measured(one: "OccupancyStudy", shared: Minima) -> np.ndarray:
-    """Of two minima on a line, from the slowest relaxation and the law in the end, which two states have as the SDE has.
+    """Of two minima on a line, from the slowest relaxation and the law in the end: two states then have both.
 
     The spectral gap is the sum of both rates, and the share of a side of the saddle that of the way there in the gap.
     """

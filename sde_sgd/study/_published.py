@@ -141,9 +141,9 @@ def _ratio(ours: list[float], other: list[float], confidence: float) -> "Estimat
     with np.errstate(divide="ignore", invalid="ignore"):
         value, low, high = np.log(np.array(ours))
         second, second_low, second_high = np.log(np.array(other))
-    ratio = value - second
-    # each side's own part of the interval
-    down, up = np.hypot(value - low, second_high - second), np.hypot(high - value, second - second_low)
+        ratio = value - second
+        # each side's own part of the interval
+        down, up = np.hypot(value - low, second_high - second), np.hypot(high - value, second - second_low)
     if not np.all(np.isfinite([ratio, down, up])):
         return Estimate(np.nan, np.nan, np.nan, confidence)
     return Estimate(np.exp(ratio), np.exp(ratio - down), np.exp(ratio + up), confidence)

@@ -10,7 +10,7 @@ from sde_sgd.study import packaged, packaged_text, parse, run
 
 # by name, changes that make it small
 SMALL = {
-    "mori": {"trajectories": 128, "start.0.region.multiple": {"each": [1.1, 1.3, 1.6]}},
+    "mori": {"trajectories": 128, "start.0.region.multiple": [1.1, 1.3, 1.6]},
     "noise_shapes": {"trajectories": 2_000},
     "collapse": {"trajectories": 256, "times": [40.0], "sweep.batch_size": [5.0, 11.0, 16.0]},
     "edge": {"networks": 2, "stop.steps": [20, 100]},

@@ -23,7 +23,7 @@ def test_constant_rates_are_those_of_the_jump_process():
 
 
 def test_rates_that_all_fall_alike_are_another_clock():
-    """e^{−t}Q is Q for a time of 1 − e^{−t}; the error falls with the square of the pieces. Twin: rates a little late."""
+    """e^{−t}Q is Q for a time of 1 − e^{−t}; the error is quartered by halving. Twin: rates a little late."""
     times = np.array([0.5, 2.0, 6.0])
     exact = np.stack([ss.stationary.transition_matrix(Q, 1 - np.exp(-time))[0] for time in times])
 

@@ -136,9 +136,14 @@ def test_a_level_set_by_a_multiple_of_the_loss():
     spec = RegionSpec.model_validate({"kind": "Sublevel", "multiple": 3.0})
     region = _build.region_of("region", spec, surface, np.array([0.5]))
     assert isinstance(region, ss.regions.Sublevel) and float(region.value) == pytest.approx(2.25)
-    both = RegionSpec.model_validate({"kind": "Sublevel", "multiple": 3.0, "above": 1.0})
-    with pytest.raises(StudyError, match="takes either above or multiple, not both"):
-        _build.region_of("region", both, surface, np.array([0.5]))
+    higher = RegionSpec.model_validate({"kind": "Sublevel", "above": 3.0})
+    assert float(_build.region_of("region", higher, surface, np.array([0.5])).value) == pytest.approx(3.75)
+    with pytest.raises(StudyError, match="above and multiple are of the loss at a start, and there is none"):
+        _build.region_of("region", higher, surface)
+    with pytest.raises(ValueError, match="takes either above or multiple, not both"):
+        RegionSpec.model_validate({"kind": "Sublevel", "multiple": 3.0, "above": 1.0})
+    with pytest.raises(ValueError, match="are of a Sublevel, got them for Ball"):
+        RegionSpec.model_validate({"kind": "Ball", "multiple": 3.0})
 
 
 def test_layers_without_constants():

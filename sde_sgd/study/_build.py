@@ -134,13 +134,11 @@ def region_of(where: str, spec: RegionSpec, surface: AbstractLandscape, point: A
     """
     parameters = spec.parameters
     if spec.kind == "Sublevel":
-        given = {"above", "multiple"} & set(parameters) if point is not None else set()
-        if len(given) > 1:
-            raise StudyError(f"{where} takes either above or multiple, not both")
-        if given:
-            here, (name,) = float(surface.loss(jnp.asarray(point, float))), given
-            number = parameters.pop(name)
-            parameters["value"] = here + number if name == "above" else here * number
+        if spec.above is not None or spec.multiple is not None:
+            if point is None:
+                raise StudyError(f"{where}: above and multiple are of the loss at a start, and there is none")
+            here = float(surface.loss(jnp.asarray(point, float)))
+            parameters["value"] = here + spec.above if spec.above is not None else here * (spec.multiple or 0.0)
         parameters = {"landscape": surface} | parameters
     return make(where, spec.kind, parameters, kinds(regions, AbstractRegion))
 

@@ -184,11 +184,22 @@ class NoiseSpec(Part):
 class RegionSpec(Part):
     """A set of θ.
 
-    kind: a class of `sde_sgd.regions`, whose parameters are the other keys. A Sublevel is one of the study's landscape,
-    up to its `value`; or, of a start, `above` the loss there, or to a `multiple` of it.
+    kind: a class of `sde_sgd.regions`, whose parameters are the other keys. A Sublevel is one of the study's landscape.
+    above: height of a start's Sublevel over the loss there, in place of its value. multiple: of that loss, likewise.
     """
 
     room = "regions"
+
+    above: Annotated[Finite | None, Quantity("loss", "height above the loss at the start")] = None
+    multiple: Annotated[Finite | None, Quantity("1", "multiple of the loss at the start")] = None
+
+    @model_validator(mode="after")
+    def _of_a_level(self):
+        if (self.above is not None or self.multiple is not None) and self.kind != "Sublevel":
+            raise ValueError(f"above and multiple are of a Sublevel, got them for {self.kind}")
+        if self.above is not None and self.multiple is not None:
+            raise ValueError("region takes either above or multiple, not both")
+        return self
 
 
 class ChainSpec(Section):

@@ -141,7 +141,7 @@ class OccupancyStudy(AbstractMinimaStudy):
         return self.times is not None and not self.region
 
     def verdicts(self, dataset):
-        last = dataset.isel(time=-1) if "time" in dataset.dims else dataset
+        last = _in_the_end(dataset)
         of = "" if self.times is None else " at the last time, which may be before the law has settled,"
         compared = [("probability_exact", of, "the grid solver's stationary share")]
         for _, variable, by in _BY_RATES if self._has_rates else ():
@@ -155,7 +155,7 @@ class OccupancyStudy(AbstractMinimaStudy):
     def figures(self, dataset):
         from ... import plotting
 
-        last = dataset.isel(time=-1) if "time" in dataset.dims else dataset
+        last = _in_the_end(dataset)
         theory = {"probability_gibbs": "Laplace's method", "probability_exact": "exact solver"}
         if self._has_rates:
             theory = {variable: f"rate equation, rates by {by}" for _, variable, by in _BY_RATES}
@@ -175,3 +175,8 @@ def _held(data: "xr.Dataset", variable: str) -> tuple[int, int]:
     known = (exact.notnull() & low.notnull()).transpose(*low.dims).values
     held = ((low <= exact) & (exact <= high)).transpose(*low.dims).values & known
     return int(held.sum()), int(known.sum())
+
+
+def _in_the_end(dataset: "xr.Dataset") -> "xr.Dataset":
+    """The last look of a dataset that has looks at times, or the window's."""
+    return dataset.isel(time=-1) if "time" in dataset.dims else dataset

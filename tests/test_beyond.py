@@ -55,8 +55,8 @@ def test_times_to_leave_are_a_power(tmp_path):
 
 @pytest.mark.long
 def test_shapes_of_noise_are_beside_the_exact_law(tmp_path):
-    """Four shapes that have a density, each within 4 errors of the grid solver; those of rank one say that they have
-    none.
+    """Four shapes that have a density, each within 4 errors and 0.03 of the grid solver, whose exits are those between
+    the steps too; those of rank one say that they have none.
     """
     data = small("noise_shapes", tmp_path).dataset
     for place, name in enumerate(map(str, data.reshaped.values)):
@@ -65,7 +65,7 @@ def test_shapes_of_noise_are_beside_the_exact_law(tmp_path):
         if name.startswith("leading"):
             assert np.isnan(exact)
         else:
-            assert agrees(value, exact, np.sqrt(exact * (1 - exact) / 2_000), bias=0.01), (name, value, exact)
+            assert agrees(value, exact, np.sqrt(exact * (1 - exact) / 2_000), bias=0.03), (name, value, exact)
     named = data.probability.isel(start=0, learning_rate=0, batch_size=0)
     assert named.sel(reshaped="leading") > named.sel(reshaped="isotropic")
 

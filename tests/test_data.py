@@ -133,6 +133,19 @@ def test_gaussian_examples_have_their_moments():
     assert np.any(data.gaussian(5, seed=1).inputs != data.gaussian(5, seed=2).inputs)
 
 
+def test_a_design_has_the_moments_of_normal_inputs():
+    """All up to the fifth, of two features; the sixth is 9 where a normal law has 15. Targets are linear."""
+    examples = data.gaussian_moments(2, scales=[1.0, 0.5], slope=3.0)
+    x, y = examples.inputs.T
+    assert examples.inputs.shape == (36, 2) and np.allclose(examples.targets, 3 * (x + y))
+    normal = [1, 0, 1, 0, 3, 0]
+    for first in range(6):
+        for second in range(6 - first):
+            exact = normal[first] * normal[second] * 0.5**second
+            assert np.mean(x**first * y**second) == pytest.approx(exact, abs=1e-12)
+    assert np.mean(x**6) == pytest.approx(9)
+
+
 def test_chebyshev_examples_are_the_polynomial():
     """cos(4 arccos x) = 8x⁴ − 8x² + 1 at 20 points between −1 and 1, densest at the ends."""
     examples = data.chebyshev()
@@ -148,6 +161,7 @@ def test_chebyshev_examples_are_the_polynomial():
         (lambda: data.gaussian(10, 2, scales=[1.0]), "scales must be 2 finite numbers above 0"),
         (lambda: data.gaussian(10, noise=float("nan")), "noise must be a finite number"),
         (lambda: data.gaussian(10, seed=-1), "seed"),
+        (lambda: data.gaussian_moments(2, slope="steep"), "slope must be a finite number"),
         (lambda: data.chebyshev(degree=0), "degree"),
     ],
 )

@@ -67,12 +67,12 @@ class DataSpec(Section):
     """Examples by the name of their data set in `sde_sgd.data`.
 
     name: of the data set. held_out, seed: as of that function; samples: too, of those that are made.
-    features, scales, slope, noise: as of the function gaussian. degree: as of the function chebyshev.
+    features, scales, slope, noise: as of the functions gaussian and gaussian_moments. degree: of chebyshev.
     examples: how many of the training part are used.
     label_noise: share of the training labels that are another one, drawn once.
     """
 
-    name: Literal["digits", "breast_cancer", "diabetes", "mnist1d", "gaussian", "chebyshev"]
+    name: Literal["digits", "breast_cancer", "diabetes", "mnist1d", "gaussian", "gaussian_moments", "chebyshev"]
     held_out: Share | None = None
     seed: Seed | None = None
     samples: Count | None = None

@@ -58,3 +58,5 @@ class TestSweepFigure:
         (bars,) = panel.containers
         assert bars.lines[0].get_ydata().tolist() == [1.0, 2.0, 4.0] and bars.lines[0].get_linestyle() == "None"
         assert bars.lines[0].get_xdata().tolist() == [0, 1, 2]
+        (exact,) = (line for line in panel.get_lines() if line.get_label() == "_exact")
+        assert exact.get_ydata().tolist() == [2, 4, 8] and exact.get_linestyle() == "None"

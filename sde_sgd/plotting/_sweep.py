@@ -40,6 +40,8 @@ def sweep_figure(dataset: xr.Dataset, variable: str, theory: Mapping[str, str], 
     lines = [line for line in lines if np.any(np.nan_to_num(values.isel(line).values) > 0)]
     words = None if axis is None or dataset[axis].dtype.kind in "fiu" else [str(name) for name in dataset[axis].values]
     x = np.zeros(1) if axis is None else np.asarray(dataset[axis].values if words is None else range(len(words)), float)
+    # between words there is no line
+    marks = _MARKS if words is None else ({"linestyle": "none", "marker": "_", "markersize": 16}, _MARKS[1])
     for number, (line, color) in enumerate(zip(lines, colors_of(len(lines)), strict=False)):
         bounds = [np.atleast_1d(each) for each in bounds_of(dataset.isel(line), variable)]
         value, bars = bounds[0], bars_of(*bounds)
@@ -50,11 +52,11 @@ def sweep_figure(dataset: xr.Dataset, variable: str, theory: Mapping[str, str], 
         if words is not None:
             style["linestyle"] = "none"
         panel.errorbar(x[known], value[known], yerr=bars[:, known], label=shown or "simulated", **style)
-        for name, mark in zip(theory, _MARKS, strict=False):
+        for name, mark in zip(theory, marks, strict=False):
             if name in dataset:
                 own = {key: place for key, place in line.items() if key in dataset[name].dims}
                 panel.plot(x, np.atleast_1d(dataset[name].isel(own).values), color=color, label=f"_{name}", **mark)
-    for name, mark in zip(theory, _MARKS, strict=False):
+    for name, mark in zip(theory, marks, strict=False):
         if name in dataset and np.any(np.isfinite(dataset[name].values)):
             panel.plot([], [], color="black", label=theory[name], **mark)
     panel.set_xlabel("" if axis is None else label(dataset[axis]))

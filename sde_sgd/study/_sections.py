@@ -178,7 +178,10 @@ class NoiseSpec(Part):
 
     room = "noise"
 
-    reshaped: Literal["full", "isotropic", "diagonal", "hessian", "leading", "leading hessian"] = "full"
+    reshaped: Annotated[
+        Literal["full", "isotropic", "diagonal", "hessian", "leading", "leading hessian"],
+        Quantity("", "shape of the noise"),
+    ] = "full"
 
 
 class RegionSpec(Part):

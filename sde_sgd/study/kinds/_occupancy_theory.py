@@ -74,7 +74,10 @@ def _at_times(one: "OccupancyStudy", shared: Minima, start: np.ndarray, rates: C
     # rates per own time, in which the drift is −∇L, at temperatures that are so many times the first
     heats = np.geomspace(least, 1, _TEMPERATURES) if least < 1 else np.ones(1)
     tables = np.stack([np.asarray(rates(_at_share(one, heat), shared)) for heat in heats])
-    logs = _interpolated(heats, tables)
+    if not np.all(np.isfinite(tables[-1])):
+        raise ValueError("there is no number for the rates at the beginning")
+    # where it is so cold that a rate is below all numbers, nothing jumps
+    logs = _interpolated(heats, np.nan_to_num(tables, posinf=0.0))
 
     def of_time(time: float) -> np.ndarray:
         now = float(share(time))

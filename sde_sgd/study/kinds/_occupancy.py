@@ -169,14 +169,14 @@ _BY_RATES = (
 )
 
 
+def _in_the_end(dataset: "xr.Dataset") -> "xr.Dataset":
+    """At the last of the times, where the study has some."""
+    return dataset.isel(time=-1) if "time" in dataset.dims else dataset
+
+
 def _held(data: "xr.Dataset", variable: str) -> tuple[int, int]:
     """How many shares have a variable of theory in their interval, and how many there are to compare."""
     exact, low, high = (data[name] for name in (variable, "probability_low", "probability_high"))
     known = (exact.notnull() & low.notnull()).transpose(*low.dims).values
     held = ((low <= exact) & (exact <= high)).transpose(*low.dims).values & known
     return int(held.sum()), int(known.sum())
-
-
-def _in_the_end(dataset: "xr.Dataset") -> "xr.Dataset":
-    """The last look of a dataset that has looks at times, or the window's."""
-    return dataset.isel(time=-1) if "time" in dataset.dims else dataset

@@ -26,7 +26,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "comparison.md"
 _PACKAGES = ("sde-sgd", "jax", "jaxlib", "numpy", "scipy", "numba", "diffrax", "torch", "torchsde")
 _SPLITTING = (
     "Splitting by hand is NumPy's because pytams, the published package, takes longer: in "
-    "`benchmarks/results/cpu.json` {pytams:,.0f} s for an escape of probability 1e-9, where the NumPy version took {numpy:.2g} s."
+    "`benchmarks/results/cpu.json` {pytams:,.0f} s for an escape of probability 1e-9, where NumPy's took {numpy:.2g} s."
 )
 # what would let a process find programs that another compiled, or take fewer threads than there are cores
 _FORGOTTEN = ("JAX_COMPILATION_CACHE_DIR", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS")

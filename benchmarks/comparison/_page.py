@@ -13,8 +13,8 @@ This page is made from `benchmarks/results/comparison.json` by `python -m benchm
 Euler–Maruyama steps of 0.01: how likely is X to be seen at or beyond the saddle at 1/4? To a 95 % interval of
 ±{precision:.0%}, at three temperatures. The exact value of this chain comes from its transition kernel.
 
-Seconds are for one answer. *Compile* is what the first run in a fresh process takes longer than the second; *run* is the
-second, by the clock; *CPU* are the processor seconds of that run, over all threads. Where other programs share the
+Seconds are for one answer. *Compile* is what the first run in a fresh process takes longer than the second; *run* is
+the second, by the clock; *CPU* are the processor seconds of that run, over all threads. Where other programs share the
 machine the clock is only an upper bound, and CPU seconds are the better measure. × is CPU over that of this library.
 *Extrapolated*: as many trajectories as the precision takes, at the rate that was measured for some seconds.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-import sde_sgd as ss
+import sde_sgd as ss  # its rooms load when they are first used: rivals need none
 
 START, SADDLE, DT, STEPS = -1.0, 0.25, 0.01, 1_000
 HORIZON = DT * STEPS

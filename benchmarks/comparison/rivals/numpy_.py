@@ -24,14 +24,16 @@ def _leave(generator, size, temperature):
     count = 0
     for begin in range(0, size, _BLOCK):
         x = np.full(min(_BLOCK, size - begin), START, np.float32)
-        best, noise, slope = x.copy(), np.empty_like(x), np.empty_like(x)
+        best, (noise, slope, other) = x.copy(), np.empty((3, len(x)), np.float32)
         for _ in range(STEPS):
             generator.standard_normal(dtype=np.float32, out=noise)
             noise *= amplitude
             np.multiply(x, x, out=slope)
             slope -= 1
             slope *= dt
-            slope *= 4 * x - 1
+            np.multiply(x, 4, out=other)
+            other -= 1
+            slope *= other
             x -= slope
             x += noise
             np.maximum(best, x, out=best)

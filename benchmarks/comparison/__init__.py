@@ -3,6 +3,7 @@
     pip install '.[bench]' torch torchsde
     python -m benchmarks.comparison                  # all: benchmarks/results/comparison.json, docs/comparison.md
     python -m benchmarks.comparison --only numba     # one contender, printed only; may be given several times
+    python -m benchmarks.comparison --only NumPy --out a; … --join a b    # in parts, on one machine
     python -m benchmarks.comparison --quick          # tiny sizes: does everything run?
     python -m benchmarks.comparison --page           # runs nothing, writes the page of the saved record anew
 

@@ -1,6 +1,7 @@
 """The command `python -m benchmarks.comparison`; what it does and how it is fair stands in the package's docstring."""
 
 import argparse
+import datetime
 import importlib.metadata
 import importlib.util
 import json
@@ -34,27 +35,29 @@ _FORGOTTEN = ("JAX_COMPILATION_CACHE_DIR", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(sys.argv[1:] if arguments is None else list(arguments))
-    path = (options.out or RESULTS) / "comparison.json"
-    at = PAGE if options.out is None else options.out / "comparison.md"
+    out = options.out or RESULTS
+    path, at = out / "comparison.json", PAGE if options.out is None else out / "comparison.md"
     if options.row:
         name, question = options.row
-        found = measure(_contender(name), question, options.patience, options.quick)
-        print(json.dumps(found, default=float))
+        print(json.dumps(measure(_contender(name), question, options.patience, options.quick), default=float))
         return
     if options.page:
-        at.write_text(page(json.loads(path.read_text(encoding="utf-8"))), encoding="utf-8")
-        return
-    names = options.only or [each.name for each in CONTENDERS]
-    record = made(names, options.patience, options.quick)
-    if (not options.only and not options.quick) or options.out:
-        write(record, path)
-        at.write_text(page(record), encoding="utf-8")
-        print(f"written: {path.name}, {at.name}")
+        record = json.loads(path.read_text(encoding="utf-8"))
+    elif options.join:
+        texts = [(folder / "comparison.json").read_text(encoding="utf-8") for folder in options.join]
+        record = joined([json.loads(text) for text in texts])
+    else:
+        record = made(options.only or [each.name for each in CONTENDERS], options.patience, options.quick)
+        if (options.only or options.quick) and options.out is None:
+            return
+    write(record, path)
+    at.write_text(page(record), encoding="utf-8")
+    print(f"written: {path.name}, {at.name}")
 
 
 def made(names: Sequence[str], patience: float, quick: bool) -> dict[str, Any]:
     """The record of a run of these contenders."""
-    load, rows, missing = os.getloadavg()[0], [], []
+    rows, missing = [], []
     for question in TEMPERATURES:
         for contender in (_contender(name) for name in names):
             row, reason = _row(contender, question, patience, quick)
@@ -67,9 +70,8 @@ def made(names: Sequence[str], patience: float, quick: bool) -> dict[str, Any]:
             print(f"{question:5s} {contender.name:18s} {times}, {row['how']}", flush=True)
     where = conditions()
     record = {
-        **{name: where[name] for name in ("date", "processor", "cores")},
+        **{name: where[name] for name in ("processor", "cores")},
         "versions": {"python": platform.python_version(), **_versions()},
-        "load": [round(load, 2), round(os.getloadavg()[0], 2)],
         "patience": patience,
         "contenders": {each.name: _about(each) for each in map(_contender, names)},
         "rule_of_lines": RULE,
@@ -78,6 +80,21 @@ def made(names: Sequence[str], patience: float, quick: bool) -> dict[str, Any]:
         "splitting": _splitting_words(),
     }
     return record | {"checklist": checklist(record)}
+
+
+def joined(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One record of runs of several contenders each, on one machine with the same versions; ValueError for others."""
+    first = records[0]
+    for record in records:
+        different = [name for name in ("processor", "cores", "versions", "patience") if record[name] != first[name]]
+        if different:
+            raise ValueError(
+                f"records must agree in {different[0]}, got {first[different[0]]} and {record[different[0]]}"
+            )
+    contenders = {name: about for record in records for name, about in record["contenders"].items()}
+    lists = {name: [row for record in records for row in record[name]] for name in ("rows", "missing")}
+    whole = {**first, "contenders": contenders, **lists}
+    return whole | {"checklist": checklist(whole)}
 
 
 def _row(contender: Contender, question: str, patience: float, quick: bool) -> tuple[dict[str, Any] | None, str]:
@@ -96,7 +113,8 @@ def _row(contender: Contender, question: str, patience: float, quick: bool) -> t
         if contender.module == "ours":
             raise RuntimeError(done.stderr)
         return None, f"failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}"
-    return json.loads(done.stdout.splitlines()[-1]), ""
+    when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return {**json.loads(done.stdout.splitlines()[-1]), "date": when, "load": round(os.getloadavg()[0], 2)}, ""
 
 
 def _about(contender: Contender) -> dict[str, Any]:
@@ -140,6 +158,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="an interval of ±50 %%, to see that all of it runs")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds beyond which a time is extrapolated")
     parser.add_argument("--out", type=Path, help="folder for record and page; a part is written only if given")
+    parser.add_argument("--join", nargs="+", type=Path, metavar="FOLDER", help="make one record of those in folders")
     parser.add_argument("--page", action="store_true", help="run nothing, write the page of the saved record anew")
     parser.add_argument("--row", nargs=2, metavar=("CONTENDER", "QUESTION"), help=argparse.SUPPRESS)
     return parser.parse_args(arguments)

@@ -16,17 +16,18 @@ Euler–Maruyama steps of 0.01: how likely is X to be seen at or beyond the sadd
 Seconds are for one answer. *Compile* is what the first run in a fresh process takes longer than the second; *run* is
 the second, by the clock; *CPU* are the processor seconds of that run, over all threads. Where other programs share the
 machine the clock is only an upper bound, and CPU seconds are the better measure. × is CPU over that of this library.
-*Extrapolated*: as many trajectories as the precision takes, at the rate that was measured for some seconds.
+*Extrapolated*: as many trajectories as the precision takes, at a rate that was measured for some seconds, where the
+time would be longer than {patience:g} s.
 
-Measured {date} on {processor}, {cores} cores, load {load[0]:.1f} before and {load[1]:.1f} after.
+Measured {first} to {last} on {processor}, {cores} cores; load of the machine after each row {least:.1f} to {most:.1f}.
 """
 
 
 def page(record: dict[str, Any]) -> str:
     """The whole page."""
-    parts = [
-        _HEAD.format(precision=PRECISION, **{name: record[name] for name in ("date", "processor", "cores", "load")})
-    ]
+    dates, loads = ([row[name] for row in record["rows"]] for name in ("date", "load"))
+    where = {"processor": record["processor"], "cores": record["cores"], "least": min(loads), "most": max(loads)}
+    parts = [_HEAD.format(precision=PRECISION, patience=record["patience"], first=min(dates), last=max(dates), **where)]
     parts += [_question(record, question) for question in TEMPERATURES]
     parts += [_lines(record), _checks(record), _versions(record)]
     return "\n".join(parts)

@@ -86,9 +86,8 @@ def test_the_loop_ends_at_the_precision():
 def test_lines_do_not_depend_on_layout(tmp_path):
     short, long = tmp_path / "short.py", tmp_path / "long.py"
     short.write_text("def f(a, b): return a + b\n")
-    long.write_text(
-        '"""What."""\n\n# why\ndef f(\n    a,\n    b,\n):\n    """How."""\n    return (\n        a\n        + b\n    )\n'
-    )
+    body = '    """How."""\n    return (\n        a\n        + b\n    )\n'
+    long.write_text('"""What."""\n\n# why\ndef f(\n    a,\n    b,\n):\n' + body)
     assert lines_of(short) == lines_of(long) == 2 and lines_of(short, long) == 4
     assert 5 < CONTENDERS[0].lines < min(each.lines for each in CONTENDERS[1:])
 

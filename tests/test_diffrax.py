@@ -257,3 +257,15 @@ def test_a_key_makes_the_path():
     assert terms.terms[1].contr(0.0, 0.1).shape == (2,)
     other = ss.to_diffrax(COLD).terms[1].contr(0.0, 0.1)
     assert other == ss.to_diffrax(COLD, key=jax.random.key(0)).terms[1].contr(0.0, 0.1)
+
+
+def test_the_matrix_is_that_of_the_product(double_precision):
+    """What Euler multiplies and what Milstein differentiates are one amplitude, (dim, noise_dim)."""
+    y, time, xi = jnp.array([0.3, -0.7]), 0.4, jnp.array([0.5, -1.0, 2.0])
+    term = ss.to_diffrax(rotating()).terms[1]
+    matrix = term.vf(time, y, None)
+    np.testing.assert_allclose(matrix, rotating().amplitude_fn(y, time), rtol=1e-14)
+    np.testing.assert_allclose(matrix @ xi, term.vf_prod(time, y, None, xi), rtol=1e-14)
+    kinetic = ss.to_diffrax(ss.diffusions.UnderdampedLangevin(WELLS, 0.3, 0.8)).terms[1]
+    exact = np.vstack([np.zeros((2, 2)), np.sqrt(2 * 0.8 * 0.3) * np.eye(2)])
+    np.testing.assert_allclose(kinetic.vf(0.0, jnp.ones(4), None), exact, rtol=1e-14)

@@ -118,9 +118,8 @@ def _row(contender: Contender, question: str, patience: float, quick: bool) -> t
 
 
 def _about(contender: Contender) -> dict[str, Any]:
-    file = contender.module.replace(".", "/") + ".py"
-    asked = list(TEMPERATURES)
-    return {"lines": contender.lines, "file": file, "needs": list(contender.needs), "questions": asked}
+    told = {"file": contender.file, "takes": contender.takes, "needs": list(contender.needs)}
+    return {"lines": contender.lines, **told, "questions": list(TEMPERATURES)}
 
 
 def _contender(name: str) -> Contender:

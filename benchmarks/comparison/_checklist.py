@@ -21,9 +21,11 @@ def _points(record: dict[str, Any]) -> Iterator[tuple[str, str, bool | None]]:
     yield (
         "the same equation, dt, start and exit rule",
         f"every finished answer is within {_SIGMAS:g} standard errors of this chain's exact value; the farthest is "
-        f"{farthest:.2g} away. With steps of dt/2 the value at 1e-3 is {finer:+.0%} off, with noise 5 % louder "
-        f"{louder:+.0%}: 2.6 % is a standard error",
-        all(row["standard_errors_off"] < _SIGMAS for row in rows),
+        f"{farthest:.2g} away. With noise 5 % louder the value at 1e-3 would be {louder:+.0%} off, where a standard "
+        f"error is 2.6 %; with steps of dt/2 only {finer:+.1%}, so that dt, start and saddle are looked up in the "
+        "source: all files take them from one",
+        all(row["standard_errors_off"] < _SIGMAS for row in rows)
+        and all({"DT", "START", "SADDLE"} <= set(each["takes"]) for each in record["contenders"].values()),
     )
     yield (
         "the same precision",

@@ -1,5 +1,6 @@
 """Who answers: its module, what a person has to write for it, and which questions it is asked."""
 
+import ast
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,19 @@ class Contender:
 
     @property
     def lines(self) -> int:
-        return lines_of(_HERE / (self.module.replace(".", "/") + ".py"), *self.parts)
+        return lines_of(_HERE / self.file, *self.parts)
+
+    @property
+    def file(self) -> str:
+        """Its path in this folder."""
+        return self.module.replace(".", "/") + ".py"
+
+    @property
+    def takes(self) -> list[str]:
+        """What its file takes from the problem's."""
+        tree = ast.parse((_HERE / self.file).read_text(encoding="utf-8"))
+        lines = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "problem"]
+        return sorted(alias.name for node in lines for alias in node.names)
 
     @property
     def is_direct(self) -> bool:

@@ -16,6 +16,7 @@ Euler–Maruyama steps of 0.01: how likely is X to be seen at or beyond the sadd
 Seconds are for one answer. *Compile* is what the first run in a fresh process takes longer than the second; *run* is
 the second, by the clock; *CPU* are the processor seconds of that run, over all threads. Where other programs share the
 machine the clock is only an upper bound, and CPU seconds are the better measure. × is CPU over that of this library.
+Imports are in neither.
 *Extrapolated*: as many trajectories as the precision takes, at a rate that was measured for some seconds, where the
 time would be longer than {patience:g} s.
 

@@ -81,8 +81,8 @@ def _at_times(one: "OccupancyStudy", shared: Minima, start: np.ndarray, rates: C
     tables = shared.kept(f"{rates.__name__} {len(heats)}", one, tabulated, _OF_RATES)
     if not np.all(np.isfinite(tables[-1])):
         raise ValueError("there is no number for the rates at the beginning")
-    # where it is so cold that a rate is below all numbers, nothing jumps
-    logs = _interpolated(heats, np.nan_to_num(tables, posinf=0.0))
+    # where it is so cold that a rate is below the rounding of others, it may be no number, or below 0: nothing jumps
+    logs = _interpolated(heats, np.maximum(np.nan_to_num(tables, posinf=0.0), 0.0))
 
     def of_time(time: float) -> np.ndarray:
         now = float(share(time))

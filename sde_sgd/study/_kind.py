@@ -4,7 +4,7 @@ import abc
 import itertools
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -181,6 +181,16 @@ class AbstractStudy(Section, abc.ABC):
 
         folder: that of the study file, for a person's own modules. Raises StudyError for what no cell could run with.
         """
+
+    def pilot(self) -> "AbstractStudy | None":
+        """A study over the same cells that is run before this one, and tells how its budget is spent; None by default.
+
+        Its cells are run with what `prepare` of this one returns.
+        """
+
+    def informed(self, shared: Any, pilot: "Callable[[], xr.Dataset]") -> Any:
+        """What the cells share where there is a pilot. shared: what `prepare` returned. pilot: its finished dataset."""
+        return shared
 
     def code(self, folder: Path) -> str:
         """Source text of a person's own that decides the numbers, for the fingerprint; "" where there is none.

@@ -130,6 +130,7 @@ def test_trajectories_that_diverge_are_told():
     assert fp.mean_exit_time.low < either
 
 
+@pytest.mark.long
 def test_a_law_that_never_settles_is_told():
     """A walk without a force: the law widens for ever."""
     diffusion = ss.diffusions.ItoDiffusion(lambda x, t: 0 * x, lambda x, t: 1 + 0 * x, 1)

@@ -56,6 +56,7 @@ def test_noise_scale_and_shape_are_told_apart():
     assert way.exponent == pytest.approx(1 / (0.1 * 0.5 / (2 * 20)), rel=1e-6)
 
 
+@pytest.mark.long
 def test_mueller_brown_over_its_two_passes():
     surface = ss.landscapes.MullerBrown(0.01)
     minima = ss.landscapes.find_minima(surface, [[-0.558, 1.442], [0.623, 0.028], [-0.05, 0.467]])

@@ -148,6 +148,7 @@ def test_exits_of_states_in_rows():
     np.testing.assert_allclose(split, other, rtol=0.05)
 
 
+@pytest.mark.long
 def test_components_have_no_rows():
     """A lowered step keeps an array for each component, wherever rows would begin: the same bits, stopped or not."""
     chain = MomentumSGD(ss.landscapes.Landscape(lambda x: jnp.sum((x**2 - 1) ** 2), 3), 0.05, 0.6, 0.3)

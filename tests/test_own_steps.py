@@ -49,6 +49,7 @@ def apart(estimate, truth):
     return abs(math.log(float(estimate) / truth)) / (math.log(float(estimate.high / estimate.low)) / 2)
 
 
+@pytest.mark.long
 def test_steps_that_jump_over_levels():
     """At 9.8e-7 within the 99.9 % interval, and complete. Twin: steps 3 % louder, three times as likely, rejected."""
     truth = exact(0.83)

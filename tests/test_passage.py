@@ -90,6 +90,7 @@ def test_a_method_is_one_class_and_one_name(monkeypatch):
     assert spent.trajectories == 1_024 and spent.result.startswith("budget spent") and "batches" in repr(spent)
 
 
+@pytest.mark.long
 def test_a_result_prints_its_answer_and_says_what_it_lacks():
     direct = ss.escape(CHAIN, START, below(1.0), 6.0, trajectories=256)
     split = ss.escape(CHAIN, START, below(4.0), 6.0, trajectories=1_024, method="splitting")

@@ -102,6 +102,7 @@ def test_a_rule_that_is_lost_would_be_seen(monkeypatch, double_precision):
     assert np.max(np.abs(exact[0] - differences)) > 1e-2 * np.max(np.abs(differences))
 
 
+@pytest.mark.long
 def test_a_double_wells_second_derivative():
     """CASES A3: the mean after 64 steps, twice differentiated with respect to the temperature."""
     landscape = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)

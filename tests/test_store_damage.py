@@ -61,6 +61,16 @@ class TestDamage:
         xr.testing.assert_identical(again.dataset(), expected(study))
         assert again.torn() == set()
 
+    def test_what_is_removed_loses_its_status_first(self, tmp_path, monkeypatch):
+        """So that whoever reads meanwhile, and trusts `status`, sees no unit of which a part is gone."""
+        study, store = make(tmp_path / "out", 3)
+        work(store, study)
+        folder, gone, remove = tmp_path / "out" / "dataset.zarr", [], _files.remove
+        spoil(folder / "value" / "c.1.0", "flipped")
+        monkeypatch.setattr(_files, "remove", lambda path: (gone.append(path), remove(path)))
+        assert Store.open(tmp_path / "out").bind(study).finished() == {"000-000..000-002"}
+        assert gone[0] == folder / "status" / "c.1.0" and folder / "value" / "c.1.0" in gone[1:]
+
     def test_exchanged_chunks_are_found(self, tmp_path):
         """Each has a right CRC of its own, and the other's size."""
         study, store = make(tmp_path / "out")

@@ -121,6 +121,7 @@ def test_slopes_and_comparisons_by_hand():
         result.against("adam")
 
 
+@pytest.mark.long
 def test_the_limit_is_that_of_low_noise():
     """height/T in one dimension, 2·height·M/(γV); the exact log times' slope comes to it like −1/(2M/γ)."""
     limit = found().limit

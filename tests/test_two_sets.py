@@ -103,6 +103,7 @@ def test_a_score_that_is_chosen_grows_inside_the_well():
         assert (rise > 0.05 * whole) == settled
 
 
+@pytest.mark.long
 def test_one_rate_alone():
     """The rate towards one set is that of the fork, and says nothing of which is first."""
     chance, time = kernel(0.0)

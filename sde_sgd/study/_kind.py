@@ -4,7 +4,7 @@ import abc
 import itertools
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr, model_serializer, model_validator
 from . import _key_types, _sweep, _tables
 from ._cell import Cell, cell_seed
 from ._errors import StudyError
+from ._published import PublishedSpec, sentence
 from ._sections import Confidence, Name, Section, Seed
 from .reporting._text_table import Column
 
@@ -35,6 +36,7 @@ class AbstractStudy(Section, abc.ABC):
     name: what the study is called. description: a line for people, which changes nothing.
     seed: 0 … 2³² − 1, from which each cell gets its own. confidence: coverage of all intervals.
     zip: groups of swept keys that go together along one dimension, such as [["sweep.learning_rate", "horizon"]].
+    published: values of others, each compared with ours in a sentence below the table.
     counted: of a kind, what its variables `trajectories` and `diverged` count: one of them, and many.
     last: of a kind, dotted keys whose dimensions come after all others, in this order. always: those that are a
         dimension even where they have one value. alone: keys that are not swept.
@@ -51,6 +53,7 @@ class AbstractStudy(Section, abc.ABC):
     seed: Seed = 0
     confidence: Confidence = 0.95
     zip: list[list[str]] = Field(default=[])
+    published: list[PublishedSpec] = Field(default=[])
     _table: dict[str, Any] = PrivateAttr(default_factory=dict)
     _axes: tuple[_sweep.Axis, ...] = PrivateAttr(default=())
 
@@ -166,7 +169,7 @@ class AbstractStudy(Section, abc.ABC):
         """The answer of one cell: a dataset without the sweep's axes, such as `cell_dataset` makes of a result.
 
         shared: what `prepare` returned. Attributes that all cells agree on become the study's; the lines of the
-        attribute `notes` are collected.
+        attribute `notes` are collected. Raises ValueError, StudyError among them, for a cell that cannot be run.
         """
 
     @abc.abstractmethod
@@ -178,6 +181,16 @@ class AbstractStudy(Section, abc.ABC):
 
         folder: that of the study file, for a person's own modules. Raises StudyError for what no cell could run with.
         """
+
+    def pilot(self) -> "AbstractStudy | None":
+        """A study over the same cells that is run before this one, and tells how its budget is spent; None by default.
+
+        Its cells are run with what `prepare` of this one returns.
+        """
+
+    def informed(self, shared: Any, pilot: "Callable[[], xr.Dataset]") -> Any:
+        """What the cells share where there is a pilot. shared: what `prepare` returned. pilot: its finished dataset."""
+        return shared
 
     def code(self, folder: Path) -> str:
         """Source text of a person's own that decides the numbers, for the fingerprint; "" where there is none.
@@ -211,6 +224,13 @@ class AbstractStudy(Section, abc.ABC):
         dataset: of the finished cells, as `combine` makes it.
         """
         return []
+
+    def sentences(self, dataset: "xr.Dataset") -> list[str]:
+        """All sentences below the table: the kind's `verdicts`, and one for each published value.
+
+        dataset: of the finished cells, as `combine` makes it.
+        """
+        return [*self.verdicts(dataset), *(sentence(each, dataset, self.confidence) for each in self.published)]
 
     def figures(self, dataset: "xr.Dataset") -> dict[str, "Figure"]:
         """The figures by file name, drawn from the dataset alone."""

@@ -1,5 +1,6 @@
 """Study kind `escape`: start × learning rate × batch size, each with theory and the exact Fokker–Planck answer."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from .._kind import register
 from .._sections import TIME, Count, Positive, Quantity, StartSpec, SweepSpec, check_names
 from ..reporting._text_table import Column
 from ._axes import LAST, LETTERS, named_key, ratio, slices, sweep_columns
+from ._budget import allocation
 from ._dynamics import AbstractDynamicsStudy, Shared, Surface, beside
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class EscapeStudy(AbstractDynamicsStudy):
     horizon: SDE time watched; left out, until all have left, and then the study has mean times alone.
     trajectories: for every cell; or rtol: run on until the interval of the escape probability is that tight, or
         max_trajectories are spent, which the report then says.
+    budget: path-steps of the whole study, about. After a pilot of `trajectories` of every cell, which counts for its
+        cost alone, all cells get other trajectories, as many of each as make the widest interval as narrow as may be.
     rtol: relative half-width asked of every cell. max_trajectories: budget of rtol, for a cell.
     max_steps: budget of a trajectory without horizon.
     monitoring: "discrete" is the exit of the chain, "continuous" that of the SDE.
@@ -41,12 +45,14 @@ class EscapeStudy(AbstractDynamicsStudy):
 
     last = LAST
     always = ("sweep.learning_rate", "sweep.batch_size")
+    alone = (*AbstractDynamicsStudy.alone, "budget")
 
     kind: Literal["escape"] = "escape"
     sweep: SweepSpec
     start: Annotated[list[StartSpec], Field(min_length=1)]
     horizon: Annotated[Positive | None, Quantity("SDE time", "horizon")] = None
     trajectories: Annotated[Count | None, Quantity("trajectories", "trajectories asked for")] = None
+    budget: Positive | None = None
     rtol: Annotated[Positive | None, Quantity("1", "relative half-width asked for")] = None
     max_trajectories: Count | None = None
     max_steps: Count | None = None
@@ -61,6 +67,8 @@ class EscapeStudy(AbstractDynamicsStudy):
             raise ValueError("give either trajectories or rtol, not both or none")
         if self.max_trajectories is not None and self.rtol is None:
             raise ValueError("max_trajectories is the budget of rtol, which is not given")
+        if self.budget is not None and (self.trajectories is None or self.horizon is None or self.method != "direct"):
+            raise ValueError("budget needs the trajectories of its pilot, a horizon, and method = 'direct'")
         if self.max_steps is not None and self.horizon is not None:
             raise ValueError("max_steps is the budget of a watch without horizon, which is given")
         return self
@@ -117,6 +125,16 @@ class EscapeStudy(AbstractDynamicsStudy):
                 raise StudyError(f"horizon must be at least one step dt = {step:g}, got {one.horizon:g}")
         return shared
 
+    def pilot(self):
+        if self.budget is None:
+            return None
+        table = {key: value for key, value in self._table.items() if key != "budget"}
+        return type(self).model_validate(table | {"name": f"{self.name}-pilot"})
+
+    def informed(self, shared, pilot):
+        shared.pilot = pilot
+        return shared
+
     def run_cell(self, cell, shared):
         import jax.numpy as jnp
 
@@ -125,6 +143,10 @@ class EscapeStudy(AbstractDynamicsStudy):
         chain = one.chain_of(surface)
         options = {name: getattr(one, name) for name in _OPTIONS if getattr(one, name) is not None}
         options |= {"seed": cell.seed, "confidence": self.confidence, "monitoring": one.monitoring}
+        if self.budget is not None:
+            # not those of the pilot, on which their number depends
+            own = shared.allocation(self.budget)[tuple(cell.index[axis] for axis in self.axes())]
+            options["trajectory_ids"] = options.pop("trajectories") + np.arange(own)
         point = jnp.asarray(start.point, float)
         if start.avoid is None:
             result = ss.escape(chain, start=point, region=start.region, method=one.method, **options)
@@ -192,12 +214,26 @@ class EscapeStudy(AbstractDynamicsStudy):
             "discrete": "exit of the chain at its own steps (discrete monitoring)",
             "as swept": "exit of the chain at its own steps (discrete), or of the SDE (continuous)",
         }["as swept" if self.is_swept("monitoring") else self.monitoring]
-        return [f"{self.chain_words()}; {watched}"]
+        lines = [f"{self.chain_words()}; {watched}"]
+        if self.budget is not None:
+            spent = float(dataset["path_steps"].sum())
+            lines.append(
+                f"budget: {self.budget:g} path-steps, of which the cells took {spent:.3g} and the pilot the others; "
+                "trajectories where the intervals would be widest"
+            )
+        return lines
 
     def figures(self, dataset):
         from ... import plotting
 
         figures: dict[str, Any] = {}
+        if self.horizon is None:
+            theory = {"mean_exit_time_exact": "exact solver", "mean_exit_time_eyring_kramers": "Eyring–Kramers"}
+            return {"mean_exit_times.png": plotting.sweep_figure(dataset, "mean_exit_time", theory, log=True)}
+        if self.is_swept("noise.reshaped"):
+            last = {f"exit_{name}": dataset[f"exit_{name}"].isel(time=-1) for name in ("exact", "linearised")}
+            theory = {"exit_exact": "exact solver", "exit_linearised": "linearised theory"}
+            figures["probability.png"] = plotting.sweep_figure(dataset.assign(last), "probability", theory)
         if not {"start", "learning_rate", "batch_size", "time"} <= set(dataset.dims):
             return figures
         for name, part in slices(dataset, ("start", "learning_rate", "batch_size", "time")):
@@ -224,6 +260,18 @@ class _Shared(Shared):
         super().__init__(folder)
         self._starts: dict[Any, list[Start]] = {}
         self._theory: dict[Any, xr.Dataset] = {}
+        self.pilot: Callable[[], xr.Dataset] | None = None
+        self._allocation: np.ndarray | None = None
+
+    def allocation(self, budget: float) -> np.ndarray:
+        """Trajectories of each cell, over the axes of the sweep. budget: of the study, in path-steps."""
+        found = self._allocation
+        if found is None:
+            assert self.pilot is not None
+            pilot = self.pilot()
+            numbers = (pilot[name].values for name in ("probability", "trajectories", "path_steps"))
+            found = self._allocation = allocation(*numbers, budget)
+        return found
 
     def starts(self, one: EscapeStudy) -> "list[Start]":
         """The starts of a study of one cell."""

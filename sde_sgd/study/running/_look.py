@@ -18,7 +18,7 @@ from ..store._store import Store
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
 from ._outcome import Outcome, reported
 from ._progress_bar import spent
-from ._task import computed, held
+from ._task import PILOT, computed, held
 
 # units that are named, of those that are being computed
 _NAMED = 4
@@ -101,11 +101,17 @@ class Plan(NamedTuple):
 
 
 def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
-    """How far the study in `folder` is, also while others compute it. Raises StudyError where it holds no study.
+    """How far the study in `folder` is, also while others compute it; of one with a pilot first how far that is.
+
+    Raises StudyError where it holds no study.
 
     source: as of `resume`, for a study of a person's own kind.
     """
     store, study = _looked_at(folder, source)
+    if study.pilot() is not None and (store.folder / PILOT).is_dir():
+        first = status(store.folder / PILOT, source=source)
+        if first.finished < first.cells:
+            return first._replace(folder=store.folder)
     accounts = store.account()
     costs = [spent(store.units[key].work, account) for key, account in accounts.items()]
     left = [unit for key, unit in store.units.items() if key not in accounts]
@@ -151,6 +157,11 @@ def report_html(folder: str | Path, target: str | Path | None = None, *, source:
     if target is None:
         store.save_text("report.html", text)
         return store.folder / "report.html"
+    return write_page(target, text)
+
+
+def write_page(target: str | Path, text: str) -> Path:
+    """Write a page where a person wants it; returns its path. Raises StudyError where that cannot be."""
     try:
         Path(target).write_text(text, "utf-8")
     except OSError as error:
@@ -180,7 +191,8 @@ def plan(
     """What the study in `source` will be; nothing is written.
 
     source, changes, cells_per_unit: as of `run`. trial: compute the smallest cell, twice, the first time with
-    compiling, and tell from it how long all of them will take, and in how much memory.
+    compiling, and tell from it how long all of them will take, and in how much memory;
+    not of a study with a pilot.
     Raises StudyError as `run` does before anything is computed, and where the cell that is tried cannot be run.
     """
     text, name, folder = read_source(source)
@@ -190,7 +202,9 @@ def plan(
     everything = math.fsum(sizes)
     with on_the_path(folder):
         shared = study.prepare(folder)
-        seconds, memory = _tried(study, shared, everything) if trial else (None, None)
+        # how much work there is after a pilot is known when that is finished
+        is_known = study.pilot() is None
+        seconds, memory = _tried(study, shared, everything) if trial and is_known else (None, None)
     return Plan(
         study,
         study.axes(),

@@ -9,16 +9,17 @@ from .._file import parse, read_source
 from .._fingerprint import difference, fingerprint
 from .._kind import AbstractStudy
 from .._own_code import digests, on_the_path
-from .._units import units
+from .._units import Unit, units
 from ..store._accounts import device_line
 from ..store._store import Store
 from ._executors import as_executor, work, workers
 from ._outcome import Outcome, reported
+from ._pilot import pilot_of
 from ._processes import Processes
 from ._progress_bar import ProgressBar
 from ._queue import Queue
 from ._shard import shard_of
-from ._task import Opened, code_of_study, held, open_folder, own_kind, remember_source, remembered
+from ._task import Opened, code_of_study, held, open_folder, own_kind, remember_source, remembered, sharing
 
 
 def run(
@@ -91,14 +92,29 @@ def worker(
     """
     place, count = shard_of(shard)
     there = open_folder(folder, source)
-    listed = list(there.units.values())
-    mine = listed[place::count]
-    others = [unit for number, unit in reversed(list(enumerate(listed))) if number % count != place]
+    before, failures = _pilot(there, None, progress, place, count)
+    _raise_for(failures)
+    mine, others = _shares(there, place, count)
     pending = Queue(there.store, [*mine, *(others if help_others else [])])
     title = f"{there.study.name} ({place}/{count})"
     computed, failures = _computed(there, pending, None, progress, title)
     _raise_for(failures)
-    return computed
+    return before + computed
+
+
+def _shares(there: Opened, place: int, count: int) -> tuple[list[Unit], list[Unit]]:
+    """The units of the worker number `place` of `count`, and those of the others, the last ones first."""
+    listed = list(there.units.values())
+    return listed[place::count], [unit for at, unit in reversed(list(enumerate(listed))) if at % count != place]
+
+
+def _pilot(there: Opened, executor: Any, progress: bool, place: int = 0, count: int = 1) -> tuple[int, list[str]]:
+    """Compute what is missing of the study's pilot, if it has one, and wait for what others compute of it."""
+    first = pilot_of(there)
+    if first is None:
+        return 0, []
+    mine, others = _shares(first, place, count)
+    return _computed(first, Queue(first.store, [*mine, *others]), executor, progress, first.study.name)
 
 
 def _initialised(
@@ -125,7 +141,7 @@ def _initialised(
         more={"files": digests(code), **own_kind(study)},
     )
     remember_source(store, folder)
-    return Opened(store.bind(study), study, shared, folder)
+    return Opened(store.bind(study), study, sharing(store, study, shared), folder)
 
 
 def _check_not_another(target: Path, study: AbstractStudy, code: str) -> None:
@@ -152,7 +168,10 @@ def _finish(there: Opened, executor: Any, progress: bool) -> Outcome:
         return reported(there.store, there.study, 0, "folder is read-only, so that nothing was run")
     interrupted, computed, failures = False, 0, []
     try:
-        computed, failures = _computed(there, pending, executor, progress, there.study.name)
+        if pending.missing:
+            _, failures = _pilot(there, executor, progress)
+        if not failures:
+            computed, failures = _computed(there, pending, executor, progress, there.study.name)
     except KeyboardInterrupt:
         interrupted = True
         if not pending.finished and not there.store.finished():

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # folders whose study and data a process keeps; a worker serves few studies at a time
 _KEPT = 4
+# of a study's folder, the folder of the study that is run before it
+PILOT = "pilot"
 
 
 class Opened(NamedTuple):
@@ -85,6 +87,20 @@ def run_unit(folder: str, unit: str) -> dict[str, Any]:
     return account
 
 
+def sharing(store: Store, study: AbstractStudy, shared: Any) -> Any:
+    """What the cells of a study share, with its pilot where it has one. shared: what `prepare` returned."""
+    first = study.pilot()
+    return shared if first is None else study.informed(shared, lambda: _finished(store.folder, first))
+
+
+def _finished(folder: Path, pilot: AbstractStudy) -> "xr.Dataset":
+    """The dataset of a pilot. folder: of the study that it is of. Raises StudyError where it is not finished."""
+    dataset = Store.open(folder / PILOT).bind(pilot).dataset()
+    if dataset.attrs["cells_finished"] < dataset.attrs["cells"]:
+        raise StudyError(f"the pilot in {folder / PILOT} is not finished; run: sde-sgd resume {folder}")
+    return dataset
+
+
 def opened(folder: str | Path) -> Opened:
     """The study in `folder`, from this process's memory where it is the same still."""
     place = Path(folder).resolve()
@@ -133,7 +149,7 @@ def open_folder(folder: str | Path, source: str | Path | None = None) -> Opened:
     remember_source(store, place)
     with on_the_path(place):
         shared = study.prepare(place)
-    return Opened(store.bind(study), study, shared, place)
+    return Opened(store.bind(study), study, sharing(store, study, shared), place)
 
 
 def remember_source(store: Store, place: Path) -> None:

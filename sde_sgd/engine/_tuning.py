@@ -39,6 +39,9 @@ class Tuning:
         chunk may be of any width; None for never. row_numbers: most numbers in such a chunk.
     patches: whether convolutions are made as products of patches; then a chunk is one trajectory, whose layers fit a
         core's own memory.
+    kernel: whether a block of steps is one kernel, where one can be made of it (`engine/kernel`); off until it has been
+        measured. kernel_lanes: trajectories in one program of it, a multiple of 128. kernel_steps: steps in one iteration
+        of its loop, a power of two. kernel_stretch: steps after which it asks whether any of them still runs.
     most_components, most_operations: beyond these a compiler takes long, matrix products are faster, and a step is not
         read by components.
     """
@@ -64,6 +67,10 @@ class Tuning:
     least_row: int | None = None
     row_numbers: int = 2**20
     patches: bool = False
+    kernel: bool = False
+    kernel_lanes: int = 256
+    kernel_steps: int = 8
+    kernel_stretch: int = 64
 
     @functools.cached_property
     def _hash(self) -> int:

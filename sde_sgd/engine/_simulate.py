@@ -27,6 +27,8 @@ from ._devices import mesh_of, run_chunks, shard, shard_apply, workers
 from ._integrate import advance, as_ids, block_unit, steps_per_hash
 from ._start import check_first_step, start_states
 from ._tuning import Tuning, tuning_of
+from .kernel import AbstractRoute, choose
+from .kernel import advance as advance_in_kernel
 
 # a block ends often enough that a run can be interrupted
 _BLOCK_STEPS = 4_096
@@ -147,6 +149,7 @@ def observe(
     chain, mesh = as_leaves(chain), mesh_of(devices)
     tuning = tuning or tuning_of(mesh)
     chunks = split_trajectories(ids, chain, chunk, mesh, tuning, whole)
+    route = choose(chain, None, starts.dtype, mesh, tuning).route
 
     def work(number: int, halted: Event) -> None:
         numbers = chunks.ids[number]
@@ -155,10 +158,10 @@ def observe(
         words = place_ids(mesh, numbers, chunks.size, tuning)
         now, carry = 0, None
         for index, until in enumerate(observation_steps):
-            for first, length in _blocks_of(now, until, chain, tuning):
+            for first, length in _blocks_of(now, until, chain, tuning, route):
                 if halted.is_set():
                     return
-                states = _advance(chain, key, words, states, first, length, mesh, tuning)
+                states = _advance(chain, key, words, states, first, length, mesh, tuning, route)
                 _progress.advance(length * part.used)
             carry, now = update(part, index, states, carry), until
             if ended is not None and ended(part):
@@ -186,20 +189,27 @@ def resolve_ids(trajectories, trajectory_ids) -> Ids:
     return range(trajectories)
 
 
-def _blocks_of(first: int, last: int, chain: AbstractChain, tuning: Tuning) -> Iterator[tuple[int, int]]:
+def _blocks_of(
+    first: int, last: int, chain: AbstractChain, tuning: Tuning, route: AbstractRoute | None
+) -> Iterator[tuple[int, int]]:
     """The compiled blocks from one step to another, as (first step, steps): a run can be interrupted between them."""
     unit = block_unit(chain.noise_kind, tuning)
     while first < last:
         length = min(_BLOCK_STEPS, last - first)
-        # whole units where the noise allows it, and then what is left
-        length -= length % unit if length >= unit and first % steps_per_hash(chain) == 0 else 0
+        # whole units where the noise allows it, and then what is left; a kernel takes both
+        splits = route is None and length >= unit and first % steps_per_hash(chain) == 0
+        length -= length % unit if splits else 0
         yield first, length
         first += length
 
 
-def _advance(chain, key, ids, states, first, length, mesh, tuning):
+def _advance(chain, key, ids, states, first, length, mesh, tuning, route):
     """One block. All those of whole units share a program, where the device does not mind."""
     aligned = first % steps_per_hash(chain) == 0
+    if route is not None:
+        edges = not aligned or length % max(steps_per_hash(chain), tuning.steps_in_kernel(chain)) != 0
+        run = _KERNEL.prepare((chain, key, edges, mesh, tuning, route))
+        return run(ids, states, np.uint32(first), np.int32(length), np.uint32(0))
     traced = aligned and length % block_unit(chain.noise_kind, tuning) == 0 and not tuning.static_trips
     run = _BLOCK.prepare((chain, key, None if traced else length, aligned, mesh, tuning))
     return run(ids, states, np.uint32(first), np.int32(length), np.uint32(0))
@@ -215,7 +225,17 @@ def _block(shared, ids, states: Float[Array, "dim n"], first, count, guard):
     return shard_apply(mesh, run, (chain, key, first, count, guard), states, ids)
 
 
-_BLOCK = Compiled(_block)
+def _kernel(shared, ids, states: Float[Array, "dim n"], first, count, guard):
+    chain, key, edges, mesh, tuning, route = shared
+
+    def run(shared, states, ids):
+        chain, key, first, count, guard = shared
+        return advance_in_kernel(route, chain, states, key, ids, first, count, edges, guard, tuning)
+
+    return shard_apply(mesh, run, (chain, key, first, count, guard), states, ids)
+
+
+_BLOCK, _KERNEL = Compiled(_block), Compiled(_kernel)
 
 
 def block_memory(chain: AbstractChain, chunk: int, dtype: Any, mesh: Mesh, tuning: Tuning) -> int:

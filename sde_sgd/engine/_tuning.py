@@ -41,7 +41,7 @@ class Tuning:
         core's own memory.
     kernel: whether a block of steps is one kernel, where one can be made of it (`engine/kernel`); off until it has been
         measured. kernel_lanes: trajectories in one program of it, a multiple of 128. kernel_steps: steps in one iteration
-        of its loop, a power of two. kernel_stretch: steps after which it asks whether any of them still runs.
+        of its loop where a step has one component, a power of two. kernel_stretch: steps after which it asks whether any of them still runs.
     most_components, most_operations: beyond these a compiler takes long, matrix products are faster, and a step is not
         read by components.
     """
@@ -84,6 +84,11 @@ class Tuning:
     def has_rows(self, chain: AbstractChain) -> bool:
         """Whether states of `chain` lie one after another, (n, dim): they are long, and longer than a step's noise."""
         return self.least_row is not None and chain.state_dim >= max(self.least_row, chain.noise_dim + 1)
+
+    def steps_in_kernel(self, chain: AbstractChain) -> int:
+        """Steps in one iteration of a kernel's loop: fewer with more components, whose hashes overlap already."""
+        components = max(chain.state_dim, chain.noise_dim, 1)
+        return max(min(2, self.kernel_steps), self.kernel_steps >> (components - 1).bit_length())
 
     def but(self, **changes: Any) -> "Tuning":
         """The same with some fields changed; changes: field=value."""

@@ -53,8 +53,6 @@ def watched(
 def _run(route, chain, monitor, key, given, own: Own, since, first, count, edges, guard, tuning):
     width = given[1].shape[0] if given[1] is not None else own.ids.shape[0]
     arrays = [given[0], *(each[None] for each in (given[1], *own) if each is not None)]
-    dtypes = [array.dtype for array in arrays]
-    del dtypes
     tile = route.tile
 
     def like(array):

@@ -66,7 +66,7 @@ class Body:
         self._monitor, self._key, self._since = monitor, key, since
         self._batched = batched
         self._source = Source.of(chain.noise_kind, key, chain.noise_dim, self._dtype)
-        self.period, self.unroll = self._source.period, tuning.kernel_steps
+        self.period, self.unroll = self._source.period, tuning.steps_in_kernel(chain)
         self._stretch = tuning.kernel_stretch if monitor else None
 
         tile, number = own.ids.shape, jax.ShapeDtypeStruct((), jnp.uint32)

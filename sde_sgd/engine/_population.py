@@ -82,7 +82,9 @@ def run_population(
     tuning = tuning or tuning_of(mesh)
     queues = split_branching(runs, chain, chunk, mesh, tuning)
     route = choose(chain, monitor, starts.dtype, mesh, tuning, past=True).route
-    block = math.lcm(_BLOCK_STEPS, block_unit(chain.noise_kind, tuning), 1 if route is None else tuning.steps_in_kernel(chain))
+    block = math.lcm(
+        _BLOCK_STEPS, block_unit(chain.noise_kind, tuning), 1 if route is None else tuning.steps_in_kernel(chain)
+    )
     run = _WORK_OFF.prepare((chain, monitor, key, block if tuning.static_trips else None, mesh, tuning, route))
     turns = np.int32(max(1, tuning.queue_work // (block * chain.state_dim * tuning.queue_width)))
 

@@ -50,7 +50,8 @@ def simulate(
     devices: Sequence[Any] | None = None,
     progress: bool | None = None,
     tuning: Tuning | None = None,
-) -> Float[np.ndarray, "..."]:
+    to: str = "host",
+) -> Float[np.ndarray | Array, "..."]:
     """Final states of many trajectories, or their paths.
 
     chain: any chain.
@@ -64,6 +65,7 @@ def simulate(
     devices: those to run on, by default all local ones.
     progress: a line with the path-steps done; None shows it in a terminal and in a notebook.
     tuning: how the work is laid out, by default as measured on such devices (`engine.tuning_of`).
+    to: "host" for a NumPy array, "device" for a JAX array that stays on the devices: nothing is then sent to the host.
     Returns θ, (trajectories, dim), or (steps // save_every + 1, trajectories, dim) with the start first. A trajectory
     that diverges holds NaN or infinity from there on.
 
@@ -78,6 +80,8 @@ def simulate(
     `steps` that end later than the chain knows its time, where something changes in time (`chain.last_step(dtype)`:
     float32 knows a general time up to step 2²³, and schedules and periods longer).
     """
+    if to not in ("host", "device"):
+        raise ValueError(f"to must be 'host' or 'device', got {to!r}")
     steps = check_steps("steps", steps)
     ids = resolve_ids(trajectories, trajectory_ids)
     if save_every is not None:
@@ -89,14 +93,51 @@ def simulate(
     mesh = mesh_of(devices)
     tuning = tuning or tuning_of(mesh)
     at = [steps] if save_every is None else range(0, steps + 1, save_every)
-    out = np.empty((len(at), len(ids), chain.dim), starts.dtype)
+    kept = (_OnDevice if to == "device" else _OnHost)(len(at), len(ids), chain.dim, starts.dtype, tuning)
 
     def keep(part: Part, number: int, states: Any, carry: Any) -> None:
-        out[number, part.rows] = _as_rows(states[: chain.dim] if chain.memory else states, tuning)[: part.used]
+        kept.keep(part, number, states[: chain.dim] if chain.memory else states)
 
     with _progress.shown(progress, "simulate"):
         observe(chain, starts, ids, at, key, keep, chunk=chunk, devices=devices, tuning=tuning)
-    return out[0] if save_every is None else out
+    return kept.final() if save_every is None else kept.paths()
+
+
+class _OnHost:
+    """States of all trajectories in one NumPy array."""
+
+    def __init__(self, looks: int, trajectories: int, dim: int, dtype: Any, tuning: Tuning):
+        self._out, self._tuning = np.empty((looks, trajectories, dim), dtype), tuning
+
+    def keep(self, part: "Part", number: int, thetas: Float[Array, "dim width"]) -> None:
+        self._out[number, part.rows] = _as_rows(thetas, self._tuning)[: part.used]
+
+    def final(self) -> Float[np.ndarray, "n dim"]:
+        return self._out[0]
+
+    def paths(self) -> Float[np.ndarray, "looks n dim"]:
+        return self._out
+
+
+class _OnDevice:
+    """The same, where the chunks left them, joined there in the end."""
+
+    def __init__(self, looks: int, trajectories: int, dim: int, dtype: Any, tuning: Tuning):
+        # by the number of the look and by that of a chunk's first trajectory
+        self._parts: list[dict[int, Array]] = [{} for _ in range(looks)]
+
+    def keep(self, part: "Part", number: int, thetas: Float[Array, "dim width"]) -> None:
+        self._parts[number][part.rows.start] = _ROWS(thetas, part.used)
+
+    def final(self) -> Float[Array, "n dim"]:
+        return self._joined(0)
+
+    def paths(self) -> Float[Array, "looks n dim"]:
+        return jnp.stack([self._joined(number) for number in range(len(self._parts))])
+
+    def _joined(self, number: int) -> Float[Array, "n dim"]:
+        parts = [part for _, part in sorted(self._parts[number].items(), key=lambda item: item[0])]
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
 
 
 def _as_rows(states: Float[Array, "dim width"], tuning: Tuning) -> Float[np.ndarray, "width dim"]:
@@ -106,6 +147,7 @@ def _as_rows(states: Float[Array, "dim width"], tuning: Tuning) -> Float[np.ndar
 
 
 _TURNED = jax.jit(jnp.transpose)
+_ROWS = jax.jit(lambda thetas, used: thetas[:, :used].T, static_argnums=1)
 
 
 class Part(NamedTuple):

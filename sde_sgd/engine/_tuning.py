@@ -40,8 +40,9 @@ class Tuning:
     patches: whether convolutions are made as products of patches; then a chunk is one trajectory, whose layers fit a
         core's own memory.
     kernel: whether a block of steps is one kernel, where one can be made of it (`engine/kernel`); off until it has been
-        measured. kernel_lanes: trajectories in one program of it, a multiple of 128. kernel_steps: steps in one iteration
-        of its loop where a step has one component, a power of two. kernel_stretch: steps after which it asks whether any of them still runs.
+        measured. kernel_lanes: trajectories in one program of it, 128 times a power of two. kernel_steps: steps in one
+        iteration of its loop where a step has one component, a power of two up to 64. kernel_stretch: steps after which
+        a program that watches asks whether any of its trajectories still runs.
     most_components, most_operations: beyond these a compiler takes long, matrix products are faster, and a step is not
         read by components.
     """

@@ -9,7 +9,6 @@ from jaxtyping import Array, Float, Int32, UInt32
 from ...chains import AbstractChain
 from ...random import SeedKey
 from .._tuning import Tuning
-from .._watch import AbstractMonitor
 from ._body import Body, Lanes, Own
 from ._routes import AbstractRoute
 

@@ -12,7 +12,7 @@ from .._tuning import Tuning
 from .._watch import AbstractMonitor
 from ..lowering import Unlowerable
 from ._block import advance, watched
-from ._routes import AbstractRoute, Interpreted, MosaicGPU, Triton, TPU
+from ._routes import TPU, AbstractRoute, Interpreted, MosaicGPU, Triton
 
 # of a warp group, or of a row of a TPU's tile
 _LANES = 128
@@ -42,7 +42,7 @@ def choose(
 ) -> Choice:
     """The first kind of kernel that lowers; none where the tuning has kernels off.
 
-    chain, monitor: with numbers as leaves. dtype: of the states. past: whether each trajectory has a clock and a budget.
+    chain, monitor: with numbers as leaves. dtype: of the states. past: whether trajectories have clocks and budgets.
     """
     if not tuning.kernel:
         return Choice(None, "the tuning has them off")

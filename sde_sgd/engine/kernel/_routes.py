@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,14 +34,16 @@ class AbstractRoute(abc.ABC):
         return (self.lanes,)
 
     def __call__(self, inside: Inside, scalars: Sequence[Any], arrays: Sequence[Array], out: Sequence[Any]) -> Any:
-        """`out`-like arrays of `inside`. arrays: (rows, width), width a multiple of the lanes; out: ShapeDtypeStructs."""
+        """Arrays like `out`, by `inside`. arrays, out: (rows, width), the width a multiple of the lanes."""
         packed, read = _pack(scalars)
         count = len(packed)
         programs = arrays[0].shape[-1] // self.lanes
 
         def kernel(refs: Sequence[Any], load: Callable, store: Callable) -> None:
             taken, given, results = refs[:count], refs[count : count + len(arrays)], refs[count + len(arrays) :]
-            tiles = [[load(ref, row) for row in range(array.shape[0])] for ref, array in zip(given, arrays, strict=True)]
+            tiles = [
+                [load(ref, row) for row in range(array.shape[0])] for ref, array in zip(given, arrays, strict=True)
+            ]
             for ref, rows in zip(results, inside(read(taken), tiles), strict=True):
                 for row, tile in enumerate(rows):
                     store(ref, row, tile)
@@ -159,13 +162,11 @@ def _triton() -> Any:
 
 
 def _parameters(function: Callable) -> Any:
-    import inspect
-
     return inspect.signature(function).parameters
 
 
 def _pack(scalars: Sequence[Any]) -> tuple[list[Array], Callable[[Sequence[Any]], list[Any]]]:
-    """Scalars as one vector for each of their dtypes, and how a kernel reads them all; truth values are whole numbers."""
+    """Scalars as one vector for each of their dtypes, truth values as whole numbers, and how a kernel reads them."""
     each = [jnp.asarray(scalar) for scalar in scalars]
     words = [scalar.astype(jnp.int32) if scalar.dtype == bool else scalar for scalar in each]
     dtypes = list(dict.fromkeys(np.dtype(word.dtype) for word in words))

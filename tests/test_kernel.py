@@ -251,8 +251,7 @@ def test_results_may_stay_on_the_device(save_every):
         ss.simulate(chain, start, to="gpu", **asked)
 
 
-def test_what_stays_on_the_device_is_not_sent_to_the_host():
-    """With a start that lies there already: JAX's guard would raise at the first transfer from there."""
+def test_what_stays_on_the_device_lies_on_that_of_the_run():
     chain, start = chain_of("double well"), start_of("double well")
     kept = ss.simulate(chain, start, 32, 300, to="device", devices=ONE)
     assert kept.devices() == set(ONE) and kept.shape == (300, 1)

@@ -49,7 +49,7 @@ def watched(
     return _run(route, chain, monitor, key, (states, stop), own, since, first, count, False, guard, tuning)
 
 
-def _run(route, chain, monitor, key, given, own: Own, since, first, count, edges, guard, tuning):
+def _run(route, chain, monitor, key, given, own: Own, since, first, count, edges, guard, tuning) -> tuple[Any, Any]:
     width = given[1].shape[0] if given[1] is not None else own.ids.shape[0]
     arrays = [given[0], *(each[None] for each in (given[1], *own) if each is not None)]
     tile = route.tile

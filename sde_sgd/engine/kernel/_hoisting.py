@@ -88,7 +88,8 @@ def _bound(equation: Any, values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _value(env: dict[Any, Any], variable: Any) -> Any:
-    return jnp.asarray(variable.val, variable.aval.dtype) if isinstance(variable, Literal) else env[variable]
+    aval: Any = variable.aval
+    return jnp.asarray(variable.val, aval.dtype) if isinstance(variable, Literal) else env[variable]
 
 
 def _is_finite(x):

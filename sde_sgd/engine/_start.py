@@ -46,8 +46,8 @@ def refuse_transformations(given, chain: AbstractChain, name: str = "start") -> 
 
     given: the argument called `name`. chain: of the run.
     """
-    # inside jit a new array is traced, whatever the arguments are
-    if any(is_traced(leaf) for leaf in [jnp.zeros(()), *jax.tree.leaves((given, chain))]):
+    # inside jit what is computed is traced, whatever the arguments are
+    if any(is_traced(leaf) for leaf in [jax.lax.neg(np.float32(0)), *jax.tree.leaves((given, chain))]):
         raise ValueError(
             f"{name} and the chain must be known numbers, got ones that JAX traces: a run is made of compiled programs "
             "and cannot itself stand inside jit, vmap or grad; there, use sde_sgd.integrate"

@@ -346,7 +346,7 @@ def test_precision_is_that_of_the_repetitions():
 @pytest.mark.parametrize(
     "rows",
     [
-        ("tuning_double_well", "million", "call", "watched"),
+        ("call", "tuning_double_well"),
         pytest.param((), marks=pytest.mark.long),
     ],
     ids=["some", "all"],

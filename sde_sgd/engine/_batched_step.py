@@ -75,7 +75,7 @@ class BatchedStep:
             return jnp.stack(batch)
         return batch.T if self.axis == 0 else batch
 
-    def finite(self, batch: Batch) -> Bool[Array, " n"]:
+    def finite(self, batch: Batch) -> Bool[Array, "..."]:
         """Which of the states are finite."""
         if self.componentwise:
             return functools.reduce(operator.and_, map(jnp.isfinite, batch))

@@ -109,6 +109,13 @@ def _integer_pow(x, y: int):
     return 1 / total if y < 0 else total
 
 
+def _select(which, *cases):
+    """One choice for all lanes is written out for each of them."""
+    if which.dtype == bool and which.shape != cases[0].shape:
+        which = jax.lax.ne(jax.lax.broadcast(which.astype(jnp.int32), cases[0].shape), jnp.int32(0))
+    return jax.lax.select_n(which, *cases)
+
+
 # what compilers of kernels know no rule for, exactly by what they know
 _SAME = frozenset(("copy", "copy_p", "stop_gradient", "optimization_barrier", "reshard", "mesh_cast", "pvary", "pcast"))
-_PLAIN: dict[str, Callable] = {"is_finite": _is_finite, "integer_pow": _integer_pow}
+_PLAIN: dict[str, Callable] = {"is_finite": _is_finite, "integer_pow": _integer_pow, "select_n": _select}

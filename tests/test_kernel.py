@@ -53,7 +53,7 @@ def both(run, **changes):
 def assert_same_path(name, dtype, steps, every):
     with precision(dtype):
         chain, start = chain_of(name), start_of(name, dtype)
-        # chunks of 192, of which programs of 128 fill one and a half; blocks that begin anywhere
+        # chunks of 192, which programs of 128 do not divide
         asked = {"trajectories": 200, "seed": 2**40 + 3, "save_every": every, "chunk": 192, "devices": ONE}
         loop, kernel = both(lambda: ss.simulate(chain, start, steps, **asked))
         with kernels():
@@ -64,7 +64,13 @@ def assert_same_path(name, dtype, steps, every):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_kernel_has_the_bits_of_the_loop(name):
-    assert_same_path(name, np.float32, 30, 15)
+    assert_same_path(name, np.float32, 32, 32)
+
+
+@pytest.mark.parametrize("name", ["double well", "quadratic"])
+def test_blocks_may_begin_and_end_anywhere(name):
+    """At steps 0, 15 and 30, within hash groups and within iterations."""
+    assert_same_path(name, np.float32, 45, 15)
 
 
 @pytest.mark.long

@@ -12,6 +12,7 @@ from . import plotting as plotting
 from . import random as random
 from . import reference as reference
 from . import regions as regions
+from . import reproduction as reproduction
 from . import results as results
 from . import scores as scores
 from . import stationary as stationary

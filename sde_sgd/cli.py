@@ -21,7 +21,7 @@ app = typer.Typer(
 # exit statuses
 MISTAKE, NO_NUMBER, INTERRUPTED = 2, 3, 130
 # commands whose compiled programs are kept for the next process
-_COMPUTING = {"run", "resume", "worker"}
+_COMPUTING = {"run", "resume", "worker", "reproduce"}
 # how letters are written where a terminal's encoding lacks them
 _SPELT = {"γ": "gamma", "β": "beta", "θ": "theta", "τ": "tau", "σ": "sigma", "∇": "grad ", "–": "-", "—": "-", "‖": "|"}
 _SPELT |= {"×": "x", "·": "*", "…": "...", "≥": ">=", "≤": "<=", "±": "+-", "→": "->", "−": "-", "²": "^2", "∞": "inf"}
@@ -152,6 +152,40 @@ def worker(
         print(f"{computed} cells computed; table and figures: sde-sgd resume {folder}")
 
     _guard(compute)
+
+
+@app.command()
+def reproduce(
+    quick: Annotated[bool, typer.Option("--quick", help="A few minutes on two cores; intervals are wide.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="As much as an accelerator can.")] = False,
+    only: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="Only claim N; may be given several times.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Output folder; ./reproduction[-quick|-full] if left out.", show_default=False
+        ),
+    ] = None,
+    processes: Workers = None,
+) -> None:
+    """Measure the claims of the paper's abstract and say of each whether the numbers support it: one HTML report.
+
+    Goes on where an earlier run into the same folder stopped. Exit status: 0, whatever the verdicts; 2 for a mistake;
+    130 after Ctrl-C.
+    """
+
+    def measure(_):
+        if quick and full:
+            raise ValueError("give either --quick or --full, not both")
+        from sde_sgd import reproduction
+
+        size = "quick" if quick else "full" if full else "normal"
+        found = reproduction.reproduce(out, size=size, only=only or (), executor=processes)
+        print(f"\n{found}\n\nreport   {found.report}")
+
+    _guard(measure)
 
 
 @app.command()

@@ -123,8 +123,8 @@ class AbstractResult(eqx.Module):
     def plot(self, ax: Any = None) -> Any:
         """The result's picture, drawn by `sde_sgd.plotting`, which loads matplotlib.
 
-        ax: matplotlib axes to draw on; by default those of a new figure, `ax.figure`, that pyplot does not know of:
-            where `plt.show()` or a notebook should show it give `ax=plt.gca()`.
+        ax: matplotlib axes to draw on; by default those of a new figure of pyplot's, `ax.figure`: a notebook shows it,
+            a script by `plt.show()`, and who draws many closes them by `plt.close()`.
         Returns the axes. Raises ValueError for what are no axes.
         """
 

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
@@ -47,6 +48,14 @@ def no_programs_left():
     for compiled in [each for each in gc.get_objects() if type(each) is Compiled]:
         compiled.forget()
     gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    """What a test drew is closed: matplotlib warns where more than 20 of pyplot's figures are open."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture

@@ -378,7 +378,7 @@ def test_a_terminal_without_greek_letters(encoding):
 
 def test_list_names_the_packaged_studies():
     assert {line.split()[0] for line in call("list").stdout.splitlines()} == {
-        "batch", "compare", "digits", "escape", "generalise", "mnist1d", "occupancy", "transitions"
+        "batch", "compare", "digits", "escape", "generalise", "mnist1d", "occupancy", "trained_escape", "transitions"
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import sys
 
 import jax.numpy as jnp
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
@@ -309,10 +310,29 @@ def test_every_result_has_its_picture_and_says_how():
         assert "Example:" in getattr(plotting, name).__doc__ and "Returns the axes" in getattr(plotting, name).__doc__
 
 
-def test_drawing_changes_no_setting_and_shows_nothing():
+def test_a_result_draws_on_pyplots_figure_and_changes_no_setting():
+    """A notebook shows what pyplot knows at the end of a cell, a script by `plt.show()`."""
     before = dict(matplotlib.rcParams)
     ax = arrived().plot()
-    assert ax.figure.canvas.manager is None and dict(matplotlib.rcParams) == before
+    assert plt.get_fignums() == [ax.figure.number] and plt.gca() is ax and dict(matplotlib.rcParams) == before
+    assert plotting.landscape(PLANE, bounds=((-2, 2), (-1, 1))).figure.number in plt.get_fignums()
+    own = axes()
+    arrived().plot(own)
+    assert len(plt.get_fignums()) == 2
+
+
+def test_figures_of_studies_are_not_among_pyplots():
+    """They are many, and nobody would close them."""
+    for steps in (1, 2):
+        panels = plotting.survival_curves(passage(np.full(9, steps), np.full(9, StopCode.TARGET)).to_dataset())
+        assert panels.axes and not plt.get_fignums()
+    data = ss.theory.minimum_action(ss.Langevin(WELLS, 0.1), [-1.0], [0.5]).to_dataset()
+    assert plotting.minimum_action_path(data).axes and not plt.get_fignums()
+    data = ss.landscapes.explore(WELLS, [-1.0], height=2.0).to_dataset()
+    figure = plotting.landscape_map(data)
+    assert figure.axes and not plt.get_fignums()
+    # which a notebook shows where it is a cell's last value
+    assert figure._repr_png_().startswith(b"\x89PNG")
 
 
 def test_rooms_load_neither_matplotlib_nor_xarray_and_figures_of_stored_results_no_jax():

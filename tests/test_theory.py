@@ -100,6 +100,33 @@ def test_anisotropic_noise_in_a_rotated_basis():
         theory.eyring_kramers(sgd(rotated, covariance), rotation @ [-1.0, 0.0], [0.0, 0.0])
 
 
+@pytest.mark.parametrize("friction", [0.3, 2.0, 50.0])
+def test_eyring_kramers_with_a_velocity(friction):
+    """The saddle is left at the rate of the growing mode of the linear equations there: ∇²L = −4 at θ = 0."""
+    diffusion = ss.diffusions.UnderdampedLangevin(quartic(), 0.1, friction)
+    growing = np.linalg.eigvals([[0.0, 1.0], [4.0, -friction]]).real.max()
+    overdamped = theory.eyring_kramers(ss.LangevinSGD.at_temperature(quartic(), 0.1), [-1.0], [0.0])
+    assert theory.eyring_kramers(diffusion, [-1.0], [0.0]) == pytest.approx(overdamped * 4 / growing, rel=1e-6)
+    # the formula of weak noise and infinite friction is another one
+    assert theory.eyring_kramers(diffusion, [-1.0], [0.0]) > 1.001 * overdamped * friction
+
+
+def test_eyring_kramers_of_momentum():
+    """Mass γ, friction 1 − μ, T = γβ/(2M(1 − μ)); for γλ far below (1 − μ)² that of γ/(1 − μ), 1 − μ times as long."""
+    noise = ss.noise.Isotropic(2.0)
+    diffusion = ss.diffusions.LangevinMomentumSGD(quartic(), noise, 0.1, 2.0, 0.5)
+    growing = np.linalg.eigvals([[0.0, 1.0], [4.0 / 0.1, -0.5 / 0.1]]).real.max()
+    warm = theory.eyring_kramers(ss.LangevinSGD(quartic(), noise, 0.2, 2.0), [-1.0], [0.0])
+    assert theory.eyring_kramers(diffusion, [-1.0], [0.0]) == pytest.approx(warm * 4 / growing, rel=1e-6)
+    slow = ss.diffusions.LangevinMomentumSGD(quartic(), noise, 1e-5, 2e-4, 0.5)
+    assert theory.eyring_kramers(slow, [-1.0], [0.0]) == pytest.approx(0.5 * warm, rel=2e-4)
+    with pytest.raises(ValueError, match="to must be 'well' for a diffusion with a velocity"):
+        theory.eyring_kramers(diffusion, [-1.0], [0.0], to="saddle")
+    varying = ss.diffusions.LangevinMomentumSGD(quartic(), ss.noise.FromFunction(lambda x: 1 + x**2), 0.1, 2.0, 0.5)
+    with pytest.raises(ValueError, match="must have a temperature for an Eyring–Kramers time with a velocity"):
+        theory.eyring_kramers(varying, [-1.0], [0.0])
+
+
 def test_eyring_kramers_refuses():
     hot = ss.LangevinSGD.at_temperature(quartic(), 0.1)
     with pytest.raises(ValueError, match="minimum must lie at a critical point"):

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-NAMES = ("splitting", "scores", "stationary", "minimum_action", "battery", "random_stream", "normal_error")
+NAMES = ("splitting", "scores", "stationary", "minimum_action", "battery", "choices", "random_stream", "normal_error")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

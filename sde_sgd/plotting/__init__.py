@@ -1,9 +1,10 @@
 """Pictures of results, landscapes and paths on axes, and whole figures of studies, all drawn from datasets alone.
 
 What takes `ax` draws on it and returns it: `survival`, `occupancy`, `histogram`, `transitions`, `training_law`,
-`reduced`, `landscape` and `paths`; a result draws itself by `result.plot(ax)`. Without `ax` they make a figure,
-`ax.figure`, that pyplot does not know of: where `plt.show()` or a notebook should show it give `ax=plt.gca()`. The
-others return a Figure. Nothing is shown, and no setting of matplotlib is changed.
+`reduced`, `landscape` and `paths`; a result draws itself by `result.plot(ax)`. Without `ax` they make a figure of
+pyplot's, `ax.figure`: a notebook shows it, a script by `plt.show()`, and who draws many closes them (`plt.close()`).
+The others return a Figure that pyplot does not know of, for a file, or as the last value of a notebook's cell. No
+setting of matplotlib is changed.
 """
 
 from .._exports import names_in as _names_in

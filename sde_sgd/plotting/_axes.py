@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ._style import SEQUENCE
 
@@ -19,13 +18,23 @@ THEORY: dict[str, Any] = {"color": "black", "linewidth": 1.2, "linestyle": (0, (
 _DECADE = 10.0
 
 
-def axes_of(ax: Any, size: tuple[float, float] = (6.4, 4.2), layout: Any = "constrained") -> Any:
-    """The axes that were given, or those of a new figure, which is not among pyplot's; ValueError for what is none.
+def shown(**options: Any) -> Any:
+    """A new figure among pyplot's, which `plt.show()` and notebooks show; pyplot is loaded with the first.
+
+    Studies draw many figures into files, and take a `Figure` of its own, which goes when nobody holds it.
+    """
+    from matplotlib import pyplot
+
+    return pyplot.figure(**options)
+
+
+def axes_of(ax: Any, size: tuple[float, float] = (6.4, 4.2), layout: Any = "constrained", new: Any = shown) -> Any:
+    """The axes that were given, or those of a new figure, which `new` makes; ValueError for what is none.
 
     layout: "compressed" where both scales are equal, so that bars and labels keep to the axes.
     """
     if ax is None:
-        return Figure(figsize=size, layout=layout).subplots()
+        return new(figsize=size, layout=layout).subplots()
     if not isinstance(ax, Axes):
         raise ValueError(f"ax must be matplotlib axes, such as plt.gca(), got {ax!r}")
     return ax

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
-from ._axes import THEORY, band, bounds_of, colors_of, panels_of, says
+from ._axes import THEORY, band, bounds_of, colors_of, panels_of, says, shown
+from ._figure import Figure
 from ._style import require
 
 
@@ -18,14 +18,14 @@ def comparison(dataset: xr.Dataset) -> Figure:
         from the first.
     Raises ValueError for any other dataset.
     """
-    return comparison_on(None, dataset)[0].figure
+    return comparison_on(None, dataset, Figure)[0].figure
 
 
-def comparison_on(ax: Any, dataset: xr.Dataset) -> Any:
-    """The same on axes that were given, one for each measure and one for p-values, (n,); returns the axes."""
+def comparison_on(ax: Any, dataset: xr.Dataset, new: Any = shown) -> Any:
+    """The same on axes that were given, one for each measure and one for p-values, or of a figure by `new`: (n,)."""
     require(dataset, "comparison", "a comparison of chains", "chain", "other", "time", "statistic")
     names = [str(name) for name in dataset.statistic.values[1:-1]]
-    panels = panels_of(ax, [*names, "p-values"], lambda: _made(len(names)))
+    panels = panels_of(ax, [*names, "p-values"], lambda: _made(new, len(names)))
     colors = dict(zip(dataset.chain.values, colors_of(dataset.sizes["chain"]), strict=True))
     for panel, name in zip(panels, names, strict=False):
         _means(panel, dataset, name, colors)
@@ -35,10 +35,10 @@ def comparison_on(ax: Any, dataset: xr.Dataset) -> Any:
     return panels
 
 
-def _made(measures: int) -> Any:
+def _made(new: Any, measures: int) -> Any:
     """Panels of a new figure, (measures + 1,)."""
     heights = [2.6] * measures + [1.9]
-    figure = Figure(figsize=(7.2, 1.2 + sum(heights)), layout="constrained")
+    figure = new(figsize=(7.2, 1.2 + sum(heights)), layout="constrained")
     return figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
 
 

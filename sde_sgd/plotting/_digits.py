@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 from ._axes import PROCESSES, bars_of, bounds_of
+from ._figure import Figure
 from ._style import require
 
 # side by side, so that one does not hide the other

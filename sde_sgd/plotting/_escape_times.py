@@ -4,31 +4,47 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
-from ._axes import PROCESSES, bars_of, bounds_of, panels_of, says
+from ._axes import PROCESSES, bars_of, bounds_of, panels_of, says, shown, spans_decades
+from ._figure import Figure
 from ._style import require
 
 _STYLES = PROCESSES | {"linear": ("linearised at the minimum", "#4d7d2c", "^")}
 # side by side, so that one does not hide the other
 _SHIFTS = {"sgd": 0.99, "sde": 1.0, "linear": 1.01}
+# of the two panels
+_HEIGHTS = (3, 1.3)
 
 
 def escape_times(dataset: xr.Dataset) -> Figure:
     """Mean time to leave the sublevel set against M/γ on a log axis, intervals and fitted lines; below, ratios.
 
-    dataset: of `training.escape_from` (`found.to_dataset()`). The lower panel has the times over those of SGD, where it
-    was run, with intervals that hold for all cells together. A time without an upper bound is not drawn.
+    dataset: of `training.escape_from` (`found.to_dataset()`); or with a dimension `start`, of a trained escape's study
+    with its laws, for minima side by side. The lower panel has the times over those of SGD, where it was run, with
+    intervals that hold for all cells together. A time without an upper bound is not drawn.
     Raises ValueError for any other dataset.
     """
-    return escape_times_on(None, dataset)[0].figure
+    if "start" not in dataset.dims:
+        return escape_times_on(None, dataset, Figure)[0].figure
+    figure = Figure(figsize=(1.0 + 5.2 * dataset.sizes["start"], 5.8), layout="constrained")
+    panels = figure.subplots(
+        2, dataset.sizes["start"], sharex=True, sharey="row", height_ratios=_HEIGHTS, squeeze=False
+    )
+    for place, ax in enumerate(panels.T):
+        here = dataset.isel(start=place)
+        attributes = {name: float(here[name]) for name in ("height", "limit")}
+        escape_times_on(ax, here.assign_attrs(attributes))
+        ax[0].set_title(f"{here['start'].item()}: {ax[0].get_title()}", fontsize=8)
+    for panel in panels[:, 1:].flat:
+        panel.set_ylabel("")
+    return figure
 
 
-def escape_times_on(ax: Any, dataset: xr.Dataset) -> Any:
-    """The same on two axes that were given, of times and of ratios, or on those of a new figure; returns the axes."""
-    require(dataset, "escape_times", "training.escape_from", "process", "learning_rate", "batch_size")
-    top, below = panels_of(ax, ["times", "ratios"], _made)
-    x = dataset.inverse_ratio.values.ravel()
+def escape_times_on(ax: Any, dataset: xr.Dataset, new: Any = shown) -> Any:
+    """The same on two axes that were given, of times and of ratios, or on those of a figure by `new`; the axes."""
+    require(dataset, "escape_times", "training.escape_from", "process")
+    top, below = panels_of(ax, ["times", "ratios"], lambda: _made(new))
+    x = np.ravel(dataset.inverse_ratio.values)
     names = [str(name) for name in dataset.process.values]
     value, low, high = (each.reshape(len(names), -1) for each in bounds_of(dataset, "mean_exit_time"))
     for place, name in enumerate(names):
@@ -51,6 +67,8 @@ def escape_times_on(ax: Any, dataset: xr.Dataset) -> Any:
     top.set_yscale("log")
     top.set_ylabel("mean time to leave (SDE time)")
     top.legend(fontsize=8)
+    if "ratio" in dataset and spans_decades(dataset.ratio):
+        below.set_yscale("log")
     below.axhline(1, color="black", linewidth=1)
     below.set(xlabel="M/γ (batch size / learning rate)", ylabel="over SGD's")
     for panel in (top, below):
@@ -65,6 +83,6 @@ def escape_times_on(ax: Any, dataset: xr.Dataset) -> Any:
     return np.array([top, below])
 
 
-def _made() -> Any:
-    figure = Figure(figsize=(6.6, 5.8), layout="constrained")
-    return figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.3))
+def _made(new: Any) -> Any:
+    figure = new(figsize=(6.6, 5.8), layout="constrained")
+    return figure.subplots(2, 1, sharex=True, height_ratios=_HEIGHTS)

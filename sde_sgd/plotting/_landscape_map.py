@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
-from ._axes import GREY, RED, axes_of, says, status_of
+from ._axes import GREY, RED, axes_of, says, shown, status_of
+from ._figure import Figure
 from ._style import SEQUENCE, require
 from ._surface import contours
 
@@ -28,13 +28,13 @@ def landscape_map(dataset: xr.Dataset) -> Figure:
         passages in 0 … 1, makes each way as wide as its share.
     Raises ValueError for any other dataset.
     """
-    return map_on(None, dataset).figure
+    return map_on(None, dataset, Figure).figure
 
 
-def map_on(ax: Any, dataset: xr.Dataset) -> Any:
-    """The same on axes that were given, with the legend in them, or on those of a new figure; returns the axes."""
+def map_on(ax: Any, dataset: xr.Dataset, new: Any = shown) -> Any:
+    """The same on axes that were given, with the legend in them, or on those of a figure made by `new`; the axes."""
     require(dataset, "landscape_map", "an exploration", "minimum", "saddle", "component")
-    panel = axes_of(ax, (6.6, 5.2 if dataset.sizes["component"] > 1 else 4.2))
+    panel = axes_of(ax, (6.6, 5.2 if dataset.sizes["component"] > 1 else 4.2), new=new)
     _draw(panel, dataset)
     is_labelled = bool(panel.get_legend_handles_labels()[1])
     if is_labelled and ax is None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
-from ._axes import panels_of
+from ._axes import panels_of, shown
+from ._figure import Figure
 from ._style import SEQUENCE, require
 from ._surface import contours, plane
 
@@ -23,24 +23,24 @@ def minimum_action_path(dataset: xr.Dataset) -> Figure:
         the path is drawn, beside the loss where there is one.
     Raises ValueError for any other dataset.
     """
-    return minimum_action_on(None, dataset)[0].figure
+    return minimum_action_on(None, dataset, Figure)[0].figure
 
 
-def minimum_action_on(ax: Any, dataset: xr.Dataset) -> Any:
-    """The same on axes that were given, of the plane where there is one and of the action, (n,); returns the axes."""
+def minimum_action_on(ax: Any, dataset: xr.Dataset, new: Any = shown) -> Any:
+    """The same on axes given, of the plane where there is one and of the action, or of a figure by `new`: (n,)."""
     require(dataset, "minimum_action_path", "a minimum-action path", "image", "component")
     in_the_plane = "landscape" in dataset or "drift" in dataset
     names = ["the plane", "the action"] if in_the_plane else ["the action"]
-    panels = panels_of(ax, names, lambda: _made(dataset, len(names)))
+    panels = panels_of(ax, names, lambda: _made(new, dataset, len(names)))
     if in_the_plane:
         _plane(panels[0], dataset)
     _along(panels[-1], dataset)
     return panels
 
 
-def _made(dataset: xr.Dataset, number: int) -> Any:
+def _made(new: Any, dataset: xr.Dataset, number: int) -> Any:
     """Panels of a new figure, (number,)."""
-    figure = Figure(figsize=_size(dataset) if number > 1 else (6.2, 4.7))
+    figure = new(figsize=_size(dataset) if number > 1 else (6.2, 4.7))
     # beside an axis with equal scales the layout leaves too little for its label
     figure.set_layout_engine("constrained", w_pad=0.15)
     return figure.subplots(1, number, squeeze=False)[0]

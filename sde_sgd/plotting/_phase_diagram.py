@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon, Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from .._precision import HATCHED, MARKS, beyond_stability, quality
 from ._axes import label
+from ._figure import Figure
 from ._style import SEQUENCE, arrangement, is_dark, logarithmic, require
 
 # least distance of two numbers beside each other, and above each other (inches)

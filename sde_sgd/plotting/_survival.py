@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ._axes import GREY, THEORY, band, bounds_of, colors_of, floor_of, positive
+from ._axes import GREY, THEORY, axes_of, band, bounds_of, colors_of, floor_of, positive
+from ._figure import Figure
 from ._one_survival import survival
 from ._style import arrangement, require
 
@@ -41,7 +41,7 @@ def survival_curves(dataset: xr.Dataset) -> Figure:
     """
     require(dataset, "survival_curves", "a first passage or an escape study", "time")
     if "start" not in dataset.dims:
-        return survival(dataset).figure
+        return survival(dataset, axes_of(None, new=Figure)).figure
     require(dataset, "survival_curves", "a first passage or an escape study", "learning_rate", "batch_size")
     panels = {f"start: {name}": _one_cell_per_ratio(dataset.sel(start=name)) for name in dataset.start.values}
     rows, columns = arrangement(len(panels))

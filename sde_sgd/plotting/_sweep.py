@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 from ._axes import bars_of, bounds_of, colors_of, label
+from ._figure import Figure
 
 # most lines, and most entries of the legend
 _LINES, _LEGEND = 24, 10

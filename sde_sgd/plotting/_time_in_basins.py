@@ -2,9 +2,9 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 from ._axes import bars_of, bounds_of, status_of
+from ._figure import Figure
 from ._style import SEQUENCE, require
 
 _SHADE = 0.35

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 from ._axes import bars_of, bounds_of, colors_of, label
+from ._figure import Figure
 from ._over_networks import log_axis, lost, ticks
 from ._style import require
 

@@ -17,6 +17,7 @@ from .kinds import CompareStudy as CompareStudy
 from .kinds import DigitsStudy as DigitsStudy
 from .kinds import EscapeStudy as EscapeStudy
 from .kinds import OccupancyStudy as OccupancyStudy
+from .kinds import TrainedEscapeStudy as TrainedEscapeStudy
 from .kinds import TrainStudy as TrainStudy
 from .kinds import TransitionsStudy as TransitionsStudy
 from .reporting import Column as Column

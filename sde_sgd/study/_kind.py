@@ -166,7 +166,7 @@ class AbstractStudy(Section, abc.ABC):
         """The answer of one cell: a dataset without the sweep's axes, such as `cell_dataset` makes of a result.
 
         shared: what `prepare` returned. Attributes that all cells agree on become the study's; the lines of the
-        attribute `notes` are collected.
+        attribute `notes` are collected. Raises ValueError, StudyError among them, for a cell that cannot be run.
         """
 
     @abc.abstractmethod

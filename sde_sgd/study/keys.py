@@ -63,7 +63,7 @@ class Row(NamedTuple):
 
 def chapters() -> dict[str, dict[str, Row]]:
     """The keys of each kind and section, and the parameters of each part that a `kind` chooses, by title."""
-    found = {title: _rows(model) for title, model in (kinds() | _sections()).items()}
+    found = {title: _rows(model) for title, model in (_kinds() | _sections()).items()}
     for part in _ROOMS:
         found |= {name: _parameters(part, made) for name, made in _choices(part).items()}
     return found
@@ -78,7 +78,7 @@ def keys_page() -> str:
 
     parts = [_INTRODUCTION, "## Kinds\n"]
     studies = {name: parse(packaged_text(name), name).kind for name in packaged()}
-    for title, kind in kinds().items():
+    for title, kind in _kinds().items():
         parts.append(chapter(title, kind))
         examples = [name for name, of in studies.items() if of == title]
         if examples:
@@ -93,10 +93,15 @@ def keys_page() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
+def _kinds() -> dict[str, type[Any]]:
+    """The kinds of the package, without those that a person's own code has registered."""
+    return {name: kind for name, kind in kinds().items() if kind.__module__.startswith(f"{__package__}.")}
+
+
 def _sections() -> dict[str, type[BaseModel]]:
     """Every section that a kind has, or another section, by name."""
     found: dict[str, type[BaseModel]] = {}
-    left: list[type[BaseModel]] = [*kinds().values()]
+    left: list[type[BaseModel]] = [*_kinds().values()]
     for model in left:
         for field in model.model_fields.values():
             for section in _sections_in(field.annotation):

@@ -1,9 +1,11 @@
 """Eyring–Kramers: mean transition times and the spectral gap at low temperature."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 
+from ..diffusions import AbstractUnderdamped, Langevin
 from ._evaluate import Local, check_diffusion, critical_point, evaluate
 
 # Parameters given in float32 satisfy the condition of reversibility only to that precision.
@@ -25,16 +27,23 @@ def eyring_kramers(diffusion: Any, minimum: Any, saddle: Any, *, to: Literal["we
     linearisation at the saddle, with rate |λ₋|. Both conditions are checked at points on and around the
     segment from the minimum to the saddle, not everywhere.
 
-    diffusion: LangevinSGD or Langevin. minimum, saddle: arrays (dim,) or objects with a `location`; each is moved
-        onto the critical point that it lies at.
+    With a velocity (`LangevinMomentumSGD` with isotropic noise, `UnderdampedLangevin`) |λ₋| becomes the rate at which
+    the saddle is left, λ₊ = (√(ζ² + 4m|λ₋|) − ζ)/(2m) with mass m and friction ζ, and T is its own temperature: for
+    SGD with momentum m = γ, ζ = 1 − μ. Valid where the friction is not so weak that the energy hardly changes on the
+    way over the saddle and back: ζ·(action of that way) well above T.
+
+    diffusion: LangevinSGD, Langevin, LangevinMomentumSGD or UnderdampedLangevin.
+    minimum, saddle: arrays (dim,) or objects with a `location`; each is moved onto the critical point that it lies at.
     Returns a float, inf where it exceeds float64.
     Raises ValueError if the points are not a minimum (Hessian positive definite) and a saddle (one negative
     eigenvalue) with the saddle higher, if the noise varies or does not reach every direction, or if the diffusion is
-    not reversible.
-    Source: Bovier, Eckhoff, Gayrard and Klein 2004 (isotropic noise).
+    not reversible; for to="saddle" of one with a velocity, whose separatrix is no set of θ alone.
+    Source: Bovier, Eckhoff, Gayrard and Klein 2004 (isotropic noise); Kramers 1940 and Langer 1969 (with a velocity).
     """
     if to not in ("well", "saddle"):
         raise ValueError(f"to must be 'well' or 'saddle', got {to!r}")
+    if to == "saddle" and isinstance(diffusion, AbstractUnderdamped):
+        raise ValueError("to must be 'well' for a diffusion with a velocity, which decides too on which side it ends")
     logarithm = _log_time(diffusion, minimum, saddle)
     with np.errstate(over="ignore"):
         time = float(np.exp(logarithm))
@@ -58,6 +67,9 @@ def spectral_gap(diffusion: Any, minimum_a: Any, saddle: Any, minimum_b: Any) ->
 
 
 def _log_time(diffusion: Any, minimum: Any, saddle: Any, name: str = "minimum") -> float:
+    growth = _overdamped_growth
+    if isinstance(diffusion, AbstractUnderdamped):
+        diffusion, growth = _without_velocity(diffusion)
     check_diffusion(diffusion)
     low = critical_point(diffusion, name, minimum, "minimum")
     high = critical_point(diffusion, "saddle", saddle, "saddle")
@@ -66,7 +78,29 @@ def _log_time(diffusion: Any, minimum: Any, saddle: Any, name: str = "minimum") 
         raise ValueError(f"saddle must lie above {name}, got a potential difference of {barrier:.6g}")
     curvatures = high.curvatures
     determinants = (np.sum(np.log(np.abs(curvatures))) - np.sum(np.log(low.curvatures))) / 2
-    return float(np.log(2 * np.pi / -curvatures[0]) + determinants + barrier)
+    return float(np.log(2 * np.pi / growth(-curvatures[0])) + determinants + barrier)
+
+
+def _overdamped_growth(curvature: float) -> float:
+    """Rate at which a trajectory leaves a saddle of curvature −∂²L/∂x² along its way."""
+    return curvature
+
+
+def _without_velocity(diffusion: AbstractUnderdamped) -> tuple[Langevin, Callable[[float], float]]:
+    """The overdamped diffusion of the same Gibbs law, and the rate at which a saddle is left with the velocity."""
+    heat = diffusion.gibbs_temperature
+    if heat is None:
+        raise ValueError(
+            f"diffusion must have a temperature for an Eyring–Kramers time with a velocity, got "
+            f"{type(diffusion).__name__} with noise whose stationary law is not known"
+        )
+    mass, friction = float(diffusion.mass), float(diffusion.friction)
+
+    def growth(curvature: float) -> float:
+        # (√(ζ² + 4mκ) − ζ)/(2m) without the difference of nearly equal numbers at strong friction
+        return 2 * curvature / (np.sqrt(friction**2 + 4 * mass * curvature) + friction)
+
+    return Langevin(diffusion.landscape, heat), growth
 
 
 def _potential_difference(diffusion: Any, low: Local, high: Local) -> float:

@@ -21,7 +21,8 @@ from ..results import Provenance
 from ..statistics import Estimate
 from ..theory import exit_exponent
 from ..theory._evaluate import evaluate
-from ._escape_result import PROCESSES, TrainedEscape
+from ._escape_laws import PROCESSES
+from ._escape_result import TrainedEscape
 from ._grid import Grid
 
 # components up to which the whole Hessian is made, as in `polish`

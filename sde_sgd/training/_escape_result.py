@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING, Any
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import special
 
 from .._quantities import WORDS
 from ..landscapes import Polished
 from ..results import AbstractResult, Provenance, Status, Verdict
-from ..statistics import Estimate, add_estimate, normal_width, student_width
+from ..statistics import Estimate, add_estimate
+from . import _escape_laws
 
 if TYPE_CHECKING:
     import xarray as xr
 
-PROCESSES = ("sgd", "sde", "linear")
-_WORDS = {"sgd": "SGD", "sde": "its SDE", "linear": "linearised at the minimum"}
 _WHY = {
     "saddle": "a saddle, which leave_saddles=True goes on from",
     "kink": "on a kink, where there is no Hessian",
@@ -60,11 +58,9 @@ class TrainedEscape(AbstractResult):
         The interval takes the cells' own errors; where the cells scatter about the line by more than those, it is
         widened to that scatter with Student's quantile. NaN in [−∞, ∞] with fewer than two ratios.
         """
-        lines = [
-            _slope(self.inverse_ratio.ravel(), self.mean_time[place], self.confidence)
-            for place in range(len(self.processes))
-        ]
-        return Estimate(*np.array(lines).reshape(-1, 3).T, self.confidence)
+        lines = [_escape_laws.slope(self.inverse_ratio, self.mean_time[place]) for place in range(len(self.processes))]
+        parts = (np.array([getattr(line, part) for line in lines]) for part in ("value", "low", "high"))
+        return Estimate(*parts, self.confidence)
 
     def against(self, process: str, other: str = "sgd") -> Estimate:
         """Mean time of one process over that of another in each cell, shape (rates, sizes), without unit.
@@ -75,16 +71,7 @@ class TrainedEscape(AbstractResult):
         for name in (process, other):
             if name not in self.processes:
                 raise ValueError(f"process must be one that was run, {', '.join(self.processes)}, got {name!r}")
-        one, two = (self.mean_time[self.processes.index(name)] for name in (process, other))
-        (value, error), (base, base_error) = _logarithms(one), _logarithms(two)
-        half = -special.ndtri((1 - self.confidence) / (2 * value.size)) * np.hypot(error, base_error)
-        known = np.isfinite(half)
-        with np.errstate(invalid="ignore"):
-            middle = np.exp(value - base)
-            low, high = (np.exp(value - base + side * half) for side in (-1, 1))
-        return Estimate(
-            np.where(known, middle, np.nan), np.where(known, low, 0), np.where(known, high, np.inf), self.confidence
-        )
+        return _escape_laws.over(*(self.mean_time[self.processes.index(name)] for name in (process, other)))
 
     @property
     def confidence(self) -> float:
@@ -94,16 +81,9 @@ class TrainedEscape(AbstractResult):
     @property
     def sentence(self) -> str:
         """What the numbers say: slopes of log time, and whether the SDE and the theory have SGD's times."""
-        slopes = "; ".join(
-            f"{_WORDS[name]} {slope:.3g}" for name, slope in zip(self.processes, self.slopes, strict=True)
-        )
-        said = [f"log of the mean time to leave grows per unit of M/γ by: {slopes}"]
-        if np.isfinite(self.limit):
-            said.append(f"at low noise the linearised one tends to {self.limit:.3g}")
-        for name in self.processes:
-            if name != "sgd" and "sgd" in self.processes:
-                said.append(self._comparison(name))
-        return "; ".join(said)
+        others = [name for name in self.processes if name != "sgd"] if "sgd" in self.processes else []
+        slopes = dict(zip(self.processes, self.slopes, strict=True))
+        return _escape_laws.sentence(slopes, {name: self.against(name) for name in others}, self.limit)
 
     @property
     def verdict(self) -> Verdict:
@@ -165,18 +145,6 @@ class TrainedEscape(AbstractResult):
 
         return escape_times_on(ax, self.to_dataset())
 
-    def _comparison(self, name: str) -> str:
-        ratio = self.against(name)
-        known = np.isfinite(ratio.high)
-        differ = int(np.sum(~ratio.contains(1.0)))
-        if not known.any():
-            return f"{_WORDS[name]}: times that cannot be compared with SGD's"
-        values = ratio.value[known]
-        agree = "agrees in all" if not differ else f"differs in {differ}"
-        return (
-            f"{_WORDS[name]}: {values.min():.3g} to {values.max():.3g} of SGD's times, {agree} of {known.sum()} cells"
-        )
-
     def _answers(self) -> list[tuple[str, str]]:
         cells = f"{self.inverse_ratio.size}, M/γ from {self.inverse_ratio.min():.4g} to {self.inverse_ratio.max():.4g}"
         return [
@@ -186,33 +154,3 @@ class TrainedEscape(AbstractResult):
             *((f"slope, {name}", str(slope)) for name, slope in zip(self.processes, self.slopes, strict=True)),
             ("says", self.sentence),
         ]
-
-
-def _logarithms(estimate: Estimate) -> tuple[np.ndarray, np.ndarray]:
-    """log of each, and its standard error by the interval; infinite where the interval has an end at 0 or infinity."""
-    normal = normal_width(estimate.confidence)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        error = (np.log(estimate.high) - np.log(estimate.low)) / (2 * normal)
-        value = np.log(estimate.value)
-    known = np.isfinite(error) & np.isfinite(value)
-    return np.where(known, value, 0.0), np.where(known, error, np.inf)
-
-
-def _slope(x: np.ndarray, times: Estimate, confidence: float) -> tuple[float, float, float]:
-    """Slope of log time against x with its interval, of the cells whose times have one."""
-    value, error = (each.ravel() for each in _logarithms(times))
-    known = np.isfinite(error) & (error > 0)
-    x, value, weight = x[known], value[known], 1 / error[known] ** 2
-    if len(np.unique(x)) < 2:
-        return np.nan, -np.inf, np.inf
-    away = x - np.average(x, weights=weight)
-    spread = float(weight @ away**2)
-    slope = float((weight * away) @ value) / spread
-    left = value - np.average(value, weights=weight) - slope * away
-    normal: Any = normal_width(confidence)
-    half = normal / np.sqrt(spread)
-    if len(x) > 2:
-        scatter = float(weight @ left**2) / (len(x) - 2)
-        if scatter > 1:
-            half = student_width(confidence, len(x) - 2) * np.sqrt(scatter / spread)
-    return slope, slope - half, slope + half

@@ -1,6 +1,6 @@
 """What the numbers of a training study show, as sentences: trends over batch size, γ/M and width, with intervals."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def _of_batch(dataset: "xr.Dataset") -> list[str]:
     for name, claims in _OF_BATCH.items():
         if f"{name}_of_each" not in dataset:
             continue
-        for reading, part in _readings(dataset):
+        for reading, part in readings(dataset):
             values = part[f"{name}_of_each"].transpose(..., "batch_size", "network")
             flat = values.values.reshape(-1, len(sizes), values.sizes["network"])
             found = growth(sizes, flat, dataset.attrs["confidence"])
@@ -103,7 +103,7 @@ def _of_ratio(dataset: "xr.Dataset") -> list[str]:
     for name, claims in _OF_RATIO.items():
         if f"{name}_of_each" not in data:
             continue
-        for reading, part in _readings(data):
+        for reading, part in readings(data):
             if name in ("epochs", "steps") and reading not in to_a_loss:
                 continue
             values = part[f"{name}_of_each"].transpose(..., "learning_rate", "batch_size", "network")
@@ -119,34 +119,63 @@ def _of_ratio(dataset: "xr.Dataset") -> list[str]:
             where = f"from γ/M = {along.min():.3g} to {along.max():.3g}"
             lines.append(_sentence(claims, reading, name, found, where, [], part))
     if "held_out_loss_of_each" in data:
-        lines += [_trade_off(reading, part) for reading, part in _readings(data)]
+        lines += [_trade_off(reading, part) for reading, part in readings(data)]
     return lines
 
 
-def _trade_off(reading: str, data: "xr.Dataset") -> str:
-    """Where between the ends of γ/M the test loss is least: a power law says nothing of a valley.
+class TradeOff(NamedTuple):
+    """Where between the smallest and the largest γ/M the test loss is least, and how much larger it is at the ends.
 
-    Every other network says at which γ/M that is, the rest how much larger the test loss is at the ends.
+    ratios: γ/M, ascending, each once. best: the place of the least. smallest, largest: factors, with intervals, by
+    which the test loss at the ends is larger than there; None at an end that is the least itself.
     """
-    values = data.held_out_loss_of_each.transpose("learning_rate", "batch_size", ..., "network").values
+
+    ratios: np.ndarray
+    best: int
+    smallest: Estimate | None
+    largest: Estimate | None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it is larger at every other end by more than chance."""
+        return all(_direction(end) == 1 for end in (self.smallest, self.largest) if end is not None)
+
+
+def trade_off(dataset: "xr.Dataset") -> TradeOff | None:
+    """The valley of the test loss over γ/M, which no power law shows.
+
+    dataset: of one reading of a training study, with `held_out_loss_of_each`. Every other network says at which γ/M
+    the least is, the rest how much larger it is at the ends. None with fewer than three γ/M or four networks.
+    """
+    values = dataset.held_out_loss_of_each.transpose("learning_rate", "batch_size", ..., "network").values
     with np.errstate(divide="ignore"):
-        logs = np.log(values.reshape(data.ratio.size, -1, values.shape[-1]))
+        logs = np.log(values.reshape(dataset.ratio.size, -1, values.shape[-1]))
     # cells of one γ/M count as one; those that have not all networks for none
-    ratios = np.array([float(f"{ratio:.9g}") for ratio in data.ratio.values.ravel()])
+    ratios = np.array([float(f"{ratio:.9g}") for ratio in dataset.ratio.values.ravel()])
     is_whole = np.all(np.isfinite(logs), axis=(1, 2))
     known = np.unique(ratios[is_whole])
     if len(known) < 3 or logs.shape[2] < 4:
-        return f"trade-off, {reading}: not known: it takes three γ/M and four networks"
+        return None
     means = np.stack([logs[is_whole & (ratios == ratio)].mean(axis=(0, 1)) for ratio in known])
     best, judged = int(np.argmin(means[:, ::2].mean(axis=1))), means[:, 1::2]
-    ends = {number: _exponential(judged[number] - judged[best], data.attrs["confidence"]) for number in (0, -1)}
+    smallest, largest = (
+        None if number == best else _exponential(judged[number] - judged[best], dataset.attrs["confidence"])
+        for number in (0, len(known) - 1)
+    )
+    return TradeOff(known, best, smallest, largest)
+
+
+def _trade_off(reading: str, data: "xr.Dataset") -> str:
+    found = trade_off(data)
+    if found is None:
+        return f"trade-off, {reading}: not known: it takes three γ/M and four networks"
+    ratios, best = found.ratios, found.best
     parts = [
-        f"at the {words}, {known[number]:.3g}, it is {ends[number]} times that"
-        for number, words in ((0, "smallest"), (-1, "largest")) if number % len(known) != best
+        f"at the {words}, {ratios[number]:.3g}, it is {end} times that"
+        for words, number, end in (("smallest", 0, found.smallest), ("largest", -1, found.largest)) if end is not None
     ]  # fmt: skip
-    shown = all(_direction(ends[number]) == 1 for number in (0, -1) if number % len(known) != best)
-    at = "in between" if 0 < best < len(known) - 1 else "at an end"
-    said = f"{at}, at γ/M = {known[best]:.3g}" + ("" if shown else " (not shown: no more than chance)")
+    at = "in between" if 0 < best < len(ratios) - 1 else "at an end"
+    said = f"{at}, at γ/M = {ratios[best]:.3g}" + ("" if found.is_shown else " (not shown: no more than chance)")
     return "; ".join([f"trade-off, {reading}: test loss is least {said}", *parts])
 
 
@@ -158,7 +187,7 @@ def _of_width(dataset: "xr.Dataset") -> list[str]:
     widths, lines = dataset.width.values, []
     if "held_out_loss_of_each" not in dataset or len(widths) < 3:
         return ["nothing can be said of a peak in the test loss: it takes three widths and the measure held_out_loss"]
-    for reading, part in _readings(dataset):
+    for reading, part in readings(dataset):
         values = part["held_out_loss_of_each"].transpose("width", "network", ...)
         others = values.dims[2:]
         for place in np.ndindex(values.shape[2:]):
@@ -204,7 +233,7 @@ def _first_valley(mean: np.ndarray) -> int:
     return int(rises[0]) if len(rises) else len(mean) - 1
 
 
-def _readings(dataset: "xr.Dataset") -> "list[tuple[str, xr.Dataset]]":
+def readings(dataset: "xr.Dataset") -> "list[tuple[str, xr.Dataset]]":
     """Each reading with its part; networks that did not come to the loss are left out where that is what is equal."""
     parts = []
     for number, name in enumerate(map(str, dataset.reading.values)):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from scipy import special
 
 from ..._progress import stage
+from ...statistics import student_width
 from .._execution import BudgetSpent
 from ._repetitions import Repetitions, Tally, merge
 
@@ -129,7 +130,7 @@ def _told(name: str, number: int, one: LogMean | None, other: LogMean | None) ->
     if one is None:
         return ScoreCheck(f"held against {name}, which alone finds it in {number} repetitions", "much")
     shift, error, freedom = other.over(one)
-    half = float(-special.stdtrit(freedom, 0.025)) * error
+    half = float(student_width(0.95, freedom)) * error
     value, low, high = (math.exp(min(each, 700.0)) for each in (shift, shift - half, shift + half))
     ratio = f"{value:.3g} [{low:.3g}, {high:.3g}]"
     words = f"held against {name}, which finds {ratio} times as much in {number} repetitions"

@@ -6,6 +6,7 @@ from ._digits import DigitsStudy as DigitsStudy
 from ._escape import EscapeStudy as EscapeStudy
 from ._occupancy import OccupancyStudy as OccupancyStudy
 from ._train import TrainStudy as TrainStudy
+from ._trained_escape import TrainedEscapeStudy as TrainedEscapeStudy
 from ._transitions import TransitionsStudy as TransitionsStudy
 
 __all__ = _names_in(vars())

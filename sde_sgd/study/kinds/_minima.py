@@ -49,7 +49,10 @@ class AbstractMinimaStudy(AbstractDynamicsStudy):
         return shared
 
     def check(self, surface: Surface) -> None:
-        """Raise, of a study of one cell, what its cell would raise of the kind's own."""
+        """Raise, of a study of one cell, what its cell would raise of the kind's own: StudyError or ValueError.
+
+        surface: its landscape and noise.
+        """
 
 
 class Minima(Shared):

@@ -131,7 +131,7 @@ class OccupancyStudy(AbstractMinimaStudy):
         return [*columns, Column("in none", "unassigned", "probability to be in none of them", True, last)]
 
     def verdicts(self, dataset):
-        last = dataset.isel(time=-1) if "time" in dataset.dims else dataset
+        last = _in_the_end(dataset)
         exact, low, high = (last[name] for name in ("probability_exact", "probability_low", "probability_high"))
         known = (exact.notnull() & low.notnull()).transpose(*low.dims).values
         held = ((low <= exact) & (exact <= high)).transpose(*low.dims).values & known
@@ -143,9 +143,14 @@ class OccupancyStudy(AbstractMinimaStudy):
     def figures(self, dataset):
         from ... import plotting
 
-        last = dataset.isel(time=-1) if "time" in dataset.dims else dataset
+        last = _in_the_end(dataset)
         theory = {"probability_gibbs": "Laplace's method", "probability_exact": "exact solver"}
         return {"occupancy.png": plotting.sweep_figure(last, "probability", theory)}
+
+
+def _in_the_end(dataset: "xr.Dataset") -> "xr.Dataset":
+    """At the last of the times, where the study has some."""
+    return dataset.isel(time=-1) if "time" in dataset.dims else dataset
 
 
 def _theory(one: OccupancyStudy, shared: Minima, sets: dict[str, Any]) -> "xr.Dataset":

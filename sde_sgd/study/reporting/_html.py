@@ -59,11 +59,18 @@ def page(
         "provenance": ("Provenance", _provenance(study, dataset, record, account)),
         "dataset": ("Dataset", _variables(dataset)),
     }
-    shown = {name: (title, content) for name, (title, content) in sections.items() if content}
-    links = [element("a", title, href=f"#{name}") for name, (title, _) in shown.items()]
+    header = [element("h1", study.name), element("p", study.description), _amounts(study, dataset)]
+    return document(f"{study.name}: report of a study", header, sections)
+
+
+def document(title: str, header: list[Markup], sections: Mapping[str, tuple[str, Markup | None]]) -> str:
+    """A whole page that opens anywhere. sections: by id, their titles and contents; those without are left out."""
+    shown = {name: (words, content) for name, (words, content) in sections.items() if content}
+    # of a numbered section its number
+    links = [element("a", words.split(". ")[0], href=f"#{name}") for name, (words, _) in shown.items()]
     parts = [
-        element("section", element("h2", title, id=f"{name}-title"), content, id=name, aria_labelledby=f"{name}-title")
-        for name, (title, content) in shown.items()
+        element("section", element("h2", words, id=f"{name}-title"), content, id=name, aria_labelledby=f"{name}-title")
+        for name, (words, content) in shown.items()
     ]
     script = _file("report.js")
     head = element(
@@ -71,12 +78,12 @@ def page(
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", http_equiv="Content-Security-Policy", content=_policy(script)),
-        element("title", f"{study.name}: report of a study"),
+        element("title", title),
         element("style", Markup(_file("report.css"))),
     )
     body = element(
         "body",
-        element("header", element("h1", study.name), element("p", study.description), _amounts(study, dataset)),
+        element("header", *header),
         element("nav", *links, aria_label="sections"),
         element("main", join(parts, "\n")),
         element("script", Markup(script)),
@@ -180,12 +187,12 @@ def _provenance(
     entries = {"study": study.name, "kind": study.kind, "seed": study.seed} | _flat(record, "study")
     if "path_steps" in dataset:
         entries["path_steps"] = number_text(float(np.nansum(dataset["path_steps"].values)), 3)
-    entries |= _taken(account)
+    entries |= taken(account)
     entries["this report"] = f"written by sde_sgd {__version__}"
     return pairs((_WORDS.get(name, name), value) for name, value in entries.items())
 
 
-def _taken(account: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def taken(account: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Of what is told of each unit: seconds and steps in sum; of the rest what all of them say, such as the device."""
     found: dict[str, list[Any]] = {}
     for unit in account.values():

@@ -151,6 +151,11 @@ def report_html(folder: str | Path, target: str | Path | None = None, *, source:
     if target is None:
         store.save_text("report.html", text)
         return store.folder / "report.html"
+    return write_page(target, text)
+
+
+def write_page(target: str | Path, text: str) -> Path:
+    """Write a page where a person wants it; returns its path. Raises StudyError where that cannot be."""
     try:
         Path(target).write_text(text, "utf-8")
     except OSError as error:

@@ -1,0 +1,1 @@
+"""What the site's builder lacks, a Sphinx extension for each part."""

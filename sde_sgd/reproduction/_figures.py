@@ -1,0 +1,45 @@
+"""What the figures of the claims share: panels, and points with their intervals."""
+
+from typing import Any
+
+import numpy as np
+
+from ..plotting._axes import bars_of
+from ..statistics import Estimate
+
+
+def panels(count: int, share_y: bool = False, width: float = 3.4, height: float = 3.6) -> tuple[Any, list[Any]]:
+    """A figure that pyplot does not know, and its axes in one row; widths and heights in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(max(width * count, 5.6), height), layout="constrained")
+    return figure, list(np.ravel(figure.subplots(1, count, sharey=share_y)))
+
+
+def marked(ax: Any, values: Any, log: bool = True, axis: str = "x") -> None:
+    """Numbers of a swept axis at the values swept, as many as have room; logarithmic unless told."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    values = np.unique(values)
+    getattr(ax, f"set_{axis}scale")("log" if log else "linear")
+    chosen = values[np.unique(np.linspace(0, len(values) - 1, 5).round().astype(int))]
+    own = getattr(ax, f"{axis}axis")
+    own.set_major_locator(FixedLocator(chosen))
+    own.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    own.set_minor_locator(NullLocator())
+
+
+def in_steps(ax: Any) -> None:
+    """A logarithmic y axis of little more than a decade, with numbers at 1, 2 and 5 times the powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def points(ax: Any, x: Any, estimates: Estimate, label: str, **options: Any) -> None:
+    """Values with their intervals as bars. x, estimates: (n,). options: of `errorbar`."""
+    bars = bars_of(estimates.value, estimates.low, estimates.high)
+    ax.errorbar(x, estimates.value, bars, label=label, **({"fmt": "o", "markersize": 4, "capsize": 2} | options))

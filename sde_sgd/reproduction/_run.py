@@ -1,0 +1,114 @@
+"""Runs the studies of each claim, judges it, and writes one HTML report beside the stored datasets."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import study as studies
+from ..study import StudyError
+from ..study.running._look import write_page
+from ._claim import AbstractClaim, Size, all_claims, changes_of, study_file
+from ._judgement import Finding, Verdict, judge, together
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class Judged(NamedTuple):
+    """A claim with what was found.
+
+    claim: the claim. data: the datasets of its studies, by name. findings: each with the verdict on it.
+    verdict: on the whole. remarks: sentences beside it.
+    """
+
+    claim: AbstractClaim
+    data: "dict[str, xr.Dataset]"
+    findings: list[tuple[Finding, Verdict]]
+    verdict: Verdict
+    remarks: list[str]
+
+
+class Reproduction(NamedTuple):
+    """What a run leaves behind. folder: of the studies. claims: as they were judged. report: path of the HTML file."""
+
+    folder: Path
+    claims: list[Judged]
+    report: Path
+
+    def __str__(self) -> str:
+        return "\n".join(f"{each.claim.number}  {each.claim.title}: {each.verdict}" for each in self.claims)
+
+
+def reproduce(
+    out: str | Path | None = None,
+    *,
+    size: str | Size = Size.NORMAL,
+    only: Iterable[int] = (),
+    executor: Any = None,
+    progress: bool = True,
+) -> Reproduction:
+    """Measure every claim of the paper's abstract, or what is missing of it, and say whether the numbers support it.
+
+    out: a new folder, or one of an earlier run, of which only what is missing is then run; None takes ./reproduction,
+        with the size behind it unless that is "normal". It has a folder for each study, `report.html` and the figures.
+    size: "quick" takes minutes on two cores, "normal" a quarter of an hour, "full" is for an accelerator.
+    only: numbers of claims; all by default. executor, progress: as of `study.run`.
+    The report is written anew after each claim, so that Ctrl-C loses none.
+    Raises StudyError, a ValueError, for a claim or size that there is not, and as `study.run`: of a folder that has
+    been run at another size, say.
+    """
+    size, chosen = _size(size), _chosen(only)
+    default = "reproduction" if size is Size.NORMAL else f"reproduction-{size.value}"
+    folder = Path(default if out is None else out)
+    folder.mkdir(parents=True, exist_ok=True)
+    judged: list[Judged] = []
+    report = folder / "report.html"
+    for claim in chosen:
+        if progress:
+            print(f"\n{claim.number}  {claim.title}", flush=True)
+        judged.append(judged_by(claim, _datasets(claim, folder, size, executor, progress)))
+        if progress:
+            print(judged[-1].verdict, flush=True)
+        _write(report, judged, size)
+        claim.figure(judged[-1].data).savefig(folder / f"claim{claim.number}.png", dpi=120)
+    return Reproduction(folder, judged, report)
+
+
+def judged_by(claim: AbstractClaim, data: "dict[str, xr.Dataset]") -> Judged:
+    """The claim judged. claim: one of `all_claims()`. data: the datasets of its studies, by name."""
+    found = [(finding, judge(finding)) for finding in claim.findings(data)]
+    return Judged(claim, data, found, together([verdict for _, verdict in found]), claim.remarks(data))
+
+
+def _datasets(claim: AbstractClaim, folder: Path, size: Size, executor: Any, progress: bool) -> "dict[str, xr.Dataset]":
+    found = {}
+    for name in claim.studies:
+        changes = changes_of(name, size)
+        outcome = studies.run(study_file(name), folder / name, changes=changes, executor=executor, progress=progress)
+        if outcome.unwritten and not outcome.complete:
+            raise StudyError(f"{outcome.folder}: {outcome.unwritten}")
+        found[name] = outcome.dataset
+    return found
+
+
+def _write(report: Path, judged: list[Judged], size: Size) -> None:
+    # it loads matplotlib
+    from ._page import page
+
+    write_page(report, page(judged, size))
+
+
+def _size(size: str | Size) -> Size:
+    try:
+        return Size(size)
+    except ValueError:
+        raise StudyError(f"size must be one of {', '.join(each.value for each in Size)}, got {size!r}") from None
+
+
+def _chosen(only: Iterable[int]) -> list[AbstractClaim]:
+    known = {claim.number: claim for claim in all_claims()}
+    wanted = list(dict.fromkeys(only)) or list(known)
+    unknown = [number for number in wanted if number not in known]
+    if unknown:
+        raise StudyError(f"only must be numbers of claims, {', '.join(map(str, known))}, got {unknown[0]}")
+    return [known[number] for number in sorted(wanted)]

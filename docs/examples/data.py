@@ -19,7 +19,3 @@ ss.data.gaussian(samples=100, features=3, noise=0.5).inputs.shape  # → (100, 3
 
 # %% chebyshev
 ss.data.chebyshev(samples=20, degree=4).targets.max().round(3)  # → 0.951
-
-# %% chebyshev, gaussian
-ss.data.chebyshev(samples=20, degree=4).inputs.shape  # → (20, 1)
-ss.data.gaussian(samples=100, features=3, slope=1.0, held_out=0.2).inputs.shape  # → (80, 3)

@@ -146,6 +146,3 @@ np.isclose(noise_scale, jnp.trace(risk.gradient_covariance(theta)) / (gradient @
 
 # %% alignment
 ss.landscapes.alignment(ss.landscapes.Quadratic([1.0, 4.0]), [0.0, 0.0], ss.noise.Isotropic(1.0))  # → 1.0
-
-# %% DoubleWell
-ss.landscapes.DoubleWell(curvature=2.0, dim=2).loss(jnp.array([2.0**0.5, 0.0]))  # → -1.0

@@ -71,6 +71,3 @@ try:
 except ValueError as error:
     told = str(error)
 "3" in told  # → True
-
-# %% ComponentProportional
-ss.noise.ComponentProportional(scale=2.0).covariance(landscape, jnp.array([3.0, 0.0]))  # → [[18.  0.] [ 0.  0.]]

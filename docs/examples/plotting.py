@@ -124,6 +124,3 @@ times = ss.training.escape_from(
     progress=False,
 )  # fmt: skip
 ratios = plotting.escape_times(times.to_dataset())
-
-# %% edge_figure
-edge = plotting.edge_figure(ss.training.stability(trained.to_dataset("sharpness")))

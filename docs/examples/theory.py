@@ -50,6 +50,3 @@ theory.weighted_chi2_tail([1.0], 3.841)  # → 0.05
 plane = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + 2 * x[1] ** 2, dim=2)
 way = theory.minimum_action(ss.LangevinSGD.at_temperature(plane, 0.1), [-1.0, 0.0], [0.0, 0.0])
 isinstance(way, theory.MinimumAction) and round(way.action, 2)  # → 2.0
-
-# %% rate_equation
-theory.rate_equation(lambda t: np.array([[0.0, 3.0], [1.0, 0.0]]), start=[1.0, 0.0], times=[100.0])[-1]  # → [0.25 0.75]

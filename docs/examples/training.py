@@ -67,7 +67,3 @@ left = training.escape_from(
     progress=False,
 )  # fmt: skip
 isinstance(left, training.TrainedEscape)  # → True
-
-# %% stability
-sharp = training.stability(trained.to_dataset("sharpness"))
-bool((sharp.stability > 0).all())  # → True

@@ -79,6 +79,14 @@ def test_a_kernel_has_the_bits_of_the_loop_in_float64(name):
     assert_same_path(name, np.float64, 30, 15)
 
 
+def test_squares_that_two_sums_use_may_round_otherwise():
+    """The known exception: 3 of 200 trajectories were off by one unit in the last place after 15 steps."""
+    both_sums = ss.landscapes.Landscape(lambda x: jnp.sum(jnp.log(1 + x**2)) + jnp.sqrt(1 + jnp.sum(x**2)), 2)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(both_sums, 0.3), 0.02)
+    loop, kernel = both(lambda: ss.simulate(chain, -np.ones(2, np.float32), 32, 200, seed=2**40 + 3))
+    np.testing.assert_allclose(kernel, loop, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("lanes", [64, 256, 512])
 @pytest.mark.parametrize("increments", ["gaussian", "rademacher"])
 def test_bits_depend_neither_on_programs_nor_on_devices(lanes, increments):

@@ -5,6 +5,7 @@ from . import chains as chains
 from . import data as data
 from . import diffusions as diffusions
 from . import engine as engine
+from . import interoperation as interoperation
 from . import landscapes as landscapes
 from . import noise as noise
 from . import passage as passage
@@ -30,6 +31,8 @@ from .engine import integrate as integrate
 from .engine import plan as plan
 from .engine import reduce as reduce
 from .engine import simulate as simulate
+from .interoperation import to_diffrax as to_diffrax
+from .interoperation import to_samples as to_samples
 from .landscapes import EmpiricalRisk as EmpiricalRisk
 from .passage import FirstPassage as FirstPassage
 from .passage import escape as escape

@@ -5,12 +5,15 @@ import enum
 import html
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
 
 from . import __version__
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["AbstractResult", "Provenance", "Status", "Verdict"]
 
@@ -118,6 +121,10 @@ class AbstractResult(eqx.Module):
     @abc.abstractmethod
     def _answers(self) -> list[tuple[str, str]]:
         """What is printed: names and values, line by line."""
+
+    @abc.abstractmethod
+    def to_dataset(self) -> "xr.Dataset":
+        """The numbers as an xarray Dataset whose variables have `units` and `long_name`."""
 
     @abc.abstractmethod
     def plot(self, ax: Any = None) -> Any:

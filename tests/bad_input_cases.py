@@ -114,6 +114,18 @@ BAD = {
         lambda: sgd(noise=ss.noise.Diagonal(jnp.ones(3))),
         r"variances must have shape \(1,\)",
     ),
+    "negative scale of a component": (
+        lambda: ss.noise.ComponentProportional([1.0, -2.0]),
+        "scale must be finite and at least 0",
+    ),
+    "scales of another dim": (
+        lambda: sgd(noise=ss.noise.ComponentProportional(jnp.ones(3))),
+        r"scale must be one number or of shape \(1,\)",
+    ),
+    "a matrix of scales": (
+        lambda: ss.noise.ComponentProportional(jnp.ones((2, 2))),
+        r"scale must be one number or of shape \(dim,\)",
+    ),
     "indefinite covariance": (
         lambda: ss.noise.ConstantCovariance(jnp.array([[1.0, 2.0], [2.0, 1.0]])),
         "matrix must be positive semi-definite, got smallest eigenvalue -1",

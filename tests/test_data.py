@@ -117,3 +117,54 @@ def test_a_classifier_learns_what_it_was_not_shown():
     theta = jnp.asarray(trained.location, jnp.float32)
     assert trained.kind == "minimum"
     assert float(risk.held_out_loss(theta)) < 0.15 < float(risk.held_out_loss(risk.initial))
+
+
+def test_gaussian_examples_have_their_moments():
+    """Variances of inputs, slope and noise by least squares within 4 standard errors; twins are other scales."""
+    examples = data.gaussian(40_000, 2, scales=[1.0, 0.5], slope=2.0, noise=0.3, seed=3)
+    assert examples.inputs.shape == (40_000, 2) and examples.held_out is None
+    variance = examples.inputs.var(axis=0)
+    assert np.all(np.abs(variance / [1, 0.25] - 1) < 4 * np.sqrt(2 / 40_000))
+    assert np.all(np.abs(variance / [0.25, 1] - 1) > 0.5)
+    slope, rest = np.linalg.lstsq(examples.inputs, examples.targets, rcond=None)[:2]
+    assert np.all(np.abs(slope - 2) < 4 * 0.3 / np.sqrt(40_000 * np.array([1, 0.25])))
+    assert np.sqrt(rest[0] / 40_000) == pytest.approx(0.3, rel=4 / np.sqrt(2 * 40_000))
+    assert np.all(data.gaussian(5, noise=0.0).targets == 0) and len(data.gaussian(8, held_out=0.5).targets) == 4
+    assert np.any(data.gaussian(5, seed=1).inputs != data.gaussian(5, seed=2).inputs)
+
+
+def test_a_design_has_the_moments_of_normal_inputs():
+    """All up to the fifth, of two features; the sixth is 9 where a normal law has 15. Targets are linear."""
+    examples = data.gaussian_moments(2, scales=[1.0, 0.5], slope=3.0)
+    x, y = examples.inputs.T
+    assert examples.inputs.shape == (36, 2) and np.allclose(examples.targets, 3 * (x + y))
+    normal = [1, 0, 1, 0, 3, 0]
+    for first in range(6):
+        for second in range(6 - first):
+            exact = normal[first] * normal[second] * 0.5**second
+            assert np.mean(x**first * y**second) == pytest.approx(exact, abs=1e-12)
+    assert np.mean(x**6) == pytest.approx(9)
+
+
+def test_chebyshev_examples_are_the_polynomial():
+    """cos(4 arccos x) = 8x⁴ − 8x² + 1 at 20 points between −1 and 1, densest at the ends."""
+    examples = data.chebyshev()
+    (x,), y = examples.inputs.T, examples.targets
+    np.testing.assert_allclose(y, 8 * x**4 - 8 * x**2 + 1, atol=1e-12)
+    assert examples.inputs.shape == (20, 1) and x.max() == pytest.approx(np.cos(np.pi / 40)) and abs(x.sum()) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: data.gaussian(0), "samples"),
+        (lambda: data.gaussian(10, 2, scales=[1.0]), "scales must be 2 finite numbers above 0"),
+        (lambda: data.gaussian(10, noise=float("nan")), "noise must be a finite number"),
+        (lambda: data.gaussian(10, seed=-1), "seed"),
+        (lambda: data.gaussian_moments(2, slope="steep"), "slope must be a finite number"),
+        (lambda: data.chebyshev(degree=0), "degree"),
+    ],
+)
+def test_examples_that_cannot_be_made(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()

@@ -8,6 +8,7 @@ import pytest
 
 from sde_sgd.landscapes import (
     AbstractLandscape,
+    DoubleWell,
     GaussianWells,
     MullerBrown,
     Quadratic,
@@ -197,6 +198,8 @@ def test_two_wells_refuses(arguments, message):
         (lambda: Quadratic([[1.0, 0.5]]), "hessian must have shape"),
         (lambda: Quadratic([1.0, float("inf")]), "hessian must be finite"),
         (lambda: Quadratic([1.0, 2.0], minimum=[0.0, 0.0, 0.0]), "minimum must have shape"),
+        (lambda: DoubleWell(-1.0), "curvature must be"),
+        (lambda: DoubleWell(1.0, dim=0), "dim must be"),
         (lambda: MullerBrown(scale=-1.0), "scale must be"),
         (lambda: ThreeHole(scale=[1.0, 2.0]), "scale must be a single number"),
         (lambda: Rastrigin(2, amplitude=0.0), "amplitude must be"),
@@ -218,6 +221,7 @@ def test_zoo_refuses(build, message):
     [
         TwoWells(dim=3),
         Quadratic([[2.0, 1.0], [1.0, 3.0]]),
+        DoubleWell(0.8, 2),
         MullerBrown(0.01),
         ThreeHole(),
         StyblinskiTang(3),
@@ -248,3 +252,13 @@ def test_quadratic_is_its_hessian():
     np.testing.assert_allclose(landscape.hessian(jnp.zeros(2)), matrix, atol=1e-6)
     np.testing.assert_allclose(landscape.loss(jnp.array([2.0, 1.0])), 0.5 * (2 + 4 - 12), atol=1e-5)
     np.testing.assert_allclose(Quadratic([1.0, 4.0], 0.5).hessian(jnp.zeros(2)), np.diag([1.0, 4.0]), atol=1e-6)
+
+
+def test_the_double_well_has_its_critical_points():
+    """Minima at ±√μ with loss −μ²/4 and curvature 2μ, a maximum at 0: by the formulas of its docstring."""
+    well = DoubleWell(0.6, 2)
+    for point, loss, curvature in (([0.6**0.5, -(0.6**0.5)], -0.18, [1.2, 1.2]), ([0.0, 0.6**0.5], -0.09, [-0.6, 1.2])):
+        point = jnp.array(point)
+        assert float(well.loss(point)) == pytest.approx(loss, abs=1e-6)
+        np.testing.assert_allclose(well.gradient(point), 0, atol=1e-6)
+        np.testing.assert_allclose(np.diagonal(well.hessian(point)), curvature, atol=1e-5)

@@ -192,6 +192,7 @@ def expect(batched, obstacle):
 # made in the test, since what they hold takes the precision that is set
 ZOO = {
     "Quadratic": lambda: ss.landscapes.Quadratic(MATRIX, [0.1, -0.2, 0.3]),
+    "DoubleWell": lambda: ss.landscapes.DoubleWell(0.8, 2),
     "MullerBrown": lambda: ss.landscapes.MullerBrown(0.01),
     "ThreeHole": ss.landscapes.ThreeHole,
     "StyblinskiTang": lambda: ss.landscapes.StyblinskiTang(3),
@@ -223,6 +224,7 @@ NOISES = {
     "ConstantCovariance": (2, lambda: ss.noise.ConstantCovariance(MATRIX[:2, :2]), {}, None),
     "HessianProportional, one": (1, lambda: ss.noise.HessianProportional(0.3), {}, None),
     "HessianProportional": (2, lambda: ss.noise.HessianProportional(0.3, "clip"), {}, "'eigh' acts on whole vectors"),
+    "ComponentProportional": (2, lambda: ss.noise.ComponentProportional([0.3, 0.8]), {}, None),
     "LossProportional": (2, lambda: ss.noise.LossProportional(0.7), {}, None),
     "LossProportional, shaped": (2, lambda: ss.noise.LossProportional(0.7, MATRIX[:2, :2]), {}, None),
     "FromFunction, diagonal": (2, lambda: ss.noise.FromFunction(lambda x: 1 + jnp.tanh(x) ** 2), {}, None),

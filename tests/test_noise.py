@@ -38,6 +38,7 @@ MODELS = {
     "hessian": (ss.noise.HessianProportional(0.5), 0.5 * hessian(THETA)),
     "loss": (ss.noise.LossProportional(2.0), 2 * value(THETA) * np.eye(3)),
     "loss and matrix": (ss.noise.LossProportional(2.0, COVARIANCE), 2 * value(THETA) * COVARIANCE),
+    "component": (ss.noise.ComponentProportional([0.5, 0.0, 2.0]), np.diag([0.5, 0.0, 2.0] * THETA**2)),
     "function, a vector": (ss.noise.FromFunction(jnp.sin), np.diag(np.sin(THETA) ** 2)),
     "function, a matrix": (ss.noise.FromFunction(factor), np.asarray(factor(THETA)) @ np.asarray(factor(THETA)).T),
 }
@@ -119,6 +120,7 @@ IN_ONE = {
     "hessian, clipped": (ss.noise.HessianProportional(0.5, "clip"), lambda x: max(-2 * np.cos(2 * x), 0.0)),
     "loss": (ss.noise.LossProportional(2.0), lambda x: 2 + 2 * np.cos(2 * x)),
     "loss and matrix": (ss.noise.LossProportional(2.0, [[0.3]]), lambda x: 0.6 + 0.6 * np.cos(2 * x)),
+    "component": (ss.noise.ComponentProportional(0.7), lambda x: 0.7 * x**2),
     "function, a vector": (ss.noise.FromFunction(jnp.sin), lambda x: np.sin(x) ** 2),
     "function, a row": (
         ss.noise.FromFunction(lambda x: jnp.stack([x, x**2], axis=1)),

@@ -7,6 +7,7 @@ from importlib import metadata
 import equinox as eqx
 import jax
 import pytest
+import xarray as xr
 
 from sde_sgd._errors import names_options
 from sde_sgd.results import AbstractResult, Provenance, Status, Verdict
@@ -21,6 +22,9 @@ class Answer(AbstractResult):
 
     def _answers(self):
         return [("probability", self.answer), ("n", "12")]
+
+    def to_dataset(self):
+        return xr.Dataset()
 
     def plot(self, ax=None):
         return ax

@@ -49,6 +49,7 @@ def models(dim):
         "hessian, clipped": (ss.noise.HessianProportional(0.5, "clip"), 0.5 * hessian(theta)),
         "loss": (ss.noise.LossProportional(2.0), 2 * value(theta) * np.eye(dim)),
         "loss and matrix": (ss.noise.LossProportional(2.0, matrix), 2 * value(theta) * matrix),
+        "component": (ss.noise.ComponentProportional(0.6), 0.6 * np.diag(theta**2)),
         "function, a vector": (ss.noise.FromFunction(jnp.sin), np.diag(np.sin(theta) ** 2)),
         "function, a matrix": (ss.noise.FromFunction(wide), factor @ factor.T),
     }

@@ -328,6 +328,8 @@ def test_packaged_studies_are_valid():
 
     kinds = {"escape": "escape", "digits": "digits", "batch": "train", "generalise": "train", "mnist1d": "train"}
     kinds |= {name: name for name in ("occupancy", "transitions", "compare", "trained_escape")}
+    kinds |= {"mori": "escape", "noise_shapes": "escape", "collapse": "occupancy", "freezing": "occupancy"}
+    kinds |= {"edge": "train", "label_noise": "compare", "flatness_drift": "compare"}
     assert {name: parse(read_source(name)[0], name).kind for name in packaged()} == kinds
     escape_sweep = tomllib.loads(read_source("escape")[0])["sweep"]
     assert len(escape_sweep["learning_rate"]) >= 4 and len(escape_sweep["batch_size"]) >= 4

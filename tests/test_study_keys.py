@@ -31,7 +31,7 @@ class TestPage:
                     parts = part if isinstance(part, list) else part.values() if "by name" in below else [part]
                     for each in parts:
                         if section in {part.__name__ for part in Part.__subclasses__()} and each["kind"] in known:
-                            assert set(each) - {"kind"} <= set(known[each["kind"]]), each
+                            assert set(each) - set(known[section]) <= set(known[each["kind"]]), each
                         else:
                             check(section, each)
 

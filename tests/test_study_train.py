@@ -163,7 +163,11 @@ def test_widths_and_a_network_of_ones_own(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ('"breast_cancer"', '"mnist"', "data.name: must be 'digits', 'breast_cancer', 'diabetes' or 'mnist1d'"),
+        (
+            '"breast_cancer"',
+            '"mnist"',
+            "data.name: must be 'digits', 'breast_cancer', 'diabetes', 'mnist1d', 'gaussian'",
+        ),
         ("hidden = [3]", "", "give either network.hidden or sweep.width, not both or none"),
         ("hidden = [3]", "hidden = [3]\nlayers = 2", "network.layers is how many layers have the width of the sweep"),
         ("epochs = 3", "epochs = 3\nsteps = 3", "stop takes one of epochs, steps and loss"),
@@ -182,6 +186,12 @@ def test_widths_and_a_network_of_ones_own(tmp_path):
             "loss must be cross_entropy for a data set whose targets are labels",
         ),
         ("networks = 3", 'networks = 3\nquestion = "width"', "the question 'width' needs sweep.width"),
+        (
+            '"sharpness", "noise_trace"]',
+            '"norm"]\nquestion = "edge"',
+            "the question 'edge' needs the measure sharpness",
+        ),
+        ("examples = 32", "degree = 4", "data.degree is not for the data set breast_cancer, got 4"),
         ("hidden = [3]", 'function = "nowhere:net"', "network.function 'nowhere:net': there is no module 'nowhere'"),
     ],
 )

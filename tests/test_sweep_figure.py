@@ -45,3 +45,18 @@ class TestSweepFigure:
         assert [container.get_label() for container in panel.containers] == ["basin left"]
         with pytest.raises(ValueError, match="got 'time', which it lacks"):
             ss.plotting.sweep_figure(self.DATA, "time", {})
+
+    def test_words_stand_side_by_side(self):
+        """Three words without numbers: a point for each at its place, no line between them."""
+        values = [[1.0, 2.0, 4.0], [1.0, 2.0, 4.0], [1.0, 2.0, 5.0]]
+        data = xr.Dataset(
+            {name: ("shape", value) for name, value in zip(("p", "p_low", "p_high"), values, strict=True)},
+            {"shape": ["full", "flat", "round"]},
+        )
+        (panel,) = ss.plotting.sweep_figure(data.assign(exact=data.p * 2), "p", {"exact": "exact"}).axes
+        assert [text.get_text() for text in panel.get_xticklabels()] == ["full", "flat", "round"]
+        (bars,) = panel.containers
+        assert bars.lines[0].get_ydata().tolist() == [1.0, 2.0, 4.0] and bars.lines[0].get_linestyle() == "None"
+        assert bars.lines[0].get_xdata().tolist() == [0, 1, 2]
+        (exact,) = (line for line in panel.get_lines() if line.get_label() == "_exact")
+        assert exact.get_ydata().tolist() == [2, 4, 8] and exact.get_linestyle() == "None"

@@ -31,10 +31,11 @@ Bowl().gradient(jnp.array([1.0, 2.0]))  # → [3. 6.]
 # %% check_landscape
 ss.landscapes.check_landscape(Bowl())  # ValueError for what is none
 
-# %% Quadratic, TwoWells, GaussianWells, MullerBrown, Rastrigin, StyblinskiTang, ThreeHole
+# %% Quadratic, DoubleWell, TwoWells, GaussianWells, MullerBrown, Rastrigin, StyblinskiTang, ThreeHole
 wells = ss.landscapes.TwoWells(sharp_curvature=16.0, flat_curvature=4.0, barrier=1.0)
 zoo = [
     ss.landscapes.Quadratic([1.0, 4.0]),
+    ss.landscapes.DoubleWell(curvature=1.0, dim=2),
     wells,
     ss.landscapes.GaussianWells(centers=[[-1.0, 0.0], [1.0, 0.0]], depths=[1.0, 2.0]),
     ss.landscapes.MullerBrown(),
@@ -42,7 +43,7 @@ zoo = [
     ss.landscapes.StyblinskiTang(dim=2),
     ss.landscapes.ThreeHole(),
 ]
-[each.dim for each in zoo]  # → [2, 1, 2, 2, 2, 2, 2]
+[each.dim for each in zoo]  # → [2, 2, 1, 2, 2, 2, 2, 2]
 
 # %% find_minima, CriticalPoint
 minima = ss.landscapes.find_minima(well, [[-0.8, 0.3], [0.7, -0.2]])

@@ -24,6 +24,9 @@ ss.noise.HessianProportional(scale=0.5).covariance(landscape, theta)  # → [[0.
 # %% LossProportional
 ss.noise.LossProportional(scale=2.0).covariance(landscape, theta)  # → [[1. 0.] [0. 1.]]
 
+# %% ComponentProportional
+ss.noise.ComponentProportional(scale=2.0).covariance(landscape, theta)  # → [[2. 0.] [0. 0.]]
+
 # %% FromFunction
 own = ss.noise.FromFunction(lambda x: jnp.diag(1 + x**2))  # σ(θ)
 own.covariance(landscape, theta)  # → [[4. 0.] [0. 1.]]

@@ -98,6 +98,9 @@ batch = plotting.batch_figure(trained.to_dataset("sharpness", "held_out_loss"))
 trade = plotting.trade_off_figure(trained.to_dataset("held_out_loss", "train_loss", "noise_trace"))
 law = plotting.training_law(trained.to_dataset("train_loss"))
 
+# %% edge_figure
+edge = plotting.edge_figure(trained.to_dataset("sharpness"))
+
 # %% width_figure
 few = {"sweep__width": [2, 4], "sweep__batch_size": [50], "data__samples": 200}
 widths = small("mnist1d", networks=2, stop=[{"epochs": 2}], **few)

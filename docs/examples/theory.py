@@ -19,6 +19,10 @@ minima = ss.landscapes.find_minima(well, [left, right])
 rates = theory.rate_matrix(diffusion, minima, ss.landscapes.saddle_graph(well, minima))
 rates[0, 1]  # → 0.01649
 
+# %% rate_equation
+# as a temperature falls, rates are a function of the time; here they stay
+theory.rate_equation(lambda time: rates, start=[1.0, 0.0], times=[30.0])[0, 1]  # → 0.314
+
 # %% gibbs_weights
 theory.gibbs_weights(diffusion, minima)  # → [0.5 0.5]
 

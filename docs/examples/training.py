@@ -44,6 +44,11 @@ both = training.laws_and_networks(trained, ["train_loss"], 0.95)
 # %% verdicts
 training.verdicts(trained.to_dataset("sharpness", "held_out_loss"))[0]  # a sentence computed from the numbers
 
+# %% stability
+# sharpness over 2/γ, beyond which gradient descent is unstable
+near = training.stability(trained.to_dataset("sharpness"))
+bool((near.stability < 1).all())  # → True
+
 # %% compare, Comparison
 inputs = np.random.default_rng(0).normal(size=(32, 2))
 line = eqx.nn.Linear(2, "scalar", use_bias=False, key=jax.random.key(0))

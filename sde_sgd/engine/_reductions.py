@@ -4,7 +4,7 @@ import abc
 import functools
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int32
 
 from .. import _progress
-from .._errors import names_options
+from .._errors import concrete, names_options
 from ..chains import AbstractChain
 from ..random import seed_key, seed_number
 from ..results import AbstractResult, Provenance, Status, Verdict
@@ -24,6 +24,9 @@ from ._devices import shard, shard_apply
 from ._observation_times import observation_steps
 from ._simulate import Part, observe, resolve_ids
 from ._start import check_first_step, start_states
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # integer totals are moved to 64 bits on the host before one could pass 2³¹
 _FULL = 2**30
@@ -101,6 +104,32 @@ class Reduced(AbstractResult):
         if not self.diverged:
             return Verdict()
         return Verdict(((Status.DIVERGED, f"{self.diverged} of {self.trajectories} trajectories diverged"),))
+
+    def to_dataset(self) -> "xr.Dataset":
+        """The value and the times as an xarray Dataset with `units` and `long_name`.
+
+        A value (n_looks, …), or an Estimate of that shape, has the dimension `time`; (trajectories, …), `trajectory`;
+        what their numbers mean only the reduction knows. Raises ValueError for a value of another kind or shape.
+        """
+        import xarray as xr
+
+        names = {"value": "", "low": "_low", "high": "_high"} if hasattr(self.value, "low") else {"value": ""}
+        arrays = {f"value{end}": concrete(getattr(self.value, name, self.value)) for name, end in names.items()}
+        array, looks = arrays["value"], len(self.times)
+        if array is None or array.shape[:1] not in ((looks,), (self.trajectories,)):
+            found = type(self.value).__name__ if array is None else f"shape {array.shape}"
+            raise ValueError(
+                f"value must have a number for each of {looks} looks or of {self.trajectories} trajectories to be a "
+                f"dataset, got {found}: keep `found.value` as it is"
+            )
+        first = "time" if len(array) == looks else "trajectory"
+        dims = (first, *(f"axis_{number}" for number in range(1, array.ndim)))
+        words = {"units": "of the reduction", "long_name": "what the reduction made"}
+        data = xr.Dataset({name: (dims, part, words) for name, part in arrays.items()})
+        data = data.assign_coords(time=("time", self.times, {"units": "SDE time", "long_name": "time of the look"}))
+        data.attrs = {"trajectories": self.trajectories, "diverged": self.diverged, "result": self.result}
+        data.attrs |= {"seed": self.provenance.seed, "status": str(self.status)}
+        return data
 
     def plot(self, ax: Any = None) -> Any:
         """A value for each look over SDE time, or one for each trajectory as their histogram: see `plotting.reduced`.

@@ -33,6 +33,7 @@ from ._string import find_saddle as find_saddle
 from ._string import minimum_energy_path as minimum_energy_path
 from ._two_wells import TwoWells as TwoWells
 from ._ways import Way as Way
+from ._zoo import DoubleWell as DoubleWell
 from ._zoo import GaussianWells as GaussianWells
 from ._zoo import MullerBrown as MullerBrown
 from ._zoo import Quadratic as Quadratic

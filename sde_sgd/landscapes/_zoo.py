@@ -48,6 +48,27 @@ class Quadratic(AbstractLandscape):
         return offset @ (self.matrix @ offset) / 2
 
 
+class DoubleWell(AbstractLandscape):
+    """L(θ) = Σ (θ_i⁴/4 − curvature·θ_i²/2): each component has minima at ±√curvature and a maximum at 0, with loss 0.
+
+    At a minimum each component has the curvature 2·curvature and the loss −curvature²/4; at 0 it has −curvature.
+
+    curvature: μ > 0, in units of the loss per θ². dim: number of components of θ.
+    Raises ValueError unless the curvature is above 0 and dim a whole number of at least 1.
+    """
+
+    curvature: Float[Array, ""]
+    dim: int = eqx.field(static=True)
+
+    def __init__(self, curvature: Any = 1.0, dim: int = 1):
+        positive_integer("dim", dim)
+        self.curvature, self.dim = _scale("curvature", curvature), int(dim)
+
+    def loss(self, theta: Float[Array, " dim"]) -> Scalar:
+        square = theta * theta
+        return jnp.sum(square * (square / 4 - self.curvature / 2))
+
+
 class MullerBrown(AbstractLandscape):
     """The Müller–Brown surface in two dimensions: three minima in a row, with crooked passes between them.
 

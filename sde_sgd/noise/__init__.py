@@ -3,6 +3,7 @@
 from .._exports import names_in as _names_in
 from ._base import AbstractNoise as AbstractNoise
 from ._base import check_noise as check_noise
+from ._component_proportional import ComponentProportional as ComponentProportional
 from ._constant_covariance import ConstantCovariance as ConstantCovariance
 from ._diagonal import Diagonal as Diagonal
 from ._diagonal_of import DiagonalOf as DiagonalOf

@@ -10,6 +10,7 @@ setting of matplotlib is changed.
 from .._exports import names_in as _names_in
 from ._comparison import comparison as comparison
 from ._digits import digits_figure as digits_figure
+from ._edge import edge_figure as edge_figure
 from ._escape_times import escape_times as escape_times
 from ._histogram import histogram as histogram
 from ._landscape import landscape as landscape

@@ -1,6 +1,7 @@
 """From the words of a study file to landscapes, noise models, points and regions."""
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from ..noise import AbstractNoise
 from ..regions import AbstractRegion
 from . import _own_code
 from ._errors import StudyError
-from ._sections import LandscapeSpec, Part, RegionSpec, StartSpec
+from ._sections import LandscapeSpec, NoiseSpec, RegionSpec, StartSpec
 
 
 class Start(NamedTuple):
@@ -90,9 +91,19 @@ def landscape(spec: LandscapeSpec, folder: Path) -> AbstractLandscape:
     return make("landscape", spec.kind, spec.parameters, kinds(landscapes, AbstractLandscape, OWN_CODE["landscapes"]))
 
 
-def noise_model(spec: Part) -> AbstractNoise:
+def noise_model(spec: NoiseSpec) -> AbstractNoise:
     """The study's gradient noise; models that need a person's own Python code, or another model, are not offered."""
-    return make("noise", spec.kind, spec.parameters, kinds(noise, AbstractNoise, OWN_CODE["noise"]))
+    made = make("noise", spec.kind, spec.parameters, kinds(noise, AbstractNoise, OWN_CODE["noise"]))
+    return made if spec.reshaped == "full" else _RESHAPED[spec.reshaped](made)
+
+
+_RESHAPED: dict[str, Callable[[AbstractNoise], AbstractNoise]] = {
+    "isotropic": noise.IsotropicOf,
+    "diagonal": noise.DiagonalOf,
+    "hessian": noise.HessianOf,
+    "leading": noise.LeadingOf,
+    "leading hessian": lambda model: noise.LeadingOf(model, "hessian"),
+}
 
 
 def start(spec: StartSpec, surface: AbstractLandscape) -> Start:
@@ -117,15 +128,17 @@ def start(spec: StartSpec, surface: AbstractLandscape) -> Start:
 
 
 def region_of(where: str, spec: RegionSpec, surface: AbstractLandscape, point: Any = None) -> AbstractRegion:
-    """The region that a study file describes; of a Sublevel, `above` is its height over the loss at `point`.
+    """The region that a study file describes; of a Sublevel, `above` and `multiple` are of the loss at `point`.
 
     Raises StudyError as `make` does.
     """
     parameters = spec.parameters
     if spec.kind == "Sublevel":
-        if "above" in parameters and point is not None:
-            height = parameters.pop("above")
-            parameters["value"] = float(surface.loss(jnp.asarray(point, float))) + height
+        if spec.above is not None or spec.multiple is not None:
+            if point is None:
+                raise StudyError(f"{where}: above and multiple are of the loss at a start, and there is none")
+            here = float(surface.loss(jnp.asarray(point, float)))
+            parameters["value"] = here + spec.above if spec.above is not None else here * (spec.multiple or 0.0)
         parameters = {"landscape": surface} | parameters
     return make(where, spec.kind, parameters, kinds(regions, AbstractRegion))
 

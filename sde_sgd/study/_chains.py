@@ -4,19 +4,30 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+import optax
 
 import sde_sgd as ss
 
 from ._errors import StudyError
-from ._sections import ChainSpec
+from ._sections import ChainSpec, ScheduleSpec
 
 _SAMPLINGS = {"replacement": True, "without": False, "epoch": "epoch"}
 
 
-def diffusion(spec: ChainSpec, surface: Any, noise: Any, sweep: Any) -> Any:
+def schedule(spec: ScheduleSpec, rate: float) -> Callable[[Any], Any]:
+    """The schedule of optax that begins at `rate`, SDE time per iteration."""
+    made = {
+        "exponential": lambda: optax.exponential_decay(rate, spec.iterations, spec.factor),
+        "cosine": lambda: optax.cosine_decay_schedule(rate, spec.iterations, spec.factor),
+        "linear": lambda: optax.linear_schedule(rate, rate * spec.factor, spec.iterations),
+    }
+    return made[spec.kind]()
+
+
+def diffusion(spec: ChainSpec, surface: Any, noise: Any, sweep: Any, falling: ScheduleSpec | None = None) -> Any:
     """The SDE of a cell, with arrays as numbers, so that one compiled program serves every cell.
 
-    sweep: the section with `learning_rate` and `batch_size`, or `temperature`.
+    sweep: the section with `learning_rate` and `batch_size`, or `temperature`. falling: how the learning rate falls.
     Raises StudyError where it lacks its noise.
     """
     heat = getattr(sweep, "temperature", None)
@@ -26,14 +37,16 @@ def diffusion(spec: ChainSpec, surface: Any, noise: Any, sweep: Any) -> Any:
         return ss.LangevinSGD.at_temperature(surface, jnp.asarray(heat, float))
     if noise is None:
         raise StudyError(f"section noise is missing: a chain of kind {spec.kind} needs one")
-    rate, batch = jnp.asarray(sweep.learning_rate, float), jnp.asarray(sweep.batch_size, float)
+    rate, batch = _rate(sweep, falling), jnp.asarray(sweep.batch_size, float)
     if spec.kind == "Underdamped":
         return ss.diffusions.LangevinMomentumSGD(surface, noise, rate, batch, jnp.asarray(spec.momentum, float))
     return ss.LangevinSGD(surface, noise, rate, batch)
 
 
-def chain(spec: ChainSpec, surface: Any, noise: Any, sweep: Any, dt: float | None) -> Any:
-    """The chain of a cell. dt: SDE time of a step of an SDE; one learning rate by default.
+def chain(
+    spec: ChainSpec, surface: Any, noise: Any, sweep: Any, dt: float | None, falling: ScheduleSpec | None = None
+) -> Any:
+    """The chain of a cell. dt: SDE time of a step of an SDE; one learning rate by default. falling: of the rate.
 
     Raises StudyError where chain, landscape and noise do not go together.
     """
@@ -41,14 +54,21 @@ def chain(spec: ChainSpec, surface: Any, noise: Any, sweep: Any, dt: float | Non
         step = sweep.learning_rate if dt is None else dt
         if step is None:
             raise StudyError("dt is missing: a study at a temperature has no learning rate that could be it")
-        made = diffusion(spec, surface, noise, sweep)
-        step = jnp.asarray(step, float)
+        made = diffusion(spec, surface, noise, sweep, falling)
+        # where a schedule is asked for whole iterations dt is built in, as it is
+        step = jnp.asarray(step, float) if falling is None else step
         if spec.kind == "Underdamped":
             return ss.chains.Underdamped(made, step)
         return ss.EulerMaruyama(made, step, spec.increments or "gaussian")
     if noise is not None or dt is not None or sweep.learning_rate is None:
         raise StudyError(f"chain of kind {spec.kind} takes no noise model, dt or temperature: it is no SDE")
-    return _DISCRETE[spec.kind](spec, surface, jnp.asarray(sweep.learning_rate, float), _whole(sweep.batch_size))
+    return _DISCRETE[spec.kind](spec, surface, _rate(sweep, falling), _whole(sweep.batch_size))
+
+
+def _rate(sweep: Any, falling: ScheduleSpec | None) -> Any:
+    """The learning rate as chains take it: a number that is swept, or a schedule."""
+    rate = sweep.learning_rate
+    return jnp.asarray(rate, float) if falling is None else schedule(falling, rate)
 
 
 def _whole(batch: float) -> int:

@@ -10,15 +10,15 @@ from ._own_code import digests
 if TYPE_CHECKING:
     from ._kind import AbstractStudy
 
-# keys of a study file that are for people
-_WORDS = {"name", "description"}
+# keys of a study file that are for people, or that are compared with its numbers
+_WORDS = {"name", "description", "published"}
 
 
 def fingerprint(study: "AbstractStudy", code: str = "") -> str:
     """Hexadecimal digest of everything that decides a study's numbers.
 
-    Of the keys of the study file all but `name` and `description`; of a person's own `code`, as `AbstractStudy.code`
-    returns it, what `digests` sees.
+    Of the keys of the study file all but `name`, `description` and `published`; of a person's own `code`, as
+    `AbstractStudy.code` returns it, what `digests` sees.
     """
     content = json.dumps([_content(study), digests(code)], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr, model_serializer, model_validator
 from . import _key_types, _sweep, _tables
 from ._cell import Cell, cell_seed
 from ._errors import StudyError
+from ._published import PublishedSpec, sentence
 from ._sections import Confidence, Name, Section, Seed
 from .reporting._text_table import Column
 
@@ -35,6 +36,7 @@ class AbstractStudy(Section, abc.ABC):
     name: what the study is called. description: a line for people, which changes nothing.
     seed: 0 … 2³² − 1, from which each cell gets its own. confidence: coverage of all intervals.
     zip: groups of swept keys that go together along one dimension, such as [["sweep.learning_rate", "horizon"]].
+    published: values of others, each compared with ours in a sentence below the table.
     counted: of a kind, what its variables `trajectories` and `diverged` count: one of them, and many.
     last: of a kind, dotted keys whose dimensions come after all others, in this order. always: those that are a
         dimension even where they have one value. alone: keys that are not swept.
@@ -51,6 +53,7 @@ class AbstractStudy(Section, abc.ABC):
     seed: Seed = 0
     confidence: Confidence = 0.95
     zip: list[list[str]] = Field(default=[])
+    published: list[PublishedSpec] = Field(default=[])
     _table: dict[str, Any] = PrivateAttr(default_factory=dict)
     _axes: tuple[_sweep.Axis, ...] = PrivateAttr(default=())
 
@@ -221,6 +224,13 @@ class AbstractStudy(Section, abc.ABC):
         dataset: of the finished cells, as `combine` makes it.
         """
         return []
+
+    def sentences(self, dataset: "xr.Dataset") -> list[str]:
+        """All sentences below the table: the kind's `verdicts`, and one for each published value.
+
+        dataset: of the finished cells, as `combine` makes it.
+        """
+        return [*self.verdicts(dataset), *(sentence(each, dataset, self.confidence) for each in self.published)]
 
     def figures(self, dataset: "xr.Dataset") -> dict[str, "Figure"]:
         """The figures by file name, drawn from the dataset alone."""

@@ -20,7 +20,9 @@ from ._build import import_named, one_line
 from ._errors import StudyError
 from ._sections import DataSpec, NetworkSpec
 
-ACTIVATIONS = {name: getattr(jax.nn, name) for name in ("tanh", "relu", "gelu", "sigmoid", "softplus")}
+ACTIVATIONS = {name: getattr(jax.nn, name) for name in ("tanh", "relu", "gelu", "sigmoid", "softplus", "identity")}
+# what is handed on to the function of a data set
+_OF_DATA = ("held_out", "seed", "samples", "features", "scales", "slope", "noise", "degree")
 # the losses of all examples at once where the network takes them so, of one example for a person's own
 _LOSSES = {
     "cross_entropy": (landscapes.cross_entropies, landscapes.cross_entropy),
@@ -29,29 +31,36 @@ _LOSSES = {
 
 
 class Perceptron(eqx.Module):
-    """Layers x ↦ a(xW + b), the last one without a; x is one input, (features,), or many, (n, features)."""
+    """Layers x ↦ a(xW + b), the last one without a; x is one input, (features,), or many, (n, features).
+
+    biases: b of each layer, or none at all.
+    """
 
     weights: tuple[Array, ...]
-    biases: tuple[Array, ...]
+    biases: tuple[Array | None, ...]
     activation: Callable[[Any], Any] = eqx.field(static=True)
     is_scalar: bool = eqx.field(static=True)
 
     def __call__(self, x):
         *hidden, last = zip(self.weights, self.biases, strict=True)
         for weight, bias in hidden:
-            x = self.activation(x @ weight + bias)
-        outputs = x @ last[0] + last[1]
+            x = self.activation(_affine(x, weight, bias))
+        outputs = _affine(x, *last)
         return outputs[..., 0] if self.is_scalar else outputs
 
 
-def perceptron(key: Any, *, sizes: tuple[int, ...], activation: str, is_scalar: bool) -> Perceptron:
+def _affine(x: Any, weight: Array, bias: Array | None) -> Any:
+    return x @ weight if bias is None else x @ weight + bias
+
+
+def perceptron(key: Any, *, sizes: tuple[int, ...], activation: str, is_scalar: bool, bias: bool = True) -> Perceptron:
     """One whose weights and biases are uniform within ±1/√(inputs of the layer), as PyTorch's are by default."""
     weights, biases = [], []
     for inputs, outputs in itertools.pairwise(sizes):
         key, first, second = jax.random.split(key, 3)
         draw = functools.partial(jax.random.uniform, minval=-(inputs**-0.5), maxval=inputs**-0.5)
         weights.append(draw(first, (inputs, outputs)))
-        biases.append(draw(second, (outputs,)))
+        biases.append(draw(second, (outputs,)) if bias else None)
     return Perceptron(tuple(weights), tuple(biases), ACTIVATIONS[activation], is_scalar)
 
 
@@ -60,7 +69,7 @@ def examples(spec: DataSpec) -> data.Examples:
 
     Raises StudyError for what the data set has not.
     """
-    given = {name: getattr(spec, name) for name in ("held_out", "seed", "samples") if getattr(spec, name) is not None}
+    given = {name: getattr(spec, name) for name in _OF_DATA if getattr(spec, name) is not None}
     make = getattr(data, spec.name)
     for name in given:
         if name not in inspect.signature(make).parameters:
@@ -92,7 +101,8 @@ def risk(
     outputs = int(found.targets.max()) + 1 if is_classification else 1
     if spec.function is None:
         sizes = (found.inputs.shape[1], *hidden, outputs)
-        make = functools.partial(perceptron, sizes=sizes, activation=spec.activation, is_scalar=not is_classification)
+        shape: dict[str, Any] = {"sizes": sizes, "activation": spec.activation, "bias": spec.bias}
+        make = functools.partial(perceptron, **shape, is_scalar=not is_classification)
     else:
         function = import_named("network.function", spec.function, folder)
         make = function if not hidden else functools.partial(function, width=hidden[0])

@@ -13,6 +13,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Confidence = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Quantity(NamedTuple):
@@ -65,15 +66,21 @@ class Part(BaseModel):
 class DataSpec(Section):
     """Examples by the name of their data set in `sde_sgd.data`.
 
-    name: of the data set. held_out, seed: as of that function; samples: too, of mnist1d.
+    name: of the data set. held_out, seed: as of that function; samples: too, of those that are made.
+    features, scales, slope, noise: as of the functions gaussian and gaussian_moments. degree: of chebyshev.
     examples: how many of the training part are used.
     label_noise: share of the training labels that are another one, drawn once.
     """
 
-    name: Literal["digits", "breast_cancer", "diabetes", "mnist1d"]
+    name: Literal["digits", "breast_cancer", "diabetes", "mnist1d", "gaussian", "gaussian_moments", "chebyshev"]
     held_out: Share | None = None
     seed: Seed | None = None
     samples: Count | None = None
+    features: Count | None = None
+    scales: list[Positive] | None = None
+    slope: Annotated[Finite | None, Quantity("target", "slope of the targets")] = None
+    noise: Annotated[Finite | None, Quantity("target", "deviation of the targets' noise")] = None
+    degree: Count | None = None
     examples: Annotated[Count | None, Quantity("examples", "examples to train on")] = None
     label_noise: Annotated[Share, Quantity("1", "share of labels that are wrong")] = 0.0
 
@@ -83,19 +90,23 @@ class NetworkSpec(Section):
 
     hidden: widths, an empty list for a linear model.
     layers: how many, in place of widths, each as wide as the sweep says. activation: of hidden layers.
+    bias: whether layers have constants beside their weights.
     function: of a JAX key that makes a model, "module:name", in place of layers; where the sweep has a width it takes a
         keyword `width`.
     """
 
     hidden: list[Count] | None = None
     layers: Annotated[Count | None, Quantity("layers", "hidden layers")] = None
-    activation: Literal["tanh", "relu", "gelu", "sigmoid", "softplus"] = "tanh"
+    activation: Literal["tanh", "relu", "gelu", "sigmoid", "softplus", "identity"] = "tanh"
+    bias: bool = True
     function: Annotated[str, Field(pattern=r"^[^:]+:[^:]+$")] | None = None
 
     @model_validator(mode="after")
     def _one_source(self):
         if self.function is not None and (self.hidden is not None or self.layers is not None):
             raise ValueError("network takes either a function or hidden layers, not both")
+        if self.function is not None and not self.bias:
+            raise ValueError("network.bias is of layers, and a function is given")
         return self
 
 
@@ -161,19 +172,37 @@ class NoiseSpec(Part):
     """A model of the gradient noise.
 
     kind: a class of `sde_sgd.noise`, whose parameters are the other keys.
+    reshaped: another shape at the same trace: "isotropic", "diagonal", along the "hessian", or all of it along the
+        "leading" eigenvector of the covariance or of the Hessian ("leading hessian"); "full" is the model's own.
     """
 
     room = "noise"
+
+    reshaped: Annotated[
+        Literal["full", "isotropic", "diagonal", "hessian", "leading", "leading hessian"],
+        Quantity("", "shape of the noise"),
+    ] = "full"
 
 
 class RegionSpec(Part):
     """A set of θ.
 
-    kind: a class of `sde_sgd.regions`, whose parameters are the other keys. A Sublevel is one of the study's landscape,
-    up to its `value`, or, of a start, `above` the loss there.
+    kind: a class of `sde_sgd.regions`, whose parameters are the other keys. A Sublevel is one of the study's landscape.
+    above: height of a start's Sublevel over the loss there, in place of its value. multiple: of that loss, likewise.
     """
 
     room = "regions"
+
+    above: Annotated[Finite | None, Quantity("loss", "height above the loss at the start")] = None
+    multiple: Annotated[Finite | None, Quantity("1", "multiple of the loss at the start")] = None
+
+    @model_validator(mode="after")
+    def _of_a_level(self):
+        if (self.above is not None or self.multiple is not None) and self.kind != "Sublevel":
+            raise ValueError(f"above and multiple are of a Sublevel, got them for {self.kind}")
+        if self.above is not None and self.multiple is not None:
+            raise ValueError("region takes either above or multiple, not both")
+        return self
 
 
 class ChainSpec(Section):
@@ -272,6 +301,26 @@ class SweepSpec(Section):
 
     learning_rate: Rate
     batch_size: Batch
+
+
+class ScheduleSpec(Section):
+    """How the learning rate falls from that of the sweep, by a schedule of optax.
+
+    kind: "exponential" is γ·factor^(k/iterations) at iteration k, "cosine" and "linear" fall to factor·γ over the
+        iterations and stay there: optax's exponential_decay, cosine_decay_schedule and linear_schedule.
+    iterations: of SGD; one lasts the learning rate at the beginning in SDE time. factor: by which the rate falls in
+        them, at least 0 (above 0 for "exponential") and below 1.
+    """
+
+    kind: Literal["exponential", "cosine", "linear"]
+    iterations: Annotated[Count, Quantity("iterations", "iterations of the schedule")]
+    factor: Annotated[Share, Quantity("1", "factor by which the learning rate falls")]
+
+    @model_validator(mode="after")
+    def _above_zero(self):
+        if self.kind == "exponential" and self.factor == 0:
+            raise ValueError("schedule.factor of kind exponential must be above 0, got 0")
+        return self
 
 
 class DynamicsSpec(Section):

@@ -11,6 +11,8 @@ from ._key_types import number_type
 from ._tables import Path, Table, dotted, path_of, read
 
 _RANGE = ("from", "to", "number", "spacing")
+# sections that hold no numbers of the study
+_NO_NUMBERS = (("zip",), ("published",))
 # what a result's dataset calls its own
 _TAKEN = ("censored", "diverged", "path_steps", "status", "time", "trajectories")
 
@@ -121,7 +123,7 @@ def _sorted(each: Swept) -> Swept:
 
 def _find(model: Any, table: Table, value: Any, path: Path) -> Iterator[Swept]:
     """Every key below `path` that is swept."""
-    if path[:1] == ("zip",):
+    if path[:1] in _NO_NUMBERS:
         return
     if isinstance(value, dict):
         if set(value) == {"each"} and path:

@@ -12,6 +12,7 @@ from ._minimum_action import MinimumAction as MinimumAction
 from ._minimum_action import minimum_action as minimum_action
 from ._ornstein_uhlenbeck import exit_probability as exit_probability
 from ._poincare import poincare_bound as poincare_bound
+from ._rate_equation import rate_equation as rate_equation
 from ._rate_matrix import rate_matrix as rate_matrix
 from ._risk import excess_risk as excess_risk
 from ._weighted_chi2 import weighted_chi2_tail as weighted_chi2_tail

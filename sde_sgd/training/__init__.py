@@ -10,6 +10,7 @@ from ._escape_result import TrainedEscape as TrainedEscape
 from ._measures import MEASURES as MEASURES
 from ._measures import Measure as Measure
 from ._result import Training as Training
+from ._stability import stability as stability
 from ._stop import AbstractStop as AbstractStop
 from ._stop import Epochs as Epochs
 from ._stop import Loss as Loss

@@ -6,6 +6,7 @@ import numpy as np
 
 from .._quantities import SIGNS
 from ..statistics import Estimate, student_mean
+from ._stability import of_edge
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,7 +61,8 @@ def verdicts(dataset: "xr.Dataset") -> list[str]:
     dataset: of a training study, with its attributes `question`, `measures` and `confidence`. Every sentence says
     shown, not shown or the opposite by whether its interval is on one side of no change, and counts who is left out.
     """
-    return {"batch": _of_batch, "ratio": _of_ratio, "width": _of_width}[dataset.attrs["question"]](dataset)
+    of = {"batch": _of_batch, "ratio": _of_ratio, "width": _of_width, "edge": of_edge}
+    return of[dataset.attrs["question"]](dataset)
 
 
 def noise_floor(dataset: "xr.Dataset") -> "xr.DataArray":

@@ -14,7 +14,17 @@ import sde_sgd as ss
 
 from .._errors import StudyError
 from .._kind import AbstractStudy
-from .._sections import ChainSpec, Count, DynamicsSpec, LandscapeSpec, NoiseSpec, Positive, ReferenceSpec, SweepSpec
+from .._sections import (
+    ChainSpec,
+    Count,
+    DynamicsSpec,
+    LandscapeSpec,
+    NoiseSpec,
+    Positive,
+    ReferenceSpec,
+    ScheduleSpec,
+    SweepSpec,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,6 +42,7 @@ class AbstractDynamicsStudy(AbstractStudy):
 
     landscape: the loss. noise: its gradient noise, where the chain is that of an SDE with a learning rate.
     sweep: learning rate and batch size, or a temperature where the kind takes one.
+    schedule: how the learning rate falls from that of the sweep; left out, it does not.
     chain: how a step is made, Euler–Maruyama by default.
     substeps: steps of an SDE to one learning rate (dt = γ/substeps); or dt itself.
     dt: SDE time of a step. reference: grid of the exact solver; left out, the study has no exact numbers.
@@ -40,6 +51,7 @@ class AbstractDynamicsStudy(AbstractStudy):
     landscape: LandscapeSpec
     noise: NoiseSpec | None = None
     sweep: SweepSpec | DynamicsSpec
+    schedule: ScheduleSpec | None = None
     chain: ChainSpec = ChainSpec()
     substeps: Count | None = None
     dt: Positive | None = None
@@ -51,6 +63,8 @@ class AbstractDynamicsStudy(AbstractStudy):
             raise ValueError("give either dt or substeps, not both")
         if self.substeps is not None and not self.chain.is_sde:
             raise ValueError(f"substeps are of an SDE, got {self.substeps} for a chain of kind {self.chain.kind}")
+        if self.schedule is not None and (self.sweep.learning_rate is None or self.chain.kind == "Underdamped"):
+            raise ValueError("schedule is of a learning rate, which a temperature and Underdamped have none of")
         return self
 
     def time_step(self, learning_rate: float) -> float:
@@ -65,7 +79,11 @@ class AbstractDynamicsStudy(AbstractStudy):
 
     def asked(self, index):
         batch = self.values_at(index).get("sweep.batch_size")
-        return (*super().asked(index), *([batch] if self.chain.draws_batches else []))
+        built_in = [batch] if self.chain.draws_batches else []
+        if self.schedule is not None:
+            # a schedule is built in with its numbers
+            built_in += [repr(value) for value in self.values_at(index).values()]
+        return (*super().asked(index), *built_in)
 
     def code(self, folder):
         from .. import _build
@@ -82,10 +100,11 @@ class AbstractDynamicsStudy(AbstractStudy):
 
     def chain_words(self) -> str:
         """The chain in words, for the line above the table."""
+        falls = "" if self.schedule is None else f"; the learning rate falls, {self.schedule.kind}"
         if not self.chain.is_sde:
-            return f"chain: {self.chain.kind}, one step an iteration"
+            return f"chain: {self.chain.kind}, one step an iteration{falls}"
         name = "Euler–Maruyama" if self.chain.kind == "EulerMaruyama" else self.chain.kind
-        return f"chain: {name}, {self.step_words()}"
+        return f"chain: {name}, {self.step_words()}{falls}"
 
     def distinct(self) -> Iterator[tuple[Any, bool]]:
         """Studies of one cell each, as `along_axes`, and whether its landscape, noise, sets or grid are new ones.
@@ -106,7 +125,7 @@ class AbstractDynamicsStudy(AbstractStudy):
         dt, rate = self.dt, self.sweep.learning_rate
         if self.chain.is_sde and dt is None and rate is not None:
             dt = self.time_step(rate)
-        return _chains.chain(self.chain, surface.landscape, surface.noise, self.sweep, dt)
+        return _chains.chain(self.chain, surface.landscape, surface.noise, self.sweep, dt, self.schedule)
 
     def diffusion_of(self, surface: Surface) -> Any:
         """The SDE that theory is asked about; ValueError as `refuse_other_chains`."""
@@ -116,18 +135,25 @@ class AbstractDynamicsStudy(AbstractStudy):
         return _chains.diffusion(self.chain, surface.landscape, surface.noise, self.sweep)
 
     def refuse_other_chains(self) -> None:
-        """Raise ValueError where the chain is that of no SDE, or has a memory: theory has nothing to say of it."""
+        """Raise ValueError where theory has nothing to say: beside a chain that is that of no SDE, has a memory, or has
+        a learning rate that falls.
+        """
         if self.chain.kind != "EulerMaruyama":
             raise ValueError(f"there is none beside a chain of kind {self.chain.kind}")
+        if self.schedule is not None:
+            raise ValueError("there is none beside a learning rate that falls")
 
     def check_grid(self, surface: Surface, *points: np.ndarray) -> None:
         """Raise StudyError where the study gives a grid that does not fit, or on which the points do not lie."""
         from .._build import one_line
 
-        if self.reference is None:
+        # noise along one direction has no density that a grid could hold, which its cells then say
+        if self.reference is None or (self.noise is not None and self.noise.reshaped.startswith("leading")):
             return
         try:
-            exact = solver(self.diffusion_of(surface), self.reference)
+            # where the learning rate falls the grid is for that of the beginning
+            steady = self.model_copy(update={"schedule": None})
+            exact = solver(steady.diffusion_of(surface), self.reference)
             for point in points:
                 exact.grid.start(point)
         except ValueError as error:

@@ -227,6 +227,13 @@ class EscapeStudy(AbstractDynamicsStudy):
         from ... import plotting
 
         figures: dict[str, Any] = {}
+        if self.horizon is None:
+            theory = {"mean_exit_time_exact": "exact solver", "mean_exit_time_eyring_kramers": "Eyring–Kramers"}
+            return {"mean_exit_times.png": plotting.sweep_figure(dataset, "mean_exit_time", theory, log=True)}
+        if self.is_swept("noise.reshaped"):
+            last = {f"exit_{name}": dataset[f"exit_{name}"].isel(time=-1) for name in ("exact", "linearised")}
+            theory = {"exit_exact": "exact solver", "exit_linearised": "linearised theory"}
+            figures["probability.png"] = plotting.sweep_figure(dataset.assign(last), "probability", theory)
         if not {"start", "learning_rate", "batch_size", "time"} <= set(dataset.dims):
             return figures
         for name, part in slices(dataset, ("start", "learning_rate", "batch_size", "time")):

@@ -13,8 +13,9 @@ from .._kind import AbstractStudy, register
 from .._sections import Count, Name, PointSpec, Positive, Quantity, RegionSpec, check_names
 from ..reporting._text_table import Column
 from ._axes import LETTERS, named_key, sweep_columns
-from ._dynamics import Surface, Theories, beside, solver
-from ._minima import AbstractMinimaStudy, Minima
+from ._dynamics import Surface, beside
+from ._minima import AbstractMinimaStudy
+from ._occupancy_theory import theory
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -100,9 +101,10 @@ class OccupancyStudy(AbstractMinimaStudy):
         surface = shared.surface(one)
         sets = {"regions": one._regions(surface)} if one.region else {"minima": shared.points(one)}
         options = {name: getattr(one, name) for name in ("times", "horizon", "burn_in", "every", "basins", "height")}
+        start = one._begins_at(cell.index["start"], surface)
         result = ss.occupancy(
             one.chain_of(surface),
-            one._begins_at(cell.index["start"], surface),
+            start,
             **sets,
             **{name: value for name, value in options.items() if value is not None},
             trajectories=one.trajectories,
@@ -114,7 +116,7 @@ class OccupancyStudy(AbstractMinimaStudy):
         if self.times is not None:
             # looks are at whole steps, which may lie a fraction of a step before the times asked for
             data = data.assign_coords(time=self.times)
-        return beside(data, _theory(one, shared, sets))
+        return beside(data, theory(one, shared, sets, start))
 
     def columns(self):
         names = list(self.region) or [each.name for each in self.minimum]
@@ -128,24 +130,43 @@ class OccupancyStudy(AbstractMinimaStudy):
                 Column(f"{name}\nGibbs", "probability_gibbs", "stationary share, by Laplace's method", at=at),
                 Column(f"{name}\nexact", "probability_exact", "stationary share, by the grid solver", at=at),
             ]
+            for header, variable, by in _BY_RATES if self._has_rates else ():
+                words = f"probability to be in {name} {when}, by the rate equation with rates by {by}"
+                columns.append(Column(f"{name}\n{header}", variable, words, at=at | last))
         return [*columns, Column("in none", "unassigned", "probability to be in none of them", True, last)]
+
+    @property
+    def _has_rates(self) -> bool:
+        """Whether there are shares at times by the rates of the jumps: of minima that are given."""
+        return self.times is not None and not self.region
 
     def verdicts(self, dataset):
         last = _in_the_end(dataset)
-        exact, low, high = (last[name] for name in ("probability_exact", "probability_low", "probability_high"))
-        known = (exact.notnull() & low.notnull()).transpose(*low.dims).values
-        held = ((low <= exact) & (exact <= high)).transpose(*low.dims).values & known
-        if not known.any():
-            return []
         of = "" if self.times is None else " at the last time, which may be before the law has settled,"
-        return [f"{held.sum()} of {known.sum()} shares{of} have the grid solver's stationary share in their interval"]
+        compared = [("probability_exact", of, "the grid solver's stationary share")]
+        for _, variable, by in _BY_RATES if self._has_rates else ():
+            compared.append((variable, " at the last time", f"that of the rate equation with rates by {by}"))
+        said = []
+        for variable, of, whose in compared:
+            held, known = _held(last, variable)
+            said += [f"{held} of {known} shares{of} have {whose} in their interval"] if known else []
+        return said
 
     def figures(self, dataset):
         from ... import plotting
 
         last = _in_the_end(dataset)
         theory = {"probability_gibbs": "Laplace's method", "probability_exact": "exact solver"}
+        if self._has_rates:
+            theory = {variable: f"rate equation, rates by {by}" for _, variable, by in _BY_RATES}
         return {"occupancy.png": plotting.sweep_figure(last, "probability", theory)}
+
+
+# shares at times by the rates of the jumps: of a column its header and variable, and whose the rates are
+_BY_RATES = (
+    ("Kramers", "probability_kramers", "Eyring–Kramers"),
+    ("rates", "probability_rates", "the exact solver"),
+)
 
 
 def _in_the_end(dataset: "xr.Dataset") -> "xr.Dataset":
@@ -153,23 +174,9 @@ def _in_the_end(dataset: "xr.Dataset") -> "xr.Dataset":
     return dataset.isel(time=-1) if "time" in dataset.dims else dataset
 
 
-def _theory(one: OccupancyStudy, shared: Minima, sets: dict[str, Any]) -> "xr.Dataset":
-    """Stationary shares of the basins by Laplace's method and by the grid solver."""
-
-    def gibbs():
-        if one.region:
-            raise ValueError("it is for minima, and regions were given")
-        return shared.gibbs_weights(one)
-
-    def exact():
-        if not one.region:
-            raise ValueError("it is for regions, and minima were given")
-        law = solver(one.diffusion_of(shared.surface(one)), one.reference)
-        return [law.stationary_probability(region) for region in sets["regions"].values()]
-
-    theories, words = Theories(), "stationary probability to be in the basin"
-    (basins,) = sets.values()
-    dims = {"basin": len(basins)}
-    theories.add("probability_gibbs", "Gibbs weights", "1", f"{words}, Laplace's method", gibbs, dims)
-    theories.add("probability_exact", "exact solver", "1", f"{words}, exact solver of the SDE", exact, dims)
-    return theories.dataset()
+def _held(data: "xr.Dataset", variable: str) -> tuple[int, int]:
+    """How many shares have a variable of theory in their interval, and how many there are to compare."""
+    exact, low, high = (data[name] for name in (variable, "probability_low", "probability_high"))
+    known = (exact.notnull() & low.notnull()).transpose(*low.dims).values
+    held = ((low <= exact) & (exact <= high)).transpose(*low.dims).values & known
+    return int(held.sum()), int(known.sum())

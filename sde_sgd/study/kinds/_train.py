@@ -31,7 +31,8 @@ class TrainStudy(AbstractStudy):
     sampling: as of `ss.train`. stop: when networks end, once or several times: with equal epochs, steps or loss.
     measures: names of `training.MEASURES`, of each network where it ended.
     question: what figure and verdicts are about: "batch", measures against M at equal γ; "ratio", against γ/M;
-        "width", the double descent. reference: curves of others beside it, of the question "width".
+        "width", the double descent; "edge", sharpness times γ/2 over steps, the edge of stability.
+    reference: curves of others beside it, of the question "width".
     """
 
     counted: ClassVar[tuple[str, str]] = ("network", "networks")
@@ -49,7 +50,7 @@ class TrainStudy(AbstractStudy):
     sampling: Literal["epoch", "replacement", "without"] = "epoch"
     stop: Annotated[list[StopSpec], Field(min_length=1)]
     measures: list[Name] = Field(default=["train_loss", "held_out_loss", "sharpness"], min_length=1)
-    question: Literal["batch", "ratio", "width"] = "batch"
+    question: Literal["batch", "ratio", "width", "edge"] = "batch"
     reference: list[CurveSpec] = Field(default=[])
 
     @classmethod
@@ -69,6 +70,8 @@ class TrainStudy(AbstractStudy):
             raise ValueError("network.layers is how many layers have the width of the sweep, which has none")
         if self.question == "width" and self.sweep.width is None:
             raise ValueError("the question 'width' needs sweep.width")
+        if self.question == "edge" and "sharpness" not in self.measures:
+            raise ValueError(f"the question 'edge' needs the measure sharpness, got {self.measures}")
         return self
 
     def own_axes(self):
@@ -198,8 +201,10 @@ class TrainStudy(AbstractStudy):
             "batch": plotting.batch_figure,
             "ratio": plotting.trade_off_figure,
             "width": plotting.width_figure,
+            "edge": plotting.edge_figure,
         }[self.question]
-        kept = ("reading", "width", "learning_rate", "batch_size", "momentum", "network")
+        kept = ("steps", "epochs") if self.question == "edge" else ()
+        kept += ("reading", "width", "learning_rate", "batch_size", "momentum", "network")
         parts = slices(dataset, kept, of="train_loss" if "train_loss" in dataset else self.measures[0])
         return {f"{self.question}{name}.png": draw(part) for name, part in parts}
 

@@ -137,7 +137,7 @@ def _verdicts(study: "AbstractStudy", dataset: "xr.Dataset") -> Markup:
         # fine ones first, then by how many
         order = sorted(zip(names, counts, strict=True), key=lambda each: (each[0] not in FINE, -each[1]))
         said.append("status of the cells: " + ", ".join(f"{name} {count}" for name, count in order))
-    return element("ul", *(element("li", line) for line in [*study.verdicts(dataset), *said]))
+    return element("ul", *(element("li", line) for line in [*study.sentences(dataset), *said]))
 
 
 def _unstable(dataset: "xr.Dataset") -> list[str]:

@@ -59,7 +59,7 @@ def report(study: "AbstractStudy", dataset: "xr.Dataset", wide: bool = False) ->
     for column in columns:
         if column.meaning:
             lines += _folded(f"  {column.title}: {column.meaning}", width, "    ")
-    said, table = study.verdicts(dataset), rows(study, dataset)
+    said, table = study.sentences(dataset), rows(study, dataset)
     closing = [*said, *([""] if said else []), *closing_lines(study, dataset)]
     return "\n".join([*lines, "", text_table(columns, table, width), "", *closing])
 

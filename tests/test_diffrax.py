@@ -219,11 +219,6 @@ def test_exits_have_the_same_law():
     differences, errors = compare(1.0)
     assert agrees(differences, 0, errors)
     louder, _ = compare(1.05)
-    print(
-        louder,
-        [false_pass(d, e) for d, e in zip(louder, errors, strict=True)],
-        binomial_error(found.probability.value, 16384),
-    )
     assert not agrees(louder, 0, errors)
     assert all(false_pass(shift, error) < 1e-14 for shift, error in zip([0.07, 0.17], errors, strict=True))
 

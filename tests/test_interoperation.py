@@ -136,13 +136,10 @@ def test_deeptime_finds_the_relaxation_time():
 
     exact = 1 / ss.reference.FokkerPlanck(ss.Langevin(WELL, 0.3), grid=(-2.2, 2.2, 400)).spectral_gap()
     value, error = estimate(paths(0.3))
-    print(value, error, exact)
     assert agrees(value, exact, error, bias=0.02 * exact)
     warmer, _ = estimate(paths(0.33))
-    print(warmer)
     assert not agrees(warmer, exact, error, bias=0.02 * exact)
     ours = ss.transitions(ss.EulerMaruyama(ss.Langevin(WELL, 0.3), dt), minima=[[-1.0], [1.0]], rtol=0.1, seed=0)
-    print(ours.relaxation_time)
     assert agrees(value, ours.relaxation_time.value, np.hypot(error, ours.relaxation_time.high / 40), bias=0.02 * exact)
 
 

@@ -91,7 +91,7 @@ def joined(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
             raise ValueError(
                 f"records must agree in {different[0]}, got {first[different[0]]} and {record[different[0]]}"
             )
-    contenders = {name: about for record in records for name, about in record["contenders"].items()}
+    contenders = {name: _about(_contender(name)) for record in records for name in record["contenders"]}
     lists = {name: [row for record in records for row in record[name]] for name in ("rows", "missing")}
     whole = {**first, "contenders": contenders, **lists}
     return whole | {"checklist": checklist(whole)}

@@ -44,8 +44,8 @@ def _points(record: dict[str, Any]) -> Iterator[tuple[str, str, bool | None]]:
     )
     yield (
         "compiling is told apart, and nothing was compiled before",
-        "each answer in a process of its own, with no cache of programs; the first run is timed by itself, the second "
-        "with other random numbers",
+        "each answer in a process of its own, with no cache of programs; the first run is timed by itself, and a "
+        "second of the same size",
         all(each["compilation_cache"] is None and "compile_seconds" in row
             for each, row in zip(conditions, record["rows"], strict=True)),
     )  # fmt: skip

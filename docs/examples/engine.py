@@ -126,7 +126,7 @@ jax.tree.leaves(engine.as_leaves({"rate": 0.1}))[0].dtype  # → float32
 from jax.sharding import Mesh
 
 doubled = engine.Compiled(lambda shared, x: 2 * x)
-doubled((), jnp.arange(3.0))  # → [0. 2. 4.]
+doubled.prepare(())(jnp.arange(3.0))  # → [0. 2. 4.]
 mesh = Mesh(np.array(jax.local_devices()[:1]), ("trajectories",))
 on_devices = engine.shard(mesh, np.ones((1, 64), np.float32))
 engine.shard_apply(mesh, lambda shared, x: shared * x, jnp.float32(3.0), on_devices).sum()  # → 192.0

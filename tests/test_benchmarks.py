@@ -12,7 +12,7 @@ from scipy.stats import binom
 
 import sde_sgd as ss
 from benchmarks.speed import __main__ as command
-from benchmarks.speed import _measure, _ours, _precision, accelerator, rivals
+from benchmarks.speed import _measure, _ours, _precision, accelerator, kernel, rivals
 from benchmarks.speed._cases import CASES, Case
 from benchmarks.speed._measure import OURS, Contender, Missing, Target, Timing, disagreement, measure, ratio
 from benchmarks.speed._problems import COUPLED_4, DOUBLE_WELL
@@ -341,6 +341,41 @@ def test_precision_is_that_of_the_repetitions():
     precision.truth = 2.1
     rows, (wrong,) = _precision._rows([timing], {"rival": precision}, 2.1)
     assert not rows and "standard errors off" in wrong.reason
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("call", "tuning_double_well"),
+        pytest.param((), marks=pytest.mark.long),
+    ],
+    ids=["some", "all"],
+)
+def test_the_rows_of_a_kernel_run_unattended(tmp_path, monkeypatch, rows):
+    """Every row, tiny, interpreted: each is written as it comes, none fails."""
+    written = []
+    monkeypatch.setattr(kernel, "write", lambda result, path: written.append(len(result["rows"])))
+    monkeypatch.setattr(kernel, "_PROBLEMS", {name: kernel._PROBLEMS[name] for name in ("double well", "coupled 4")})
+    rows = rows or tuple(name for name in kernel._jobs(dry=True) if "muller" not in name and "16" not in name)
+    words = [word for row in rows for word in ("--only", row)]
+    result = kernel.main(["--dry", "--out", str(tmp_path), *words])
+    assert written == list(range(1, len(rows) + 1))
+    assert result["failed"] == result["skipped"] == [] and list(result["rows"]) == list(rows)
+    assert "error" not in str(result["rows"].get("tuning_double_well"))
+    late = kernel.main(["--dry", "--minutes", "-1", "--only", "call"])
+    assert late["skipped"] == ["call"] and not late["rows"]
+
+
+def test_a_row_that_fails_is_written_down_and_the_next_begins(monkeypatch):
+    def broken(bench):
+        raise RuntimeError("no such card")
+
+    monkeypatch.setattr(kernel, "_jobs", lambda dry: {"first": broken, "second": lambda bench: {"text": "fine"}})
+    result = kernel.main(["--dry"])
+    assert result["failed"] == ["first"] and result["rows"]["first"]["error"] == "RuntimeError: no such card"
+    assert result["rows"]["second"]["text"] == "fine"
+    with pytest.raises(SystemExit, match="no row third; there are first, second"):
+        kernel.main(["--dry", "--only", "third"])
 
 
 @pytest.mark.long

@@ -60,8 +60,8 @@ def test_shapes_of_noise_are_beside_the_exact_law(tmp_path):
     """
     data = small("noise_shapes", tmp_path).dataset
     for place, name in enumerate(map(str, data.reshaped.values)):
-        exact = float(data.exit_exact.isel(reshaped=place, time=-1))
-        value = float(data.probability.isel(reshaped=place))
+        exact = data.exit_exact.isel(reshaped=place, time=-1).values.item()
+        value = data.probability.isel(reshaped=place).values.item()
         if name.startswith("leading"):
             assert np.isnan(exact)
         else:
@@ -74,7 +74,7 @@ def test_shapes_of_noise_are_beside_the_exact_law(tmp_path):
 def test_collapse_is_beyond_the_threshold(tmp_path):
     """Near 0 below the threshold as the gamma law of θ² has it; beyond, nearly all. Twin: Stratonovich's law."""
     data = small("collapse", tmp_path).dataset
-    share = data.probability.isel(basin=0, time=-1, start=0, learning_rate=0)
+    share = data.probability.isel(basin=0, time=-1, start=0)
     assert share.sel(batch_size=5.0) > 0.9
     for batch in (11.0, 16.0):
         variance = 16 / batch
@@ -108,7 +108,7 @@ def test_label_noise_drifts_to_the_least_trace(tmp_path):
     """a² − b² shrinks by 1 − γ²g² a step: e^(−γ²σ²k·mean x²) to first order; SGD keeps it. Twin: no drift."""
     data, examples = small("flatness_drift", tmp_path).dataset, ss.data.gaussian(1_000, 1, slope=0.3, noise=0.0)
     mean = float(np.mean(examples.inputs**2))
-    trace = data.trace.isel(learning_rate=0, batch_size=0, look=-1) / mean
+    trace = data.trace.isel(look=-1).squeeze() / mean
     kept, found = (float(trace.sel(chain=name)) for name in ("SGD", "label-noise"))
     # the trace over mean x² is √((a² − b²)² + 4·0.3²)
     difference = np.sqrt(kept**2 - 0.36)
@@ -121,7 +121,7 @@ def test_jumps_freeze_as_the_master_equation_has_it(tmp_path):
     """Shares of the flat well at the end within 4 errors and 0.03 of the rates by the exact solver; twins are those of
     the other schedule.
     """
-    data = small("freezing", tmp_path).dataset.isel(time=-1, start=0, learning_rate=0).sel(basin="flat")
+    data = small("freezing", tmp_path).dataset.isel(time=-1, start=0).sel(basin="flat")
     exact = data.probability_rates.transpose("iterations", "batch_size").values
     ours = data.probability.transpose("iterations", "batch_size").values
     error = np.sqrt(exact * (1 - exact) / 512)

@@ -24,6 +24,7 @@ loss = "squared_error"
 penalty = 0.2
 [landscape.data]
 name = "diabetes"
+held_out = 0.0
 examples = 20
 [landscape.network]
 hidden = []
@@ -148,10 +149,17 @@ class TestMinima:
         assert study.programs() == parsed(TANH).programs() == 1
 
     def test_a_training_that_diverges(self, tmp_path):
-        """All networks: nothing can be run. One: its cells alone have no numbers, and say why."""
+        """Where all networks do nothing can be run; of one of them it is said where it is asked for."""
         study = parsed(RIDGE.replace("learning_rate = 0.05\nstop", "learning_rate = 1e30\nstop"))
         with pytest.raises(StudyError, match="start 'large': every network diverged in training, with γ = 1e"):
             study.run_cell(study.cells()[0], study.prepare(tmp_path))
+        study = parsed(RIDGE.replace("[training]", "[training]\nnetworks = 2"))
+        one, shared = cell(study), study.prepare(tmp_path)
+        trained = shared.trained(one, one.start[0])
+        trained.thetas[0, 0, 0, 1] = np.nan
+        with pytest.raises(ValueError, match="network 1 diverged in training"):
+            shared.minimum(one, one.start[0], 1)
+        assert shared.minimum(one, one.start[0], None) is shared.minimum(one, one.start[0], 0)
 
     def test_what_is_refused_is_a_note(self, tmp_path):
         """One example has no noise: nothing to leave with, and no height in its unit."""

@@ -5,6 +5,7 @@
     python -m benchmarks.speed --only double_well    # one case, printed only
     python -m benchmarks.speed --quick               # tiny sizes: does everything run?
     python -m benchmarks.speed accelerator           # the same on one accelerator, with what is measured only there
+    python -m benchmarks.speed kernel                # there: a run as one kernel, its bits, its tuning, its table
 
 A benchmark is fair when these hold, and each is arranged here for every contender alike:
 

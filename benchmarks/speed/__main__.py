@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import speed
 from .._paths import FIGURES, RESULTS
-from . import accelerator
+from . import accelerator, kernel
 from ._cases import CASES
 from ._figure import save, scaling_figure
 from ._precision import run_precision
@@ -22,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words[:1] == ["accelerator"]:
         accelerator.main(words[1:])
+        return
+    if words[:1] == ["kernel"]:
+        kernel.main(words[1:])
         return
     options = _parse(words)
     out = options.out or RESULTS

@@ -43,7 +43,7 @@ zoo = [
     ss.landscapes.StyblinskiTang(dim=2),
     ss.landscapes.ThreeHole(),
 ]
-[each.dim for each in zoo]  # → [2, 1, 2, 2, 2, 2, 2]
+[each.dim for each in zoo]  # → [2, 2, 1, 2, 2, 2, 2, 2]
 
 # %% find_minima, CriticalPoint
 minima = ss.landscapes.find_minima(well, [[-0.8, 0.3], [0.7, -0.2]])

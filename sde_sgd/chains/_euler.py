@@ -68,12 +68,12 @@ class AbstractEuler(AbstractChain):
         """As of any chain. Raises ValueError where dt was replaced by one that the diffusion is not asked at so."""
         clock = self.clock
         # it was made from the dt, the learning rate and the period of the time when the chain was
-        if not clock.fits(self.dt, self.diffusion.base_time):
+        if not type(clock).fits(clock, self.dt, self.diffusion.base_time):
             raise ValueError(
                 f"dt must keep its ratio to the learning rate or the period that the chain was made with, got "
                 f"{self.dt!r}; make the chain anew"
             )
-        return clock.last_step(dtype)
+        return type(clock).last_step(clock, dtype)
 
     def instant(self, step_index: Any, dtype: Any) -> Any:
         """The time at which step number `step_index` begins, as the diffusion takes it, for states of `dtype`."""

@@ -75,7 +75,7 @@ class BatchedStep:
             return jnp.stack(batch)
         return batch.T if self.axis == 0 else batch
 
-    def finite(self, batch: Batch) -> Bool[Array, " n"]:
+    def finite(self, batch: Batch) -> Bool[Array, "..."]:
         """Which of the states are finite."""
         if self.componentwise:
             return functools.reduce(operator.and_, map(jnp.isfinite, batch))
@@ -98,14 +98,15 @@ class BatchedStep:
         """`fn` of each trajectory's (before, after, index, uniform), shape (n,)."""
         if self.componentwise:
             try:
-                return self._lowered_code(fn, before, after, index, uniform)
+                return self.lowered_code(fn, before, after, index, uniform)
             except Exception:  # as for a step: what is wrong with `fn` itself is raised below
                 before, after = jnp.stack(before), jnp.stack(after)
         stacked = jnp.stack(uniform) if uniform else jnp.zeros((0, before.shape[self.axis]), self.dtype)
         axes = (self.axis, self.axis, 0 if jnp.ndim(index) else None, 1)
         return jax.vmap(fn, in_axes=axes)(before, after, index, stacked)
 
-    def _lowered_code(self, fn, before, after, index, uniform):
+    def lowered_code(self, fn: Callable, before: Batch, after: Batch, index, uniform: list[Array]) -> Array:
+        """The same of a lowered step; raises Unlowerable where `fn` cannot be read by components."""
         state = jax.ShapeDtypeStruct((self.chain.state_dim,), self.dtype)
         draws = jax.ShapeDtypeStruct((len(uniform),), self.dtype)
         program = Program(fn, state, state, jax.ShapeDtypeStruct((), jnp.uint32), draws)

@@ -1,5 +1,6 @@
 """Chunks of trajectories that fit memory, padded to whole vector widths; starts and ids sharded over devices."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -99,17 +100,27 @@ def pad(rows: np.ndarray, size: int) -> np.ndarray:
 
 def place_states(mesh: Mesh, starts: Float[np.ndarray, "n dim"], size: int, tuning: Tuning) -> Float[Array, "dim size"]:
     """Starts on the devices, filled up with copies of the last."""
-    if tuning.has_own_memory and starts.strides[0] == 0:
+    if starts.strides[0] != 0:
+        return shard(mesh, pad(starts, size).T)
+    if tuning.has_own_memory:
         return shard_broadcast(mesh, starts[0], size)
-    return shard(mesh, pad(starts, size).T)
+    # one start for all, written out: an array without strides is slow to send
+    return shard(mesh, np.repeat(starts[0][:, None], size, axis=1))
 
 
 def place_ids(mesh: Mesh, ids: Ids, size: int, tuning: Tuning) -> UInt32[Array, " size"]:
     """Ids on the devices, filled up with copies of the last."""
-    if isinstance(ids, range) and tuning.has_own_memory:
+    if not isinstance(ids, range):
+        return shard(mesh, pad(ids, size).astype(np.uint32))
+    if tuning.has_own_memory:
         return shard_arange(mesh, ids[0], ids[-1], size)
-    numbers = np.arange(ids.start, ids.stop) if isinstance(ids, range) else ids
-    return shard(mesh, pad(numbers, size).astype(np.uint32))
+    return _ids_in_order(mesh, ids[0], ids[-1], size)
+
+
+# the ids of the chunks used last: sending them takes longer than a short run
+@functools.lru_cache(maxsize=64)
+def _ids_in_order(mesh: Mesh, first: int, last: int, size: int) -> UInt32[Array, " size"]:
+    return shard(mesh, np.minimum(first + np.arange(size), last).astype(np.uint32))
 
 
 def check_steps(name: str, steps) -> int:

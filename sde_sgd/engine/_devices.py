@@ -26,7 +26,12 @@ def mesh_of(devices: Sequence[Any] | None) -> Mesh:
         raise ValueError(f"devices must be a list of devices such as jax.devices(), or None for all, got {devices!r}")
     if len(set(chosen)) != len(chosen):
         raise ValueError(f"devices must be different, got {devices!r}")
-    return Mesh(np.array(chosen), (_AXIS,))
+    return _mesh(tuple(chosen))
+
+
+@functools.lru_cache(maxsize=64)
+def _mesh(devices: tuple[Any, ...]) -> Mesh:
+    return Mesh(np.array(devices), (_AXIS,))
 
 
 def shard(mesh: Mesh, array: Any) -> jax.Array:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jax.sharding import Mesh
 
 from .._errors import names_options
 from ..chains import AbstractChain
@@ -15,6 +16,7 @@ from ._devices import mesh_of, workers
 from ._simulate import block_memory, resolve_ids, simulate
 from ._start import check_first_step, start_states
 from ._tuning import Tuning, tuning_of
+from .kernel import choose
 
 # a probe that takes less says little
 _PROBE_SECONDS = 0.1
@@ -24,6 +26,7 @@ _FIRST_PROBE, _LONGEST_PROBE = 64, 2**20
 class Plan(NamedTuple):
     """devices: what it runs on, in words. lowering: how a step is compiled. trajectories, steps: as asked for.
 
+    kernel: whether a block of steps is one kernel, or would be, see `Tuning.kernel`; and where there is none, why.
     chunk: trajectories in one compiled call, chunks: how many such calls side by side or in turn, at_once: how many
     of them run side by side, one for each core of a CPU.
     memory: bytes on the devices while it runs, as the compiler reports it. result: bytes of the final states on the
@@ -41,6 +44,7 @@ class Plan(NamedTuple):
     result: int
     compile_seconds: float
     seconds: float
+    kernel: str
 
     def __str__(self) -> str:
         rate = self.trajectories * self.steps / self.seconds
@@ -48,6 +52,7 @@ class Plan(NamedTuple):
             [
                 f"devices   {self.devices}",
                 f"step      {self.lowering}",
+                f"kernel    {self.kernel}",
                 f"chunks    {self.chunks} of {self.chunk:,} trajectories, {min(self.at_once, self.chunks)} at once",
                 f"memory    {_bytes(self.memory)} while it runs, {_bytes(self.result)} for the final states",
                 f"time      {_time(self.seconds)} for {self.trajectories:,} trajectories × {self.steps:,} steps "
@@ -109,7 +114,13 @@ def plan(
         result=len(ids) * chain.dim * np.dtype(starts.dtype).itemsize,
         compile_seconds=compiling,
         seconds=taken * len(ids) * steps / (probed * length),
+        kernel=_kernel(as_leaves(chain), starts.dtype, mesh, tuning),
     )
+
+
+def _kernel(chain: AbstractChain, dtype: Any, mesh: Mesh, tuning: Tuning) -> str:
+    choice = choose(chain, None, dtype, mesh, tuning.but(kernel=True))
+    return str(choice) if tuning.kernel else f"off; with Tuning(kernel=True): {choice}"
 
 
 def _bytes(number: int) -> str:

@@ -4,6 +4,7 @@ They queue for the columns of one compiled loop: a column whose trajectory has s
 is asked only when the queue is empty.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from threading import Event
@@ -25,6 +26,8 @@ from ._integrate import MAX_STEPS, block_unit
 from ._stop_codes import CODES
 from ._tuning import Tuning, tuning_of
 from ._watch import RUNNING, AbstractMonitor, watched
+from .kernel import AbstractRoute, choose
+from .kernel import watched as watched_in_kernel
 
 # many stop within a few steps
 _BLOCK_STEPS = 16
@@ -78,8 +81,11 @@ def run_population(
     chain, monitor, mesh = as_leaves(chain), as_leaves(monitor), mesh_of(devices)
     tuning = tuning or tuning_of(mesh)
     queues = split_branching(runs, chain, chunk, mesh, tuning)
-    block = math.lcm(_BLOCK_STEPS, block_unit(chain.noise_kind, tuning))
-    run = _WORK_OFF.prepare((chain, monitor, key, block if tuning.static_trips else None, mesh, tuning))
+    route = choose(chain, monitor, starts.dtype, mesh, tuning, past=True).route
+    block = math.lcm(
+        _BLOCK_STEPS, block_unit(chain.noise_kind, tuning), 1 if route is None else tuning.steps_in_kernel(chain)
+    )
+    run = _WORK_OFF.prepare((chain, monitor, key, block if tuning.static_trips else None, mesh, tuning, route))
     turns = np.int32(max(1, tuning.queue_work // (block * chain.state_dim * tuning.queue_width)))
 
     def work(number: int, halted: Event) -> None:
@@ -151,14 +157,14 @@ def _work_off(shared, turns, count, guard, waits, states, counts):
 
     At most `turns` blocks of as many steps as is compiled in, or else of `count`; then some are left unfinished.
     """
-    chain, monitor, key, length, mesh, tuning = shared
+    chain, monitor, key, length, mesh, tuning, route = shared
 
     def run(shared, waits, states, counts):
         chain, monitor, key, turns, count, guard = shared
         steps = count if length is None else length
 
         def turn(now: _Columns) -> _Columns:
-            running = _block(chain, monitor, key, guard, steps, tuning, now.running)
+            running = _block(chain, monitor, key, guard, steps, tuning, route, now.running)
             return now._replace(running=running, turns=now.turns - 1)
 
         codes = jnp.where(waits, _UNFINISHED, 0).astype(jnp.int32)
@@ -198,13 +204,21 @@ def _through_columns(
 
 
 def _block(
-    chain: AbstractChain, monitor: AbstractMonitor, key: SeedKey, guard, steps, tuning, running: _Queue
+    chain: AbstractChain,
+    monitor: AbstractMonitor,
+    key: SeedKey,
+    guard: Any,
+    steps: Any,
+    tuning: Tuning,
+    route: AbstractRoute | None,
+    running: _Queue,
 ) -> _Queue:
     going = running.going
+    watch = watched if route is None else functools.partial(watched_in_kernel, route)
     # the noise counts each trajectory's own steps
     shared = chain, monitor, key, running.steps, running.steps, guard
     past = running.ids, running.clocks, running.budgets
-    states, marks = watched(shared, jnp.where(going, RUNNING, 0), steps, running.states, tuning, *past)
+    states, marks = watch(shared, jnp.where(going, RUNNING, 0), steps, running.states, tuning, *past)
     stopped = going & (marks < RUNNING)
     taken = jnp.where(stopped, marks // CODES, jnp.where(going, steps, 0)).astype(jnp.uint32)
     codes = jnp.where(stopped, marks % CODES, running.codes)

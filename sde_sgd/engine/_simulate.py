@@ -27,6 +27,8 @@ from ._devices import mesh_of, run_chunks, shard, shard_apply, workers
 from ._integrate import advance, as_ids, block_unit, steps_per_hash
 from ._start import check_first_step, start_states
 from ._tuning import Tuning, tuning_of
+from .kernel import AbstractRoute, choose
+from .kernel import advance as advance_in_kernel
 
 # a block ends often enough that a run can be interrupted
 _BLOCK_STEPS = 4_096
@@ -48,7 +50,8 @@ def simulate(
     devices: Sequence[Any] | None = None,
     progress: bool | None = None,
     tuning: Tuning | None = None,
-) -> Float[np.ndarray, "..."]:
+    to: str = "host",
+) -> Float[np.ndarray | Array, "..."]:
     """Final states of many trajectories, or their paths.
 
     chain: any chain.
@@ -62,6 +65,7 @@ def simulate(
     devices: those to run on, by default all local ones.
     progress: a line with the path-steps done; None shows it in a terminal and in a notebook.
     tuning: how the work is laid out, by default as measured on such devices (`engine.tuning_of`).
+    to: "host" for a NumPy array, "device" for a JAX array that stays on the devices: nothing is then sent to the host.
     Returns θ, (trajectories, dim), or (steps // save_every + 1, trajectories, dim) with the start first. A trajectory
     that diverges holds NaN or infinity from there on.
 
@@ -76,6 +80,8 @@ def simulate(
     `steps` that end later than the chain knows its time, where something changes in time (`chain.last_step(dtype)`:
     float32 knows a general time up to step 2²³, and schedules and periods longer).
     """
+    if to not in ("host", "device"):
+        raise ValueError(f"to must be 'host' or 'device', got {to!r}")
     steps = check_steps("steps", steps)
     ids = resolve_ids(trajectories, trajectory_ids)
     if save_every is not None:
@@ -87,14 +93,51 @@ def simulate(
     mesh = mesh_of(devices)
     tuning = tuning or tuning_of(mesh)
     at = [steps] if save_every is None else range(0, steps + 1, save_every)
-    out = np.empty((len(at), len(ids), chain.dim), starts.dtype)
+    kept = (_OnDevice if to == "device" else _OnHost)(len(at), len(ids), chain.dim, starts.dtype, tuning)
 
     def keep(part: Part, number: int, states: Any, carry: Any) -> None:
-        out[number, part.rows] = _as_rows(states[: chain.dim] if chain.memory else states, tuning)[: part.used]
+        kept.keep(part, number, states[: chain.dim] if chain.memory else states)
 
     with _progress.shown(progress, "simulate"):
         observe(chain, starts, ids, at, key, keep, chunk=chunk, devices=devices, tuning=tuning)
-    return out[0] if save_every is None else out
+    return kept.final() if save_every is None else kept.paths()
+
+
+class _OnHost:
+    """States of all trajectories in one NumPy array."""
+
+    def __init__(self, looks: int, trajectories: int, dim: int, dtype: Any, tuning: Tuning):
+        self._out, self._tuning = np.empty((looks, trajectories, dim), dtype), tuning
+
+    def keep(self, part: "Part", number: int, thetas: Float[Array, "dim width"]) -> None:
+        self._out[number, part.rows] = _as_rows(thetas, self._tuning)[: part.used]
+
+    def final(self) -> Float[np.ndarray, "n dim"]:
+        return self._out[0]
+
+    def paths(self) -> Float[np.ndarray, "looks n dim"]:
+        return self._out
+
+
+class _OnDevice:
+    """The same, where the chunks left them, joined there in the end."""
+
+    def __init__(self, looks: int, trajectories: int, dim: int, dtype: Any, tuning: Tuning):
+        # by the number of the look and by that of a chunk's first trajectory
+        self._parts: list[dict[int, Array]] = [{} for _ in range(looks)]
+
+    def keep(self, part: "Part", number: int, thetas: Float[Array, "dim width"]) -> None:
+        self._parts[number][part.rows.start] = _ROWS(thetas, part.used)
+
+    def final(self) -> Float[Array, "n dim"]:
+        return self._joined(0)
+
+    def paths(self) -> Float[Array, "looks n dim"]:
+        return jnp.stack([self._joined(number) for number in range(len(self._parts))])
+
+    def _joined(self, number: int) -> Float[Array, "n dim"]:
+        parts = [part for _, part in sorted(self._parts[number].items(), key=lambda item: item[0])]
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
 
 
 def _as_rows(states: Float[Array, "dim width"], tuning: Tuning) -> Float[np.ndarray, "width dim"]:
@@ -104,6 +147,7 @@ def _as_rows(states: Float[Array, "dim width"], tuning: Tuning) -> Float[np.ndar
 
 
 _TURNED = jax.jit(jnp.transpose)
+_ROWS = jax.jit(lambda thetas, used: thetas[:, :used].T, static_argnums=1)
 
 
 class Part(NamedTuple):
@@ -147,6 +191,7 @@ def observe(
     chain, mesh = as_leaves(chain), mesh_of(devices)
     tuning = tuning or tuning_of(mesh)
     chunks = split_trajectories(ids, chain, chunk, mesh, tuning, whole)
+    route = choose(chain, None, starts.dtype, mesh, tuning).route
 
     def work(number: int, halted: Event) -> None:
         numbers = chunks.ids[number]
@@ -155,10 +200,10 @@ def observe(
         words = place_ids(mesh, numbers, chunks.size, tuning)
         now, carry = 0, None
         for index, until in enumerate(observation_steps):
-            for first, length in _blocks_of(now, until, chain, tuning):
+            for first, length in _blocks_of(now, until, chain, tuning, route):
                 if halted.is_set():
                     return
-                states = _advance(chain, key, words, states, first, length, mesh, tuning)
+                states = _advance(chain, key, words, states, first, length, mesh, tuning, route)
                 _progress.advance(length * part.used)
             carry, now = update(part, index, states, carry), until
             if ended is not None and ended(part):
@@ -186,20 +231,27 @@ def resolve_ids(trajectories, trajectory_ids) -> Ids:
     return range(trajectories)
 
 
-def _blocks_of(first: int, last: int, chain: AbstractChain, tuning: Tuning) -> Iterator[tuple[int, int]]:
+def _blocks_of(
+    first: int, last: int, chain: AbstractChain, tuning: Tuning, route: AbstractRoute | None
+) -> Iterator[tuple[int, int]]:
     """The compiled blocks from one step to another, as (first step, steps): a run can be interrupted between them."""
     unit = block_unit(chain.noise_kind, tuning)
     while first < last:
         length = min(_BLOCK_STEPS, last - first)
-        # whole units where the noise allows it, and then what is left
-        length -= length % unit if length >= unit and first % steps_per_hash(chain) == 0 else 0
+        # whole units where the noise allows it, and then what is left; a kernel takes both
+        splits = route is None and length >= unit and first % steps_per_hash(chain) == 0
+        length -= length % unit if splits else 0
         yield first, length
         first += length
 
 
-def _advance(chain, key, ids, states, first, length, mesh, tuning):
+def _advance(chain, key, ids, states, first, length, mesh, tuning, route):
     """One block. All those of whole units share a program, where the device does not mind."""
     aligned = first % steps_per_hash(chain) == 0
+    if route is not None:
+        edges = not aligned or length % max(steps_per_hash(chain), tuning.steps_in_kernel(chain)) != 0
+        run = _KERNEL.prepare((chain, key, edges, mesh, tuning, route))
+        return run(ids, states, np.uint32(first), np.int32(length), np.uint32(0))
     traced = aligned and length % block_unit(chain.noise_kind, tuning) == 0 and not tuning.static_trips
     run = _BLOCK.prepare((chain, key, None if traced else length, aligned, mesh, tuning))
     return run(ids, states, np.uint32(first), np.int32(length), np.uint32(0))
@@ -215,7 +267,17 @@ def _block(shared, ids, states: Float[Array, "dim n"], first, count, guard):
     return shard_apply(mesh, run, (chain, key, first, count, guard), states, ids)
 
 
-_BLOCK = Compiled(_block)
+def _kernel(shared, ids, states: Float[Array, "dim n"], first, count, guard):
+    chain, key, edges, mesh, tuning, route = shared
+
+    def run(shared, states, ids):
+        chain, key, first, count, guard = shared
+        return advance_in_kernel(route, chain, states, key, ids, first, count, edges, guard, tuning)
+
+    return shard_apply(mesh, run, (chain, key, first, count, guard), states, ids)
+
+
+_BLOCK, _KERNEL = Compiled(_block), Compiled(_kernel)
 
 
 def block_memory(chain: AbstractChain, chunk: int, dtype: Any, mesh: Mesh, tuning: Tuning) -> int:

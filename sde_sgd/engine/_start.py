@@ -46,8 +46,8 @@ def refuse_transformations(given, chain: AbstractChain, name: str = "start") -> 
 
     given: the argument called `name`. chain: of the run.
     """
-    # inside jit a new array is traced, whatever the arguments are
-    if any(is_traced(leaf) for leaf in [jnp.zeros(()), *jax.tree.leaves((given, chain))]):
+    # inside jit what is computed is traced, whatever the arguments are
+    if any(is_traced(leaf) for leaf in [jax.lax.neg(np.float32(0)), *jax.tree.leaves((given, chain))]):
         raise ValueError(
             f"{name} and the chain must be known numbers, got ones that JAX traces: a run is made of compiled programs "
             "and cannot itself stand inside jit, vmap or grad; there, use sde_sgd.integrate"
@@ -65,7 +65,8 @@ def check_first_step(chain: AbstractChain, start: Float[np.ndarray, "n state_dim
     That is: the loss there, or the chain's first step from there without noise, is not finite; or every first step
     rounds back to where it began, because dt is too small for the dtype.
     """
-    still, moved, loss = _FIRST_STEP.prepare(as_leaves(chain))(start[0])
+    # all three at once: each that is asked for by itself waits for the device again
+    still, moved, loss = jax.device_get(_FIRST_STEP.prepare(as_leaves(chain))(start[0]))
     if loss is not None and not np.isfinite(loss):
         raise ValueError(f"start must have a finite loss, got a loss of {loss} at {start[0]}")
     if not np.all(np.isfinite(still)):

@@ -20,6 +20,8 @@ from ._integrate import MAX_STEPS
 from ._stop_codes import CODES
 from ._tuning import Tuning, tuning_of
 from ._watch import RUNNING, AbstractMonitor, watched
+from .kernel import choose
+from .kernel import watched as watched_in_kernel
 
 # multiples of the steps that one hash serves
 _SHORTEST_BLOCK, _LONGEST_BLOCK = 64, 4_096
@@ -64,8 +66,12 @@ def run_until_stopped(
     tuning = tuning or tuning_of(mesh)
     chunks, unit = split_trajectories(ids, chain, chunk, mesh, tuning), smallest_width(chain, mesh)
     spent = np.zeros(len(chunks.ids), np.int64)
+    route = choose(chain, monitor, starts.dtype, mesh, tuning).route
+    if route is not None:
+        # within a kernel no iteration asks the host
+        tuning = tuning.but(static_trips=False)
     compiled = tuning.static_block if tuning.static_trips else None
-    run = _BLOCK.prepare((chain, monitor, key, compiled, mesh, tuning))
+    run = _BLOCK.prepare((chain, monitor, key, compiled, mesh, tuning, route))
 
     def block(first: int, length: int, states, words, stop):
         for at in range(first, first + length, compiled or length):
@@ -133,11 +139,12 @@ def _narrowed(unit: int, left: int, width: int) -> int:
 
 def _block(shared, stop: Int32[Array, " n"], since, first, count, guard, states: Float[Array, "dim n"], ids):
     """As many steps as are compiled in, or else `count`, see `watched`; and how many run on, on each device."""
-    chain, monitor, key, steps, mesh, tuning = shared
+    chain, monitor, key, steps, mesh, tuning, route = shared
+    watch = watched if route is None else functools.partial(watched_in_kernel, route)
 
     def run(shared, stop, states, ids):
         *watching, count, guard = shared
-        states, stop = watched((*watching, guard), stop, count if steps is None else steps, states, tuning, ids)
+        states, stop = watch((*watching, guard), stop, count if steps is None else steps, states, tuning, ids)
         return states, stop, jnp.sum(stop == RUNNING, dtype=jnp.int32)[None]
 
     return shard_apply(mesh, run, (chain, monitor, key, since, first, count, guard), stop, states, ids)

@@ -39,6 +39,10 @@ class Tuning:
         chunk may be of any width; None for never. row_numbers: most numbers in such a chunk.
     patches: whether convolutions are made as products of patches; then a chunk is one trajectory, whose layers fit a
         core's own memory.
+    kernel: whether a block of steps is one kernel, where one can be made of it (`engine/kernel`); off until it has been
+        measured. kernel_lanes: trajectories in one program of it, 128 times a power of two. kernel_steps: steps in one
+        iteration of its loop where a step has one component, a power of two up to 64. kernel_stretch: steps after which
+        a program that watches asks whether any of its trajectories still runs.
     most_components, most_operations: beyond these a compiler takes long, matrix products are faster, and a step is not
         read by components.
     """
@@ -64,6 +68,10 @@ class Tuning:
     least_row: int | None = None
     row_numbers: int = 2**20
     patches: bool = False
+    kernel: bool = False
+    kernel_lanes: int = 256
+    kernel_steps: int = 8
+    kernel_stretch: int = 64
 
     @functools.cached_property
     def _hash(self) -> int:
@@ -77,6 +85,11 @@ class Tuning:
     def has_rows(self, chain: AbstractChain) -> bool:
         """Whether states of `chain` lie one after another, (n, dim): they are long, and longer than a step's noise."""
         return self.least_row is not None and chain.state_dim >= max(self.least_row, chain.noise_dim + 1)
+
+    def steps_in_kernel(self, chain: AbstractChain) -> int:
+        """Steps in one iteration of a kernel's loop: fewer with more components, whose hashes overlap already."""
+        components = max(chain.state_dim, chain.noise_dim, 1)
+        return max(min(2, self.kernel_steps), self.kernel_steps >> (components - 1).bit_length())
 
     def but(self, **changes: Any) -> "Tuning":
         """The same with some fields changed; changes: field=value."""

@@ -83,15 +83,17 @@ class MonitoredStep:
         """The number of a step as the chain knows it."""
         return index if self.clock is None else self.clock + index
 
-    def stop_code(self, batched: BatchedStep, before, after, step: Step) -> Int32[Array, " n"]:
+    def stop_code(self, batched: BatchedStep, before, after, step: Step, lowered: bool = False) -> Int32[Array, "..."]:
         """What a step did, as a mark: (steps counted)·8 + code, or RUNNING.
 
         step: with the pair of steps that share two uniforms for its group.
+        lowered: whether the monitor has to be read by components, and Unlowerable to be raised where it cannot be.
         """
         uniform = []
         if self._keys is not None:
             uniform = bridge_uniforms(self._keys, self.ids, step.group, step.offset, batched.dtype)
-        code = batched.code(self.monitor.code, before, after, self.now(step.index), uniform)
+        codes = batched.lowered_code if lowered else batched.code
+        code = codes(self.monitor.code, before, after, self.now(step.index), uniform)
         base = ((step.index - self.since).astype(jnp.int32) + 1) * CODES
         going = RUNNING if self.budget is None else jnp.where(step.index + 1 < self.budget, RUNNING, base)
         mark = jnp.where(code > 0, base + code.astype(jnp.int32), going)

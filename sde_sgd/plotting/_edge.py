@@ -2,9 +2,9 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 from ._axes import bars_of, bounds_of, colors_of, label
+from ._figure import Figure
 from ._style import require
 
 

@@ -42,7 +42,7 @@ class Source(NamedTuple):
         """Steps that one hash serves."""
         return self.increments.steps_per_hash
 
-    def inline(self, ids: UInt32[Array, " n"], group) -> list[Pair]:
+    def inline(self, ids: UInt32[Array, "..."], group) -> list[Pair]:
         """The noise of a group for trajectories `ids`, by component, for the compiler to make where it is used."""
         return [self._draw(self._key(component), ids, group) for component in range(self.components)]
 
@@ -77,7 +77,7 @@ class Source(NamedTuple):
         return self.increments.draw(*(threefry2x32(key, counter) for key in keys))
 
 
-def bridge_uniforms(keys: Key, ids: UInt32[Array, " n"], pair_of_steps, which, dtype) -> list[Array]:
+def bridge_uniforms(keys: Key, ids: UInt32[Array, "..."], pair_of_steps, which, dtype) -> list[Array]:
     """The uniforms of step number 2·pair_of_steps + which, one array (n,) of `dtype` for every key.
 
     ids: of the trajectories. keys: those of `stream_keys` for `HashStream.BRIDGE`, a component for each uniform.

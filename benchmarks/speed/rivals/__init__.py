@@ -7,6 +7,7 @@ from ._batched import batched_philox as batched_philox
 from ._batched import batched_scan as batched_scan
 from ._compiled import yardstick as yardstick
 from ._optional import cupy_kernel as cupy_kernel
+from ._optional import cupy_threefry as cupy_threefry
 from ._optional import diffrax_solves as diffrax_solves
 from ._optional import diffrax_tree as diffrax_tree
 from ._optional import numba_loops as numba_loops

@@ -29,5 +29,9 @@ def cupy_kernel(trajectories: int, steps: int) -> list[Entry]:
     return _from("cupy", "contenders", "CuPy kernel, cuRAND Philox", trajectories, steps)
 
 
+def cupy_threefry(trajectories: int, steps: int) -> list[Entry]:
+    return _from("cupy", "with_threefry", "CuPy kernel, Threefry", trajectories, steps)
+
+
 def pytams_rounds(level: float, dt: float, steps: int, size: int, rounds: int) -> list[Entry]:
     return _from("pytams", "contenders", "pytams", level, dt, steps, size, rounds)

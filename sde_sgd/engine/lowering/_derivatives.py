@@ -13,6 +13,9 @@ from jax.core import eval_jaxpr
 from jax.extend.core import Jaxpr, Primitive
 from jax.interpreters import ad, batching, mlir
 
+BODIES: dict[Primitive, Callable] = {}
+"""What each primitive of ours computes, for a compiler of kernels, which knows JAX's own only."""
+
 
 def elementwise_primitive(name: str, function: Callable, *rules: Callable | None) -> Primitive:
     """A primitive that computes `function`, elementwise in its first argument; the others are scalars.
@@ -20,6 +23,7 @@ def elementwise_primitive(name: str, function: Callable, *rules: Callable | None
     rules: for every argument a function (tangent, *arguments) → tangent of the result, or None for no derivative.
     """
     primitive = Primitive(name)
+    BODIES[primitive] = function
     primitive.def_impl(jax.jit(function))
     primitive.def_abstract_eval(lambda first, *_: first)
     ad.defjvp(primitive, *rules)
@@ -71,6 +75,7 @@ def _map(arguments, axes, *, jaxpr: Jaxpr, rule: Rule, fixed: int):
 
 _WITH_RULE = Primitive("with_rule")
 _WITH_RULE.multiple_results = True
+BODIES[_WITH_RULE] = _evaluate
 _WITH_RULE.def_impl(_evaluate)
 _WITH_RULE.def_abstract_eval(lambda *_, jaxpr, rule, fixed: [variable.aval for variable in jaxpr.outvars])
 ad.primitive_jvps[_WITH_RULE] = _differentiate

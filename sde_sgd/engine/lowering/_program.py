@@ -33,7 +33,8 @@ from ._derivatives import with_rule
 from ._patches import is_plain, product_of_patches
 from ._rules import ELEMENTWISE, MOVEMENTS, RULES, Unlowerable, elementwise
 
-_CALLS = frozenset(["jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"])
+# primitives that only call what is written in their parameters
+CALLS = frozenset(["jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"])
 
 
 class Program:
@@ -48,7 +49,7 @@ class Program:
         self._jaxpr = closed.jaxpr
         self._env: dict[Any, Any] = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
         self._rest = []
-        for equation in _live(closed.jaxpr):
+        for equation in live(closed.jaxpr):
             if all(isinstance(v, Literal) or v in self._env for v in equation.invars):
                 values = [_read(self._env, v) for v in equation.invars]
                 self._env.update(zip(equation.outvars, _evaluate(equation, values), strict=True))
@@ -101,13 +102,13 @@ def _run_whole(equations: Sequence[Any], env: dict[Any, Any], outvars: Sequence[
     """The values of `outvars`, every equation evaluated on whole arrays."""
     for equation in equations:
         values = [array_of(_read(env, v)) for v in equation.invars]
-        inner = equation.params.get("jaxpr") if equation.primitive.name in _CALLS else None
+        inner = equation.params.get("jaxpr") if equation.primitive.name in CALLS else None
         if patches and equation.primitive.name == "conv_general_dilated" and is_plain(equation.params):
             results = [product_of_patches(*values, equation.params)]
         elif patches and isinstance(inner, ClosedJaxpr):
             known = dict(zip(inner.jaxpr.constvars, inner.consts, strict=True))
             called = known | dict(zip(inner.jaxpr.invars, values, strict=True))
-            results = _run_whole(_live(inner.jaxpr), called, inner.jaxpr.outvars, patches)
+            results = _run_whole(live(inner.jaxpr), called, inner.jaxpr.outvars, patches)
         else:
             results = _bind(equation, values)
         env.update(zip(equation.outvars, results, strict=True))
@@ -123,7 +124,7 @@ def holds(closed: ClosedJaxpr, primitive: str) -> bool:
     )
 
 
-def _live(jaxpr) -> list[Any]:
+def live(jaxpr) -> list[Any]:
     """The equations whose results are used, in order."""
     needed = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
     kept = []
@@ -145,7 +146,7 @@ def _read(env: dict[Any, Any], variable: Any) -> Any:
 def _evaluate(equation, values: list[Any]) -> list[Any]:
     """The results of one equation: by components where an input is one, else as it stands."""
     name = equation.primitive.name
-    if name in _CALLS:
+    if name in CALLS:
         return _inline(equation, values)
     movement = name in MOVEMENTS and all(is_small_constant(value) for value in values)
     if not movement and not any(isinstance(value, ComponentArray) for value in values):
@@ -173,7 +174,7 @@ def _run(closed: ClosedJaxpr, values: Sequence[Any]) -> list[Any]:
     """The results of a jaxpr; None for one that nothing uses."""
     jaxpr = closed.jaxpr
     env = dict(zip(jaxpr.constvars, closed.consts, strict=True)) | dict(zip(jaxpr.invars, values, strict=True))
-    for equation in _live(jaxpr):
+    for equation in live(jaxpr):
         env.update(zip(equation.outvars, _evaluate(equation, [_read(env, v) for v in equation.invars]), strict=True))
     return [_read(env, v) for v in jaxpr.outvars]
 

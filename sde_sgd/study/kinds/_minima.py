@@ -64,24 +64,34 @@ class Minima(Shared):
 
     def points(self, one: AbstractMinimaStudy) -> dict[str, Any]:
         """By name, as given or found. Raises StudyError where one does not fit the landscape, or none is found."""
-        return self._kept("points", one, lambda: _points(one, self.surface(one).landscape))
+        return self.kept("points", one, lambda: _points(one, self.surface(one).landscape))
 
     def polished(self, one: AbstractMinimaStudy) -> list[Any]:
         """The minima that the points lead down to, which theory is asked about; ValueError where one is none."""
         landscape = self.surface(one).landscape
-        return self._kept("polished", one, lambda: ss.landscapes.check_minima("minima", landscape, self.points(one)))
+        return self.kept("polished", one, lambda: ss.landscapes.check_minima("minima", landscape, self.points(one)))
 
     def saddles(self, one: AbstractMinimaStudy) -> list[Any]:
         """The ways between the minima, as `landscapes.saddle_graph` finds them, which raises ValueError."""
         landscape = self.surface(one).landscape
-        return self._kept("saddles", one, lambda: ss.landscapes.saddle_graph(landscape, self.polished(one)))
+        return self.kept("saddles", one, lambda: ss.landscapes.saddle_graph(landscape, self.polished(one)))
 
     def gibbs_weights(self, one: AbstractMinimaStudy) -> Any:
         """Shares of the minima in the end, by Laplace's method. Raises ValueError where it does not apply."""
         return ss.theory.gibbs_weights(one.diffusion_of(self.surface(one)), self.polished(one))
 
-    def _kept(self, what: str, one: AbstractMinimaStudy, make: Callable[[], Any]) -> Any:
-        key = what, one.model_dump_json(include={"landscape", "minimum", "search"})
+    def kept(
+        self,
+        what: str,
+        one: AbstractMinimaStudy,
+        make: Callable[[], Any],
+        parts: frozenset[str] = frozenset({"landscape", "minimum", "search"}),
+    ) -> Any:
+        """What `make` makes, once for all studies of one cell that are alike in some parts.
+
+        what: its name among others. one: a study of one cell. parts: its fields that decide what it is.
+        """
+        key = what, one.model_dump_json(include=set(parts))
         if key not in self._known:
             self._known[key] = make()
         return self._known[key]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _TEMPERATURES = 24
 # how far below its beginning a learning rate is followed: rates there are those of a well that nothing leaves
 _LEAST = 0.02
+# the parts of a study that decide rates at a constant learning rate
+_OF_RATES = frozenset({"landscape", "minimum", "search", "noise", "sweep", "chain", "reference"})
 
 
 def theory(one: "OccupancyStudy", shared: Minima, sets: dict[str, Any], start: np.ndarray) -> "xr.Dataset":
@@ -70,18 +72,21 @@ def _at_times(one: "OccupancyStudy", shared: Minima, start: np.ndarray, rates: C
     """Shares of the minima at the times, (minima, times), of a learning rate that may fall."""
     times = np.asarray(one.times)
     share = _share_of_rate(one, float(times[-1]))
-    least = max(float(np.min(share(np.linspace(0, times[-1], 1_001)))), _LEAST)
     # rates per own time, in which the drift is −∇L, at temperatures that are so many times the first
-    heats = np.geomspace(least, 1, _TEMPERATURES) if least < 1 else np.ones(1)
-    tables = np.stack([np.asarray(rates(_at_share(one, heat), shared)) for heat in heats])
+    heats = np.ones(1) if one.schedule is None else np.geomspace(_LEAST, 1, _TEMPERATURES)
+
+    def tabulated() -> np.ndarray:
+        return np.stack([np.asarray(rates(_at_share(one, heat), shared)) for heat in heats])
+
+    tables = shared.kept(f"{rates.__name__} {len(heats)}", one, tabulated, _OF_RATES)
     if not np.all(np.isfinite(tables[-1])):
         raise ValueError("there is no number for the rates at the beginning")
-    # where it is so cold that a rate is below all numbers, nothing jumps
-    logs = _interpolated(heats, np.nan_to_num(tables, posinf=0.0))
+    # where it is so cold that a rate is below the rounding of others, it may be no number, or below 0: nothing jumps
+    logs = _interpolated(heats, np.maximum(np.nan_to_num(tables, posinf=0.0), 0.0))
 
     def of_time(time: float) -> np.ndarray:
         now = float(share(time))
-        return now * logs(max(now, least)) if now >= least else np.zeros_like(tables[0])
+        return now * logs(now) if now >= heats[0] else np.zeros_like(tables[0])
 
     places = np.stack([each.location for each in shared.polished(one)])
     distances = np.linalg.norm(places - start, axis=1)

@@ -6,6 +6,7 @@ DIR/dataset.zarr   all that is finished, over the sweep: `xarray.open_zarr` open
 DIR/units/*.json   an account of each unit of work: cost, device, versions, notes, and its chunks with their CRCs
 DIR/.claims        locks on units being computed
 DIR/.partial       what is being written
+DIR/pilot          where the study has a pilot, the folder of that, a study like any other
 DIR/report.txt, DIR/*.png
 
 A unit is finished when its chunk of `status` is there: it is written last, after all else that its account lists.

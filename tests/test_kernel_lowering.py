@@ -1,0 +1,121 @@
+"""Every kernel lowers for CUDA and for TPUs, from a CPU, as one custom call a block of steps."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AbstractDevice, AbstractMesh
+from kernel_cases import LOSSES, chain_of, start_of
+
+import sde_sgd as ss
+from sde_sgd.engine import ACCELERATOR, as_leaves, seed_key
+from sde_sgd.engine.kernel import _choice, advance, watched
+from sde_sgd.passage._monitor import BrownianBridge, Discrete
+
+# deprecated since JAX 0.11, and what there is for GPUs before Hopper
+pytestmark = pytest.mark.filterwarnings("ignore:The Pallas Triton backend is deprecated")
+
+DEVICES = {
+    "Hopper": ("gpu", "9.0", "cuda", ("NVIDIA H100 80GB HBM3", 132, "cuda")),
+    "Ampere": ("gpu", "8.0", "cuda", ("NVIDIA A100-SXM4-80GB", 108, "cuda")),
+    "TPU": ("tpu", "", "tpu", ("TPU v5 lite", 1, "tpu")),
+}
+
+
+def abroad(route, device):
+    """The same kind of kernel, made as on a device that is not here."""
+    mesh = AbstractMesh((1,), ("x",), abstract_device=AbstractDevice(*device))
+
+    class Abroad(type(route)):
+        def _call(self, *arguments):
+            with jax.sharding.use_abstract_mesh(mesh):
+                return super()._call(*arguments)
+
+    return Abroad(route.lanes), mesh
+
+
+def lowered(run, route, platform, device, shapes):
+    """The program, as text, that `run` is made into for a device that is not here."""
+    there, mesh = abroad(route, device)
+    traced = jax.jit(functools.partial(run, there)).trace(*(jax.ShapeDtypeStruct(*shape) for shape in shapes))
+    with jax.sharding.use_abstract_mesh(mesh):
+        return traced.lower(lowering_platforms=(platform,)).as_text()
+
+
+def program(name, where, monitoring=None, dtype=jnp.float32):
+    """The text and the kind of the first kernel that lowers."""
+    kind, capability, platform, device = DEVICES[where]
+    chain, key = as_leaves(chain_of(name)), seed_key(3)
+    region = ss.regions.HalfSpace(np.eye(chain.dim)[0], float(start_of(name)[0]) + 0.1)
+    watch = {"discrete": Discrete(chain.dim, region, None), "continuous": BrownianBridge(chain, region, None)}
+    monitor = as_leaves(watch.get(monitoring))
+
+    def run(route, states, ids, stop, first, count, guard):
+        if monitor is None:
+            return advance(route, chain, states, key, ids, first, count, True, guard, ACCELERATOR)
+        shared = (chain, monitor, key, first, first, guard)
+        return watched(route, shared, stop, count, states, ACCELERATOR, ids)
+
+    width, word = 2_048, jnp.uint32
+    shapes = [
+        ((chain.dim, width), dtype),
+        ((width,), word),
+        ((width,), jnp.int32),
+        ((), word),
+        ((), jnp.int32),
+        ((), word),
+    ]
+    refusals = []
+    for route in _choice._routes(kind, capability, ACCELERATOR.kernel_lanes):
+        try:
+            return route.name, lowered(run, route, platform, device, shapes)
+        except Exception as error:
+            refusals.append(f"{route.name}: {type(error).__name__}: {error}")
+    raise AssertionError(refusals)
+
+
+def assert_one_call(text):
+    assert text.count("stablehlo.custom_call @") == 1
+    # and nothing that would be a loop of its own beside it
+    assert "stablehlo.while" not in text and "stablehlo.tanh" not in text
+
+
+@pytest.mark.parametrize("where", ["Ampere", "TPU"])
+@pytest.mark.parametrize("name", ["double well", "coupled 4", "data"])
+def test_a_block_is_one_call(name, where):
+    kind, text = program(name, where)
+    assert_one_call(text)
+    assert kind == {"Ampere": "Triton", "TPU": "Mosaic TPU"}[where]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("where", ["Ampere", "TPU"])
+@pytest.mark.parametrize("monitoring", [None, "discrete", "continuous"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_is_one_call(name, monitoring, where):
+    assert_one_call(program(name, where, monitoring)[1])
+
+
+@pytest.mark.parametrize("monitoring", [None, "discrete"])
+def test_hopper_has_mosaic_where_jax_has_its_rules(monitoring):
+    """Since JAX 0.11 or so; before, shifts have none there, and Triton's path is taken."""
+    kind, text = program("double well", "Hopper", monitoring)
+    assert_one_call(text)
+    assert kind == (
+        "Mosaic GPU" if jax.__version_info__ >= (0, 12) else "Triton" if jax.__version_info__ < (0, 11) else kind
+    )
+
+
+def test_float64_has_a_kernel_on_a_gpu():
+    with jax.enable_x64(True):
+        assert_one_call(program("double well", "Ampere", dtype=jnp.float64)[1])
+
+
+def test_routes_are_those_of_the_device():
+    names = {where: [route.name for route in _choice._routes(*given[:2], 256)] for where, given in DEVICES.items()}
+    assert names == {"Hopper": ["Mosaic GPU", "Triton"], "Ampere": ["Triton"], "TPU": ["Mosaic TPU"]}
+    assert _choice._routes("metal", "", 256) == []
+    # a TPU's tile has eight rows of 128
+    assert _choice._routes("tpu", "", 256)[0].tile == (8, 128)

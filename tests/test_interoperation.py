@@ -24,6 +24,7 @@ def optional(*modules):
     return [pytest.importorskip(name, reason=f"{name} is {why}") for name in modules]
 
 
+@pytest.mark.long
 def test_the_page_runs(tmp_path, monkeypatch):
     """Its blocks, in order, in one namespace."""
     optional("diffrax", "arviz_stats", "arviz_base", "deeptime.markov", "numpyro", "blackjax")

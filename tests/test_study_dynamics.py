@@ -80,6 +80,7 @@ def test_a_falling_rate_is_that_of_the_library(tmp_path):
 
 def test_theory_of_a_constant_rate_is_not_shown_beside_a_falling_one(tmp_path):
     study = parse(SMALL + '[schedule]\nkind = "linear"\niterations = 10\nfactor = 0.5\n', "x")
+    assert isinstance(study, ss.study.EscapeStudy)
     one = next(study.along_axes())
     shared = study.prepare(Path("."))
     theory = shared.theory(one, 0)
@@ -137,7 +138,8 @@ def test_a_level_set_by_a_multiple_of_the_loss():
     region = _build.region_of("region", spec, surface, np.array([0.5]))
     assert isinstance(region, ss.regions.Sublevel) and float(region.value) == pytest.approx(2.25)
     higher = RegionSpec.model_validate({"kind": "Sublevel", "above": 3.0})
-    assert float(_build.region_of("region", higher, surface, np.array([0.5])).value) == pytest.approx(3.75)
+    above = _build.region_of("region", higher, surface, np.array([0.5]))
+    assert isinstance(above, ss.regions.Sublevel) and float(above.value) == pytest.approx(3.75)
     with pytest.raises(StudyError, match="above and multiple are of the loss at a start, and there is none"):
         _build.region_of("region", higher, surface)
     with pytest.raises(ValueError, match="takes either above or multiple, not both"):

@@ -87,7 +87,10 @@ class Tuning:
         return self.least_row is not None and chain.state_dim >= max(self.least_row, chain.noise_dim + 1)
 
     def steps_in_kernel(self, chain: AbstractChain) -> int:
-        """Steps in one iteration of a kernel's loop: fewer with more components, whose hashes overlap already."""
+        """Steps in one iteration of a kernel's loop: fewer with more components, whose hashes overlap already.
+
+        chain: that the kernel runs.
+        """
         components = max(chain.state_dim, chain.noise_dim, 1)
         return max(min(2, self.kernel_steps), self.kernel_steps >> (components - 1).bit_length())
 

@@ -378,7 +378,8 @@ def test_a_terminal_without_greek_letters(encoding):
 
 def test_list_names_the_packaged_studies():
     assert {line.split()[0] for line in call("list").stdout.splitlines()} == {
-        "batch", "compare", "digits", "escape", "generalise", "mnist1d", "occupancy", "trained_escape", "transitions"
+        "batch", "collapse", "compare", "digits", "edge", "escape", "flatness_drift", "freezing", "generalise",
+        "label_noise", "mnist1d", "mori", "noise_shapes", "occupancy", "trained_escape", "transitions",
     }  # fmt: skip
 
 

@@ -305,10 +305,10 @@ def test_an_iteration_is_a_step_unless_said_otherwise():
 
 
 def test_nothing_takes_it_for_an_overdamped_equation():
-    """Closed forms, grid solvers, Euler–Maruyama and the Brownian bridge refuse it."""
+    """Closed forms but Kramers', grid solvers, Euler–Maruyama and the Brownian bridge refuse it."""
     warm = UnderdampedLangevin(WELL, 0.2, 1.0)
     calls = (
-        lambda: ss.theory.eyring_kramers(warm, [-1.0], [0.0]),
+        lambda: ss.theory.eyring_kramers(warm, [-1.0], [0.0], to="saddle"),
         lambda: ss.theory.gibbs_weights(warm, [[-1.0]]),
         lambda: ss.theory.excess_risk(warm, [-1.0]),
         lambda: ss.theory.minimum_action(warm, [-1.0], [1.0]),

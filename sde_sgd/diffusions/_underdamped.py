@@ -15,7 +15,7 @@ class AbstractUnderdamped(eqx.Module):
     """dΘ = U dt, m dU = −(ζU + ∇L(Θ)) dt + B(Θ) dW, in the sense of Itô, which here is that of Stratonovich too.
 
     Θ and the velocity U are in R^dim, W in R^noise_dim; no coefficient depends on time. It is no `AbstractDiffusion`
-    of Θ, which alone is not Markov: closed forms and grid solvers of overdamped equations refuse it. For m → 0 it tends
+    of Θ, which alone is not Markov: closed forms but Kramers' time and grid solvers refuse it. For m → 0 it tends
     to dΘ = −∇L/ζ dt + B/ζ dW, in the sense of Itô, as ζ is a constant (Hottovy, McDaniel, Volpe and Wehr 2015).
 
     On a quadratic loss, whatever B: E[mU²] = E[Θ·∇L] = Tr(BBᵀ)/(2ζ) in the stationary law, so that the mean loss above

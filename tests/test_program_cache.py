@@ -40,9 +40,9 @@ def ask(folder, **environment):
 def test_a_second_process_compiles_nothing(tmp_path):
     place, variable, p, made, _ = ask(str(tmp_path))
     assert place.startswith(str(tmp_path)) and variable == place and made > 0
-    again = ask(str(tmp_path))
-    # what compiles within some milliseconds is not kept, and may be made again
+    # what compiles within some milliseconds is not kept, may be made again, and kept then by a slower process
     kept = len(list((tmp_path / os.path.basename(place)).glob("*-cache")))
+    again = ask(str(tmp_path))
     assert again[2] == p and again[4] >= kept > 0
 
 

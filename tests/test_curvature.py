@@ -143,6 +143,7 @@ def test_the_interval_of_a_trace_covers_as_often_as_it_says(risk, thetas, hessia
     assert abs(bias) < 4
 
 
+@pytest.mark.long
 def test_alignment_and_noise_scale(risk, thetas, hessians, covariances):
     traces = np.trace(hessians, axis1=1, axis2=2), np.trace(covariances, axis1=1, axis2=2)
     exact = np.trace(hessians @ covariances, axis1=1, axis2=2) * risk.dim / (traces[0] * traces[1])

@@ -152,6 +152,7 @@ def test_the_kinetic_integrators_meet_as_steps_shrink(double_precision):
     assert fine < 1e-3 and 13 < coarse / fine < 19
 
 
+@pytest.mark.long
 def test_orders_of_convergence_are_those_that_are_published(double_precision):
     """Geometric Brownian motion, whose solution is known: Euler 1/2, Itô's Milstein 1, and Heun goes elsewhere.
 

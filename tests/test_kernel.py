@@ -62,7 +62,9 @@ def assert_same_path(name, dtype, steps, every):
     np.testing.assert_array_equal(loop, kernel)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (name == "coupled 16")) for name in LOSSES]
+)
 def test_a_kernel_has_the_bits_of_the_loop(name):
     assert_same_path(name, np.float32, 32, 32)
 
@@ -155,7 +157,12 @@ def assert_same_stops(name, which, dtype=np.float32, steps=100):
 
 @pytest.mark.parametrize(
     ("name", "which"),
-    [("double well", "discrete"), ("double well", "bridge"), ("double well", "own"), ("coupled 4", "bridge")],
+    [
+        ("double well", "discrete"),
+        ("double well", "own"),
+        pytest.param("double well", "bridge", marks=pytest.mark.long),
+        pytest.param("coupled 4", "bridge", marks=pytest.mark.long),
+    ],
 )
 def test_exits_are_those_of_the_loop(name, which):
     assert_same_stops(name, which)

@@ -59,6 +59,7 @@ def test_schedules_are_what_they_say(kind, formula):
     np.testing.assert_allclose(np.asarray(made(k)), formula(k), rtol=1e-5)
 
 
+@pytest.mark.long
 def test_a_falling_rate_is_that_of_the_library(tmp_path):
     """A cell has the bits of the library's own call with optax's schedule; a constant rate ends elsewhere."""
     data = made(FALLING, tmp_path).dataset

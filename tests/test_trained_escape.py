@@ -214,6 +214,7 @@ def test_what_training_found_is_told():
     assert flat.polished.kind == "degenerate" and "degenerate" in flat.reasons[0] and "linear" in flat.processes
 
 
+@pytest.mark.long
 def test_figure_and_dataset():
     """The points and bars drawn are the numbers; another dataset is refused."""
     result = found()

@@ -15,7 +15,7 @@ from sde_sgd.cli import app
 from sde_sgd.reproduction import Answer, Cells, Finding, judge, judged_by, together
 from sde_sgd.reproduction._claim import changes_of, study_file
 from sde_sgd.reproduction._judgement import log_of, ratio_of, slope_of
-from sde_sgd.reproduction._page import page
+from sde_sgd.reproduction._page import page, section
 from sde_sgd.reproduction.claims import _agreement, _exponential, _momentum
 
 SUPPORTED, NOT, OPEN = Answer.SUPPORTED, Answer.NOT_SUPPORTED, Answer.UNDECIDED
@@ -195,7 +195,7 @@ def stationary(equal=2.0, width=0.005):
 
 def exponential(slope=1.0, width=0.05):
     data = blank("exponential")
-    times = np.exp(slope * data.batch_size.values / 0.05 / _exponential._PER_BARRIER)
+    times = np.exp(slope * data.batch_size.values / 0.05 / _exponential.per_barrier())
     data = put(data, "relaxation_time", times, width=width)
     return {"exponential": data.assign(relaxation_time_exact=data["relaxation_time"])}
 
@@ -242,7 +242,7 @@ def momentum(factor=1.0, width=0.005):
     for name in ("momentum_scaled", "momentum_alone"):
         data = blank(name)
         rest = put(data, "mean_exit_time", 1.0)
-        times = _momentum._times(rest).predicted
+        times = _momentum._times(rest, name).predicted
         shape = rest["mean_exit_time"].shape
         scale = np.array([1.0, factor]).reshape(shape) if name == "momentum_scaled" else 1.0
         found[name] = put(data, "mean_exit_time", times.reshape(shape) * scale, width=width)
@@ -308,7 +308,9 @@ class TestPage:
     @pytest.fixture(scope="class")
     @classmethod
     def text(cls):
-        return page([case(number, number % 3) for number in CASES], reproduction.Size.QUICK)
+        judged = [case(number, number % 3) for number in CASES]
+        sections = [section(each, each.claim.figure(each.data)) for each in judged]
+        return page(judged, sections, reproduction.Size.QUICK)
 
     def test_every_claim_is_on_it(self, text):
         for claim in reproduction.all_claims():
@@ -340,6 +342,15 @@ class TestRun:
         assert found.claims[0].verdict.answer is SUPPORTED and str(found).startswith(
             "5  A larger γ/M gets there faster: "
         )
+
+    @pytest.mark.long
+    def test_another_claim_keeps_the_report_of_the_first(self, out, monkeypatch):
+        """Claim 4 has one of its two studies; the other claims have none, and are not on the page."""
+        monkeypatch.setattr(ss.study.TransitionsStudy, "run_cell", None)
+        found = reproduction.reproduce(out, size="quick", only=[4], progress=False)
+        text = found.report.read_text("utf-8")
+        assert [each.claim.number for each in found.claims] == [4]
+        assert re.findall('<section id="claim-([0-9])"', text) == ["4", "5"]
 
     @pytest.mark.long
     def test_another_size_is_another_study(self, out):

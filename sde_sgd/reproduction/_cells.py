@@ -47,11 +47,10 @@ def cells(data: "xr.Dataset", name: str, beside: str | None = None, at: Mapping[
     """A variable with its bounds, over every cell.
 
     beside: the variable that predicts it. at: positions along dimensions, such as {"time": -1}.
-    Coordinates that differ say where; the first of them names a number by its sign, "M = 8".
     """
     import xarray as xr
 
-    part = data.isel(at or {}, missing_dims="ignore")
+    part = data.isel(at or {})
     chosen = [name, f"{name}_low", f"{name}_high", *([beside] if beside else []), "status"]
     columns = xr.broadcast(*(part[each] for each in chosen))
     value, low, high, *rest = (each.values.ravel() for each in columns)
@@ -65,13 +64,13 @@ def cells(data: "xr.Dataset", name: str, beside: str | None = None, at: Mapping[
 
 
 def words(variable: "xr.DataArray") -> list[str]:
-    """Where each entry of a variable is, by the coordinates along its dimensions that differ."""
+    """Where each entry of a variable is, by the coordinates of those of its dimensions that are longer than one."""
     found = []
     for place in np.ndindex(variable.shape):
         parts = []
         for dim, number in zip(variable.dims, place, strict=True):
             for coordinate in variable.coords.values():
-                # the ratio says what γ and M say
+                # how long it was watched is zipped with M, and says nothing more
                 if coordinate.dims == (dim,) and variable.sizes[dim] > 1 and coordinate.name != "horizon":
                     parts.append(_named(str(coordinate.name), coordinate.values[number]))
         found.append(", ".join(parts) or "the one cell")
@@ -79,9 +78,7 @@ def words(variable: "xr.DataArray") -> list[str]:
 
 
 def _named(name: str, value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return f"{SIGNS.get(name, {'time': 't'}.get(name, name))} = {value:g}"
+    return value if isinstance(value, str) else f"{SIGNS.get(name, name)} = {value:g}"
 
 
 def joined(*parts: Cells) -> Cells:

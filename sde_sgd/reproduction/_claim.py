@@ -81,6 +81,14 @@ def study_file(name: str) -> Path:
     return _HERE / "studies" / f"{name}.toml"
 
 
+def setting(name: str, key: str) -> Any:
+    """What the file of a study says under a dotted key, such as "noise.beta": what no size changes."""
+    value: Any = tomllib.loads(study_file(name).read_text("utf-8"))
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
 def changes_of(name: str, size: Size) -> dict[str, Any] | None:
     """What is otherwise in a study at a size, by dotted key; None where it is run as its file has it."""
     if size is Size.NORMAL:

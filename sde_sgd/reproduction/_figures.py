@@ -16,17 +16,16 @@ def panels(count: int, share_y: bool = False, width: float = 3.4, height: float 
     return figure, list(np.ravel(figure.subplots(1, count, sharey=share_y)))
 
 
-def marked(ax: Any, values: Any, log: bool = True, axis: str = "x") -> None:
-    """Numbers of a swept axis at the values swept, as many as have room; logarithmic unless told."""
+def marked(ax: Any, values: Any) -> None:
+    """A logarithmic x axis with numbers at the values swept, as many as have room."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     values = np.unique(values)
-    getattr(ax, f"set_{axis}scale")("log" if log else "linear")
+    ax.set_xscale("log")
     chosen = values[np.unique(np.linspace(0, len(values) - 1, 5).round().astype(int))]
-    own = getattr(ax, f"{axis}axis")
-    own.set_major_locator(FixedLocator(chosen))
-    own.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-    own.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_locator(FixedLocator(chosen))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
 
 
 def in_steps(ax: Any) -> None:

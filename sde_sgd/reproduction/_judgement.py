@@ -93,7 +93,7 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
             return Verdict(answer, "; ".join(found))
     if not verdicts:
         return Verdict(Answer.UNDECIDED, "nothing was measured")
-    more = f"all {len(verdicts)} statements hold; " if len(verdicts) > 1 else ""
+    more = f"{_all(len(verdicts))} statements hold; " if len(verdicts) > 1 else ""
     return Verdict(Answer.SUPPORTED, more + verdicts[0].because)
 
 
@@ -147,7 +147,7 @@ def in_a_list(estimate: Estimate) -> Estimate:
 def _said(finding: Finding, chosen: np.ndarray, region: str, verb: str = "") -> str:
     """Of how many numbers it is said, and the numbers with where they are, of many the smallest and the largest."""
     cells, places, count = finding.cells, np.flatnonzero(chosen), len(finding.cells.where)
-    whole = "the number" if count == 1 else f"{'both' if count == 2 else f'all {count}'} numbers"
+    whole = "the number" if count == 1 else f"{_all(count)} numbers"
     which = whole if len(places) == count else f"{len(places)} of {count} numbers"
     verb = verb or ("is" if count == 1 or len(places) == 1 else "are")
     values = cells.estimates.value[places]
@@ -156,6 +156,10 @@ def _said(finding: Finding, chosen: np.ndarray, region: str, verb: str = "") -> 
         shown, between = [places[int(np.argmin(values))], places[int(np.argmax(values))]], " … "
     numbers = between.join(f"{cells.estimates[place]} at {cells.where[place]}" for place in shown)
     return f"of {finding.quantity} {which} {verb} {region}: {numbers}"
+
+
+def _all(count: int) -> str:
+    return "both" if count == 2 else f"all {count}"
 
 
 def _places(cells: Cells, chosen: np.ndarray) -> str:

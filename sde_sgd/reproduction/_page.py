@@ -14,6 +14,8 @@ from ._judgement import Finding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.figure import Figure
+
     from ._run import Judged
 
 _INTRODUCTION = (
@@ -24,23 +26,22 @@ _INTRODUCTION = (
 )
 
 
-def page(judged: "Sequence[Judged]", size: Size) -> str:
-    """The whole page. judged: the claims so far. size: that the studies were run at."""
+def page(judged: "Sequence[Judged]", sections: "Sequence[Markup]", size: Size) -> str:
+    """The whole page. judged: the claims so far. sections: of each, as `section` makes it. size: of their studies."""
     from .. import __version__
 
-    sections = {"verdicts": ("Verdicts", _overview(judged))}
-    sections |= {
-        f"claim-{each.claim.number}": (f"{each.claim.number}. {each.claim.title}", _claim(each)) for each in judged
-    }
+    parts = {"verdicts": ("Verdicts", _overview(judged))}
+    for each, content in zip(judged, sections, strict=True):
+        parts[f"claim-{each.claim.number}"] = (f"{each.claim.number}. {each.claim.title}", content)
     confidence = {float(data.attrs["confidence"]) for each in judged for data in each.data.values()}
     facts = [
         ("size", size.value),
         ("confidence of each interval", ", ".join(f"{value:g}" for value in sorted(confidence))),
         ("written by", f"sde_sgd {__version__}"),
     ]
-    header = [element("h1", "The paper's claims, measured"), element("p", _INTRODUCTION),
-              element("div", pairs(facts), class_="amounts")]  # fmt: skip
-    return document("The paper's claims, measured", header, sections)
+    title = "The paper's claims, measured"
+    header = [element("h1", title), element("p", _INTRODUCTION), element("div", pairs(facts), class_="amounts")]
+    return document(title, header, parts)
 
 
 def _overview(judged: "Sequence[Judged]") -> Markup:
@@ -57,9 +58,9 @@ def _overview(judged: "Sequence[Judged]") -> Markup:
     return element("ul", *lines)
 
 
-def _claim(judged: "Judged") -> Markup:
+def section(judged: "Judged", figure: "Figure") -> Markup:
+    """All that is said of one claim. figure: its own, as `AbstractClaim.figure` makes it."""
     claim = judged.claim
-    figure = claim.figure(judged.data)
     words = figure_words(figure)
     drawn = scrolling(inline_svg(figure, f"claim{claim.number}", words), f"figure of claim {claim.number}")
     listed = [

@@ -29,7 +29,10 @@ class Judged(NamedTuple):
 
 
 class Reproduction(NamedTuple):
-    """What a run leaves behind. folder: of the studies. claims: as they were judged. report: path of the HTML file."""
+    """What a run leaves behind.
+
+    folder: of the studies. claims: those asked for, as they were judged. report: path of the HTML file.
+    """
 
     folder: Path
     claims: list[Judged]
@@ -53,7 +56,8 @@ def reproduce(
         with the size behind it unless that is "normal". It has a folder for each study, `report.html` and the figures.
     size: "quick" takes minutes on two cores, "normal" a quarter of an hour, "full" is for an accelerator.
     only: numbers of claims; all by default. executor, progress: as of `study.run`.
-    The report is written anew after each claim, so that Ctrl-C loses none.
+    The report is written anew after each claim, so that Ctrl-C loses none, and has what earlier runs of this size into
+    the folder finished too.
     Raises StudyError, a ValueError, for a claim or size that there is not, and as `study.run`: of a folder that has
     been run at another size, say.
     """
@@ -61,17 +65,20 @@ def reproduce(
     default = "reproduction" if size is Size.NORMAL else f"reproduction-{size.value}"
     folder = Path(default if out is None else out)
     folder.mkdir(parents=True, exist_ok=True)
-    judged: list[Judged] = []
+    # what an earlier run into the folder found stays in its report
+    earlier = {claim.number: claim for claim in all_claims() if claim not in chosen}
+    judged = {number: found for number, claim in earlier.items() if (found := _stored(claim, folder, size))}
+    sections = {number: _drawn(found, folder) for number, found in judged.items()}
     report = folder / "report.html"
     for claim in chosen:
         if progress:
             print(f"\n{claim.number}  {claim.title}", flush=True)
-        judged.append(judged_by(claim, _datasets(claim, folder, size, executor, progress)))
+        found = judged_by(claim, _datasets(claim, folder, size, executor, progress))
         if progress:
-            print(judged[-1].verdict, flush=True)
-        _write(report, judged, size)
-        claim.figure(judged[-1].data).savefig(folder / f"claim{claim.number}.png", dpi=120)
-    return Reproduction(folder, judged, report)
+            print(found.verdict, flush=True)
+        judged[claim.number], sections[claim.number] = found, _drawn(found, folder)
+        _write(report, judged, sections, size)
+    return Reproduction(folder, [judged[claim.number] for claim in chosen], report)
 
 
 def judged_by(claim: AbstractClaim, data: "dict[str, xr.Dataset]") -> Judged:
@@ -91,11 +98,32 @@ def _datasets(claim: AbstractClaim, folder: Path, size: Size, executor: Any, pro
     return found
 
 
-def _write(report: Path, judged: list[Judged], size: Size) -> None:
+def _stored(claim: AbstractClaim, folder: Path, size: Size) -> Judged | None:
+    """The claim judged by what an earlier run of this size finished; None where there is none."""
+    try:
+        progress = [studies.status(folder / name) for name in claim.studies]
+        if any(each.finished < each.cells for each in progress):
+            return None
+        return judged_by(claim, _datasets(claim, folder, size, None, False))
+    except StudyError:
+        return None
+
+
+def _drawn(judged: Judged, folder: Path) -> Any:
+    """The claim's section of the report; its figure is written beside it."""
     # it loads matplotlib
+    from ._page import section
+
+    figure = judged.claim.figure(judged.data)
+    figure.savefig(folder / f"claim{judged.claim.number}.png", dpi=120)
+    return section(judged, figure)
+
+
+def _write(report: Path, judged: dict[int, Judged], sections: dict[int, Any], size: Size) -> None:
     from ._page import page
 
-    write_page(report, page(judged, size))
+    numbers = sorted(judged)
+    write_page(report, page([judged[number] for number in numbers], [sections[number] for number in numbers], size))
 
 
 def _size(size: str | Size) -> Size:

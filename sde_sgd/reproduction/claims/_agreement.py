@@ -6,13 +6,12 @@ import numpy as np
 
 from ...statistics import Estimate
 from .._cells import Cells, joined, words
-from .._claim import AbstractClaim, register
+from .._claim import AbstractClaim, register, setting
 from .._figures import in_steps, marked, panels, points
 from .._judgement import Finding, ratio_of
 
-# steps of each chain to one learning rate, as the study has them
+# steps of each chain to one learning rate: 1, l of SVAG, substeps of the SDE
 _PARTS = {"SGD": 1, "SVAG": 2, "SDE": 8}
-_BATCH = 8.0
 
 
 @register
@@ -88,7 +87,8 @@ def _excess(data, name: str) -> Cells:
     value, low, high = (part[f"loss{end}"].values - problem.least for end in ("", "_low", "_high"))
     rates = data.learning_rate.values
     time = float(part["look_time"].values.ravel()[0])
-    exact = np.array([problem.excess(rate, _BATCH, time, _PARTS[name]) for rate in rates])
+    batch = float(setting("agreement", "sweep.batch_size"))
+    exact = np.array([problem.excess(rate, batch, time, _PARTS[name]) for rate in rates])
     estimates = Estimate(value, low, high, float(data.attrs["confidence"]))
     return Cells(estimates, words(part["loss"]), [str(each) for each in part["status"].values], exact)
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ...plotting._axes import BLUE, RED
 from .._cells import Cells, cells, joined
-from .._claim import AbstractClaim, register
+from .._claim import AbstractClaim, register, setting
 from .._figures import panels, points
 from .._judgement import Finding, ratio_of
 
@@ -43,7 +44,7 @@ class EscapeTimes(AbstractClaim):
         kramers = cells(study, "mean_exit_time", "mean_exit_time_eyring_kramers")
         over = kramers.mapped(lambda each: ratio_of(each, kramers.predicted), times.predicted / kramers.predicted)
         temperature = study["temperature"].broadcast_like(study["mean_exit_time"]).transpose(*_SHAPE).values.ravel()
-        cold = np.flatnonzero(_BARRIER / temperature >= _COLD * (1 - 1e-6))
+        cold = np.flatnonzero(setting("escape", "landscape.barrier") / temperature >= _COLD * (1 - 1e-6))
         solver = "exact solver"
         sgd = {name: _trained(data, name, "sgd") for name in _STARTS}
         held = sgd["flat"].mapped(lambda each: ratio_of(each, sgd["sharp"].estimates)).called("trained")
@@ -75,48 +76,57 @@ class EscapeTimes(AbstractClaim):
         ]
 
     def figure(self, data):
-        study = data["escape"].transpose(*_SHAPE, ...)
-        figure, (left, right, trained) = panels(3, width=4.2, height=4.0)
-        for name, colour in zip(_STARTS, ("#c1440e", "#1f5fa8"), strict=True):
-            part = study.sel(start=name)
-            times = cells(part, "mean_exit_time", "mean_exit_time_exact")
-            inverse = (part.batch_size / part.learning_rate).transpose(*_SHAPE[1:]).values.ravel()
-            order = np.argsort(inverse)
-            points(left, inverse, times.estimates, f"{name}, simulated", color=colour)
-            left.plot(inverse[order], times.predicted[order], "-", color=colour, linewidth=1, label="exact solver")
-            kramers = cells(part, "mean_exit_time", "mean_exit_time_eyring_kramers").predicted
-            left.plot(inverse[order], kramers[order], ":", color=colour, linewidth=1.4, label="Eyring–Kramers")
-            one = part.isel(learning_rate=0, batch_size=0)
-            time = one["time"].values
-            right.plot(time, one["exit_exact"].values, "-", color=colour, linewidth=1)
-            right.plot(time, one["exit_linearised"].values, "--", color=colour, linewidth=1)
-            right.fill_between(time, 1 - one["survival_high"], 1 - one["survival_low"], color=colour, alpha=0.4)
-        left.set(yscale="log", xlabel="M/γ (examples per SDE time)", ylabel="mean time to leave (SDE time)")
-        left.legend(fontsize="x-small")
-        ratio = study.learning_rate.values[0] / study.batch_size.values[0]
-        right.set(xlabel="SDE time t", ylabel="P(left by t)", title=f"γ/M = {ratio:.3g}")
-        right.plot([], [], "k-", label="exact solver")
-        right.plot([], [], "k--", label="linearised at the minimum")
-        right.fill_between([], [], color="0.5", alpha=0.4, label="simulated")
-        right.legend(fontsize="x-small")
-        for name, colour in zip(_STARTS, ("#c1440e", "#1f5fa8"), strict=True):
-            for process, marker in (("sgd", "o"), ("sde", "s"), ("linear", "^")):
-                times = _trained(data, name, process)
-                study = data["trained_escape"]
-                inverse = (study.batch_size / study.learning_rate).transpose(*_SHAPE[1:]).values.ravel()
-                label = f"{name}: {_BESIDE.get(process, 'SGD')}"
-                points(
-                    trained,
-                    inverse,
-                    times.estimates,
-                    label,
-                    color=colour,
-                    fmt=marker,
-                    mfc="white" if process != "sgd" else colour,
-                )
-        trained.set(yscale="log", xlabel="M/γ (examples per SDE time)", title="out of trained minima")
-        trained.legend(fontsize="x-small")
+        figure, (times, survival, trained) = panels(3, width=4.2, height=4.0)
+        _draw_times(times, data)
+        _draw_survival(survival, data)
+        _draw_trained(trained, data)
+        for ax in (times, survival, trained):
+            ax.legend(fontsize="x-small")
         return figure
+
+
+def _draw_times(ax, data) -> None:
+    study = data["escape"].transpose(*_SHAPE, ...)
+    inverse = _inverse(study)
+    order = np.argsort(inverse)
+    for name, colour in _STARTS.items():
+        part = study.sel(start=name)
+        times = cells(part, "mean_exit_time", "mean_exit_time_exact")
+        kramers = cells(part, "mean_exit_time", "mean_exit_time_eyring_kramers").predicted
+        points(ax, inverse, times.estimates, f"{name}, simulated", color=colour)
+        ax.plot(inverse[order], times.predicted[order], "-", color=colour, linewidth=1, label="exact solver")
+        ax.plot(inverse[order], kramers[order], ":", color=colour, linewidth=1.4, label="Eyring–Kramers")
+    ax.set(yscale="log", xlabel="M/γ (examples per SDE time)", ylabel="mean time to leave (SDE time)")
+
+
+def _draw_survival(ax, data) -> None:
+    """At the smallest γ and M, where both minima are left within the time watched."""
+    study = data["escape"].isel(learning_rate=0, batch_size=0)
+    for name, colour in _STARTS.items():
+        one = study.sel(start=name)
+        ax.plot(one["time"], one["exit_exact"], "-", color=colour, linewidth=1)
+        ax.plot(one["time"], one["exit_linearised"], "--", color=colour, linewidth=1)
+        ax.fill_between(one["time"], 1 - one["survival_high"], 1 - one["survival_low"], color=colour, alpha=0.4)
+    ratio = float(study.learning_rate / study.batch_size)
+    ax.set(xlabel="SDE time t", ylabel="P(left by t)", title=f"γ/M = {ratio:.3g}")
+    ax.plot([], [], "k-", label="exact solver")
+    ax.plot([], [], "k--", label="linearised at the minimum")
+    ax.fill_between([], [], color="0.5", alpha=0.4, label="simulated")
+
+
+def _draw_trained(ax, data) -> None:
+    inverse = _inverse(data["trained_escape"])
+    for name, colour in _STARTS.items():
+        for process, marker in (("sgd", "o"), ("sde", "s"), ("linear", "^")):
+            times, fill = _trained(data, name, process).estimates, colour if process == "sgd" else "white"
+            label = f"{name}: {_BESIDE.get(process, 'SGD')}"
+            points(ax, inverse, times, label, color=colour, fmt=marker, mfc=fill)
+    ax.set(yscale="log", xlabel="M/γ (examples per SDE time)", title="out of trained minima")
+
+
+def _inverse(study) -> np.ndarray:
+    """M/γ of each cell, by γ and then M."""
+    return (study.batch_size / study.learning_rate).transpose(*_SHAPE[1:]).values.ravel()
 
 
 def _trained(data, start: str, process: str) -> Cells:
@@ -131,6 +141,4 @@ def _spread(data, start: str, process: str) -> str:
 
 
 _BESIDE = {"sde": "its SDE", "linear": "the SDE linearised there"}
-_STARTS = ("sharp", "flat")
-# L(saddle) − L(minimum) of both wells, as the study has it
-_BARRIER = 0.1
+_STARTS = {"sharp": RED, "flat": BLUE}

@@ -4,14 +4,9 @@ import numpy as np
 
 from ...statistics import Estimate
 from .._cells import Cells, cells
-from .._claim import AbstractClaim, register
+from .._claim import AbstractClaim, register, setting
 from .._figures import panels, points
 from .._judgement import Finding, in_a_list, log_of, ratio_of, slope_of
-
-# γ, as the study has it
-RATE = 0.05
-# M/γ per barrier/T: γβ/(2M) is T, of β = 32 and a barrier of 1, as the study has them
-_PER_BARRIER = 16.0
 
 
 @register
@@ -30,7 +25,7 @@ class Exponential(AbstractClaim):
 
     def findings(self, data):
         times = relaxation(data)
-        x = data["exponential"].batch_size.values / RATE / _PER_BARRIER
+        x = _inverse(data) / per_barrier()
         slope = slope_of(x, log_of(times.estimates))
         # between the ends of the intervals: the chance to miss is that of both
         decades = log_of(ratio_of(times.estimates[-1:], times.estimates[:1]))
@@ -54,14 +49,24 @@ class Exponential(AbstractClaim):
     def figure(self, data):
         figure, (ax,) = panels(1, width=5.6, height=4.0)
         times = relaxation(data)
-        x = data["exponential"].batch_size.values / RATE
+        x = _inverse(data)
         points(ax, x, times.estimates, "measured")
         ax.plot(x, times.predicted, "k--", linewidth=1, label="grid solver")
-        line = times.estimates.value[0] * np.exp((x - x[0]) / _PER_BARRIER)
+        line = times.estimates.value[0] * np.exp((x - x[0]) / per_barrier())
         ax.plot(x, line, color="0.6", linewidth=1, label="slope of the barrier")
         ax.set(yscale="log", xlabel="M/γ (examples per SDE time)", ylabel="relaxation time (SDE time)")
         ax.legend(fontsize="small")
         return figure
+
+
+def per_barrier() -> float:
+    """M/γ for each barrier/T: with T = γβ/(2M) it is β/2 over the barrier."""
+    return setting("exponential", "noise.beta") / 2 / setting("exponential", "landscape.barrier")
+
+
+def _inverse(data) -> np.ndarray:
+    """M/γ of each cell."""
+    return data["exponential"].batch_size.values / setting("exponential", "sweep.learning_rate")
 
 
 def relaxation(data) -> Cells:

@@ -6,10 +6,10 @@ import numpy as np
 
 from ...statistics import Estimate
 from .._cells import Cells, cells
-from .._claim import AbstractClaim, register
+from .._claim import AbstractClaim, register, setting
 from .._figures import panels
 from .._judgement import Finding, ratio_of
-from ._exponential import RATE, relaxation
+from ._exponential import relaxation
 
 
 @register
@@ -47,10 +47,11 @@ class Faster(AbstractClaim):
         study = data["faster"].isel(start=0).sel(basin="flat")
         from ...plotting._style import SEQUENCE
 
+        rate = setting("faster", "sweep.learning_rate")
         for number, batch in enumerate(study.batch_size.values):
             part = study.isel(batch_size=number)
             colour = SEQUENCE(0.9 * number / max(study.sizes["batch_size"] - 1, 1))
-            ax.plot(part.time, part.probability, "o-", color=colour, markersize=3, label=f"γ/M = {RATE / batch:.3g}")
+            ax.plot(part.time, part.probability, "o-", color=colour, markersize=3, label=f"γ/M = {rate / batch:.3g}")
             ax.fill_between(part.time, part.probability_low, part.probability_high, color=colour, alpha=0.25)
         ax.axhline(2 / 3, color="0.6", linewidth=0.8)
         ax.text(float(study.time[0]), 2 / 3, " in the end, at low temperature", fontsize="x-small", va="bottom")

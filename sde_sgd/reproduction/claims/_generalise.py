@@ -7,7 +7,7 @@ from ...training._trends import epochs, growth, readings, trade_off
 from .._cells import Cells, joined
 from .._claim import AbstractClaim, register
 from .._figures import in_steps, panels
-from .._judgement import Finding, ratio_of
+from .._judgement import Finding, in_a_list, ratio_of
 
 _DATA = {"generalise_digits": "digits, 10 % of labels wrong", "generalise_mnist1d": "MNIST-1D"}
 
@@ -81,7 +81,4 @@ def _at_the_largest(data) -> Estimate:
 
 def _cell(estimate: Estimate, data, words: str) -> Cells:
     ratios = data.ratio.values
-    one = Estimate(
-        *(np.atleast_1d(each) for each in (estimate.value, estimate.low, estimate.high)), estimate.confidence
-    )
-    return Cells(one, [f"{words}, γ/M from {ratios.min():.3g} to {ratios.max():.3g}"], ["complete"])
+    return Cells(in_a_list(estimate), [f"{words}, γ/M from {ratios.min():.3g} to {ratios.max():.3g}"], ["complete"])

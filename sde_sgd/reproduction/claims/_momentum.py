@@ -3,14 +3,9 @@
 import numpy as np
 
 from .._cells import Cells, cells
-from .._claim import AbstractClaim, register
+from .._claim import AbstractClaim, register, setting
 from .._figures import in_steps, panels, points
 from .._judgement import Finding, ratio_of
-
-# the noise of the studies, and their barrier
-_BETA, _BARRIER = 8.0, 1.0
-# the largest curvature on the way, of the sharp minimum
-_CURVATURE = 8.0
 
 
 @register
@@ -27,13 +22,14 @@ class Momentum(AbstractClaim):
     studies = ("momentum_scaled", "momentum_alone")
 
     def findings(self, data):
-        scaled, alone = (_times(data[name]) for name in self.studies)
+        scaled, alone = (_times(data[name], name) for name in self.studies)
         own = np.array([momentum for momentum, _ in _settings(data["momentum_scaled"])])
         # friction 1 − μ: the overdamped time runs 1/(1 − μ) times as fast
         times = scaled.mapped(lambda each: ratio_of(each, np.asarray(1 - own)), scaled.predicted / (1 - own))
         # where the velocity is soon forgotten; further on it shows, which is Kramers' factor
-        rate = float(np.ravel(data["momentum_scaled"].learning_rate.values)[0])
-        strong = [place for place in range(1, len(own)) if rate * _CURVATURE < (1 - own[place]) ** 2]
+        largest = setting("momentum_scaled", "landscape.sharp_curvature")
+        rate = setting("momentum_scaled", "sweep.learning_rate")
+        strong = [place for place in range(1, len(own)) if rate * largest < (1 - own[place]) ** 2]
         same = times.at(strong).mapped(
             lambda each: ratio_of(each, times.estimates[[0] * len(strong)]),
             times.predicted[strong] / times.predicted[0],
@@ -54,7 +50,7 @@ class Momentum(AbstractClaim):
         ]  # fmt: skip
 
     def remarks(self, data):
-        part = _times(data["momentum_scaled"])
+        part = _times(data["momentum_scaled"], "momentum_scaled")
         own = np.array([momentum for momentum, _ in _settings(data["momentum_scaled"])])
         found = part.estimates.value / (1 - own) / part.estimates.value[0]
         said = ", ".join(
@@ -66,7 +62,7 @@ class Momentum(AbstractClaim):
         figure, axes = panels(2, width=4.2)
         titles = "M such that γ/(M(1 − μ)) is the same", "one γ and M"
         for ax, name, title in zip(axes, self.studies, titles, strict=True):
-            part = _times(data[name])
+            part = _times(data[name], name)
             momenta = np.array([momentum for momentum, _ in _settings(data[name])])
             points(ax, momenta, part.estimates, "simulated")
             ax.plot(momenta, part.predicted, "k--", linewidth=1, label="Kramers, with the velocity")
@@ -85,18 +81,17 @@ def _settings(study) -> list[tuple[float, float]]:
     return list(zip(momenta.tolist(), batches.tolist(), strict=True))
 
 
-def _times(study) -> Cells:
-    import jax.numpy as jnp
-
+def _times(study, name: str) -> Cells:
+    """Mean times of the study of that name, with Kramers' beside them."""
     from ... import diffusions, landscapes, noise, theory
 
-    wells = landscapes.TwoWells(8.0, 2.0, _BARRIER)
-    rate = float(np.ravel(study.learning_rate.values)[0])
-    predicted = []
-    for momentum, batch in _settings(study):
-        diffusion = diffusions.LangevinMomentumSGD(
-            wells, noise.Isotropic(_BETA), jnp.asarray(rate), jnp.asarray(batch), jnp.asarray(momentum)
+    wells = landscapes.TwoWells(**{key: value for key, value in setting(name, "landscape").items() if key != "kind"})
+    isotropic, rate = noise.Isotropic(setting(name, "noise.beta")), setting(name, "sweep.learning_rate")
+    predicted = [
+        theory.eyring_kramers(
+            diffusions.LangevinMomentumSGD(wells, isotropic, rate, batch, momentum), wells.sharp_minimum, wells.saddle
         )
-        predicted.append(theory.eyring_kramers(diffusion, wells.sharp_minimum, wells.saddle))
+        for momentum, batch in _settings(study)
+    ]
     part = study.isel(start=0, learning_rate=0, drop=True).drop_vars(["start", "ratio"], errors="ignore")
     return cells(part, "mean_exit_time")._replace(predicted=np.array(predicted))

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...statistics import Estimate
 from .._cells import Cells, cells, joined
-from .._claim import AbstractClaim, register
+from .._claim import AbstractClaim, register, setting
 from .._figures import in_steps, marked, panels, points
 from .._judgement import Finding, ratio_of
 
@@ -58,7 +58,7 @@ class Stationary(AbstractClaim):
         figure, axes = panels(len(_WORDS), share_y=True)
         for ax, (name, title) in zip(axes, _WORDS.items(), strict=True):
             part = _odds(data[name])
-            ratio = data[name].batch_size.values / 0.05
+            ratio = data[name].batch_size.values / setting(name, "sweep.learning_rate")
             points(ax, ratio, part.estimates, "simulated")
             ax.plot(ratio, part.predicted, "k--", linewidth=1.2, label="grid solver")
             ax.axhline(_PLANE if name == "anisotropic_noise" else _LINE, color="0.5", label="√(det H_s/det H_f)")

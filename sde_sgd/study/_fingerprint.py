@@ -1,9 +1,21 @@
-"""What decides a study's numbers, as one digest; and which key or file it is that two studies differ in."""
+"""What decides a study's numbers, as one digest; and which key or file it is that two studies differ in.
 
+A later version that knows one more key goes on in the folders of an earlier one: a key does not enter the digest where
+its value is the first default that it ever had, at which all is as it was before there was the key. First defaults
+stand by section in `first_defaults.json`: a new key is added there, and no entry is changed when a default changes. A
+file that leaves the key out then means another value, which enters, and one that gives the former value is the study
+that it was. What does not stand there always enters, such as the name of a kind and all keys of a person's own
+sections; so does a sweep, also one over the first default, since it makes a dimension.
+"""
+
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
 
 from ._own_code import digests
 
@@ -12,15 +24,16 @@ if TYPE_CHECKING:
 
 # keys of a study file that are for people, or that are compared with its numbers
 _WORDS = {"name", "description", "published"}
+_OURS = __name__.partition(".")[0]
 
 
 def fingerprint(study: "AbstractStudy", code: str = "") -> str:
     """Hexadecimal digest of everything that decides a study's numbers.
 
-    Of the keys of the study file all but `name`, `description` and `published`; of a person's own `code`, as
-    `AbstractStudy.code` returns it, what `digests` sees.
+    Of the keys of the study file all but `name`, `description` and `published`, and those at their first default; of a
+    person's own `code`, as `AbstractStudy.code` returns it, what `digests` sees.
     """
-    content = json.dumps([_content(study), digests(code)], sort_keys=True)
+    content = json.dumps([_told(study, _content(study)), digests(code)], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -46,6 +59,35 @@ def difference(
 
 def _content(study: "AbstractStudy") -> dict[str, Any]:
     return study.model_dump(mode="json", exclude=_WORDS)
+
+
+def _told(value: Any, content: Any) -> Any:
+    """The content of a value without the keys of sections that are at their first default.
+
+    Where the study sweeps, the content is all values in the place of the first one.
+    """
+    if isinstance(content, dict) and set(content) == {"each"}:
+        return content
+    if isinstance(value, BaseModel):
+        told = {key: _told(getattr(value, key), part) for key, part in content.items()}
+        return {key: part for key, part in told.items() if json.dumps(part) != first_default(type(value), key)}
+    if isinstance(value, dict):
+        return {key: _told(value[key], part) for key, part in content.items()}
+    if isinstance(value, list):
+        return [_told(each, part) for each, part in zip(value, content, strict=True)]
+    return content
+
+
+def first_default(section: type[BaseModel], key: str) -> str | None:
+    """As JSON, what a key of a section was when it was new and a file left it out; None where it always enters."""
+    ours = (each.__name__ for each in section.__mro__ if each.__module__.partition(".")[0] == _OURS)
+    return next((_first_defaults()[name][key] for name in ours if key in _first_defaults().get(name, {})), None)
+
+
+@functools.cache
+def _first_defaults() -> dict[str, dict[str, str]]:
+    sections = json.loads(Path(__file__).with_name("first_defaults.json").read_text("utf-8"))
+    return {name: {key: json.dumps(value) for key, value in keys.items()} for name, keys in sections.items()}
 
 
 def _of_key(key: str, before: Any, after: Any) -> str:

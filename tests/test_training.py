@@ -82,20 +82,39 @@ def test_the_law_over_networks_by_hand(trained):
 
 
 def test_a_loss_ends_a_network_when_it_is_there():
-    """At a look, one an epoch: its loss is low enough, and was not one look earlier. What never comes is told."""
-    value = 0.08
-    found = ss.train(RISK, networks=4, learning_rate=[0.02, 1e-6], batch_size=8, stop=Loss(value, most=Epochs(200)))
-    losses = found.measure("loss")["loss"].values
-    assert np.all(found.reached[0]) and np.all(losses[0] <= value) and np.all(losses[1] > value)
-    steps = found.steps[0, 0, 0]
-    assert np.all(steps % 2 == 0) and np.all(steps < 400) and np.all(found.steps[1] == 400)
-    chain = Varying(MinibatchSGD(RISK, 0.02, 8, "epoch"), "learning_rate")
-    for number, last in enumerate(steps):
-        before = ss.simulate(chain, RISK.initial, int(last) - 2, trajectory_ids=[number])[0]
-        assert float(RISK.loss(jnp.asarray(before))) > value
-        there = ss.simulate(chain, RISK.initial, int(last), trajectory_ids=[number])[0]
-        np.testing.assert_allclose(found.thetas[0, 0, 0, number], there, rtol=1e-5)
-    assert found.status is Status.BUDGET_SPENT and found.reasons[0].startswith("4 of 8 networks did not come to a loss")
+    """Its loss is low enough, and was not one step earlier, where velocities count too. What never comes is told."""
+    value, options = 0.08, {"learning_rate": [0.02, 1e-6], "batch_size": 2, "momentum": [0.0, 0.6]}
+    found = ss.train(RISK, networks=4, stop=Loss(value, most=Epochs(50)), **options)
+    assert np.all(found.reached[0]) and not np.any(found.reached[1]) and np.all(found.steps[1] == 400)
+    for place, momentum in enumerate(options["momentum"]):
+        chain = Varying(MomentumSGD(RISK, 0.02, 2, momentum, replacement="epoch"), "learning_rate")
+        paths = ss.simulate(chain, RISK.initial, 400, trajectory_ids=4 * place + np.arange(4), save_every=1)
+        losses = np.asarray(jax.vmap(jax.vmap(RISK.loss))(paths))
+        for number, last in enumerate(found.steps[0, 0, place]):
+            assert losses[last, number] <= value < losses[last - 1, number]
+            np.testing.assert_allclose(found.thetas[0, 0, place, number], paths[last, number], rtol=1e-5)
+    assert len({int(last) % 8 for last in found.steps[0].ravel()}) > 2
+    assert found.status is Status.BUDGET_SPENT and found.reasons[0].startswith("8 of 16 networks did not come to a los")
+
+
+@pytest.mark.parametrize("every", [0.5, 2.0])
+def test_an_epoch_is_no_grain_of_a_loss(every):
+    """All examples are alike, so that the loss is L₀(1 − γx²)^{2k} whatever the batch: all end at the same step.
+
+    A twin that ends where it looks goes on to the end of the epoch, which of small batches is far.
+    """
+    alike = ss.EmpiricalRisk(jnp.zeros(1), lambda w, x, y: (w @ x - y) ** 2 / 2, np.full((64, 1), 2.0), np.ones(64))
+    rates, sizes, value = np.array([0.01, 0.003]), [1, 8], 1e-3
+    exact = np.ceil(np.log(value / 0.5) / (2 * np.log(1 - 4 * rates))).astype(int)
+    assert exact.tolist() == [77, 258]
+    options = {"networks": 2, "learning_rate": rates, "batch_size": sizes}
+    found = ss.train(alike, stop=Loss(value, Epochs(300), every), **options)
+    assert np.all(found.steps == exact[:, None, None, None]) and np.all(found.reached)
+    expected = (1 - (1 - 4 * rates) ** exact)[:, None] / 2
+    np.testing.assert_allclose(found.thetas[:, :, 0, :, 0], np.broadcast_to(expected[..., None], (2, 2, 2)), rtol=1e-5)
+    epochs = 64 // np.array(sizes)
+    assert np.all(-(-exact[:, None] // epochs) * epochs > exact[:, None])
+    assert np.all(ss.train(alike, stop=Loss(0.5, Epochs(3), every), **options).steps == 0)
 
 
 def test_networks_that_diverge_are_counted():

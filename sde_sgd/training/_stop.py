@@ -75,10 +75,14 @@ class Epochs(AbstractStop):
 
 @dataclasses.dataclass(frozen=True)
 class Loss(AbstractStop):
-    """At the first look, one an epoch, at which the loss over all examples is at most `value`, penalty included.
+    """At the step at which the loss over all examples has come down to `value`, penalty included.
 
     most: `Steps` or `Epochs` after which a network that has not come so far is stopped, and named in the verdict.
-    every: epochs between looks. Raises ValueError for an `every` that is not above 0, or another kind of `most`.
+    every: epochs between looks at the loss. Where it is at most `value` for the first time, the steps since the look
+        before are taken again, to find one at which it is, and before which it is not: what an epoch does beyond, which
+        with small batches is more, changes no reading. Only a loss that comes down to `value` and is above it again
+        before the next look is missed, which more looks find.
+    Raises ValueError for an `every` that is not above 0, or another kind of `most`.
     """
 
     value: Any

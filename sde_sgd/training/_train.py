@@ -11,11 +11,11 @@ from jaxtyping import Float, Int
 
 from .. import _progress
 from .._errors import names_options, points, positive_integer
-from .._numerics import bound
 from ..chains import AbstractBatchChain, MinibatchSGD, MomentumSGD, Varying
 from ..engine import observe, seed_key, seed_number
 from ..landscapes import EmpiricalRisk
 from ..results import Provenance
+from ._between_looks import between_looks, losses_of
 from ._grid import Grid
 from ._result import Training
 from ._stop import AbstractStop, Epochs
@@ -55,7 +55,7 @@ def train(
         trajectory c·networks + k. chunk, devices, progress: as in `simulate`, which says what holds for bits.
 
     Networks that diverge are counted, and left out of every measure. With `Loss` a network's parameters are those of
-    the first look at which it was there. Raises ValueError, naming the argument, for what is not as said.
+    the step at which it came there. Raises ValueError, naming the argument, for what is not as said.
     """
     began = time.perf_counter()
     if not isinstance(risk, EmpiricalRisk):
@@ -71,9 +71,7 @@ def train(
     with _progress.shown(progress, "train"):
         for place, size in enumerate(grid.batch_size):
             chain = _chain(risk, grid, int(size), sampling)
-            ended = _Run(chain, stop, seed_key(seed), chunk, devices)(
-                _rows(chain, grid, starts), _ids(grid, place, networks)
-            )
+            ended = _Run(chain, stop, number, chunk, devices)(_rows(chain, grid, starts), _ids(grid, place, networks))
             for whole, part in zip((thetas, steps, reached), ended, strict=True):
                 whole[:, place] = part.reshape(len(grid.learning_rate), len(grid.momentum), networks, *part.shape[1:])
     path_steps = int(steps.sum())
@@ -120,8 +118,8 @@ def _ids(grid: Grid, place: int, networks: int) -> Int[np.ndarray, " n"]:
 class _Run:
     """Runs networks of one batch size until each has come to its end."""
 
-    def __init__(self, chain: Varying, stop: AbstractStop, key: Any, chunk: int | None, devices: Any):
-        self.chain, self.stop, self.key, self.chunk, self.devices = chain, stop, key, chunk, devices
+    def __init__(self, chain: Varying, stop: AbstractStop, seed: Any, chunk: int | None, devices: Any):
+        self.chain, self.stop, self.seed, self.chunk, self.devices = chain, stop, seed, chunk, devices
         inner: Any = chain.chain
         assert isinstance(inner, AbstractBatchChain)
         examples, size = inner.risk.examples, inner.batch_size
@@ -131,31 +129,42 @@ class _Run:
     def __call__(self, states: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """θ where each ended, after how many steps, and whether it had reached what ends it."""
         dim, number = self.risk.dim, len(ids)
-        at = [self.steps] if self.every is None else [*range(self.every, self.steps, self.every), self.steps]
+        at = [self.steps] if self.every is None else [*range(0, self.steps, self.every), self.steps]
         thetas = np.zeros((number, dim), states.dtype)
         steps, reached = np.full(number, self.steps), np.zeros(number, bool)
-        losses = bound(_losses, self.risk)
+        # at the look before that at which each had reached it
+        before, looked = states.copy(), steps.copy()
 
-        def look(part: Any, index: int, batch: Any, carry: Any) -> Any:
+        def look(part: Any, index: int, batch: Any, last: Any) -> Any:
             """Keep θ of those that are at their end now; the others' as long as they go on."""
-            rows = np.arange(part.rows.start, part.rows.start + part.used)
-            now = np.asarray(batch[:dim, : part.used]).T
+            rows = _rows_of(part)
+            now = np.asarray(batch[:, : part.used]).T
             on = ~reached[rows]
-            thetas[rows[on]] = now[on]
+            thetas[rows[on]] = now[on, :dim]
             if self.every is None:
                 return None
-            there = on & np.asarray(self.stop.reached(np.asarray(losses(jnp.asarray(now)))))
+            there = on & self.stop.reached(losses_of(self.risk, now[:, :dim]))
             reached[rows[there]], steps[rows[there]] = True, at[index]
-            return None
+            if last is not None:
+                before[rows[there]], looked[rows[there]] = last[there], at[index - 1]
+            return now
 
         def ended(part: Any) -> bool:
             """Whether all of a part have reached their end, or are finite no more."""
-            rows = slice(part.rows.start, part.rows.start + part.used)
+            rows = _rows_of(part)
             return bool(np.all(reached[rows] | ~np.all(np.isfinite(thetas[rows]), axis=1)))
 
-        observe(self.chain, states, ids, at, self.key, look, chunk=self.chunk, devices=self.devices, ended=ended)
+        def halve(part: Any, last: Any) -> None:
+            """Find the step between two looks at which each had reached it."""
+            rows = _rows_of(part)
+            thetas[rows], steps[rows] = between_looks(
+                self.chain, self.stop, self.seed, ids[rows], before[rows], looked[rows], thetas[rows], steps[rows]
+            )
+
+        key = seed_key(self.seed)
+        observe(self.chain, states, ids, at, key, look, halve, self.chunk, self.devices, ended=ended)
         return thetas, steps, reached
 
 
-def _losses(risk: EmpiricalRisk, thetas: Any) -> Any:
-    return jax.lax.map(risk.loss, thetas)
+def _rows_of(part: Any) -> Int[np.ndarray, " n"]:
+    return np.arange(part.rows.start, part.rows.start + part.used)

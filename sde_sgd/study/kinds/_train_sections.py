@@ -16,8 +16,8 @@ class StopSpec(Section):
     """When networks end: after epochs, after steps, or at a loss.
 
     name: what tables call it. epochs: passes over the examples. steps: iterations.
-    loss: over all examples, penalty included. most_epochs: budget of a loss. every: epochs between looks at it, one
-    where it is not given.
+    loss: over all examples, penalty included, at the step at which it has come down to it. most_epochs: budget of a
+    loss. every: epochs between looks at it, one where it is not given, between which the step is then found.
     """
 
     name: str = ""

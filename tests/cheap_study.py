@@ -2,7 +2,8 @@
 
 Files in the folder `around` tell a cell what to do before its answer: `slow` holds seconds to sleep, `wait-KEY` is
 waited for until it is gone, `die-KEY` holds how often its process is to be killed, `fail-KEY` is a mistake and
-`bug-KEY` an error. Each cell that begins leaves a file `ran-KEY-PID-TIME` there.
+`bug-KEY` an error. Each cell that begins leaves a file `ran-KEY-PID-TIME` there. With a budget the study has a pilot,
+by whose mean its own values are moved; the KEY of its own cells is `main-KEY` then.
 """
 
 import os
@@ -25,6 +26,7 @@ class CheapStudy(AbstractStudy):
     rows: int = 2
     length: int = 4
     around: str = ""
+    budget: float | None = None
 
     def axes(self):
         return {"row": self.rows, "place": self.length}
@@ -35,10 +37,19 @@ class CheapStudy(AbstractStudy):
     def work(self, index):
         return 1.0 + index["row"]
 
+    def pilot(self):
+        table = {key: value for key, value in self._table.items() if key != "budget"}
+        return None if self.budget is None else type(self).model_validate(table | {"name": f"{self.name}-pilot"})
+
+    def informed(self, shared, pilot):
+        return pilot
+
     def run_cell(self, cell, shared):
         if self.around:
-            _obey(Path(self.around), cell.key)
+            _obey(Path(self.around), cell.key if self.budget is None else f"main-{cell.key}")
         value = np.random.default_rng(cell.seed).normal()
+        if self.budget is not None:
+            value += float(shared()["value"].mean())
         named = {"value": value, "value_low": value - 1, "value_high": value + 1, "path_steps": 100.0}
         named |= {"trajectories": 10.0, "diverged": 0.0}
         data = xr.Dataset({name: ((), number, {"units": "1", "long_name": name}) for name, number in named.items()})
@@ -68,11 +79,11 @@ def _obey(around, key):
         time.sleep(0.01)
 
 
-def write(folder, rows=2, length=4):
-    """A study file in `folder`, where its cells look for what they are told; returns its path."""
+def write(folder, rows=2, length=4, more=""):
+    """A study file in `folder`, where its cells look for what they are told; returns its path. more: lines of it."""
     folder.mkdir(exist_ok=True)
     path = folder / "cheap.toml"
-    path.write_text(f'kind = "cheap"\nrows = {rows}\nlength = {length}\naround = "{folder}"\n')
+    path.write_text(f'kind = "cheap"\nrows = {rows}\nlength = {length}\naround = "{folder}"\n{more}')
     return path
 
 

@@ -37,6 +37,18 @@ sharp_curvature = 8.0
 flat_curvature = 2.0
 barrier = 1.0
 """
+# of the minima of TwoWells, from the sharp one
+MINIMA = """
+[[minimum]]
+name = "sharp"
+point = "sharp_minimum"
+[[minimum]]
+name = "flat"
+point = "flat_minimum"
+[[start]]
+name = "sharp"
+point = "sharp_minimum"
+"""
 OCCUPANCY = f"""
 kind = "occupancy"
 dt = 0.05

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from study_cases import SMALL
 
 import sde_sgd as ss
 from sde_sgd.study import EscapeStudy, StudyError, init, parse, resume, run, status, worker
@@ -17,22 +18,10 @@ dt = 0.1
 trajectories = 512
 budget = 400000
 method = "direct"
-[landscape]
-kind = "TwoWells"
-sharp_curvature = 8.0
-flat_curvature = 2.0
-barrier = 0.25
-[noise]
-kind = "Isotropic"
-beta = 32.0
-[sweep]
-learning_rate = 0.1
-batch_size = [8, 16]
-[[start]]
-name = "sharp"
-point = "sharp_minimum"
-saddle = "saddle"
 """
+# higher than that of the small study, from the same start
+BUDGET += SMALL[SMALL.index("[landscape]") : SMALL.index("[reference]")].replace("barrier = 0.1", "barrier = 0.25")
+BUDGET = BUDGET.replace("learning_rate = [0.04, 0.08]", "learning_rate = 0.1")
 
 
 class TestAllocation:
@@ -102,6 +91,21 @@ class TestStudy:
         )  # fmt: skip
         assert float(data.probability[1]) == float(found.probability)
         assert "budget: 400000 path-steps, of which the cells took" in spent.report
+
+    def test_what_is_left_is_known_by_the_pilot(self, spent):
+        """Of a bar and of `status`: work goes as the path-steps. Without a pilot both cells would be as large."""
+        from sde_sgd.study.running._task import held, weigh
+
+        store, one, _ = held(spent.folder)
+        units, steps = store.bind(one).units, spent.dataset.path_steps.values.ravel()
+        assert len({unit.work for unit in units.values()}) == 1 and max(steps) > 1.4 * min(steps)
+        weigh(store, one)
+        np.testing.assert_allclose([unit.work for unit in units.values()], steps, rtol=0.1)
+
+    @pytest.mark.long
+    def test_processes_have_the_same_bits(self, spent, tmp_path):
+        outcome = run(study(), tmp_path / "out", executor=2, progress=False)
+        xr.testing.assert_identical(outcome.dataset, spent.dataset)
 
     def test_workers_and_who_resumes_have_the_same_bits(self, spent, tmp_path):
         """One worker helps with the pilot and does its share, is looked at, and another process finishes."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from pydantic import Field, PrivateAttr, model_serializer, model_validator
 
 from . import _key_types, _sweep, _tables
@@ -191,6 +192,13 @@ class AbstractStudy(Section, abc.ABC):
     def informed(self, shared: Any, pilot: "Callable[[], xr.Dataset]") -> Any:
         """What the cells share where there is a pilot. shared: what `prepare` returned. pilot: its finished dataset."""
         return shared
+
+    def works_after(self, pilot: "xr.Dataset") -> "np.ndarray":
+        """Size of each cell against the others, over the axes, as `work`, where there was a pilot.
+
+        pilot: its finished dataset.
+        """
+        return np.array([cell.work for cell in self.cells()]).reshape(*self.axes().values())
 
     def code(self, folder: Path) -> str:
         """Source text of a person's own that decides the numbers, for the fingerprint; "" where there is none.

@@ -203,6 +203,11 @@ def beside(data: "xr.Dataset", theory: "xr.Dataset") -> "xr.Dataset":
     return data.assign(theory.data_vars).assign_attrs(notes=notes)
 
 
+def given_of(one: AbstractDynamicsStudy, *names: str) -> dict[str, Any]:
+    """The keys of these `names` that the study file gives; the others have the library's own defaults."""
+    return {name: getattr(one, name) for name in names if getattr(one, name) is not None}
+
+
 def solver(diffusion: Any, reference: ReferenceSpec | None) -> Any:
     """The exact solver on the study's grid. Raises ValueError where there is no grid, or it does not fit."""
     if reference is None:

@@ -17,7 +17,7 @@ from .._sections import TIME, Count, Positive, Quantity, StartSpec, SweepSpec, c
 from ..reporting._text_table import Column
 from ._axes import LAST, LETTERS, named_key, ratio, slices, sweep_columns
 from ._budget import allocation
-from ._dynamics import AbstractDynamicsStudy, Shared, Surface, beside
+from ._dynamics import AbstractDynamicsStudy, Shared, Surface, beside, given_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -135,23 +135,35 @@ class EscapeStudy(AbstractDynamicsStudy):
         shared.pilot = pilot
         return shared
 
+    def works_after(self, pilot):
+        assert self.budget is not None
+        return _allocated(pilot, self.budget) * pilot["path_steps"].values / pilot["trajectories"].values
+
     def run_cell(self, cell, shared):
         import jax.numpy as jnp
 
         one = self.at(cell.index)
-        surface, start = shared.surface(one), shared.starts(one)[cell.index["start"]]
-        chain = one.chain_of(surface)
-        options = {name: getattr(one, name) for name in _OPTIONS if getattr(one, name) is not None}
-        options |= {"seed": cell.seed, "confidence": self.confidence, "monitoring": one.monitoring}
+        start, trajectories, ids = shared.starts(one)[cell.index["start"]], one.trajectories, None
         if self.budget is not None:
             # not those of the pilot, on which their number depends
             own = shared.allocation(self.budget)[tuple(cell.index[axis] for axis in self.axes())]
-            options["trajectory_ids"] = options.pop("trajectories") + np.arange(own)
-        point = jnp.asarray(start.point, float)
-        if start.avoid is None:
-            result = ss.escape(chain, start=point, region=start.region, method=one.method, **options)
-        else:
-            result = ss.first_passage(chain, point, ~start.region, start.avoid, method=one.method, **options)
+            trajectories, ids = None, one.trajectories + np.arange(own)
+        result = ss.first_passage(
+            one.chain_of(shared.surface(one)),
+            jnp.asarray(start.point, float),
+            ~start.region,
+            start.avoid,
+            one.horizon,
+            trajectories=trajectories,
+            trajectory_ids=ids,
+            rtol=one.rtol,
+            **given_of(one, "max_trajectories", "max_steps"),
+            method=one.method,
+            score=one.score,
+            monitoring=one.monitoring,
+            seed=cell.seed,
+            confidence=self.confidence,
+        )
         where = ", ".join([f"start {start.name}", *self.words_at(cell.index, LETTERS)])
         theory = shared.theory(one, cell.index["start"])
         if one.horizon is None:
@@ -247,8 +259,7 @@ class EscapeStudy(AbstractDynamicsStudy):
         return figures
 
 
-# what a cell asks of the library, where it is given, and what only a watch with a horizon has
-_OPTIONS = ("horizon", "trajectories", "rtol", "max_trajectories", "max_steps", "score")
+# what only a watch with a horizon has
 _BY_TIME = ("exit_linearised", "exit_exact")
 _OF_A_WATCH = [f"probability{end}" for end in ("", "_low", "_high")] + ["censored"]
 
@@ -268,9 +279,7 @@ class _Shared(Shared):
         found = self._allocation
         if found is None:
             assert self.pilot is not None
-            pilot = self.pilot()
-            numbers = (pilot[name].values for name in ("probability", "trajectories", "path_steps"))
-            found = self._allocation = allocation(*numbers, budget)
+            found = self._allocation = _allocated(self.pilot(), budget)
         return found
 
     def starts(self, one: EscapeStudy) -> "list[Start]":
@@ -294,6 +303,11 @@ class _Shared(Shared):
             found = theory(one, self.surface(one), self.starts(one)[number], ratio)
             self._theory[number, ratio, parts] = found
         return self._theory[number, ratio, parts]
+
+
+def _allocated(pilot: "xr.Dataset", budget: float) -> np.ndarray:
+    """Trajectories of each cell. pilot: its finished dataset. budget: of the study, in path-steps."""
+    return allocation(*(pilot[name].values for name in ("probability", "trajectories", "path_steps")), budget)
 
 
 def _check(one: EscapeStudy, surface: Surface, starts: "list[Start]") -> None:

@@ -100,13 +100,18 @@ class OccupancyStudy(AbstractMinimaStudy):
         one = self.at(cell.index)
         surface = shared.surface(one)
         sets = {"regions": one._regions(surface)} if one.region else {"minima": shared.points(one)}
-        options = {name: getattr(one, name) for name in ("times", "horizon", "burn_in", "every", "basins", "height")}
         start = one._begins_at(cell.index["start"], surface)
         result = ss.occupancy(
             one.chain_of(surface),
             start,
-            **sets,
-            **{name: value for name, value in options.items() if value is not None},
+            regions=sets.get("regions"),
+            minima=sets.get("minima"),
+            times=one.times,
+            horizon=one.horizon,
+            burn_in=one.burn_in,
+            every=one.every,
+            basins=one.basins,
+            height=one.height,
             trajectories=one.trajectories,
             seed=cell.seed,
             confidence=self.confidence,

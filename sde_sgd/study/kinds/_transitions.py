@@ -13,7 +13,7 @@ from .._kind import register
 from .._sections import Count, Name, Positive, Quantity, check_names
 from ..reporting._text_table import Column
 from ._axes import LETTERS, sweep_columns
-from ._dynamics import Theories, beside, solver
+from ._dynamics import Theories, beside, given_of, solver
 from ._minima import AbstractMinimaStudy, Minima
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ class TransitionsStudy(AbstractMinimaStudy):
         one = self.at(cell.index)
         minima = shared.points(one)
         names = list(minima)
-        options = {name: getattr(one, name) for name in ("max_trajectories", "max_steps", "radius")}
-        if self.neighbours is not None:
-            options["neighbours"] = [(names.index(first), names.index(second)) for first, second in self.neighbours]
+        pairs = self.neighbours and [(names.index(first), names.index(second)) for first, second in self.neighbours]
         result = ss.transitions(
             one.chain_of(shared.surface(one)),
             minima,
-            **{name: value for name, value in options.items() if value is not None},
+            neighbours=pairs,
+            radius=one.radius,
             rtol=one.rtol,
+            **given_of(one, "max_trajectories", "max_steps"),
             method=one.method,
             score=one.score,
             monitoring=one.monitoring,

@@ -1,5 +1,6 @@
 """Looks at a study without running it: what it will be, how far it is, its table and figures, its files for others."""
 
+import contextlib
 import math
 import sys
 import time
@@ -18,7 +19,7 @@ from ..store._store import Store
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
 from ._outcome import Outcome, reported
 from ._progress_bar import spent
-from ._task import PILOT, computed, held
+from ._task import PILOT, computed, held, weigh
 
 # units that are named, of those that are being computed
 _NAMED = 4
@@ -108,10 +109,12 @@ def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
     source: as of `resume`, for a study of a person's own kind.
     """
     store, study = _looked_at(folder, source)
-    if study.pilot() is not None and (store.folder / PILOT).is_dir():
-        first = status(store.folder / PILOT, source=source)
-        if first.finished < first.cells:
-            return first._replace(folder=store.folder)
+    first = _pilot_at_work(store, study, source)
+    if first is not None:
+        return first._replace(folder=store.folder)
+    # a pilot that is not begun, or damaged, does not tell
+    with contextlib.suppress(StudyError):
+        weigh(store, study)
     accounts = store.account()
     costs = [spent(store.units[key].work, account) for key, account in accounts.items()]
     left = [unit for key, unit in store.units.items() if key not in accounts]
@@ -247,5 +250,17 @@ def _looked_at(folder: str | Path, source: str | Path | None) -> tuple[Store, Ab
 def _begun(folder: str | Path, source: str | Path | None, purpose: str) -> tuple[Store, AbstractStudy]:
     store, study = _looked_at(folder, source)
     if not store.finished():
-        raise StudyError(f"folder {store.folder} has no finished cell to {purpose}; run: sde-sgd resume {store.folder}")
+        first = _pilot_at_work(store, study, source)
+        pilot = "" if first is None else f", and its pilot {first.finished} of {first.cells} cells"
+        raise StudyError(
+            f"folder {store.folder} has no finished cell to {purpose}{pilot}; run: sde-sgd resume {store.folder}"
+        )
     return store, study
+
+
+def _pilot_at_work(store: Store, study: AbstractStudy, source: str | Path | None) -> Progress | None:
+    """How far the pilot of a study is that has one; None where it is finished, or not begun."""
+    if study.pilot() is None or not (store.folder / PILOT).is_dir():
+        return None
+    first = status(store.folder / PILOT, source=source)
+    return first if first.finished < first.cells else None

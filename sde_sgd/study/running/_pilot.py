@@ -3,7 +3,7 @@
 from .._fingerprint import fingerprint
 from .._own_code import digests
 from ..store._store import Store
-from ._task import PILOT, Opened, code_of_study, own_kind
+from ._task import PILOT, Opened, code_of_study, own_kind, remember_source
 
 
 def pilot_of(there: Opened) -> Opened | None:
@@ -21,4 +21,6 @@ def pilot_of(there: Opened) -> Opened | None:
         there.store.record["cells_per_unit"],
         more={"files": digests(code), **own_kind(study)},
     )
+    # where the modules are is the study's to say
+    remember_source(store, there.source)
     return Opened(store.bind(study), study, there.shared, there.source)

@@ -1,6 +1,7 @@
 """Runs a study of any kind: finds what is missing, has it computed unit by unit, keeps what is finished, reports."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from .._file import parse, read_source
 from .._fingerprint import difference, fingerprint
 from .._kind import AbstractStudy
 from .._own_code import digests, on_the_path
-from .._units import Unit, units
+from .._units import units
 from ..store._accounts import device_line
 from ..store._store import Store
 from ._executors import as_executor, work, workers
@@ -18,8 +19,19 @@ from ._pilot import pilot_of
 from ._processes import Processes
 from ._progress_bar import ProgressBar
 from ._queue import Queue
-from ._shard import shard_of
-from ._task import Opened, code_of_study, held, open_folder, own_kind, remember_source, remembered, sharing
+from ._shard import WHOLE, Share, shard_of
+from ._task import (
+    PILOT,
+    Opened,
+    code_of_study,
+    held,
+    open_folder,
+    own_kind,
+    remember_source,
+    remembered,
+    sharing,
+    weigh,
+)
 
 
 def run(
@@ -90,31 +102,37 @@ def worker(
     No table is written: when all workers are done, `resume` does that. Raises StudyError as `resume`, and for a share
     that is none.
     """
-    place, count = shard_of(shard)
+    share = Share(*shard_of(shard), help_others)
     there = open_folder(folder, source)
-    before, failures = _pilot(there, None, progress, place, count)
-    _raise_for(failures)
-    mine, others = _shares(there, place, count)
-    pending = Queue(there.store, [*mine, *(others if help_others else [])])
-    title = f"{there.study.name} ({place}/{count})"
-    computed, failures = _computed(there, pending, None, progress, title)
+    if not _queue(there, share).missing:
+        return 0
+    with _at_work(None, progress) as executor:
+        before, computed, failures = _all_of(there, executor, progress, share)
     _raise_for(failures)
     return before + computed
 
 
-def _shares(there: Opened, place: int, count: int) -> tuple[list[Unit], list[Unit]]:
-    """The units of the worker number `place` of `count`, and those of the others, the last ones first."""
+def _queue(there: Opened, share: Share = WHOLE) -> Queue:
+    """What is to be computed: the units of one's own share, and then those of the others, the last ones first."""
     listed = list(there.units.values())
-    return listed[place::count], [unit for at, unit in reversed(list(enumerate(listed))) if at % count != place]
+    others = [unit for at, unit in reversed(list(enumerate(listed))) if at % share.count != share.place]
+    return Queue(there.store, [*listed[share.place :: share.count], *(others if share.help_others else [])])
 
 
-def _pilot(there: Opened, executor: Any, progress: bool, place: int = 0, count: int = 1) -> tuple[int, list[str]]:
-    """Compute what is missing of the study's pilot, if it has one, and wait for what others compute of it."""
-    first = pilot_of(there)
-    if first is None:
-        return 0, []
-    mine, others = _shares(first, place, count)
-    return _computed(first, Queue(first.store, [*mine, *others]), executor, progress, first.study.name)
+def _all_of(there: Opened, executor: Any, progress: bool, share: Share = WHOLE) -> tuple[int, int, list[str]]:
+    """Compute what is missing of a study, after all of its pilot if it has one, which nobody does without.
+
+    Returns how many cells of the pilot and of the study were computed here, and sentences on those that failed.
+    """
+    first, before, title = pilot_of(there), 0, there.study.name
+    if first is not None:
+        before, failures = _computed(first, share._replace(help_others=True), executor, progress, first.study.name)
+        if failures:
+            return before, 0, failures
+        weigh(there.store, there.study)
+    if share.count > 1:
+        title += f" ({share.place}/{share.count})"
+    return before, *_computed(there, share, executor, progress, title)
 
 
 def _initialised(
@@ -148,8 +166,13 @@ def _check_not_another(target: Path, study: AbstractStudy, code: str) -> None:
     """Raise StudyError with what differs, where a folder has numbers of another study."""
     if not (target / "study.json").is_file():
         return
-    store = Store.open(target)
-    if store.record["fingerprint"] == fingerprint(study, code) or not store.finished():
+    store, pilot = Store.open(target), study.pilot()
+    if store.record["fingerprint"] == fingerprint(study, code):
+        return
+    if not store.finished():
+        # a pilot has numbers before its study has
+        if pilot is not None:
+            _check_not_another(target / PILOT, pilot, code)
         return
     try:
         what = difference(held(target)[1], study, store.record.get("files", {}), digests(code))
@@ -163,15 +186,14 @@ def _check_not_another(target: Path, study: AbstractStudy, code: str) -> None:
 
 def _finish(there: Opened, executor: Any, progress: bool) -> Outcome:
     """Have what is missing computed, then write table and figures, also after Ctrl-C and after a cell that failed."""
-    pending = Queue(there.store, there.units.values())
+    pending = _queue(there)
     if pending.missing and not there.store.is_writable:
         return reported(there.store, there.study, 0, "folder is read-only, so that nothing was run")
     interrupted, computed, failures = False, 0, []
     try:
         if pending.missing:
-            _, failures = _pilot(there, executor, progress)
-        if not failures:
-            computed, failures = _computed(there, pending, executor, progress, there.study.name)
+            with _at_work(executor, progress) as chosen:
+                _, computed, failures = _all_of(there, chosen, progress)
     except KeyboardInterrupt:
         interrupted = True
         if not pending.finished and not there.store.finished():
@@ -185,17 +207,24 @@ def _finish(there: Opened, executor: Any, progress: bool) -> Outcome:
     return outcome
 
 
-def _computed(there: Opened, pending: Queue, executor: Any, progress: bool, title: str) -> tuple[int, list[str]]:
-    """Compute the units of `pending`; returns how many cells were computed here, and sentences on those that failed."""
+@contextlib.contextmanager
+def _at_work(executor: Any, progress: bool) -> Iterator[Any]:
+    """The executor that was asked for, for a pilot and the study after it. progress: say what it is."""
+    with as_executor(executor) as chosen:
+        if progress:
+            print(f"device   {device_line()}" if executor is None else f"workers  {_in_words(chosen)}", flush=True)
+        yield chosen
+
+
+def _computed(there: Opened, share: Share, executor: Any, progress: bool, title: str) -> tuple[int, list[str]]:
+    """Compute the units of a share; returns how many cells were computed here, and sentences on those that failed."""
+    pending = _queue(there, share)
     missing = pending.missing
     if not missing:
         return 0, []
     done = sum(len(unit.cells) for unit in pending.finished)
-    with remembered(there), as_executor(executor) as chosen:
-        if progress:
-            print(f"device   {device_line()}" if executor is None else f"workers  {_in_words(chosen)}", flush=True)
-        with ProgressBar(title, missing, done, workers(chosen), progress) as bar:
-            return work(chosen, there.store.folder.resolve(), pending, bar)
+    with remembered(there), ProgressBar(title, missing, done, workers(executor), progress) as bar:
+        return work(executor, there.store.folder.resolve(), pending, bar)
 
 
 def _raise_for(failures: list[str]) -> None:

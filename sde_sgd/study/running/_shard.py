@@ -7,6 +7,17 @@ from typing import NamedTuple
 from .._errors import StudyError
 
 
+class Share(NamedTuple):
+    """What a worker computes: the units k with k mod count = place; and whether it then goes on with the others'."""
+
+    place: int = 0
+    count: int = 1
+    help_others: bool = True
+
+
+WHOLE = Share()
+
+
 class _Array(NamedTuple):
     """Variables of a scheduler's array of jobs: the number of this one, the first, the last, the step; or how many."""
 

@@ -93,6 +93,17 @@ def sharing(store: Store, study: AbstractStudy, shared: Any) -> Any:
     return shared if first is None else study.informed(shared, lambda: _finished(store.folder, first))
 
 
+def weigh(store: Store, study: AbstractStudy) -> None:
+    """Tell the units how much work they are, where a pilot knows. Raises StudyError where that is not finished."""
+    first = study.pilot()
+    if first is None:
+        return
+    axes, works = study.axes(), study.works_after(_finished(store.folder, first))
+    for key, unit in store.units.items():
+        cells = [cell._replace(work=float(works[tuple(cell.index[axis] for axis in axes)])) for cell in unit.cells]
+        store.units[key] = unit._replace(cells=tuple(cells))
+
+
 def _finished(folder: Path, pilot: AbstractStudy) -> "xr.Dataset":
     """The dataset of a pilot. folder: of the study that it is of. Raises StudyError where it is not finished."""
     dataset = Store.open(folder / PILOT).bind(pilot).dataset()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 from scipy.sparse.linalg import expm_multiply
+from study_cases import MINIMA
 
 import sde_sgd as ss
 from sde_sgd.study import parse
@@ -61,7 +62,7 @@ def test_mistakes(keys, said):
         rate_equation(**({"rates": lambda t: np.ones((2, 2)), "start": [1.0, 0.0], "times": [1.0]} | keys))
 
 
-FREEZING = """
+FREEZING = f"""
 kind = "occupancy"
 times = [2.0, 20.0, 120.0]
 trajectories = 2
@@ -81,16 +82,7 @@ batch_size = 1
 kind = "exponential"
 iterations = 8_000
 factor = 0.1
-[[minimum]]
-name = "sharp"
-point = "sharp_minimum"
-[[minimum]]
-name = "flat"
-point = "flat_minimum"
-[[start]]
-name = "sharp"
-point = "sharp_minimum"
-[reference]
+{MINIMA}[reference]
 grid = [-3.0, 4.5, 400]
 """
 

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from study_cases import SMALL, made
+from study_cases import MINIMA, SMALL, made
 
 import sde_sgd as ss
 from sde_sgd.study import StudyError, _build, _chains, _networks, parse
 from sde_sgd.study._kind import cell_seed
 from sde_sgd.study._sections import NetworkSpec, NoiseSpec, RegionSpec, ScheduleSpec
 
-FALLING = """
+FALLING = f"""
 kind = "occupancy"
 times = [0.5, 4.0]
 trajectories = 256
@@ -33,16 +33,7 @@ batch_size = [2, 4]
 kind = "cosine"
 iterations = [50, 100]
 factor = 0.2
-[[minimum]]
-name = "sharp"
-point = "sharp_minimum"
-[[minimum]]
-name = "flat"
-point = "flat_minimum"
-[[start]]
-name = "sharp"
-point = "sharp_minimum"
-"""
+{MINIMA}"""
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float
 from pydantic import Field, PrivateAttr, model_serializer, model_validator
 
 from . import _key_types, _sweep, _tables
@@ -193,8 +194,8 @@ class AbstractStudy(Section, abc.ABC):
         """What the cells share where there is a pilot. shared: what `prepare` returned. pilot: its finished dataset."""
         return shared
 
-    def works_after(self, pilot: "xr.Dataset") -> "np.ndarray":
-        """Size of each cell against the others, over the axes, as `work`, where there was a pilot.
+    def works_after(self, pilot: "xr.Dataset") -> Float[np.ndarray, "..."]:
+        """Size of each cell against the others, as `work`, over the axes of the sweep, where there was a pilot.
 
         pilot: its finished dataset.
         """

@@ -112,10 +112,11 @@ def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
     first = _pilot_at_work(store, study, source)
     if first is not None:
         return first._replace(folder=store.folder)
-    # a pilot that is not begun, or damaged, does not tell
-    with contextlib.suppress(StudyError):
-        weigh(store, study)
     accounts = store.account()
+    if 0 < len(accounts) < len(store.units):
+        # a pilot that is damaged or gone does not tell how long the others will take
+        with contextlib.suppress(StudyError):
+            weigh(store, study)
     costs = [spent(store.units[key].work, account) for key, account in accounts.items()]
     left = [unit for key, unit in store.units.items() if key not in accounts]
     claimed = store.claimed()

@@ -5,11 +5,17 @@ import json
 import numpy as np
 import pytest
 from bits_cases import CASES, RECORD, environment
+from parameters import quick
 
 KNOWN = json.loads(RECORD.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("name", CASES)
+# those that take less than some five seconds
+QUICK = set(CASES) - {"rates", "mean time", "automatic score", "one example's noise", "splitting of minibatches"}
+QUICK -= {"noise along the Hessian", "splitting in parts", "coupled, dim 16", "study"}
+
+
+@pytest.mark.parametrize("name", quick(CASES, *QUICK))
 def test_numbers_stay(name):
     """To the last bit with a compiler and a kind of processor that the record knows.
 

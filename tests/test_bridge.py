@@ -112,7 +112,11 @@ def test_the_bridge_knows_nothing_of_the_noise(walk):
 
 @pytest.mark.parametrize(
     ("method", "monitoring", "earliest"),
-    [("direct", "continuous", 0.5), ("direct", "discrete", 1.0), ("splitting", "continuous", 0.5)],
+    [
+        ("direct", "continuous", 0.5),
+        ("direct", "discrete", 1.0),
+        pytest.param("splitting", "continuous", 0.5, marks=pytest.mark.long),
+    ],
 )
 def test_an_exit_between_steps_is_placed_in_their_middle(method, monitoring, earliest):
     """The chain's own exit is at the end of its step."""
@@ -178,6 +182,7 @@ def test_noise_that_depends_on_the_state_is_that_at_the_beginning():
         assert abs(deviations(count, chance(twin))) > 8
 
 
+@pytest.mark.long
 def test_a_schedule_reaches_the_bridge():
     """u = γ_k/γ_0 multiplies the noise, so its variance goes with u². Twins: u, and no u at all."""
     schedule = optax.piecewise_constant_schedule(DT, {1: 3.0})

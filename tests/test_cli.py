@@ -202,6 +202,7 @@ def test_run_status_plot_resume(tmp_path):
     assert_one_line(call("run", tmp_path / "study.toml", "--out", out), "different study")
 
 
+@pytest.mark.long
 def test_own_loss_from_a_file_beside_the_study(tmp_path):
     (tmp_path / "my_own_loss.py").write_text("def loss(x):\n    return 0.1 * (x[0] ** 2 - 1) ** 2\n")
     text = STUDY.replace('kind = "TwoWells"', 'function = "my_own_loss:loss"\ndim = 1')

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
+from parameters import quick
 from plot_cases import band_of
 from scipy import stats
 from statistical import agrees, binomial_error
@@ -69,8 +70,8 @@ def small():
     return Diabetes(40, 3)
 
 
-@pytest.fixture(scope="module")
-def compared(diabetes):
+def compare(diabetes, networks, permutations):
+    """The SDE, SGD and SVAG from the minimum on."""
     risk, hessian, minimum = diabetes.risk, diabetes.hessian, diabetes.minimum
     excess = Measure(
         lambda risk, thetas, starts: np.einsum("ni,ij,nj->n", thetas - minimum, hessian, thetas - minimum) / 2,
@@ -83,8 +84,14 @@ def compared(diabetes):
     }
     times = np.array([1, 3, 5])
     return ss.compare(
-        risk, minimum, chains=chains, times=times, networks=2_048, measures=(excess, "loss"), seed=1, permutations=999
-    )
+        risk, minimum, chains=chains, times=times, networks=networks, measures=(excess, "loss"), seed=1,
+        permutations=permutations,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def compared(diabetes):
+    return compare(diabetes, 2_048, 999)
 
 
 def test_the_exact_law_has_the_known_limits(diabetes):
@@ -114,6 +121,7 @@ def test_every_chain_has_its_exact_mean_at_every_look(diabetes, compared):
     np.testing.assert_allclose(compared.theory - diabetes.least, theory, rtol=1e-4)
 
 
+@pytest.mark.long
 def test_sgd_is_told_from_the_sde_and_svag_is_not(compared):
     assert compared.differs == {"SGD": True, "SVAG": False} and compared.status is Status.COMPLETE
     assert compared.p_value[0] == pytest.approx(2 / 1_000) and compared.p_value[1] > 0.05
@@ -130,7 +138,8 @@ def test_sgd_is_told_from_the_sde_and_svag_is_not(compared):
     assert "SVAG: no difference" in repr(compared) and "theory" in repr(compared)
 
 
-def test_the_dataset_and_its_figure(compared):
+def test_the_dataset_and_its_figure(diabetes):
+    compared = compare(diabetes, 16, 99)
     data = compared.to_dataset()
     assert dict(data.sizes) == {"chain": 3, "other": 2, "time": 3, "statistic": 4}
     for name in data.variables:
@@ -280,6 +289,7 @@ def test_p_values_of_several_chains_are_adjusted():
     np.testing.assert_allclose(two_sample.holm([0.6, 0.9]), [1.0, 1.0])
 
 
+@pytest.mark.long
 def test_networks_that_diverge_are_counted_and_tell_a_chain(small):
     """A rate of 4 is above 2 over the sharpness: all diverge, and no mean is left of them."""
     chains = {"steady": ss.MinibatchSGD(small.risk, 4 * GAMMA, SIZE), "wild": GradientDescent(small.risk, 4.0)}
@@ -294,6 +304,7 @@ def test_networks_that_diverge_are_counted_and_tell_a_chain(small):
     assert figure.axes[0].lines[1].get_label() == "wild, 8 diverged"
 
 
+@pytest.mark.long
 def test_θ_is_kept_of_some_networks_where_not_all_fit(small, monkeypatch):
     from sde_sgd.training import _compare
 
@@ -353,7 +364,7 @@ def test_bad_input(small, options, message):
         ss.compare(**given)
 
 
-@pytest.mark.parametrize("what", ["memory", "far", "starts"])
+@pytest.mark.parametrize("what", quick(["memory", "far", "starts"], "far", "starts"))
 def test_where_there_is_no_theory_it_says_why(small, what):
     import optax
 

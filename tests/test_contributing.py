@@ -68,6 +68,7 @@ def test_each_works_as_it_is_written(copy):
     assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= written
 
 
+@pytest.mark.long
 def test_each_is_documented_as_all_that_is_public(copy):
     """The names that the additions export, by the rules for those of the package."""
     code = (

@@ -63,6 +63,7 @@ def too_narrow(estimate):
     return tuple(estimate.value + 0.77 * (end - estimate.value) for end in (estimate.low, estimate.high))
 
 
+@pytest.mark.long
 def test_the_groups_are_those_of_one_law():
     """The whole run agrees with the kernel: survival at half and all of the horizon. False-fail rate 1.3e-4."""
     _, fp = whole_run()
@@ -100,6 +101,7 @@ def test_coverage_of_the_probability(steps):
         assert share <= 0.97
 
 
+@pytest.mark.long
 def test_coverage_of_the_mean_exit_time_with_censoring():
     """E τ of the chain, with about a third of the trajectories censored.
 
@@ -117,6 +119,7 @@ def test_coverage_of_the_mean_exit_time_with_censoring():
     assert np.mean(np.abs(wrong.mean(axis=1) - exact) <= error) < 0.9
 
 
+@pytest.mark.long
 def test_coverage_of_the_exit_rate():
     """Exits per time at risk: P(τ ≤ T)/E min(τ, T), not the rate of an exponential law. Twin: too narrow."""
     _, fp = whole_run()

@@ -234,6 +234,7 @@ def test_an_infinite_wall_is_said():
         find_saddle(wall, *minima)
 
 
+@pytest.mark.long
 def test_minima_are_found_from_states_of_sgd():
     """All of five, from where trajectories are at the end; each once, as from their centres; depth and sharpness."""
     centers = [[0.0, 0.0], [1.6, 0.0], [0.0, 1.6], [-1.6, 0.0], [0.0, -1.6]]

@@ -76,6 +76,7 @@ def test_equal_eigenvalues_are_found_as_often_as_they_occur(eigenvalues):
             assert found.converged.all()
 
 
+@pytest.mark.long
 def test_many_points_are_worked_on_in_chunks(risk, thetas, monkeypatch):
     together = sharpness(risk, thetas, 3, method="products")
     monkeypatch.setattr(_hessian_products, "_MOST_BYTES", 1)
@@ -105,6 +106,7 @@ def test_by_leaf(risk, thetas, hessians):
     np.testing.assert_allclose(by_products.values, found[name], atol=1e-8 * by_products.scale.max())
 
 
+@pytest.mark.long
 def test_by_leaf_by_products(thetas, hessians):
     """Of a risk whose other arrays are frozen; what a sketch spans wholly has an interval of rounding."""
     model = eqx.nn.MLP(4, 3, 2, 1, activation=jnp.tanh, key=jax.random.key(1))
@@ -131,6 +133,7 @@ def test_a_large_landscape_needs_no_matrix():
     assert found.contains(curvatures.sum() + 1) and found.relative_half_width < 0.05
 
 
+@pytest.mark.long
 def test_the_interval_of_a_trace_covers_as_often_as_it_says(risk, thetas, hessians):
     """300 seeds at 95 %: between 92 and 98 % (±3 standard errors of 1.26 %); a twin of half the width does not."""
     exact, number = np.trace(hessians[0]), 300
@@ -170,6 +173,7 @@ def test_alignment_and_noise_scale(risk, thetas, hessians, covariances):
     assert noise_scale(Quadratic([1.0, 2.0]), np.zeros(2), Isotropic(1.0)) == np.inf
 
 
+@pytest.mark.long
 def test_along_a_line(risk, thetas):
     line = ss.landscapes.along(risk, thetas[0], thetas[1])
     assert line.alphas[[0, -1]].tolist() == [-1, 2] and line.loss.shape == (61,)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from parameters import quick
 from statistical import agrees, false_pass
 
 import sde_sgd as ss
@@ -88,7 +89,7 @@ EQUATIONS = {
 }
 
 
-@pytest.mark.parametrize("name", EQUATIONS)
+@pytest.mark.parametrize("name", quick(EQUATIONS, "isotropic"))
 def test_euler_is_ours_step_by_step(name, double_precision):
     """To 1e-12 over 40 steps on the same path; noise 5 % louder is a hundred million times as far away."""
     equation, start, dt, steps = EQUATIONS[name](), [-0.8, 0.4], 0.02, 40
@@ -101,7 +102,7 @@ def test_euler_is_ours_step_by_step(name, double_precision):
     assert np.max(np.abs(louder - ours)) > 1e-4
 
 
-@pytest.mark.parametrize("name", ["temperature", "momentum"])
+@pytest.mark.parametrize("name", quick(["temperature", "momentum"], "temperature"))
 def test_underdamped_terms_are_those_of_the_equation(name, double_precision):
     """Against the same equation written by hand as one of (θ, u), by our Euler–Maruyama."""
     noise, rate, batch, momentum = ss.noise.LossProportional(2.0), 0.1, 4, 0.7
@@ -131,6 +132,7 @@ def test_underdamped_terms_are_those_of_the_equation(name, double_precision):
     assert np.max(np.abs(solved(equation, start, times, paths, dt, loudness=1.05) - ours)) > 1e-3
 
 
+@pytest.mark.long
 def test_the_kinetic_integrators_meet_as_steps_shrink(double_precision):
     """Our ABOBA and diffrax's Heun, given W at the ends of the same steps, come together like dt²: a sixteenth."""
     equation, start, finest = ss.diffusions.UnderdampedLangevin(WELLS, 0.3, 0.8), [-0.8, 0.4], 1 / 256

@@ -13,7 +13,7 @@ from sde_sgd.reference import ChainExit
 BELOW = ss.regions.HalfSpace([1.0], 0.0)
 
 
-@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+@pytest.fixture(params=[pytest.param(np.float32, marks=pytest.mark.long), np.float64], ids=["float32", "float64"])
 def dtype(request):
     with jax.enable_x64(request.param is np.float64):
         yield request.param
@@ -132,6 +132,7 @@ def test_stops_are_those_of_the_path(dim, double_precision):
     assert np.array_equal(passage.steps, chunked.steps) and np.array_equal(passage.outcome, chunked.outcome)
 
 
+@pytest.mark.long
 def test_divergence_is_seen(double_precision):
     """A state that overflows stops there; the step is the first at which the path is not finite."""
     chain = chain_on(lambda x: -(x[0] ** 4), 0.1, 0.1)

@@ -5,12 +5,14 @@ import ast
 import documentation
 import matplotlib.pyplot as plt
 import pytest
+from parameters import quick
 from site_parts import examples
 
 # their names are those of `study`
 ROOMS = [room for room in documentation.rooms() if room != "study.kinds"]
-# rooms whose examples take more than some ten seconds
-LONG = {"passage", "plotting", "reproduction", "training"}
+# rooms whose examples take more than some six seconds
+LONG = {"chains", "engine", "landscapes", "noise", "passage", "plotting", "random", "reproduction", "stationary"}
+LONG |= {"study", "theory", "training"}
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -28,7 +30,7 @@ def test_an_example_uses_the_names_that_it_is_of(room):
         assert set(block.names) <= used, (room, set(block.names) - used)
 
 
-@pytest.mark.parametrize("room", [pytest.param(room, marks=[pytest.mark.long] * (room in LONG)) for room in ROOMS])
+@pytest.mark.parametrize("room", quick(ROOMS, *set(ROOMS) - LONG))
 def test_examples_run_and_print_what_they_say(room):
     names = {"__name__": f"examples of {room}"}
     for block in examples.blocks(room):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.polynomial import Polynomial
+from parameters import quick
 from scipy.integrate import solve_ivp
 
 import sde_sgd as ss
@@ -79,6 +80,7 @@ def test_muller_brown():
     assert len(saddles) == 2
 
 
+@pytest.mark.long
 def test_a_well_behind_and_one_beyond():
     """CASES A1 and A14: the wells that nobody named, and the side from which the loss falls without bound."""
     behind = explore(SHALLOW_THEN_DEEP, [0.0])
@@ -99,7 +101,7 @@ def test_a_well_behind_and_one_beyond():
     assert beyond.status is ss.Status.COMPLETE
 
 
-@pytest.mark.parametrize("dim", [2, 4])
+@pytest.mark.parametrize("dim", quick([2, 4], 2))
 def test_separable_double_wells(dim):
     """2^d minima and d·2^(d−1) saddles, each with one component on the barrier and all others in a well."""
     found = explore(WELLS[dim], np.ones(dim))
@@ -115,6 +117,7 @@ def test_separable_double_wells(dim):
     assert found.passes.max() == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.long
 def test_coupled_wells_in_four_dimensions():
     """16 minima, found by descents from all their corners too; each saddle is where a grid of others has it."""
     chain = Landscape(lambda x: jnp.sum((x**2 - 1) ** 2) + 0.1 * jnp.sum((x[1:] - x[:-1]) ** 2), 4)
@@ -142,6 +145,7 @@ def test_the_scale_of_the_loss_does_not_matter():
         assert len(found.minima) == 3 and len(found.connections) == 2 and found.status is ss.Status.COMPLETE
 
 
+@pytest.mark.long
 def test_random_wells_against_a_grid_of_newton_searches():
     """Every minimum and saddle of three surfaces of 25 random Gaussian wells, from 2,500 starts of Newton's method."""
     for seed in range(3):
@@ -210,7 +214,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", quick(REFUSED, "a quartic", "no gradient"))
 def test_a_start_above_no_isolated_minimum_is_refused(name):
     surface, start, words = REFUSED[name]
     with pytest.raises(ValueError, match=f"start = .* must lead down to .*({words})"):
@@ -234,7 +238,7 @@ LEADS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LEADS)
+@pytest.mark.parametrize("name", quick(LEADS, "without bound", "a valley"))
 def test_what_lies_beyond_a_saddle_is_named(name):
     surface, words = LEADS[name]
     found = explore(surface, [0.1, 0.1])
@@ -326,6 +330,7 @@ def test_searches_say_how_they_end():
     np.testing.assert_allclose(down.points[0], 0, atol=1e-9)
 
 
+@pytest.mark.long
 def test_ways(three_hole):
     """Both ways from hole to hole, the lower one first, as points over the saddles; and into regions."""
     over, straight = three_hole.ways(2)

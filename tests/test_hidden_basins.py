@@ -42,6 +42,7 @@ def test_a_deep_well_behind_the_start(exact, monkeypatch):
     assert believed.settling_time < 2 and believed.mean_exit_time.high < 0.2 * exact
 
 
+@pytest.mark.long
 def test_how_far_the_law_was_checked_is_told_where_it_was():
     """Direct simulation settles nothing."""
     options = {"trajectories": 1_024, "method": "direct"}

@@ -72,6 +72,7 @@ def test_an_observable_far_from_zero_keeps_its_digits():
     assert line.density.value.shape == (8,) and line.edges[0][0] == 998
 
 
+@pytest.mark.long
 def test_coverage_of_the_density():
     """240 repetitions of 16 trajectories, 6 bins: 92 … 98 % overall.
 
@@ -106,6 +107,7 @@ def test_a_table_that_is_emptied_along_the_way(monkeypatch):
     assert whole.counts.sum() == whole.looks.sum() == 100 * 24
 
 
+@pytest.mark.long
 def test_a_law_that_is_not_settled_is_told():
     """A well at 2.8 that fills slowly from −1, with a third of the law, or empties. Twin: a warm motion settles."""
     loss = np.polynomial.Polynomial.fromroots([-1, -0.2, 0.7, 1.9, 2.8]).integ()

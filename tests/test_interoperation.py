@@ -109,6 +109,7 @@ def test_arviz_takes_samples_as_they_are():
     assert np.all(arviz_stats.rhat(apart).theta > 1.1)
 
 
+@pytest.mark.long
 def test_deeptime_finds_the_relaxation_time():
     """Of a Markov state model of 40 bins, against the exact one of the diffusion: 1/gap, with the chain's bias of 1 %.
 
@@ -151,6 +152,7 @@ def moments(landscape, dt, temperature=1.0, steps=400, trajectories=65_536):
     return final.mean(axis=0), np.cov(final.T), len(final)
 
 
+@pytest.mark.long
 def test_a_numpyro_posterior_is_a_landscape():
     """Linear regression, whose posterior is normal; of the chain its covariance is C(1 − dt C⁻¹/2)⁻¹, exactly.
 
@@ -219,6 +221,7 @@ def test_a_blackjax_log_density_is_a_landscape_and_a_landscape_is_one():
     assert not far(*per_chain.mean(axis=1), per_chain.std(axis=1, ddof=1) / 16)
 
 
+@pytest.mark.long
 def test_optax_goes_in_unchanged():
     """A schedule: one step of each iteration has its rate. A transformation: the chain's update is that of optax."""
     schedule = optax.cosine_decay_schedule(0.1, 50)

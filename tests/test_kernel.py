@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from kernel_cases import LOSSES, chain_of, start_of
+from parameters import quick
 
 import sde_sgd as ss
 from sde_sgd.engine import (
@@ -63,14 +64,12 @@ def assert_same_path(name, dtype, steps, every, off=0.0):
     np.testing.assert_allclose(kernel, loop, rtol=0, atol=off)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.long] * (name == "coupled 16")) for name in LOSSES]
-)
+@pytest.mark.parametrize("name", quick(LOSSES, "double well", "data"))
 def test_a_kernel_has_the_bits_of_the_loop(name):
     assert_same_path(name, np.float32, 32, 32)
 
 
-@pytest.mark.parametrize("name", ["double well", "quadratic"])
+@pytest.mark.parametrize("name", quick(["double well", "quadratic"], "double well"))
 def test_blocks_may_begin_and_end_anywhere(name):
     """At steps 0, 15 and 30, within hash groups and within iterations."""
     assert_same_path(name, np.float32, 45, 15)
@@ -83,6 +82,7 @@ def test_a_kernel_agrees_with_the_loop_in_float64_to_rounding(name):
     assert_same_path(name, np.float64, 30, 15, off=1e-12)
 
 
+@pytest.mark.long
 def test_squares_that_two_sums_use_may_round_otherwise():
     """The known exception: 3 of 200 trajectories were off by one unit in the last place after 15 steps."""
     both_sums = ss.landscapes.Landscape(lambda x: jnp.sum(jnp.log(1 + x**2)) + jnp.sqrt(1 + jnp.sum(x**2)), 2)
@@ -91,9 +91,11 @@ def test_squares_that_two_sums_use_may_round_otherwise():
     np.testing.assert_allclose(kernel, loop, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("lanes", [64, 256, 512])
-@pytest.mark.parametrize("increments", ["gaussian", "rademacher"])
-def test_bits_depend_neither_on_programs_nor_on_devices(lanes, increments):
+@pytest.mark.parametrize(
+    ("increments", "lanes"),
+    [("rademacher", 256), *(pytest.param("gaussian", lanes, marks=pytest.mark.long) for lanes in (64, 512))],
+)
+def test_bits_depend_neither_on_programs_nor_on_devices(increments, lanes):
     chain, start = chain_of("quadratic", increments), start_of("quadratic")
     # whole hash groups, all local devices
     loop, kernel = both(lambda: ss.simulate(chain, start, 128, 200, seed=1), lanes=lanes)
@@ -183,6 +185,7 @@ def test_exits_are_those_of_the_loop_in_float64(name):
     assert_same_stops(name, "bridge", np.float64)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["double well", "quadratic"])
 def test_a_queue_has_the_ends_of_the_loop(name):
     """Clocks and budgets of their own, states that stay after a stop."""
@@ -200,6 +203,7 @@ def test_a_queue_has_the_ends_of_the_loop(name):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_a_trajectory_that_diverges_stops_alone():
     steep = ss.landscapes.Landscape(lambda x: -(x[0] ** 4), 1)
     chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(steep, 0.3), 0.02)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax.sharding import AbstractDevice, AbstractMesh
 from kernel_cases import LOSSES, chain_of, start_of
+from parameters import quick
 
 import sde_sgd as ss
 from sde_sgd.engine import ACCELERATOR, as_leaves, seed_key
@@ -98,7 +99,7 @@ def test_every_loss_is_one_call(name, monitoring, where):
     assert_one_call(program(name, where, monitoring)[1])
 
 
-@pytest.mark.parametrize("monitoring", [None, "discrete"])
+@pytest.mark.parametrize("monitoring", quick([None, "discrete"], None))
 def test_hopper_has_mosaic_where_jax_has_its_rules(monitoring):
     """Since JAX 0.11 or so; before, shifts have none there, and Triton's path is taken."""
     kind, text = program("double well", "Hopper", monitoring)

@@ -48,6 +48,7 @@ def test_the_map_in_one_and_two_dimensions(three_hole):
     assert low < behind.minima[1].loss and high > behind.exits[0].saddle.loss and high - low < 60
 
 
+@pytest.mark.long
 def test_the_map_beyond_two_dimensions_is_the_plane_of_the_ways(three_hole):
     """Three holes turned into four dimensions: distances between minima and saddles in the plane are those in space."""
     turn = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]

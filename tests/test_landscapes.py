@@ -61,6 +61,7 @@ def test_two_wells_has_the_prescribed_numbers(dim):
             )
 
 
+@pytest.mark.long
 def test_two_wells_is_twice_continuously_differentiable():
     """At each join the values from both sides agree, and so do central differences and the derivatives."""
     with jax.enable_x64(True):

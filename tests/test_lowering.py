@@ -272,7 +272,10 @@ CHAINS = {
 
 @pytest.mark.parametrize(
     ("name", "first", "dtype"),
-    [(name, first % 2, np.float64) for first, name in enumerate(CHAINS)] + [("own rule in a drift", 0, np.float32)],
+    [
+        *((name, first % 2, np.float64) for first, name in enumerate(CHAINS)),
+        pytest.param("own rule in a drift", 0, np.float32, marks=pytest.mark.long),
+    ],
     indirect=["dtype"],
 )
 def test_derivatives_of_integrate(name, first, dtype):

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from splitting_cases import CHAIN, DT, START, below
 from statistical import agrees
 
 import sde_sgd as ss
@@ -12,15 +13,6 @@ from sde_sgd.passage.splitting._equilibration import equilibrate
 from sde_sgd.passage.splitting._excursions import Excursions
 from sde_sgd.reference import ChainExit
 from sde_sgd.results import Status
-
-DT = 0.05
-ORNSTEIN_UHLENBECK = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
-CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ORNSTEIN_UHLENBECK, 0.5), DT)
-START = np.zeros(1, np.float32)
-
-
-def below(level):
-    return ss.regions.HalfSpace(np.array([1.0]), level)
 
 
 @pytest.mark.long
@@ -56,6 +48,7 @@ def test_a_score_that_is_flat_at_home():
     assert fp.result == "complete" and agrees(found.value, truth, (found.high - found.low) / 4), found.value / truth
 
 
+@pytest.mark.long
 def test_excursions_begin_at_one_rate():
     """Twice the window, twice the excursions (4 standard errors of the counts).
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from chains_with_memory import MomentumSGD
+from parameters import quick
 
 import sde_sgd as ss
 from sde_sgd.chains import AbstractChain, WholeState
@@ -109,7 +110,7 @@ def test_a_step_that_is_not_lowered_agrees_to_rounding():
         assert np.mean(whole[2] != other[2]) <= 0.02
 
 
-@pytest.mark.parametrize("name", ["momentum in one", "momentum in three"])
+@pytest.mark.parametrize("name", quick(["momentum in one", "momentum in three"], "momentum in one"))
 def test_momentum_is_the_recursion(name):
     """Against the recursion written out in float64 with the noise of a chain that only adds it up."""
     chain = CHAINS[name]

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from parameters import quick
 from scipy import integrate, linalg
 
 import sde_sgd as ss
@@ -73,7 +74,7 @@ def test_mueller_brown_over_its_two_passes():
 # Drifts that are no gradient
 
 
-@pytest.mark.parametrize("dim", [2, 3])
+@pytest.mark.parametrize("dim", quick([2, 3], 2))
 def test_ornstein_uhlenbeck_with_full_covariance(dim):
     """½ xᵀC⁻¹x with BC + CBᵀ = a: what the logarithm of the stationary law falls by."""
     rng = np.random.default_rng(dim)
@@ -93,6 +94,7 @@ def test_ornstein_uhlenbeck_with_full_covariance(dim):
     assert not agrees(way, point @ symmetric @ point / 2)
 
 
+@pytest.mark.long
 def test_to_a_region_the_end_is_free():
     """Over {n·x ≥ 1} the least of ½ xᵀC⁻¹x is 1/(2 nᵀCn), at Cn/(nᵀCn)."""
     drift, normal = np.array([[1.0, 0.8], [-0.5, 0.7]]), np.array([1.0, 0.3])
@@ -293,6 +295,7 @@ def test_the_dataset_holds_what_a_figure_draws():
         ss.plotting.minimum_action_path(data.drop_dims("image"))
 
 
+@pytest.mark.long
 def test_noise_that_misses_a_direction_needs_a_floor():
     """A point on a spring, kicked in its speed alone: H/T at friction g, a = 2gT, from below as the floor falls."""
     friction = 0.5

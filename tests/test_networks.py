@@ -185,6 +185,7 @@ def test_a_chunk_is_a_core_s_share():
     assert size(1, chain=dense(hidden=2)) % LANES == 0
 
 
+@pytest.mark.long
 def test_a_convolutional_network_replays_to_the_last_bit():
     """Every chunk is one network, so that no other one has a say in its sums."""
     chain = convolutional()

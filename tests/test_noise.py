@@ -75,6 +75,7 @@ def test_diffusion_scales_it_by_rate_over_batch(name, double_precision):
     np.testing.assert_allclose(moved, -dt * np.asarray(jax.grad(loss)(theta)) + np.sqrt(0.04 * dt) * noise, atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_learning_rate_that_falls_to_zero_stands_still():
     """Also where it is exactly 0: no 0/0 in the noise beside the gradient."""
 
@@ -164,6 +165,7 @@ def test_negative_curvature_in_two_dimensions(double_precision):
     np.testing.assert_allclose(model.covariance(saddle, jnp.zeros(2)), expected, atol=1e-6)
 
 
+@pytest.mark.long
 def test_per_example_noise_has_its_covariance(double_precision):
     """σσᵀ put together from N unit vectors, the covariance, and the spread of the examples' gradients by hand."""
     inputs = np.random.default_rng(3).normal(size=(7, 3))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from arviz_stats.base import array_stats
+from parameters import quick
 from scipy import linalg
 from statistical import agrees, binomial_error, false_pass
 
@@ -46,6 +47,7 @@ def standard_errors(estimate):
     return (estimate.high - estimate.low) / 2 / 1.96
 
 
+@pytest.mark.long
 def test_the_exact_law_of_the_chain_tends_to_that_of_the_diffusion():
     """The tests' own oracle: masses of the sharp well, of small steps, extrapolated, against the Fokker–Planck solver.
 
@@ -68,6 +70,7 @@ def test_the_exact_law_of_the_chain_tends_to_that_of_the_diffusion():
     assert np.max(np.abs(coarse - exact)) > 4e-3
 
 
+@pytest.mark.long
 def test_weights_are_those_of_the_exact_law():
     """Stationary weights by regions and by quench, in 1-D: one and the same. False-fail rate 1.3e-4.
 
@@ -133,6 +136,7 @@ def both(run):
     return run.counted.visits, run.counted.has_diverged
 
 
+@pytest.mark.long
 def test_coverage_of_the_stationary_weights():
     """2000 repetitions of 16 trajectories side by side, three basins, one of weight 0.004: 93 … 97 % each.
 
@@ -160,6 +164,7 @@ def test_coverage_of_the_stationary_weights():
     assert np.all(np.mean(np.abs(value - exact) <= naive, axis=0)[1:] < 0.7)
 
 
+@pytest.mark.long
 def test_r_hat_and_effective_samples_are_those_of_arviz():
     """R-hat of the same looks, from stored paths, by arviz-stats: to rounding. Effective samples within 30 %."""
     every, looks, n = 16, 512, 48
@@ -175,6 +180,7 @@ def test_r_hat_and_effective_samples_are_those_of_arviz():
     assert run.effective_samples[0] == pytest.approx(array_stats.ess(inside, method="mean"), rel=0.3)
 
 
+@pytest.mark.long
 def test_verdicts():
     """A long warm run has converged; a cold one, a short one and one that has not forgotten its start have not."""
     regions = {"sharp": LEFT, "flat": ~LEFT}
@@ -215,6 +221,7 @@ def test_a_missed_minimum_is_named():
     assert np.array_equal(whole.counts[:, 0], at.counts[:, 0])
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_chains_that_are_not_confining():
     """Wells without a bowl spread for ever; an inverted well is left for infinity, and counted as such."""
@@ -259,7 +266,7 @@ def numbers(result):
     return [leaf for leaf in jax.tree.leaves(result) if isinstance(leaf, np.ndarray)]
 
 
-@pytest.mark.parametrize("call", ["times", "window", "histogram"])
+@pytest.mark.parametrize("call", quick(["times", "window", "histogram"], "histogram"))
 def test_bits_do_not_depend_on_chunk_or_devices(call):
     chain = plane_chain()
 

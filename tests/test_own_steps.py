@@ -61,6 +61,7 @@ def test_steps_that_jump_over_levels():
     assert apart(found.probability, truth) < 1.68 and apart(found.probability, exact(0.83, 1.03)) > 5
 
 
+@pytest.mark.long
 def test_brute_force_agrees_where_it_can():
     """At 5e-3 direct simulation and splitting both hold the kernel's value in their 99.9 % intervals."""
     truth = exact(0.62)

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(ss.__file__).parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "theory").glob("*.md"))]
 TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
-# pages whose code takes more than some ten seconds
-LONG = {"docs/training.md"}
+# pages whose code takes more than some six seconds
+LONG = {"docs/training.md", "docs/theory/crossings.md", "docs/theory/splitting.md"}
 # pages whose code needs a scheduler at an address, or extras, with which a test of their own runs it
 NOT_RUN = {"docs/machines.md", "docs/interoperation.md"} & set(TEXTS)
 # generated from the types, held to them by another test

@@ -9,6 +9,7 @@ import optax
 import pytest
 from chains_with_memory import MomentumSGD, Underdamped
 from scipy import stats
+from splitting_cases import CHAIN, DT, START, below
 from statistical import agrees
 
 import sde_sgd as ss
@@ -17,15 +18,7 @@ from sde_sgd.passage.splitting._score import LevelCrossing
 from sde_sgd.reference import ChainExit
 from sde_sgd.results import Status, Verdict
 
-DT = 0.05
-ORNSTEIN_UHLENBECK = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
 DOUBLE_WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
-CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ORNSTEIN_UHLENBECK, 0.5), DT)
-START = np.zeros(1, np.float32)
-
-
-def below(level):
-    return ss.regions.HalfSpace(np.array([1.0]), level)
 
 
 @pytest.mark.long
@@ -142,6 +135,7 @@ def test_divergence_is_read_both_ways_in_every_interval():
     assert seen == 0 and -np.log(0.025) / (2_048 * horizon) < 0.01 * found.exit_rate.high
 
 
+@pytest.mark.long
 def test_nothing_is_known_where_all_diverge():
     """Nor is anything rare looked for: the pilot of "auto" sees it."""
     chain, region = not_a_number_beyond(10.0), below(20.0)
@@ -191,7 +185,9 @@ class Spy:
         return [(key, ids) for key, ids, again in self.calls if not again]
 
 
-@pytest.mark.parametrize("horizon", [6.0, None], ids=["within a horizon", "mean time"])
+@pytest.mark.parametrize(
+    "horizon", [6.0, pytest.param(None, marks=pytest.mark.long)], ids=["within a horizon", "mean time"]
+)
 def test_no_two_stages_share_random_numbers(horizon, monkeypatch):
     """Pilots, levels, repetitions, excursions: no id of a key is used twice, but to see a trajectory again."""
     spy = Spy(monkeypatch)
@@ -256,6 +252,7 @@ def test_the_bridge_is_refused_where_the_boundary_sees_no_noise(region):
         ss.escape(DRIVEN, np.zeros(2), region, 1.0, trajectories=64, monitoring="continuous")
 
 
+@pytest.mark.long
 def test_the_bridge_is_taken_where_the_boundary_sees_noise():
     """Of rank one, and of a sublevel set whose gradient is small at the start."""
     found = ss.escape(DRIVEN, np.zeros(2), VELOCITY, 1.0, trajectories=256, monitoring="continuous")

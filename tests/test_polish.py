@@ -79,6 +79,7 @@ def test_the_shortest_mean_of_gradients():
     np.testing.assert_allclose(_kinks.shortest_mean(np.eye(3) - 1 / 3), 0, atol=1e-12)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [0])
 def test_a_relu_network_that_stops_find_minima(seed):
     """The way on: without a penalty to a point without negative curvature, which rescaling makes degenerate."""
@@ -93,6 +94,7 @@ def test_a_relu_network_that_stops_find_minima(seed):
     assert found.eigenvalues[0] > -1e-10 and found.loss < float(risk.loss(risk.initial)) / 10
 
 
+@pytest.mark.long
 def test_a_relu_network_with_decay_ends_on_a_kink():
     generator = np.random.RandomState(0)
     inputs = generator.normal(size=(30, 3)).astype(np.float32)

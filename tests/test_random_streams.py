@@ -118,6 +118,7 @@ def _sums_are_normal(values, axis):
     return 2 * min(stats.chi2.sf(total, sums.size), stats.chi2.cdf(total, sums.size))
 
 
+@pytest.mark.long
 def test_ensembles_and_paths_forget():
     """Sums over 65,536 trajectories at each of 256 steps, and over the steps of each trajectory: every pair counts.
 

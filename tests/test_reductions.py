@@ -210,6 +210,7 @@ def test_chains_with_memory_are_seen_by_their_theta(kind, call):
             assert np.array_equal(one, other), way
 
 
+@pytest.mark.long
 def test_theta_of_an_underdamped_chain_has_the_law_of_gibbs():
     """Variance and two masses of θ in a bowl at temperature T, within 4 standard errors; and of v by the whole state.
 

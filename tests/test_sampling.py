@@ -218,6 +218,7 @@ def test_batches_of_a_step_and_of_two_steps_are_uniform():
     assert abs(twice.mean() - 0.2) < 4 * np.sqrt(0.2 * 0.8 / 16_384)
 
 
+@pytest.mark.long
 def test_examples_do_not_depend_on_chunks_devices_or_replay():
     chain = counting_chain(14, 4, "epoch")
     whole, zero = draws(chain, 7, 200).cumsum(axis=0), np.zeros(14, np.float32)
@@ -244,6 +245,7 @@ class Never(AbstractMonitor):
         return jnp.int32(0)
 
 
+@pytest.mark.long
 def test_a_branch_goes_on_with_the_epoch_of_its_parent():
     """As splitting does it: new ids at step 2 of an epoch of 4, and then a new epoch of each branch's own."""
     chain, ids = counting_chain(12, 3, "epoch"), np.arange(8)

@@ -116,6 +116,7 @@ def test_the_path_goes_through_the_minima_in_between():
         assert np.max(jax.vmap(landscape.loss)(path)) == pytest.approx(saddle, abs=0.01)
 
 
+@pytest.mark.long
 def test_the_path_score_rises_along_the_path(muller_brown):
     landscape, ends, path = muller_brown
     score = ss.scores.path(landscape, *ends)

@@ -84,6 +84,7 @@ def test_hessians_are_differences_of_gradients(name, dtype):
         np.testing.assert_allclose(hessian, differences, rtol=0, atol=tolerance * size)
 
 
+@pytest.mark.long
 def test_a_rule_that_is_lost_would_be_seen(monkeypatch, double_precision):
     """Twin: the same function as `jax.custom_jvp`, whose rule a scan drops when it is differentiated twice."""
 

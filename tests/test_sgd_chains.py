@@ -1,13 +1,13 @@
-"""Chains that draw examples, held against enumeration of their steps, exact second moments and plain optax loops."""
+"""Chains that draw examples, held against enumeration of their steps and exact second moments."""
 
 import itertools
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from sgd_cases import network
 from statistical import agrees
 
 import sde_sgd as ss
@@ -18,24 +18,10 @@ from sde_sgd.chains import (
     MinibatchSGD,
     MomentumSGD,
     Optimizer,
-    Varying,
-    WholeState,
 )
 from sde_sgd.noise import PerExample
-from sde_sgd.random import group_words
 
 RATE, MOMENTUM = 0.3, 0.8
-
-
-def squared(model, x, y):
-    return 0.5 * jnp.sum((model(x) - y) ** 2)
-
-
-def network(examples=4, dtype=None):
-    keys = jax.random.split(jax.random.key(3), 3)
-    model = eqx.nn.MLP(2, 1, 3, 1, activation=jnp.tanh, key=keys[0], dtype=dtype)
-    inputs = jax.random.normal(keys[1], (examples, 2), dtype)
-    return ss.EmpiricalRisk(model, squared, inputs, jax.random.normal(keys[2], (examples, 1), dtype))
 
 
 def regression(examples=12, dim=3, noise=1.0):
@@ -84,8 +70,17 @@ FOLLOWED = {"sgd": (0, 1), "momentum": (MOMENTUM, 1), "nesterov": (MOMENTUM**2, 
 FOLLOWED["optax"] = FOLLOWED["nesterov"]
 
 
-@pytest.mark.parametrize("replacement", [True, False, "epoch"])
-@pytest.mark.parametrize("name", MAKE)
+# each chain and each sampling once; the others are long
+QUICK = {("sgd", True), ("sgd", "epoch"), ("momentum", False), ("nesterov", True), ("optax", "epoch")}
+
+
+@pytest.mark.parametrize(
+    ("name", "replacement"),
+    [
+        pytest.param(*each, marks=[] if each in QUICK else [pytest.mark.long])
+        for each in itertools.product(MAKE, [True, False, "epoch"])
+    ],
+)
 def test_a_step_has_the_mean_and_covariance_that_it_states(name, replacement):
     """Exact: every batch of 2 of 4 examples, for a network, from a velocity that is not 0."""
     with jax.enable_x64(True):
@@ -140,6 +135,7 @@ def test_svag_has_the_mean_and_covariance_that_it_states(replacement, batch_size
         assert chain.time_step == pytest.approx(RATE / 3)
 
 
+@pytest.mark.long
 def test_svag_with_one_is_sgd_to_the_last_bit():
     risk = network(8)
     start, run = np.asarray(risk.initial), {"steps": 20, "trajectories": 64, "seed": 3}
@@ -213,6 +209,7 @@ def test_the_excess_loss_of_linear_regression_is_the_exact_one(name):
     assert not agrees(losses.mean(), exact(rate, 8 / 44 if c == 1 / 4 else 1 / 4), error)
 
 
+@pytest.mark.long
 def test_epochs_are_quieter_than_independent_batches():
     """Exact, for ℓ_n = ½(θ − y_n)²: over an epoch of two steps the noise of the first is partly undone by the second.
 
@@ -250,96 +247,10 @@ def test_descent_with_all_examples():
     )
 
 
-# any optax transformation
-
-
-TRANSFORMATIONS = {
-    "sgd": lambda: optax.sgd(0.05, 0.9, nesterov=True),
-    "adam": lambda: optax.adam(0.02),
-    "adamw, masked, with a schedule": lambda: optax.adamw(
-        optax.warmup_cosine_decay_schedule(0.0, 0.05, 5, 20),
-        weight_decay=0.1,
-        mask=lambda tree: jax.tree.map(lambda leaf: leaf.ndim > 1, tree),
-    ),
-    "clipped": lambda: optax.chain(optax.clip_by_global_norm(0.2), optax.trace(0.9), optax.scale(-0.05)),
-    "by layer": lambda: optax.lamb(0.02, weight_decay=0.01),
-    "hyper-parameters in the state": lambda: optax.inject_hyperparams(optax.adam)(learning_rate=0.02),
-}
-STEPS, BATCH, SEED = 12, 3, 5
-
-
-def indices_of(number, trajectory, examples):
-    """What step `number` of a chain draws with replacement, by the counters themselves."""
-    key = (np.uint32(SEED), np.uint32(0))
-    pair = group_words(key, jnp.asarray([trajectory], jnp.uint32), jnp.uint32(number // 2), BATCH)
-    return [int(word) * examples >> 32 for word in np.asarray(pair[number % 2][:, 0])]
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_an_optimiser_does_what_a_plain_optax_loop_does(name):
-    """Fed the same examples: a Python loop over the model itself, to rounding (float64)."""
-    with jax.enable_x64(True):
-        risk, transformation = network(6, jnp.float64), TRANSFORMATIONS[name]()
-        found = ss.simulate(Optimizer(risk, transformation, BATCH), np.asarray(risk.initial), STEPS, 64, seed=SEED)
-        model = risk.model
-        state = transformation.init(eqx.filter(model, eqx.is_inexact_array))
-
-        @eqx.filter_jit
-        def train(model, state, inputs, targets):
-            def loss(model):
-                return jnp.mean(jax.vmap(lambda x, y: squared(model, x, y))(inputs, targets))
-
-            parameters = eqx.filter(model, eqx.is_inexact_array)
-            updates, state = transformation.update(eqx.filter_grad(loss)(model), state, parameters)
-            return eqx.apply_updates(model, updates), state
-
-        for number in range(STEPS):
-            indices = np.array(indices_of(number, 7, 6))
-            model, state = train(model, state, risk.inputs[indices], risk.targets[indices])
-        flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))])
-        np.testing.assert_allclose(found[7], flat, rtol=1e-9, atol=1e-11)
-        assert np.abs(found[8] - flat).max() > 1e-4
-        assert np.abs(flat - risk.initial).max() > 1e-2
-
-
-def test_counts_of_an_optimiser_are_exact_beyond_what_a_float_counts():
-    """A transformation that moves at iteration 2²⁴ + 1 alone, which float32 does not know."""
-    risk, late = network(4), 2**24 + 1
-    chain = Optimizer(risk, optax.scale_by_schedule(lambda count: jnp.where(count == late, -1.0, 0.0)), 2)
-    state = chain.begin(risk.initial)
-    (count,) = jax.tree.leaves(chain.transformation_state(state))
-    assert count.dtype == jnp.int32 and count == 0 and chain.memory == 2
-    for number, moves in ((late - 1, False), (late, True), (late + 1, False)):
-        begun = state.at[-2:].set(jnp.array([number >> 16, number & 0xFFFF], jnp.float32))
-        after = chain.step(begun, jnp.arange(2, dtype=jnp.uint32), jnp.uint32(0))
-        assert int(jax.tree.leaves(chain.transformation_state(after))[0]) == number + 1
-        assert np.any(np.asarray(after[:-2]) != np.asarray(begun[:-2])) == moves
-
-
-def test_frozen_parts_of_a_model_are_not_trained():
-    """What θ does not reach is None for the transformation, and weight decay leaves it alone."""
-
-    class Scaled(eqx.Module):
-        weight: jax.Array
-        scale: jax.Array
-
-    class Half(ss.EmpiricalRisk):
-        def unflatten(self, theta):
-            return Scaled(theta, jnp.ones(1, theta.dtype))
-
-    frozen = Half(
-        Scaled(jnp.zeros(2), jnp.ones(0)), lambda m, x, y: (m.weight @ x * m.scale[0] - y) ** 2, np.eye(2), np.ones(2)
-    )
-    chain = Optimizer(frozen, optax.adamw(0.1), 1)
-    assert chain.trained == (True, False) and chain.memory == 2 + 2 * 2
-    assert chain.parameters(jnp.ones(2)).scale is None
-    assert np.all(ss.simulate(chain, np.zeros(2, np.float32), 3, 8).sum(axis=1) > 0.2)
-
-
 # label noise
 
 
+@pytest.mark.long
 def test_label_noise_has_the_mean_and_covariance_that_it_states():
     """One step from 262,144 streams, two targets for each example; without noise on the targets the test rejects."""
     generator = np.random.default_rng(3)
@@ -368,165 +279,3 @@ def test_label_noise_has_the_mean_and_covariance_that_it_states():
     ]
     steps = np.diff(path, axis=0)
     assert agrees(np.cov(steps), np.eye(2) / 4, np.sqrt(2 / 2**16) / 4)
-
-
-# hyper-parameters of each trajectory
-
-
-def test_each_trajectory_has_its_own_numbers():
-    """A grid of γ and μ in one run, against a run of its own for each."""
-    risk = network(6)
-    start, run = np.asarray(risk.initial), {"steps": 12, "seed": 4}
-    inner = MomentumSGD(risk, 0.1, 2, 0.9)
-    chain = Varying(inner, "momentum", "learning_rate")
-    pairs = [(0.05, 0.0), (0.05, 0.9), (0.2, 0.5)]
-    rates, momenta = (np.repeat(each, 64) for each in zip(*pairs, strict=True))
-    states = np.asarray(chain.states(risk.initial, {"learning_rate": rates, "momentum": momenta}))
-    assert states.shape == (192, chain.state_dim) and chain.time_step == 1.0
-    found = ss.simulate(WholeState(chain), states, trajectories=192, **run)
-    ids = np.arange(192, dtype=np.uint32)
-    np.testing.assert_allclose(ss.integrate(chain, jnp.asarray(states), 0, 12, 4, ids), found, rtol=1e-4, atol=1e-6)
-    for number, (rate, momentum) in enumerate(pairs):
-        own, rows = MomentumSGD(risk, rate, 2, momentum), slice(64 * number, 64 * number + 64)
-        alone = ss.simulate(WholeState(own), own.begin(risk.initial), trajectory_ids=ids[rows].astype(int), **run)
-        np.testing.assert_allclose(found[rows, :-2], alone, rtol=1e-4, atol=1e-6)
-        np.testing.assert_array_equal(found[rows, -2:], np.float32([momentum, rate]) * np.ones((64, 1), np.float32))
-        np.testing.assert_allclose(chain.covariance(jnp.asarray(states[64 * number])), own.covariance(risk.initial))
-    # θ alone begins with the numbers of the chain within
-    alike = ss.simulate(chain, start, trajectories=64, **run)
-    np.testing.assert_allclose(alike, ss.simulate(inner, start, trajectories=64, **run), rtol=1e-4, atol=1e-6)
-
-
-def test_numbers_of_a_diffusion_vary_too():
-    """Temperatures of an Ornstein–Uhlenbeck chain: its exact variance for each; time is counted as within."""
-    inner = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ss.landscapes.Quadratic([1.0]), 0.5), 0.1)
-    chain = Varying(inner, "diffusion.temperature")
-    assert chain.time_step == inner.time_step == 0.1
-    temperatures = np.repeat([0.2, 0.8], 32_768)
-    states = chain.states(jnp.zeros(1), {"diffusion.temperature": temperatures})
-    ends = ss.simulate(chain, np.asarray(states), 20, len(states), seed=1).reshape(2, -1)
-    exact = np.array([0.2, 0.8]) * 0.2 * (1 - 0.9**40) / (1 - 0.9**2)
-    assert agrees(ends.var(axis=1), exact, exact * np.sqrt(2 / 32_768))
-    both = Varying(inner, "dt")
-    assert both.time_step == 1.0
-    np.testing.assert_allclose(both.covariance(jnp.asarray([0.0, 0.3])), [[2 * 0.5 * 0.3]], rtol=1e-6)
-
-
-# everything that a chain goes through
-
-
-def two_wells(loud):
-    """(w² − 1)² + x w over six x of mean 0, from −loud to loud: SGD's noise is the same everywhere."""
-    inputs = np.linspace(-loud, loud, 6)
-    return ss.EmpiricalRisk(jnp.zeros(1), lambda w, x, y: (w[0] ** 2 - 1) ** 2 + x * w[0], inputs, np.zeros(6))
-
-
-CALLED = {
-    "epochs": lambda: MinibatchSGD(two_wells(9.0), 0.05, 1, "epoch"),
-    "momentum": lambda: MomentumSGD(two_wells(4.0), 0.02, 1, 0.6, replacement=False),
-    "adam": lambda: Optimizer(two_wells(5.0), optax.adam(0.03, b2=0.9), 1, time_step=0.03),
-    "svag": lambda: SVAG(two_wells(5.0), 0.08, 1, 2),
-    "label noise": lambda: LabelNoiseSGD(two_wells(5.0), 0.05, 1, 1.0),
-}
-
-
-@pytest.mark.long
-def test_splitting_and_direct_simulation_agree():
-    """Of a chain with epochs, whose branches go on with those of their parents."""
-    chain, start, left = CALLED["epochs"](), np.array([-1.0], np.float32), ss.regions.HalfSpace([1.0], 0.1)
-    run = {"horizon": 6.0, "seed": 2}
-    direct = ss.escape(chain, start, left, trajectories=8_192, method="direct", **run)
-    split = ss.escape(chain, start, left, trajectories=4_096, method="splitting", **run)
-    assert 0 < direct.probability.value < 0.3
-    errors = [(each.probability.high - each.probability.low) / 3.92 for each in (direct, split)]
-    assert abs(direct.probability.value - split.probability.value) < 4 * np.hypot(*errors)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", ["momentum", "adam", "svag", "label noise"])
-def test_occupancy_goes_through_every_chain(name):
-    chain = CALLED[name]()
-    sides = {"left": ss.regions.HalfSpace([1.0], 0.0), "right": ~ss.regions.HalfSpace([1.0], 0.0)}
-    at = ss.occupancy(chain, np.array([-1.0], np.float32), regions=sides, times=[1.0], trajectories=512, seed=1)
-    assert agrees(at.probability.value.sum(), 1.0, 1e-6) and at.probability.value[0, 0] > 0.5
-
-
-def test_rates_go_through_a_chain_with_memory():
-    chain = MomentumSGD(two_wells(5.0), 0.02, 1, 0.6, replacement=False)
-    found = ss.transitions(chain, {"left": [-1.0], "right": [1.0]}, rtol=0.3, seed=3)
-    # by symmetry
-    assert found.stationary.low[0] < 0.5 < found.stationary.high[0]
-
-
-# what is refused
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: MomentumSGD(network(), 0.1, 2, 1.0), r"momentum must be .* at least 0 and below 1, got 1.0"),
-        (lambda: MomentumSGD(network(), 0.1, 2, -0.1), r"momentum must be .* at least 0 and below 1, got -0.1"),
-        (lambda: MomentumSGD(network(), 0.1, 2, [0.5]), r"momentum must be a single number .*, got \[0.5\]"),
-        (lambda: MomentumSGD(network(), 0.1, 2, 0.5, nesterov=1), "nesterov must be True or False, got 1"),
-        (lambda: MomentumSGD(network(), 0.1, 5, 0.5, replacement=False), "batch_size must be at most 4, .* got 5"),
-        (lambda: SVAG(network(), 0.1, 2, 0), "l must be a whole number of at least 1, got 0"),
-        (lambda: SVAG(network(), 0.1, 2, 1.5), "l must be a whole number of at least 1, got 1.5"),
-        (lambda: SVAG(network(), optax.constant_schedule(0.1), 2, 2), "learning_rate must be a single number above 0,"),
-        (lambda: SVAG(network(), 0.1, 2, 2, "epoch"), "replacement must be True or False for SVAG, .* got reshuffled"),
-        (lambda: GradientDescent(lambda x: x, 0.1), "landscape must be a landscape"),
-        (lambda: GradientDescent(network(), 0.0), "learning_rate must be a finite number above 0, got 0.0"),
-        (lambda: LabelNoiseSGD(network(), 0.1, 2, -1.0), "deviation must be a finite number of at least 0, got -1.0"),
-        (lambda: LabelNoiseSGD(labelled(), 0.1, 2, 1.0), "risk must have real targets for noise on them, got .* int32"),
-        (lambda: Optimizer(network(), optax.adam, 2), "transformation must be an optax transformation, such as"),
-        (lambda: Optimizer(network(), optax.sgd(0.1), 2, time_step=0.0), "time_step must be a finite number above 0"),
-        (
-            lambda: Optimizer(network(), optax.add_noise(0.1, 0.5, jax.random.key(0)), 2),
-            "transformation must not draw random numbers, which would be the same in all trajectories, got a state",
-        ),
-        (
-            lambda: Optimizer(network(), optax.contrib.reduce_on_plateau(), 2),
-            "transformation must begin with a finite state, got one with infinity",
-        ),
-        (
-            lambda: Optimizer(network(), optax.masked(optax.sgd(0.1), {"weight": True}), 2),
-            "transformation must be applicable to the model's parameters, got: ",
-        ),
-        (lambda: Varying(network(), "learning_rate"), "chain must be a chain, such as MinibatchSGD"),
-        (lambda: varying(), r"names must be at least one name of a number of the chain, each once, got \(\)"),
-        (lambda: varying("momentum", "momentum"), "names must be at least one name .* each once"),
-        (lambda: varying("gamma"), "names must be of numbers of MomentumSGD, got 'gamma'"),
-        (
-            lambda: varying("batch_size"),
-            "names must be of single real numbers, got 'batch_size', which is int64 of shape",
-        ),
-        (lambda: varying("risk.inputs"), "names must be of single real numbers, got 'risk.inputs'"),
-        (lambda: varying("momentum").states(jnp.zeros(13), {"rate": 0.1}), "values must be of momentum, got 'rate'"),
-        (
-            lambda: varying("momentum").states(jnp.zeros(13), {"momentum": [0.1, 1.0]}),
-            "values of momentum must be at least 0 and below 1, got 1.0",
-        ),
-        (
-            lambda: varying("learning_rate").states(jnp.zeros(13), {"learning_rate": -0.5}),
-            "values of learning_rate must be above 0, got -0.5",
-        ),
-        (
-            lambda: varying("momentum").states(jnp.zeros((3, 13)), {"momentum": [0.1, 0.2]}),
-            "values must be single numbers or all of shape",
-        ),
-    ],
-)
-def test_bad_arguments_are_refused_in_one_sentence(call, message):
-    with pytest.raises(ValueError, match=message) as error:
-        call()
-    assert "\n" not in str(error.value)
-
-
-def labelled():
-    model = eqx.nn.Linear(2, 3, key=jax.random.key(0))
-    return ss.EmpiricalRisk(
-        model, lambda m, x, y: -jax.nn.log_softmax(m(x))[y], np.eye(2, dtype=np.float32), np.array([2, 0], np.int32)
-    )
-
-
-def varying(*names):
-    return Varying(MomentumSGD(network(), 0.1, 2, 0.5), *names)

@@ -257,6 +257,7 @@ def test_cores_in_many_dimensions_hold_typical_states():
     assert float(core.level(jnp.asarray(way[0] * 2.0 / 4.0))) == pytest.approx(0.0, abs=1e-5)
 
 
+@pytest.mark.long
 def test_a_chain_without_a_landscape_is_watched_only():
     """And its sentence says so; what is measured is what a lone basin gives."""
     drift = ss.diffusions.ItoDiffusion(lambda x, t: -x, lambda x, t: jnp.ones(1), 1)

@@ -1,50 +1,18 @@
-"""Rare passages against the discrete chain's exactly iterated transition kernel, and how they are found."""
+"""Rare passages by splitting, against the discrete chain's exactly iterated transition kernel."""
 
 import functools
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from splitting_cases import CHAIN, DT, FINE, FINE_CHAIN, START, below, escape, exact, repetition_values
 from statistical import agrees
 
 import sde_sgd as ss
-from sde_sgd.engine import StopCode
-from sde_sgd.passage import DirectSample, Splitting, SplittingSample, _automatic, _pilots
-from sde_sgd.passage._question import execution_of, make_question
-from sde_sgd.passage.splitting import _levels, _repetitions, _run
-from sde_sgd.random import Stream
+from sde_sgd.passage import Splitting, SplittingSample
+from sde_sgd.passage.splitting import _repetitions, _run
 from sde_sgd.reference import ChainExit
-from sde_sgd.results import Status, Verdict
-
-DT, FINE = 0.05, 0.02
-ORNSTEIN_UHLENBECK = ss.landscapes.Landscape(lambda x: 0.5 * x[0] ** 2, dim=1)
-CHAIN, FINE_CHAIN = (ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ORNSTEIN_UHLENBECK, 0.5), dt) for dt in (DT, FINE))
-START = np.zeros(1, np.float32)
-
-
-def below(level):
-    return ss.regions.HalfSpace(np.array([1.0]), level)
-
-
-@functools.cache
-def exact(level, steps, dt=DT):
-    return ChainExit(lambda x: x * (1 - dt), np.sqrt(dt), 0.0, level, -6.0).exits(steps)
-
-
-def escape(level, steps=120, **options):
-    return ss.escape(CHAIN, START, below(level), steps * DT, **options)
-
-
-def repetition_values(fp):
-    return fp.level_probability[:, -1]
-
-
-def asked(level, horizon):
-    """The question, its execution and its score."""
-    question = make_question(CHAIN, START, ~below(level), None, horizon)
-    return question, execution_of(question, 0, None, None, None), Splitting().score_for(question)
 
 
 def group(fp, first, number):
@@ -61,7 +29,7 @@ def group(fp, first, number):
 
 @pytest.mark.parametrize(
     ("level", "dt", "size"),
-    [(2.5, DT, 256), (4.0, DT, 512), (5.5, FINE, 512), (7.8, FINE, 2048)],
+    [(2.5, DT, 256), (4.0, DT, 512), (5.5, FINE, 512), pytest.param(7.8, FINE, 2048, marks=pytest.mark.long)],
     ids=["1e-3", "1e-7", "1e-13", "1e-25"],
 )
 def test_the_probability_is_that_of_the_kernel(level, dt, size):
@@ -75,41 +43,6 @@ def test_the_probability_is_that_of_the_kernel(level, dt, size):
     assert agrees(values.mean(), truth, error), (values.mean() / truth, error / truth)
     assert float(fp.probability.value) == pytest.approx(values.mean())
     assert fp.probability.low < fp.probability.value < fp.probability.high
-
-
-def test_repetitions_of_a_heavy_law_are_told():
-    """Of 32 with an exponential law hardly any are called uneven; with the spread of 2.4 that a bad score had, most."""
-    question, _, _ = asked(4.0, 1.0)
-    randomness, none = np.random.default_rng(0), np.zeros(0)
-
-    def told(values):
-        empty = np.zeros(len(values))
-        steps = none.astype(np.int64)
-        tally = _repetitions.Tally(steps, none, steps, values[:, None], empty, empty, empty, 0)
-        return _run._verdict(question, Verdict(), tally).status == Status.UNEVEN
-
-    light = [told(randomness.exponential(size=32)) for _ in range(500)]
-    heavy = [told(randomness.lognormal(0, np.sqrt(np.log(1 + 2.4**2)), size=32)) for _ in range(500)]
-    assert np.mean(light) < 0.03 and np.mean(heavy) > 0.5, (np.mean(light), np.mean(heavy))
-
-
-@pytest.mark.parametrize(
-    ("pilots", "last"),
-    [
-        ([(1.2, 1), (1.1, 2), (0.8, 3), (0.5, 6)], 3),
-        ([(np.inf, 1), (np.inf, 3), (1.0, 6), (0.5, 10)], 3),
-        ([(0.9, 1), (np.inf, 3), (0.5, 6)], 1),
-        ([(np.inf, 1), (np.inf, 5), (np.inf, 20)], 1),
-    ],
-    ids=["coarse", "too coarse to go on at first", "overshoot rises", "cost runs away"],
-)
-def test_steps_are_divided_only_while_that_helps(pilots, last, monkeypatch):
-    """Overshoot and cost of each pilot; a score that leads up a slope has no end to its levels."""
-    made = iter([_levels.Levels(np.zeros(0), [], overshoot, cost) for overshoot, cost in pilots])
-    monkeypatch.setattr(_run, "choose_levels", lambda *_: next(made))
-    _, run, score = asked(4.0, 1.0)
-    repeat = _run._between_levels(run, score, 64, np.random.default_rng(0))
-    assert repeat.run.substeps == 2**last and repeat.levels.path_steps == pilots[last][1]
 
 
 def test_a_coarse_chain(monkeypatch):
@@ -180,6 +113,7 @@ def many():
     return escape(3.5, trajectories=200 * 32 * 128, method=Splitting(repetitions=200 * 32), seed=3)
 
 
+@pytest.mark.long
 def test_coverage():
     """Of 200 intervals of about ±10 %, between 93 and 97.5 % hold the kernel's value; at half the width they do not."""
     truth = exact(3.5, 120)[-1]
@@ -197,6 +131,7 @@ def test_coverage():
     assert narrow < 0.85
 
 
+@pytest.mark.long
 def test_the_law_of_the_passage_time():
     """P(τ ≤ t) along the way, and the mean exit time that its tail implies, against the kernel (4 standard errors)."""
     fp, steps = many(), np.array([20, 60, 120])
@@ -208,61 +143,6 @@ def test_the_law_of_the_passage_time():
     error = (long.high - long.low) / (2 * 2.04)
     assert agrees(long.value, mean, error), (long.value / mean, error / mean)
     assert error < 0.1 * mean
-
-
-def test_a_precision_is_met_at_a_small_part_of_the_direct_cost():
-    """p near 2e-10 to ±10 %: the interval is that narrow, and direct simulation would take 10⁵ times the steps."""
-    fp = escape(5.0, rtol=0.1, seed=5)
-    assert fp.method == "splitting" and fp.result == "complete"
-    assert fp.probability.relative_half_width <= 0.1
-    truth = exact(5.0, 120)[-1]
-    assert truth < 1e-9 and 0.8 < fp.probability.value / truth < 1.2
-    assert fp.speed_up > 1e5
-    spent = escape(5.0, rtol=1e-3, max_trajectories=1_000_000, seed=5)
-    assert "budget spent" in spent.result and spent.probability.contains(truth)
-
-
-def test_what_tells_how_many_is_not_in_the_answer(monkeypatch):
-    """The repetitions that say how many more it takes are dropped: kept, low ones would stop sampling too soon."""
-    seen, run = [], _repetitions.Repetitions.__call__
-
-    def spy(self, *options):
-        seen.append(run(self, *options))
-        return seen[-1]
-
-    monkeypatch.setattr(_repetitions.Repetitions, "__call__", spy)
-    fp = escape(3.5, rtol=0.1, seed=16)
-    assert len(seen) >= 2 and len(seen[0].level_probability) == 32
-    kept = np.concatenate([tally.level_probability for tally in seen[1:]])
-    assert np.array_equal(fp.level_probability, kept)
-
-
-def test_auto_is_direct_where_passages_are_frequent():
-    """The same trajectories, bit for bit, as with method="direct"; the pilot is in the cost."""
-    for options in ({"trajectories": 4096}, {"rtol": 0.2}):
-        auto, direct = (escape(1.0, method=method, **options) for method in ("auto", "direct"))
-        assert isinstance(auto.evidence, DirectSample)
-        assert np.array_equal(auto.steps, direct.steps) and np.array_equal(auto.outcome, direct.outcome)
-        assert auto.method == "direct" and auto.path_steps > direct.path_steps
-    assert escape(4.0, trajectories=4096).method == "splitting"
-    assert escape(4.0, trajectories=256).method == "direct"
-
-
-def test_the_choice_does_not_look_at_the_run_itself(monkeypatch):
-    """The pilot's trajectories are not those of the answer: else high answers are kept and low ones replaced."""
-    seen = []
-
-    def spy(question, run, trajectories):
-        stops = run.derived(Stream.PILOT).run(np.arange(512))
-        seen.append((stops.step, stops.code))
-        return _pilots.is_rare(question, run, trajectories)
-
-    monkeypatch.setattr(_automatic, "is_rare", spy)
-    fp = escape(1.0, trajectories=4096)
-    (steps, codes), own = seen[0], fp.steps[:512]
-    both = (codes == StopCode.TARGET) & (fp.outcome[:512] == StopCode.TARGET)
-    # the same trajectories would agree everywhere, independent ones hardly ever
-    assert both.sum() > 20 and np.mean(steps[both] == own[both]) < 0.2
 
 
 @pytest.mark.long
@@ -355,48 +235,3 @@ def test_minibatch_sgd():
     error = np.hypot(values.std(ddof=1) / np.sqrt(len(values)), (direct.probability.high - direct.probability.low) / 4)
     assert direct.count("target") > 100 and direct.probability.value < 0.02
     assert agrees(values.mean(), direct.probability.value, error)
-
-
-def test_devices_and_chunks_change_no_bit():
-    one, other = (
-        escape(4.0, trajectories=4_096, method="splitting", **options)
-        for options in ({}, {"devices": jax.devices()[:1], "chunk": 1024})
-    )
-    for name in ("steps", "weights", "repetition", "level_probability"):
-        assert np.array_equal(getattr(one, name), getattr(other, name))
-
-
-def test_a_target_out_of_reach_has_an_upper_bound_and_advice():
-    """Never a bare 0: the bound, and what to try."""
-    fp = escape(500.0, 4, trajectories=4_096)
-    assert fp.method == "splitting" and fp.result.startswith("target not reached") and "score" in fp.result
-    assert fp.probability.value == 0 and 0 < fp.probability.high < 1e-2
-    assert np.isfinite(fp.mean_exit_time.low) and "level_probability" in fp.to_dataset()
-
-
-@pytest.mark.long
-def test_the_bound_of_a_score_that_leads_away():
-    """Its levels are less and less likely, and the target is none of them: the bound is what direct runs would tell."""
-    fp = escape(2.2, 8, trajectories=2_048, score=lambda x: -x[0], method="splitting", seed=5)
-    assert fp.result.startswith("target not reached") and fp.level_probability[:, -2].mean() < exact(2.2, 8)[-1]
-    assert exact(2.2, 8)[-1] < fp.probability.high == pytest.approx(1 - 0.025 ** (1 / 2_048))
-
-
-@pytest.mark.long
-def test_repetitions_that_hold_nearly_all_are_told():
-    """A score that leads nowhere: few repetitions see the target, if any: the result says so; a good one does not."""
-
-    def run(score, level):
-        return escape(level, 40, trajectories=1_024, score=score, method=Splitting(repetitions=32), seed=14).result
-
-    assert run(lambda x: -abs(x[0] - 1), 2.6).startswith("uneven")
-    assert run(lambda x: -abs(x[0] - 1), 5.0).startswith("target not reached")
-    assert run(None, 3.2) == "complete"
-
-
-def test_a_study_finds_what_it_wants_in_it():
-    """The names that both kinds of result have."""
-    fp = escape(4.0, trajectories=2_048)
-    assert isinstance(fp.evidence, SplittingSample)
-    assert fp.censored == fp.trajectories == 2_048 and fp.diverged == 0
-    assert fp.survival(np.array([0.0, 6.0])).value.shape == (2,)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from parameters import quick
 from scipy import stats
 from scipy.interpolate import CubicSpline
 from scipy.special import gamma
@@ -70,7 +71,7 @@ def test_draws_are_the_formula_in_float32(alpha):
     assert np.all(np.isfinite(Stable(alpha).draw((last, first), (last, last))))
 
 
-@pytest.mark.parametrize("alpha", [1.3, 2.0])
+@pytest.mark.parametrize("alpha", quick([1.3, 2.0], 1.3))
 def test_a_linear_drift_has_the_stable_law_of_the_sum(alpha):
     """dX = −X dt + s dL: of n steps the scale is s(h Σ (1 − h)^(αk))^(1/α), towards s α^(−1/α). Twin: 4 % off."""
     s, h, steps = 0.8, 0.1, 60
@@ -126,6 +127,7 @@ def test_exits_are_those_of_the_kernel_and_grow_like_the_width_to_alpha():
     assert growth[1] < growth[0] < 0.06 and growth[1] < 0.03
 
 
+@pytest.mark.long
 def test_bits_do_not_depend_on_chunk_devices_or_replay():
     well = ss.landscapes.Landscape(lambda x: jnp.sum((x**2 - 1) ** 2 / (1 + x**2)), 2)
     chain = LevyEuler(ss.LangevinSGD.at_temperature(well, 0.1), 1.5, 0.01)

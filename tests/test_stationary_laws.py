@@ -57,6 +57,7 @@ def test_escape_from_an_anisotropic_quadratic_is_a_weighted_chi_square_tail(step
         assert not agrees(measure(covariance), exact, error)
 
 
+@pytest.mark.long
 def test_linearised_theory_is_the_limit_of_small_steps():
     """The same event against `theory.outside_probability`, with 20 steps per iteration. False-fail rate 6.3e-5.
 
@@ -89,6 +90,7 @@ def kolmogorov_distance(noise):
     return stats.kstest(states[:, 0].astype(np.float64) / SCALE, stats.t(FREEDOM).cdf).statistic
 
 
+@pytest.mark.long
 def test_loss_proportional_noise_makes_a_student_t():
     """V = 2hL, L = L* + hx²/2, B = 1: p∞ is Student's t with ν = 1 + 2/(ηh) = 3 (Mori et al. 2022).
 

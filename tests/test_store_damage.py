@@ -143,6 +143,7 @@ class TestKills:
             work(again, study, {"000-001"})
         assert outcomes == sorted(outcomes) and not outcomes[0] and outcomes[-1]
 
+    @pytest.mark.long
     def test_while_the_folder_is_made(self, tmp_path):
         """And while its first dataset is."""
         with disk() as counting:

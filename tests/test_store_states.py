@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 import xarray as xr
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -132,12 +133,17 @@ class Folder(RuleBasedStateMachine):
                 os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-TestFolder = Folder.TestCase
+class LongerFolder(Folder):
+    """The same, for longer."""
+
+
+TestFolder, TestLongerFolder = Folder.TestCase, pytest.mark.long(LongerFolder.TestCase)
 TestFolder.settings = settings(
-    max_examples=20,
+    max_examples=5,
     stateful_step_count=12,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+TestLongerFolder.settings = settings(TestFolder.settings, max_examples=20)

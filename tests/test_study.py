@@ -104,6 +104,7 @@ class TestStudy:
             "report.txt", "survival.png", "phase_diagram.png",
         }  # fmt: skip
 
+    @pytest.mark.long
     def test_a_spent_budget_is_told(self, tmp_path):
         text = SMALL.replace("trajectories = 400", "rtol = 0.01\nmax_trajectories = 256").replace(", 0.08", "")
         (tmp_path / "tight.toml").write_text(text.split("[reference]")[0])
@@ -273,6 +274,7 @@ class TestCells:
         assert work == [100.0, 100.0, 50.0, 50.0]
 
 
+@pytest.mark.long
 class TestDigits:
     def test_numbers_of_this_seed_are_those_of_version_0_1(self, digits):
         """Recorded before studies had kinds; the last bits of a network depend on the machine, its exits hardly."""

@@ -87,7 +87,7 @@ def test_a_cell_is_what_training_gives(small, reading, place):
     assert cell.late == late.sum() and cell.diverged == 0 and cell.trajectories == 3 and cell.cell_seed == seed
 
 
-def test_the_trace_of_the_noise(small):
+def test_the_trace_of_the_noise():
     """Exact: that of the covariance of one example's gradient; with float64 numbers."""
     risk, starts = by_hand()
     exact = [float(jnp.trace(risk.gradient_covariance(jnp.asarray(theta)))) for theta in starts]
@@ -126,6 +126,7 @@ def test_it_is_stored_resumed_and_reported(small, tmp_path):
     xr.testing.assert_allclose(anew.dataset.drop_vars("status"), data.drop_vars("status"), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.long
 def test_networks_that_diverge_are_named(tmp_path):
     text = SMALL.replace("[0.2, 0.1]", "[0.1, 1e30]").replace("[4, 8]", "[4]").split("[[stop]]")[0]
     (tmp_path / "wild.toml").write_text(text + "[stop]\nepochs = 2\n")
@@ -136,6 +137,7 @@ def test_networks_that_diverge_are_named(tmp_path):
     assert redraw(outcome.folder).report == outcome.report
 
 
+@pytest.mark.long
 def test_widths_and_a_network_of_ones_own(tmp_path):
     (tmp_path / "mine.py").write_text(
         "import equinox as eqx\ndef net(key, width):\n    return eqx.nn.MLP(10, 'scalar', width, 1, key=key)\n"

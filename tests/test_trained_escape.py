@@ -145,6 +145,7 @@ def test_the_limit_is_that_of_low_noise():
         ss.theory.exit_exponent(diffusion, np.zeros(2), 0.0)
 
 
+@pytest.mark.long
 def test_two_parameters_linearised():
     """Regression whose H and V do not commute: as NumPy runs it in θ. Twin: V without its correlation."""
     generator = np.random.default_rng(3)
@@ -241,6 +242,7 @@ def test_figure_and_dataset():
         ss.plotting.escape_times(data.drop_dims("process"))
 
 
+@pytest.mark.long
 def test_exits_that_are_not_seen_are_said():
     """No bound above, no slope, no comparison."""
     rare = escape_from(mean_of_targets(), [0.0], learning_rate=0.01, batch_size=[20, 30], height=2.0, iterations=20,

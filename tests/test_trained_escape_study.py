@@ -118,6 +118,7 @@ def shared(tmp_path_factory):
 
 
 class TestMinima:
+    @pytest.mark.long
     def test_which_minimum_is_taken(self, shared):
         """By the measure at the minima themselves, not where training stopped."""
         one = cell(parsed(TANH))
@@ -129,6 +130,7 @@ class TestMinima:
         assert len(set(values)) > 1
         assert [taken["smallest"], taken["median"], taken["largest"]] == [sorted(values)[at] for at in (0, 1, 3)]
 
+    @pytest.mark.long
     def test_starts_and_processes_share_networks(self, shared, tmp_path):
         """The k-th network begins alike for all starts; whoever asks, and in whatever order, has the same bits."""
         one = cell(parsed(TANH))
@@ -161,6 +163,7 @@ class TestMinima:
             shared.minimum(one, one.start[0], 1)
         assert shared.minimum(one, one.start[0], None) is shared.minimum(one, one.start[0], 0)
 
+    @pytest.mark.long
     def test_what_is_refused_is_a_note(self, tmp_path):
         """One example has no noise: nothing to leave with, and no height in its unit."""
         text = RIDGE.replace("examples = 20", "examples = 1").replace("batch_size = 10", "batch_size = 1")

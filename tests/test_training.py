@@ -43,7 +43,11 @@ def test_each_network_is_a_trajectory_of_its_chain(trained):
         first = int(np.ravel_multi_index(cell, (2, 2, 2))) * 3
         alone = ss.simulate(chain, RISK.initial, 6 * (16 // size), trajectory_ids=first + np.arange(3), seed=7)
         np.testing.assert_allclose(trained.thetas[cell], alone, rtol=2e-5, atol=1e-6)
-    # without momentum anywhere it is the plain chain, with replacement if that is asked for
+
+
+@pytest.mark.long
+def test_without_momentum_each_is_a_trajectory_of_the_plain_chain():
+    """With replacement, if that is asked for."""
     plain = ss.train(RISK, networks=2, learning_rate=0.1, batch_size=4, sampling="replacement", stop=Steps(9))
     alone = ss.simulate(Varying(MinibatchSGD(RISK, 0.1, 4), "learning_rate"), RISK.initial, 9, 2)
     np.testing.assert_allclose(plain.thetas[0, 0, 0], alone, rtol=1e-5)
@@ -172,6 +176,7 @@ def test_bad_measures_and_stops(trained):
         ss.train(jnp.zeros(3), learning_rate=0.1, batch_size=1)
 
 
+@pytest.mark.long
 def test_figures_and_sentences_are_made_of_its_dataset():
     """Numbers are those of the law and of each network, the others' places are there too; the sentence is a trend's."""
     found = ss.train(RISK, networks=4, learning_rate=0.1, batch_size=[2, 4, 8], stop=Epochs(8), start=model, seed=3)

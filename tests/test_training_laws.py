@@ -148,6 +148,7 @@ def test_the_excess_loss_of_diabetes_is_the_exact_one(name):
         assert false_pass(twin - value, error) < 0.02 and not agrees(mean.mean(), twin, error)
 
 
+@pytest.mark.long
 def test_large_batches_without_replacement():
     """M = 100 of 442: the factor (N−M)/(N−1) takes away 22 % of the noise. Twin: c = 1/M."""
     data, batch = diabetes(), 100
@@ -181,6 +182,7 @@ def test_label_noise_on_gaussian_inputs():
     assert not agrees(squares.mean(axis=0), np.diag(twin.stationary(0.3, 1.0)), error)
 
 
+@pytest.mark.long
 def test_full_batch_descent_settles_at_the_edge_of_stability():
     """20 Chebyshev points of T₄, tanh 1-50-50-1: sharpness·γ/2 is within 0.99 and 1.01 (Cohen and others 2021).
 
@@ -218,6 +220,7 @@ def numpy_exits(data, levels, rate, runs):
     return times.mean(axis=1), times.std(axis=1) / np.sqrt(runs)
 
 
+@pytest.mark.long
 def test_the_times_behind_moris_power_law():
     """x, y normal in three dimensions, B = 1, η = 0.1: t ∝ (L_s/L*)^(B/(ηh) + 1 − d/2), an exponent of 9.5.
 
@@ -300,6 +303,7 @@ def turning(strength, weighted=True):
     return ss.EulerMaruyama(diffusion, dt=0.005)
 
 
+@pytest.mark.long
 def test_a_drift_that_is_no_gradient_and_a_law_that_does_not_know():
     """div(j e^(−Φ)) = 0, so p∞ ∝ e^(−Φ) for every strength, though the motion turns. Bias bound 0.01 for the step.
 

@@ -124,6 +124,7 @@ def test_what_either_way_has_to_say_is_told():
     assert _together(Verdict(), Verdict()).status is Status.COMPLETE
 
 
+@pytest.mark.long
 def test_a_small_budget_is_told():
     seen = first(rtol=0.1, max_trajectories=6_000)
     assert seen.status is Status.BUDGET_SPENT

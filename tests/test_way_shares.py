@@ -48,6 +48,7 @@ def test_shares_of_the_two_ways_of_three_holes(holes):
         assert abs(value - truth) < 1.68 * width + 0.03 and abs(value - truth / 2) > 3 * width
 
 
+@pytest.mark.long
 def test_ways_are_told_apart_by_their_upper_halves(holes):
     ways = _Ways(holes)
     saddles = np.array([way.saddle.location for way in holes.connections])

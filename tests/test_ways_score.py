@@ -119,6 +119,7 @@ def test_ways_are_made_comparable(explored):
     assert abs(float(from_the_start(jnp.asarray(HIGH)) - from_the_start(jnp.asarray(LOW)))) > 0.2
 
 
+@pytest.mark.long
 def test_it_rises_along_each_way(explored):
     """From where the higher one has climbed as much as sets them apart; what both pass has one height."""
     found = explored.ways(2)

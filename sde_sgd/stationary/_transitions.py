@@ -36,7 +36,7 @@ class Transitions(AbstractResult):
         of its rate. time_step: SDE time of a step. provenance: how it came about.
 
     Quantities computed from the rates carry their uncertainty: each rate's interval, taken as that of an independent
-    log-normal error, by the delta method (`tests/test_transitions.py` measures the coverage). Where a rate has an
+    log-normal error, by the delta method (`tests/test_jump_process.py` measures the coverage). Where a rate has an
     upper bound only, they are NaN, with intervals that exclude nothing.
     """
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.speed import accelerator, kernel
+from benchmarks.speed import _unattended, accelerator, kernel
 
 
 def test_the_accelerator_script_runs_on_cpu(tmp_path):
@@ -20,11 +20,14 @@ def test_the_accelerator_script_runs_on_cpu(tmp_path):
 def test_the_accelerator_script_wants_an_accelerator():
     with pytest.raises(SystemExit, match="no accelerator"):
         accelerator.main([])
+    with pytest.raises(SystemExit, match="no row ceiling; there are floor, diffeqgpu"):
+        accelerator.main(["--quick", "--only", "ceiling"])
 
 
 def test_the_accelerator_script_names_what_time_did_not_allow(tmp_path, capsys):
     accelerator.main(["--quick", "--only", "floor", "--minutes", "-1", "--out", str(tmp_path)])
     assert "floor: skipped" in capsys.readouterr().out
+    assert json.loads((tmp_path / "accelerator.json").read_text())["skipped"] == ["floor"]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +41,7 @@ def test_the_accelerator_script_names_what_time_did_not_allow(tmp_path, capsys):
 def test_the_rows_of_a_kernel_run_unattended(tmp_path, monkeypatch, rows):
     """Every row, tiny, interpreted: each is written as it comes, none fails."""
     written = []
-    monkeypatch.setattr(kernel, "write", lambda result, path: written.append(len(result["rows"])))
+    monkeypatch.setattr(_unattended, "write", lambda result, path: written.append(len(result["rows"])))
     monkeypatch.setattr(kernel, "_PROBLEMS", {name: kernel._PROBLEMS[name] for name in ("double well", "coupled 4")})
     rows = rows or tuple(name for name in kernel._jobs(dry=True) if "muller" not in name and "16" not in name)
     words = [word for row in rows for word in ("--only", row)]

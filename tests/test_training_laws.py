@@ -36,7 +36,7 @@ class Regression:
         self.answers = products.T @ products / len(inputs) - np.kron(self.hessian, self.hessian)
         # of a vector: xxᵀΣxxᵀ has the entries Σ_kl x_i x_j x_k x_l, HΣH those of the product of Kronecker
 
-    def map(self, rate, c, momentum=0.0, l=1):  # noqa: E741
+    def map(self, rate, c, momentum=0.0, l=1):
         eye, gamma = np.eye(self.dim), rate / l
         drift, gain = eye - gamma * self.hessian, -gamma * eye
         if momentum:
@@ -101,7 +101,7 @@ def test_the_linear_system_has_the_known_solutions(law, value):
     pull = np.kron(data.hessian, eye) + np.kron(eye, data.hessian)
     diffusion = data.excess(np.linalg.solve(pull - rate / 8 * data.answers, rate / 8 * data.additive).reshape(10, 10))
     assert diffusion == pytest.approx({0.1: 0.014813, 0.02: 0.002794}[rate], abs=6e-7)
-    values = [data.excess(data.stationary(*law, l=l)) for l in (1, 4, 1_000)]  # noqa: E741
+    values = [data.excess(data.stationary(*law, l=l)) for l in (1, 4, 1_000)]
     assert values[0] > values[1] > values[2] and values[2] == pytest.approx(diffusion, rel=3e-4)
 
 
@@ -122,7 +122,7 @@ def test_the_excess_loss_of_diabetes_is_the_exact_one(name):
     At a standard error of at most 0.25 %. Twins, each rejected: the other sampling (1.7 %), the other end of SVAG,
     a rate that is 2 % off, and noise without the 1/M.
     """
-    make, law, l = CHAINS[name]  # noqa: E741
+    make, law, l = CHAINS[name]
     data = diabetes()
     chain, looks = make(data.risk), np.arange(200, 400, 20) * l
     start = np.asarray(data.minimum, np.float32)
@@ -130,7 +130,7 @@ def test_the_excess_loss_of_diabetes_is_the_exact_one(name):
     mean = data.losses(paths[10:]).mean(axis=0)
     error = mean.std() / np.sqrt(len(mean))
 
-    def exact(*law, l=l):  # noqa: E741
+    def exact(*law, l=l):
         return data.after(set(looks.tolist()), *law, l=l).mean()
 
     value = exact(*law)

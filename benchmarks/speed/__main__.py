@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import speed
+from .._conditions import conditions, device
 from .._paths import FIGURES, RESULTS
 from . import accelerator, kernel
 from ._cases import CASES
 from ._figure import save, scaling_figure
 from ._precision import run_precision
-from ._report import conditions, device, run_case, write
+from ._report import run_case, write
 from ._scaling import HOST_RIVALS, run_scaling
 
 _NAMES = [case.name for case in CASES] + ["scaling", "splitting"]

@@ -32,10 +32,10 @@ class SVAG(AbstractSGD):
     risk: EmpiricalRisk
     learning_rate: Float[Array, ""] | float
     batch_size: int = eqx.field(static=True)
-    l: int = eqx.field(static=True)  # noqa: E741
+    l: int = eqx.field(static=True)
     sampling: AbstractSampling
 
-    def __init__(self, risk: Any, learning_rate: Any, batch_size: Any, l: Any, replacement: Any = True):  # noqa: E741
+    def __init__(self, risk: Any, learning_rate: Any, batch_size: Any, l: Any, replacement: Any = True):
         self.sampling = sampling_of(replacement)
         if isinstance(self.sampling, ReshuffledEpochs):
             raise ValueError(

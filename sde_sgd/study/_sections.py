@@ -222,7 +222,7 @@ class ChainSpec(Section):
     sampling: Literal["replacement", "without", "epoch"] | None = None
     momentum: Annotated[Share | None, MOMENTUM] = None
     nesterov: bool | None = None
-    l: Annotated[Count | None, Quantity("1", "l of SVAG")] = None  # noqa: E741
+    l: Annotated[Count | None, Quantity("1", "l of SVAG")] = None
     deviation: Annotated[float | None, Field(ge=0), Quantity("target", "deviation of the label noise")] = None
 
     @property

@@ -39,6 +39,7 @@ from ..training import _problems
 from ..training import _rivals as by_hand
 from ..validation import splitting
 from . import _ours, rivals
+from ._call import run_call
 from ._measure import OURS, Contender, Entry, Missing, Target, measure, seconds_of
 from ._problems import COUPLED_4, COUPLED_16, DOUBLE_WELL, MULLER_BROWN, geometric
 from ._report import case_row, contender_rows, print_case, significant
@@ -243,23 +244,8 @@ def _scaling(bench: Bench) -> dict[str, Any]:
 
 
 def _call(bench: Bench) -> dict[str, Any]:
-    """What a call costs where hardly anything is computed."""
-    chain, start = DOUBLE_WELL.chain(), DOUBLE_WELL.point()
-
-    def run():
-        ss.simulate(chain, start, 2, 4_096, seed=0, to="device", progress=False).block_until_ready()
-
     with bench.kernel("double well"):
-        run()
-        seconds = float(np.median([seconds_of(run) for _ in range(5 if bench.dry else 50)]))
-    print(f"  a call: {1e3 * seconds:.3g} ms", flush=True)
-    met = None if bench.dry else seconds <= 5e-4
-    return {
-        "text": "a call of 4,096 trajectories × 2 steps",
-        "seconds": significant(seconds),
-        "wanted": 5e-4,
-        "met": met,
-    }
+        return run_call(4_096, bench.dry)
 
 
 def _networks(bench: Bench, problem: Any) -> dict[str, Any]:

@@ -35,6 +35,8 @@ from .kernel import choose
 _BLOCK_STEPS = 4_096
 # observations between which the host waits for the devices, so that what it has asked for does not pile up
 _RUN_AHEAD = 64
+# so few steps of numbers are done before another thread is awake
+_BEFORE_A_THREAD_WAKES = 2**13
 
 
 @names_options
@@ -197,7 +199,7 @@ def observe(
     def work(number: int, halted: Event) -> None:
         numbers = chunks.ids[number]
         part = Part(slice(number * chunks.size, number * chunks.size + len(numbers)), len(numbers), mesh)
-        states = place_states(mesh, starts[part.rows], chunks.size, tuning)
+        states = place_states(mesh, starts[part.rows], chunks.size)
         words = place_ids(mesh, numbers, chunks.size, tuning)
         now, carry = 0, None
         for index, until in enumerate(observation_steps):
@@ -214,7 +216,8 @@ def observe(
         if finalize is not None:
             finalize(part, carry)
 
-    run_chunks(work, len(chunks.ids), workers(mesh))
+    brief = len(ids) * chain.state_dim * max(observation_steps) <= _BEFORE_A_THREAD_WAKES
+    run_chunks(work, len(chunks.ids), 1 if brief else workers(mesh))
 
 
 def resolve_ids(trajectories, trajectory_ids) -> Ids:

@@ -142,7 +142,10 @@ def test_the_kinetic_integrators_meet_as_steps_shrink(double_precision):
         """ABOBA in steps of `each` fine ones on the recorded path."""
         chain = ss.chains.Underdamped(equation, finest * each)
         draws = jnp.diff(path[::each], axis=0) / np.sqrt(finest * each)
-        step = lambda y, draw: (chain.step(y, draw, jnp.uint32(0)), None)  # noqa: E731
+
+        def step(y, draw):
+            return chain.step(y, draw, jnp.uint32(0)), None
+
         return jax.lax.scan(step, chain.begin(jnp.asarray(start)), draws)[0]
 
     def distance(each):

@@ -14,8 +14,7 @@ from scipy import integrate, stats
 
 import sde_sgd as ss
 from sde_sgd import plotting
-from sde_sgd.engine import DIVERGED, StopCode
-from sde_sgd.engine._reductions import Reduced
+from sde_sgd.engine import DIVERGED, Reduced, StopCode
 from sde_sgd.passage import DirectSample, FirstPassage, SplittingSample, Watch
 from sde_sgd.results import AbstractResult, Verdict
 from sde_sgd.stationary import Histogram, Occupancy

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     record = json.loads(options.out.read_text("utf-8")) if options.out.exists() else {}
     if options.what == "all":
-        from ..speed._report import conditions
+        from .._conditions import conditions
         from ._measure import constants, curve
 
         record = conditions() | {"constants": constants(20 if options.quick else 300)}

@@ -2,11 +2,9 @@
 
 import argparse
 import datetime
-import importlib.metadata
 import importlib.util
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import comparison
+from .._conditions import conditions, versions
 from .._paths import RESULTS
-from ..speed._report import conditions, write
+from ..speed._report import write
 from ._checklist import checklist
 from ._contenders import CONTENDERS, Contender
 from ._lines import RULE
@@ -71,7 +70,7 @@ def made(names: Sequence[str], patience: float, quick: bool) -> dict[str, Any]:
     where = conditions()
     record = {
         **{name: where[name] for name in ("processor", "cores")},
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(_PACKAGES),
         "patience": patience,
         "contenders": {each.name: _about(each) for each in map(_contender, names)},
         "rule_of_lines": RULE,
@@ -124,16 +123,6 @@ def _about(contender: Contender) -> dict[str, Any]:
 
 def _contender(name: str) -> Contender:
     return next(each for each in CONTENDERS if each.name == name)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _splitting_words() -> str:

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import speed
+from .._conditions import conditions, device
 from .._paths import FIGURES, RESULTS
 from . import accelerator, kernel
+from ._call import run_call
 from ._cases import CASES
 from ._figure import save, scaling_figure
 from ._precision import run_precision
-from ._report import conditions, device, run_case, write
+from ._report import run_case, write
 from ._scaling import HOST_RIVALS, run_scaling
 
-_NAMES = [case.name for case in CASES] + ["scaling", "splitting"]
+_NAMES = [case.name for case in CASES] + ["call", "scaling", "splitting"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for case in CASES:
         if case.name in names:
             result["cases"].append(run_case(case, rounds, options.quick))
+    if "call" in names:
+        result["cases"].append(run_call(64, options.quick))
     if "scaling" in names:
         result["cases"].append(run_scaling(HOST_RIVALS, min(rounds, 3), options.quick))
     if "splitting" in names:

@@ -63,3 +63,9 @@ MULLER_BROWN = Problem(_muller_brown, (-0.558, 1.442), temperature=10.0, dt=1e-5
 COUPLED_4 = Problem(_coupled, (1.0, -1.0) * 2, temperature=0.1, dt=1e-3)
 COUPLED_16 = Problem(_coupled, (1.0, -1.0) * 8, temperature=0.1, dt=1e-3)
 QUADRATIC_100 = Problem(lambda x: 0.5 * jnp.sum(x**2), (1.0,) * 100, temperature=0.1, dt=1e-2)
+
+
+def geometric(steps: int) -> tuple[ss.EulerMaruyama, np.ndarray]:
+    """Chain and start of DiffEqGPU.jl's benchmark: dX = 1.5 X dt + 0.01 X dW, d = 3, up to time 1."""
+    diffusion = ss.diffusions.ItoDiffusion(lambda x, t: 1.5 * x, lambda x, t: 0.01 * x, dim=3)
+    return ss.EulerMaruyama(diffusion, dt=1 / steps), np.full(3, 0.1, np.float32)

@@ -1,38 +1,43 @@
 """Results as plain data, as lines on a terminal and as JSON."""
 
-import datetime
-import importlib.metadata
 import json
-import os
-import platform
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from ._cases import Case
 from ._measure import Missing, Target, Timing, fastest, label, measure, ratio
 
-_PACKAGES = ("sde-sgd", "jax", "jaxlib", "numpy", "numba", "diffrax", "pytams", "cupy-cuda12x", "cupy-cuda13x")
-
 
 def run_case(case: Case, rounds: int, quick: bool) -> dict[str, Any]:
-    trajectories, steps = case.size(quick)
-    timings, missing = measure(case.make(trajectories, steps), rounds)
-    result = {
-        "name": case.name,
-        "text": case.text,
-        "trajectories": trajectories,
-        "steps": steps,
-        "rounds": rounds,
-        "contenders": contender_rows(timings),
-        "targets": [target_row(timings, target, judge=not quick) for target in case.targets],
-        "missing": missing_rows(missing),
-    }
+    timings, missing = measure(case.make(*case.size(quick)), rounds)
+    result = {"name": case.name} | case_row(case.text, rounds, timings, missing, case.targets, judge=not quick)
     print_case(result)
     return result
+
+
+def case_row(
+    text: str,
+    rounds: int,
+    timings: Sequence[Timing],
+    missing: Iterable[Missing],
+    targets: Iterable[Target] = (),
+    *,
+    judge: bool = True,
+) -> dict[str, Any]:
+    """Contenders beside each other; the first says how large the case is. judge: see `target_row`."""
+    first = timings[0].contender
+    return {
+        "text": text,
+        "trajectories": first.trajectories,
+        "steps": first.steps,
+        "rounds": rounds,
+        "contenders": contender_rows(timings),
+        "targets": [target_row(timings, target, judge=judge) for target in targets],
+        "missing": missing_rows(missing),
+    }
 
 
 def contender_rows(timings: Iterable[Timing]) -> list[dict[str, Any]]:
@@ -97,35 +102,6 @@ def print_target(row: dict[str, Any]) -> None:
 
 def verdict(met: bool | None) -> str:
     return "" if met is None else "met" if met else "MISSED"
-
-
-def conditions() -> dict[str, Any]:
-    """Where and with what it ran."""
-    return {
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "device": device(),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "dtype": "float32",
-        "versions": {"python": platform.python_version(), **_versions()},
-    }
-
-
-def device() -> str:
-    return f"{jax.device_count()} × {jax.devices()[0].device_kind}"
-
-
-def _versions() -> dict[str, str]:
-    installed = {distribution.name.lower() for distribution in importlib.metadata.distributions()}
-    return {name: importlib.metadata.version(name) for name in _PACKAGES if name in installed}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def write(result: dict[str, Any], path: Path) -> None:

@@ -19,7 +19,6 @@ cuRAND's Philox through CuPy. A case that the time does not allow is named as sk
 """
 
 import argparse
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -28,30 +27,20 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import sde_sgd as ss
 
+from .._conditions import conditions, device
 from .._paths import FIGURES, RESULTS
 from . import _ours, rivals
 from ._cases import Case, ablation_cases, own_cases, vector_cases
 from ._figure import save, scaling_figure
 from ._measure import OURS, Contender, Entry, Target, fastest, measure
-from ._problems import DOUBLE_WELL
-from ._report import (
-    conditions,
-    contender_rows,
-    device,
-    missing_rows,
-    print_case,
-    run_case,
-    significant,
-    write,
-)
+from ._problems import DOUBLE_WELL, geometric
+from ._report import case_row, print_case, run_case, significant
 from ._scaling import run_scaling
+from ._unattended import chosen, known_floor, parser_of, share_of_floor, work_off
 
-# normals per second that the integer units allow, by a part of the device's name
-_FLOORS = {"H200": 4e11, "H100 80GB HBM3": 4e11}
 _PUBLISHED_SECONDS, _WANTED_SECONDS = 0.716, 0.030
 _ON_DEVICE = f"{OURS}, result left on the device"
 _MINUTES = 7.0
@@ -102,22 +91,25 @@ def run_diffeqgpu(rounds: int, quick: bool) -> dict[str, Any]:
     trajectories, steps = (1_024, 16) if quick else (8_388_608, 256)
     timings, missing = measure(diffeqgpu_contenders(trajectories, steps), rounds)
     seconds = fastest(timings, _ON_DEVICE).median
-    result = _row("diffeqgpu", "dX = 1.5 X dt + 0.01 X dW, d = 3", trajectories, steps, rounds, timings, missing) | {
-        "milliseconds_on_device": significant(1e3 * seconds),
-        # tiny sizes say nothing about the target
-        "met": None if quick else seconds <= _WANTED_SECONDS,
-        "published": "716 ms, DiffEqGPU.jl, card not named in its files and older: the hardware differs",
-        "times_faster_than_published": None if quick else significant(_PUBLISHED_SECONDS / seconds),
-    }
+    row = case_row("dX = 1.5 X dt + 0.01 X dW, d = 3", rounds, timings, missing)
+    result = (
+        {"name": "diffeqgpu"}
+        | row
+        | {
+            "milliseconds_on_device": significant(1e3 * seconds),
+            # tiny sizes say nothing about the target
+            "met": None if quick else seconds <= _WANTED_SECONDS,
+            "published": "716 ms, DiffEqGPU.jl, card not named in its files and older: the hardware differs",
+            "times_faster_than_published": None if quick else significant(_PUBLISHED_SECONDS / seconds),
+        }
+    )
     print_case(result)
     print(f"  → {1e3 * seconds:.3g} ms on the device; wanted under 30 ms on an H200; published {result['published']}")
     return result
 
 
 def diffeqgpu_contenders(trajectories: int, steps: int) -> list[Contender]:
-    diffusion = ss.diffusions.ItoDiffusion(lambda x, t: 1.5 * x, lambda x, t: 0.01 * x, dim=3)
-    chain = ss.EulerMaruyama(diffusion, dt=1 / steps)
-    start = np.full(3, 0.1, np.float32)
+    chain, start = geometric(steps)
 
     @eqx.filter_jit
     def final(chain, states, seed, ids):
@@ -142,37 +134,13 @@ def run_floor(rounds: int, quick: bool, floor: float | None) -> dict[str, Any]:
     """Enough trajectories and steps that nothing but the arithmetic counts."""
     trajectories, steps = (1_024, 64) if quick else (2**22, 4_096)
     timings, missing = measure([_ours.simulate(DOUBLE_WELL, trajectories, steps)], rounds)
+    row = case_row("1-D double well against the floor of integer arithmetic", rounds, timings, missing)
     # in one dimension a path-step takes one normal
-    reached = timings[0].rate / floor if floor else None
-    text = "1-D double well against the floor of integer arithmetic"
-    result = _row("floor", text, trajectories, steps, rounds, timings, missing) | {
-        "floor_normals_per_second": floor,
-        "fraction_of_floor": None if reached is None else significant(reached),
-        "wanted": 0.5,
-        "met": None if reached is None else reached >= 0.5,
-    }
+    result = {"name": "floor"} | row | share_of_floor(timings[0].rate, floor, 0.5, judge=not quick)
     print_case(result)
+    reached = result["fraction_of_floor"]
     print("  → no floor known for this device" if reached is None else f"  → {reached:.3g} of the floor; wanted 0.5")
     return result
-
-
-def _row(name, text, trajectories, steps, rounds, timings, missing) -> dict[str, Any]:
-    """A result whose verdict is not a ratio to a rival."""
-    return {
-        "name": name,
-        "text": text,
-        "trajectories": trajectories,
-        "steps": steps,
-        "rounds": rounds,
-        "contenders": contender_rows(timings),
-        "targets": [],
-        "missing": missing_rows(missing),
-    }
-
-
-def known_floor() -> float | None:
-    kind = jax.devices()[0].device_kind
-    return next((value for name, value in _FLOORS.items() if name in kind), None)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -182,26 +150,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit("JAX finds no accelerator here; --quick runs the same code with tiny sizes")
     print(f"{device()}; float32; medians of {rounds} interleaved rounds")
     floor = options.floor or known_floor()
-    jobs = [
-        ("floor", partial(run_floor, rounds, options.quick, floor)),
-        ("diffeqgpu", partial(run_diffeqgpu, rounds, options.quick)),
-        *((case.name, partial(run_case, case, rounds, options.quick)) for case in _table()),
-        ("scaling", partial(run_scaling, _DEVICE_RIVALS, min(rounds, 3), options.quick)),
-    ]
+    jobs = {
+        "floor": partial(run_floor, rounds, options.quick, floor),
+        "diffeqgpu": partial(run_diffeqgpu, rounds, options.quick),
+        **{case.name: partial(run_case, case, rounds, options.quick) for case in _table()},
+        "scaling": partial(run_scaling, _DEVICE_RIVALS, min(rounds, 3), options.quick),
+    }
     result = {**conditions(), "cases": [], "skipped": []}
     out = options.out or (None if options.quick or options.only else RESULTS)
-    begin = time.monotonic()
-    for name, job in jobs:
-        if options.only and name not in options.only:
-            continue
-        if time.monotonic() - begin > 60 * options.minutes:
-            print(f"\n{name}: skipped, the {options.minutes:g} minutes are over")
-            result["skipped"].append(name)
-            continue
-        result["cases"].append(job())
+
+    def keep(name: str, case: dict[str, Any]) -> None:
+        result["cases"].append(case)
         if out:
-            write(result, out / "accelerator.json")
-            _draw(result["cases"][-1], result, options.out or FIGURES)
+            _draw(case, result, options.out or FIGURES)
+
+    work_off(chosen(jobs, options.only), options.minutes, result, keep, out and out / "accelerator.json")
 
 
 def _draw(case: dict[str, Any], where: dict[str, Any], folder: Path) -> None:
@@ -210,15 +173,7 @@ def _draw(case: dict[str, Any], where: dict[str, Any], folder: Path) -> None:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.speed accelerator",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--only", action="append", help="one case; may be given several times")
+    parser = parser_of("accelerator", __doc__, _MINUTES)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, on CPU too")
     parser.add_argument("--rounds", type=int, help="interleaved rounds, 5 by default")
-    parser.add_argument("--minutes", type=float, default=_MINUTES, help="start no case later than this")
-    parser.add_argument("--floor", type=float, help="normals per second that this device's integer units allow")
-    parser.add_argument("--out", type=Path, help="folder for JSON and figure")
     return parser.parse_args(arguments)

@@ -22,12 +22,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -35,15 +33,17 @@ import numpy as np
 
 import sde_sgd as ss
 
+from .._conditions import conditions, device
 from .._paths import RESULTS
 from ..training import _problems
 from ..training import _rivals as by_hand
 from ..validation import splitting
 from . import _ours, rivals
+from ._call import run_call
 from ._measure import OURS, Contender, Entry, Missing, Target, measure, seconds_of
-from ._problems import COUPLED_4, COUPLED_16, DOUBLE_WELL, MULLER_BROWN
-from ._report import conditions, contender_rows, device, missing_rows, print_case, significant, target_row, write
-from .accelerator import known_floor
+from ._problems import COUPLED_4, COUPLED_16, DOUBLE_WELL, MULLER_BROWN, geometric
+from ._report import case_row, contender_rows, print_case, significant
+from ._unattended import chosen, known_floor, parser_of, share_of_floor, work_off
 
 _MINUTES = 15.0
 _LOOP = f"{OURS}, no kernel"
@@ -80,18 +80,8 @@ class Bench:
         return self.under(name, _ours.simulate(_PROBLEMS[name], trajectories, steps))
 
     def row(self, text: str, entries: Sequence[Entry], targets: Sequence[Target], **more: Any) -> dict[str, Any]:
-        """Contenders beside each other; the first says how large the row is."""
         timings, missing = measure(entries, self.rounds)
-        first = timings[0].contender
-        result = {
-            "text": text,
-            "trajectories": first.trajectories,
-            "steps": first.steps,
-            "rounds": self.rounds,
-            "contenders": contender_rows(timings),
-            "targets": [target_row(timings, target, judge=not self.dry) for target in targets],
-            "missing": missing_rows(missing),
-        } | more
+        result = case_row(text, self.rounds, timings, missing, targets, judge=not self.dry) | more
         print_case(result)
         return result
 
@@ -149,9 +139,7 @@ def _floor(bench: Bench) -> dict[str, Any]:
     ours = bench.simulate("double well", *bench.size(2**22, 4_096))
     row = bench.row("1-D double well against the floor of integer arithmetic", [ours], ())
     rate = row["contenders"][0]["path_steps_per_second"]
-    reached = None if bench.floor is None else significant(rate / bench.floor)
-    met = None if reached is None or bench.dry else reached >= 0.85
-    return row | {"floor_normals_per_second": bench.floor, "fraction_of_floor": reached, "wanted": 0.85, "met": met}
+    return row | share_of_floor(rate, bench.floor, 0.85, judge=not bench.dry)
 
 
 def _against_kernels(bench: Bench, trajectories: int, steps: int) -> dict[str, Any]:
@@ -169,8 +157,7 @@ def _against_kernels(bench: Bench, trajectories: int, steps: int) -> dict[str, A
 
 def _left_there(bench: Bench) -> dict[str, Any]:
     trajectories, steps = bench.size(8_388_608, 256)
-    diffusion = ss.diffusions.ItoDiffusion(lambda x, t: 1.5 * x, lambda x, t: 0.01 * x, dim=3)
-    chain, start = ss.EulerMaruyama(diffusion, dt=1 / steps), np.full(3, 0.1, np.float32)
+    chain, start = geometric(steps)
 
     def run():
         ss.simulate(chain, start, steps, trajectories, seed=0, to="device", progress=False).block_until_ready()
@@ -257,23 +244,8 @@ def _scaling(bench: Bench) -> dict[str, Any]:
 
 
 def _call(bench: Bench) -> dict[str, Any]:
-    """What a call costs where hardly anything is computed."""
-    chain, start = DOUBLE_WELL.chain(), DOUBLE_WELL.point()
-
-    def run():
-        ss.simulate(chain, start, 2, 4_096, seed=0, to="device", progress=False).block_until_ready()
-
     with bench.kernel("double well"):
-        run()
-        seconds = float(np.median([seconds_of(run) for _ in range(5 if bench.dry else 50)]))
-    print(f"  a call: {1e3 * seconds:.3g} ms", flush=True)
-    met = None if bench.dry else seconds <= 5e-4
-    return {
-        "text": "a call of 4,096 trajectories × 2 steps",
-        "seconds": significant(seconds),
-        "wanted": 5e-4,
-        "met": met,
-    }
+        return run_call(4_096, bench.dry)
 
 
 def _networks(bench: Bench, problem: Any) -> dict[str, Any]:
@@ -349,25 +321,19 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     print(f"{device()}; float32; a kernel beside the loop and its rivals", flush=True)
     result = {**conditions(), "rows": {}, "skipped": [], "failed": []}
     out = options.out or (None if options.dry or options.only else RESULTS)
-    begin = time.monotonic()
-    jobs = _jobs(options.dry)
-    if unknown := set(options.only or ()) - set(jobs):
-        raise SystemExit(f"no row {', '.join(sorted(unknown))}; there are {', '.join(jobs)}")
-    for name in options.only or jobs:
-        if time.monotonic() - begin > 60 * options.minutes:
-            result["skipped"].append(name)
-            print(f"{name}: skipped, the {options.minutes:g} minutes are over", flush=True)
-        else:
-            print(f"\n{name}", flush=True)
-            row = _row(jobs[name], bench)
-            result["failed"] += [name] if "error" in row else []
-            result["rows"][name] = row | {"at_second": round(time.monotonic() - begin, 1)}
-        if out:
-            write(result, out / "kernel.json")
+    jobs = chosen(_jobs(options.dry), options.only)
+
+    def keep(name: str, row: dict[str, Any]) -> None:
+        result["failed"] += [name] if "error" in row else []
+        result["rows"][name] = row
+
+    rows = {name: partial(_row, name, job, bench) for name, job in jobs.items()}
+    work_off(rows, options.minutes, result, keep, out and out / "kernel.json")
     return result
 
 
-def _row(job: Job, bench: Bench) -> dict[str, Any]:
+def _row(name: str, job: Job, bench: Bench) -> dict[str, Any]:
+    print(f"\n{name}", flush=True)
     try:
         return job(bench)
     except Exception as error:
@@ -378,15 +344,7 @@ def _row(job: Job, bench: Bench) -> dict[str, Any]:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.speed kernel",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--only", action="append", help="one row; may be given several times")
+    parser = parser_of("kernel", __doc__, _MINUTES)
     parser.add_argument("--dry", action="store_true", help="tiny sizes, on CPU too, where kernels are interpreted")
-    parser.add_argument("--minutes", type=float, default=_MINUTES, help="start no row later than this")
-    parser.add_argument("--floor", type=float, help="normals per second that this device's integer units allow")
-    parser.add_argument("--out", type=Path, help="folder for JSON")
     parser.add_argument("--splitting-on-cpu", type=float, nargs=2, metavar=("LEVEL", "RTOL"), help=argparse.SUPPRESS)
     return parser.parse_args(arguments)

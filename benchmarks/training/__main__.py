@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import training
+from .._conditions import conditions, device
 from .._paths import RESULTS
 from ..speed._measure import OURS, Contender, Entry, Missing, label
-from ..speed._report import conditions, device, missing_rows, print_missing, significant, verdict, write
+from ..speed._report import missing_rows, print_missing, significant, verdict, write
 from . import _rivals
 from ._problems import PROBLEMS, Problem
 

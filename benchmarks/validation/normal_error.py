@@ -13,7 +13,6 @@ The result is written to benchmarks/results/normal-error.json with versions and 
 
 import argparse
 import datetime
-import importlib.metadata
 import json
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ import numpy as np
 
 from sde_sgd.random import group_words, normals32, seed_key
 
+from .._conditions import versions
 from .._paths import RESULTS
 
 # float64 arrays of this size stay in the cache
@@ -168,7 +168,7 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(words)
     result = measure(arguments.words) | {
         "device": jax.devices()[0].device_kind,
-        "versions": {name: importlib.metadata.version(name) for name in ("sde-sgd", "jax", "jaxlib", "numpy")},
+        "versions": versions(("sde-sgd", "jax", "jaxlib", "numpy")),
         "date": datetime.date.today().isoformat(),
     }
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")

@@ -25,9 +25,7 @@ Dieharder's words land in benchmarks/results/random-stream.txt, the verdict in r
 import argparse
 import datetime
 import hashlib
-import importlib.metadata
 import json
-import platform
 import re
 import shutil
 import subprocess
@@ -42,6 +40,7 @@ from scipy import stats
 
 from sde_sgd.random import HashStream, group_words, normals32, seed_key, uniforms
 
+from .. import _conditions
 from .._paths import RESULTS
 
 SEED = 1
@@ -223,8 +222,8 @@ def fingerprint() -> str:
 def versions() -> dict:
     said = subprocess.run(["dieharder", "-l"], capture_output=True, text=True, check=True).stdout
     found = re.search(r"dieharder version (\S+)", said)
-    packages = {name: importlib.metadata.version(name) for name in ("sde-sgd", "jax", "jaxlib", "numpy", "scipy")}
-    return {"dieharder": found[1] if found else "unknown", "python": platform.python_version()} | packages
+    packages = _conditions.versions(("sde-sgd", "jax", "jaxlib", "numpy", "scipy"))
+    return {"dieharder": found[1] if found else "unknown"} | packages
 
 
 def main(words: Sequence[str] | None = None) -> None:

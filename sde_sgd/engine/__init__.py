@@ -23,11 +23,11 @@ from ._plan import Plan as Plan
 from ._plan import plan as plan
 from ._population import Ends as Ends
 from ._population import run_population as run_population
+from ._reduce import Reduced as Reduced
+from ._reduce import check_chain as check_chain
+from ._reduce import reduce as reduce
+from ._reduce import trajectories_of as trajectories_of
 from ._reductions import AbstractReduction as AbstractReduction
-from ._reductions import Reduced as Reduced
-from ._reductions import check_chain as check_chain
-from ._reductions import reduce as reduce
-from ._reductions import trajectories_of as trajectories_of
 from ._simulate import Part as Part
 from ._simulate import observe as observe
 from ._simulate import resolve_ids as resolve_ids

@@ -160,5 +160,8 @@ def _per_trajectory(scalar: Any) -> Any:
 
 def as_leaves(tree):
     """The tree with Python floats made arrays, so that another value of them is not another program."""
+    leaves, structure = jax.tree.flatten(tree)
+    if not any(type(leaf) is float for leaf in leaves):
+        return tree
     dtype = jax.dtypes.canonicalize_dtype(float)
-    return jax.tree.map(lambda leaf: np.asarray(leaf, dtype) if type(leaf) is float else leaf, tree)
+    return jax.tree.unflatten(structure, [np.asarray(x, dtype) if type(x) is float else x for x in leaves])

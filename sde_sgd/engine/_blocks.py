@@ -38,11 +38,11 @@ class Chunks(NamedTuple):
 
 def default_chunk(chain: AbstractChain, trajectories: int, mesh: Mesh, tuning: Tuning) -> int:
     """Most trajectories in one compiled call: what is fast, fits memory and leaves a part for every worker."""
-    per_trajectory = 4 * (8 * chain.state_dim + 4 * chain.noise_dim)
-    fitting = max(LANES, _CHUNK_BYTES // per_trajectory)
-    fast = min(tuning.trajectories, max(4_096, tuning.numbers // chain.state_dim), fitting)
+    dim = chain.state_dim
+    fitting = max(LANES, _CHUNK_BYTES // (4 * (8 * dim + 4 * chain.noise_dim)))
+    fast = min(tuning.trajectories, max(4_096, tuning.numbers // dim), fitting)
     share = math.ceil(trajectories / (mesh.size * workers(mesh)))
-    return mesh.size * min(fast, max(share, _WORTH_A_WORKER // chain.state_dim, 1))
+    return mesh.size * min(fast, max(share, _WORTH_A_WORKER // dim, 1))
 
 
 def smallest_width(chain: AbstractChain, mesh: Mesh) -> int:
@@ -98,14 +98,12 @@ def pad(rows: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)]) if len(rows) < size else rows
 
 
-def place_states(mesh: Mesh, starts: Float[np.ndarray, "n dim"], size: int, tuning: Tuning) -> Float[Array, "dim size"]:
+def place_states(mesh: Mesh, starts: Float[np.ndarray, "n dim"], size: int) -> Float[Array, "dim size"]:
     """Starts on the devices, filled up with copies of the last."""
-    if starts.strides[0] != 0:
-        return shard(mesh, pad(starts, size).T)
-    if tuning.has_own_memory:
+    if starts.strides[0] == 0:
+        # one for all is written out there
         return shard_broadcast(mesh, starts[0], size)
-    # one start for all, written out: an array without strides is slow to send
-    return shard(mesh, np.repeat(starts[0][:, None], size, axis=1))
+    return shard(mesh, pad(starts, size).T)
 
 
 def place_ids(mesh: Mesh, ids: Ids, size: int, tuning: Tuning) -> UInt32[Array, " size"]:

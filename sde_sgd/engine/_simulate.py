@@ -1,5 +1,6 @@
 """Simulation: states of many trajectories at the end or along the way, and streaming reductions over them."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from threading import Event
 from typing import Any, NamedTuple
@@ -27,13 +28,15 @@ from ._devices import mesh_of, run_chunks, shard, shard_apply, workers
 from ._integrate import advance, as_ids, block_unit, steps_per_hash
 from ._start import check_first_step, start_states
 from ._tuning import Tuning, tuning_of
-from .kernel import AbstractRoute, choose
 from .kernel import advance as advance_in_kernel
+from .kernel import choose
 
 # a block ends often enough that a run can be interrupted
 _BLOCK_STEPS = 4_096
 # observations between which the host waits for the devices, so that what it has asked for does not pile up
 _RUN_AHEAD = 64
+# so few steps of numbers are done before another thread is awake
+_BEFORE_A_THREAD_WAKES = 2**13
 
 
 @names_options
@@ -191,19 +194,19 @@ def observe(
     chain, mesh = as_leaves(chain), mesh_of(devices)
     tuning = tuning or tuning_of(mesh)
     chunks = split_trajectories(ids, chain, chunk, mesh, tuning, whole)
-    route = choose(chain, None, starts.dtype, mesh, tuning).route
+    blocks = _Blocks(chain, key, starts.dtype, mesh, tuning)
 
     def work(number: int, halted: Event) -> None:
         numbers = chunks.ids[number]
         part = Part(slice(number * chunks.size, number * chunks.size + len(numbers)), len(numbers), mesh)
-        states = place_states(mesh, starts[part.rows], chunks.size, tuning)
+        states = place_states(mesh, starts[part.rows], chunks.size)
         words = place_ids(mesh, numbers, chunks.size, tuning)
         now, carry = 0, None
         for index, until in enumerate(observation_steps):
-            for first, length in _blocks_of(now, until, chain, tuning, route):
+            for first, length in blocks.between(now, until):
                 if halted.is_set():
                     return
-                states = _advance(chain, key, words, states, first, length, mesh, tuning, route)
+                states = blocks.advance(words, states, first, length)
                 _progress.advance(length * part.used)
             carry, now = update(part, index, states, carry), until
             if ended is not None and ended(part):
@@ -213,7 +216,8 @@ def observe(
         if finalize is not None:
             finalize(part, carry)
 
-    run_chunks(work, len(chunks.ids), workers(mesh))
+    brief = len(ids) * chain.state_dim * max(observation_steps) <= _BEFORE_A_THREAD_WAKES
+    run_chunks(work, len(chunks.ids), 1 if brief else workers(mesh))
 
 
 def resolve_ids(trajectories, trajectory_ids) -> Ids:
@@ -231,53 +235,54 @@ def resolve_ids(trajectories, trajectory_ids) -> Ids:
     return range(trajectories)
 
 
-def _blocks_of(
-    first: int, last: int, chain: AbstractChain, tuning: Tuning, route: AbstractRoute | None
-) -> Iterator[tuple[int, int]]:
-    """The compiled blocks from one step to another, as (first step, steps): a run can be interrupted between them."""
-    unit = block_unit(chain.noise_kind, tuning)
-    while first < last:
-        length = min(_BLOCK_STEPS, last - first)
-        # whole units where the noise allows it, and then what is left; a kernel takes both
-        splits = route is None and length >= unit and first % steps_per_hash(chain) == 0
-        length -= length % unit if splits else 0
-        yield first, length
-        first += length
+class _Blocks:
+    """The compiled blocks of one run: the program of each kind is looked up once.
 
+    chain: with numbers as leaves. key: of the seed. dtype: of the states.
+    """
 
-def _advance(chain, key, ids, states, first, length, mesh, tuning, route):
-    """One block. All those of whole units share a program, where the device does not mind."""
-    aligned = first % steps_per_hash(chain) == 0
-    if route is not None:
-        edges = not aligned or length % max(steps_per_hash(chain), tuning.steps_in_kernel(chain)) != 0
-        run = _KERNEL.prepare((chain, key, edges, mesh, tuning, route))
-        return run(ids, states, np.uint32(first), np.int32(length), np.uint32(0))
-    traced = aligned and length % block_unit(chain.noise_kind, tuning) == 0 and not tuning.static_trips
-    run = _BLOCK.prepare((chain, key, None if traced else length, aligned, mesh, tuning))
-    return run(ids, states, np.uint32(first), np.int32(length), np.uint32(0))
+    def __init__(self, chain: AbstractChain, key: SeedKey, dtype: Any, mesh: Mesh, tuning: Tuning):
+        self._shared, self._static = (chain, key, mesh, tuning), tuning.static_trips
+        self._route = choose(chain, None, dtype, mesh, tuning).route
+        self._period, self._unit = steps_per_hash(chain), block_unit(chain.noise_kind, tuning)
+        # what one iteration of a kernel takes; of a loop, whose blocks are cut so that they hold a multiple of it
+        self._whole = self._unit if self._route is None else max(self._period, tuning.steps_in_kernel(chain))
+        self._programs: dict[Any, Callable] = {}
+
+    def between(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Blocks from one step to another, as (first step, steps): a run can be interrupted between them."""
+        while first < last:
+            length = min(_BLOCK_STEPS, last - first)
+            # whole units where the noise allows it, and then what is left; a kernel takes both
+            splits = self._route is None and length >= self._unit and first % self._period == 0
+            length -= length % self._unit if splits else 0
+            yield first, length
+            first += length
+
+    def advance(self, ids: Any, states: Any, first: int, length: int) -> Any:
+        """One block. All those of whole units share a program, where the device does not mind."""
+        aligned = first % self._period == 0
+        whole = aligned and length % self._whole == 0
+        traced, regular = (whole and not self._static, aligned) if self._route is None else (True, whole)
+        kind = None if traced else length, regular
+        if kind not in self._programs:
+            self._programs[kind] = _BLOCK.prepare((*self._shared, self._route, *kind))
+        return self._programs[kind](ids, states, np.uint32(first), np.int32(length), np.uint32(0))
 
 
 def _block(shared, ids, states: Float[Array, "dim n"], first, count, guard):
-    chain, key, steps, aligned, mesh, tuning = shared
+    """As many steps as are compiled in, or else `count`; regular: they need no steps that are hashed one by one."""
+    chain, key, mesh, tuning, route, steps, regular = shared
+    move = advance if route is None else functools.partial(advance_in_kernel, route)
 
     def run(shared, states, ids):
         chain, key, first, count, guard = shared
-        return advance(chain, states, key, ids, first, count if steps is None else steps, aligned, guard, tuning)
+        return move(chain, states, key, ids, first, count if steps is None else steps, regular, guard, tuning)
 
     return shard_apply(mesh, run, (chain, key, first, count, guard), states, ids)
 
 
-def _kernel(shared, ids, states: Float[Array, "dim n"], first, count, guard):
-    chain, key, edges, mesh, tuning, route = shared
-
-    def run(shared, states, ids):
-        chain, key, first, count, guard = shared
-        return advance_in_kernel(route, chain, states, key, ids, first, count, edges, guard, tuning)
-
-    return shard_apply(mesh, run, (chain, key, first, count, guard), states, ids)
-
-
-_BLOCK, _KERNEL = Compiled(_block), Compiled(_kernel)
+_BLOCK = Compiled(_block)
 
 
 def block_memory(chain: AbstractChain, chunk: int, dtype: Any, mesh: Mesh, tuning: Tuning) -> int:
@@ -285,5 +290,5 @@ def block_memory(chain: AbstractChain, chunk: int, dtype: Any, mesh: Mesh, tunin
     unit = block_unit(chain.noise_kind, tuning)
     states, ids = shard(mesh, np.zeros((chain.state_dim, chunk), dtype)), shard(mesh, np.zeros(chunk, np.uint32))
     steps = unit if tuning.static_trips else None
-    shared = (as_leaves(chain), seed_key(0), steps, True, mesh, tuning)
+    shared = (as_leaves(chain), seed_key(0), mesh, tuning, None, steps, True)
     return _BLOCK.memory(shared, ids, states, np.uint32(0), np.int32(unit), np.uint32(0))

@@ -1,5 +1,7 @@
 """Checks of the start, made before a run: its shape, and the chain's first step from it."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,7 +49,7 @@ def refuse_transformations(given, chain: AbstractChain, name: str = "start") -> 
     given: the argument called `name`. chain: of the run.
     """
     # inside jit what is computed is traced, whatever the arguments are
-    if any(is_traced(leaf) for leaf in [jax.lax.neg(np.float32(0)), *jax.tree.leaves((given, chain))]):
+    if any(is_traced(leaf) for leaf in [_probe(np.float32(0)), *jax.tree.leaves((given, chain))]):
         raise ValueError(
             f"{name} and the chain must be known numbers, got ones that JAX traces: a run is made of compiled programs "
             "and cannot itself stand inside jit, vmap or grad; there, use sde_sgd.integrate"
@@ -59,19 +61,24 @@ def refuse_transformations(given, chain: AbstractChain, name: str = "start") -> 
         )
 
 
+# compiled: to look up an operation by itself takes several times as long
+_probe = jax.jit(jnp.negative)
+
+
 def check_first_step(chain: AbstractChain, start: Float[np.ndarray, "n state_dim"]) -> None:
     """Raise ValueError where a run from `start` cannot mean anything.
 
     That is: the loss there, or the chain's first step from there without noise, is not finite; or every first step
     rounds back to where it began, because dt is too small for the dtype.
     """
-    # all three at once: each that is asked for by itself waits for the device again
-    still, moved, loss = jax.device_get(_FIRST_STEP.prepare(as_leaves(chain))(start[0]))
-    if loss is not None and not np.isfinite(loss):
+    found = np.asarray(_FIRST_STEP.prepare(as_leaves(chain))(start[0]))
+    dim = start.shape[1]
+    still, moved, loss = found[:dim], found[dim:-1], found[-1]
+    if not np.isfinite(loss):
         raise ValueError(f"start must have a finite loss, got a loss of {loss} at {start[0]}")
     if not np.all(np.isfinite(still)):
         raise ValueError(f"start must have a finite gradient and noise, got a first step to {still} from {start[0]}")
-    rests = moved is not None and np.array_equal(moved, still) and np.array_equal(still, start[0])
+    rests = np.array_equal(moved, still) and np.array_equal(still, start[0])
     if rests and _has_noise(chain, start[0]):
         raise ValueError(
             f"dt must be large enough for a step to change the state, got {chain.time_step}: in {start.dtype} a first "
@@ -79,14 +86,20 @@ def check_first_step(chain: AbstractChain, start: Float[np.ndarray, "n state_dim
         )
 
 
-def _first_step(chain: AbstractChain, state: Float[Array, " state_dim"]):
-    """The state after a first step without noise and after one with noise of 1 in every component, and the loss."""
+def _first_step(chain: AbstractChain, state: Float[Array, " state_dim"]) -> Float[Array, " numbers"]:
+    """The state after a first step without noise and after one with noise of 1 in every component, and the loss.
+
+    In one array, so that the device is waited for once: NaN where there is no such noise, 0 where there is no loss.
+    """
     increments = increments_of(chain.noise_kind)
     rest = jnp.zeros(chain.noise_dim, increments.dtype(state.dtype))
-    still, moved = chain.step(state, rest, jnp.uint32(0)), None
+    parts = [chain.step(state, rest, jnp.uint32(0)), jnp.full_like(state, jnp.nan), jnp.zeros((), state.dtype)]
     if chain.noise_dim and not isinstance(increments, Words):
-        moved = chain.step(state, jnp.ones_like(rest), jnp.uint32(0))
-    return still, moved, None if chain.landscape is None else chain.landscape.loss(chain.theta(state))
+        parts[1] = chain.step(state, jnp.ones_like(rest), jnp.uint32(0))
+    if chain.landscape is not None:
+        parts[2] = chain.landscape.loss(chain.theta(state))
+    dtype = functools.reduce(jnp.promote_types, (part.dtype for part in parts))
+    return jnp.concatenate([jnp.ravel(part).astype(dtype) for part in parts])
 
 
 def _has_noise(chain: AbstractChain, state: Float[np.ndarray, " state_dim"]) -> bool:

@@ -83,7 +83,7 @@ def run_until_stopped(
     def work(number: int, halted: Event) -> None:
         begin, numbers = number * chunks.size, chunks.ids[number]
         rows = np.arange(begin, begin + len(numbers))
-        states = place_states(mesh, starts[begin : begin + len(numbers)], chunks.size, tuning)
+        states = place_states(mesh, starts[begin : begin + len(numbers)], chunks.size)
         words, stop = place_ids(mesh, numbers, chunks.size, tuning), _marks(mesh, rows.size, chunks.size)
         first, going, running = 0, np.ones(rows.size, bool), rows.size
         while running and (steps is None or first < steps) and not halted.is_set():

@@ -121,4 +121,14 @@ def short_name(kind: Any) -> Any:
 
 def select(pair: Pair, which: Any) -> Array:
     """One of the two arrays; a Python integer costs no selection."""
-    return pair[which] if isinstance(which, int) else jnp.where(which == 0, pair[0], pair[1])
+    return pair[which] if isinstance(which, int) else _chosen(pair, which)
+
+
+def _chosen(pair: Pair, which: Any) -> Array:
+    if pair[0].dtype != jnp.float64:
+        return jnp.where(which == 0, pair[0], pair[1])
+    # a compiler makes a branch of a choice between two calls of a library, here sine and cosine, and contracts no
+    # product before a branch with a sum behind it: the step that takes this noise would round otherwise
+    first, second = (jax.lax.bitcast_convert_type(each, jnp.uint64) for each in pair)
+    mask = jnp.uint64(0) - jnp.asarray(which).astype(jnp.uint64)
+    return jax.lax.bitcast_convert_type(first ^ ((first ^ second) & mask), jnp.float64)

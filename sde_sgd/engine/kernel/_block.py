@@ -4,45 +4,26 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int32, UInt32
+from jaxtyping import Array, Float, Int32
 
-from ...chains import AbstractChain
-from ...random import SeedKey
-from .._tuning import Tuning
 from ._body import Body, Lanes, Own
 from ._routes import AbstractRoute
 
 
 def advance(
-    route: AbstractRoute,
-    chain: AbstractChain,
-    states: Float[Array, "dim n"],
-    key: SeedKey,
-    ids: UInt32[Array, " n"],
-    first: Any,
-    count: Any,
-    edges: bool,
-    guard: Any,
-    tuning: Tuning,
+    route: AbstractRoute, chain, states, key, ids, first, count, aligned: bool, guard, tuning
 ) -> Float[Array, "dim n"]:
-    """States after `count` steps from number `first` on, both scalars; what `_integrate.advance` makes of them.
+    """What `_integrate.advance` makes of these arguments, with one `first` for all trajectories.
 
-    edges: whether they may begin or end within a group of steps that share a hash, or within an unrolled iteration.
+    aligned: whether the steps begin and end between groups that share a hash, and between unrolled iterations.
     """
-    return _run(route, chain, None, key, (states, None), Own(ids), None, first, count, edges, guard, tuning)[0]
+    return _run(route, chain, None, key, (states, None), Own(ids), None, first, count, not aligned, guard, tuning)[0]
 
 
 def watched(
-    route: AbstractRoute,
-    shared: Any,
-    stop: Int32[Array, " n"],
-    count: Any,
-    states: Float[Array, "dim n"],
-    tuning: Tuning,
-    ids: UInt32[Array, " n"],
-    *past: Any,
+    route: AbstractRoute, shared, stop, count, states, tuning, ids, *past
 ) -> tuple[Float[Array, "dim n"], Int32[Array, " n"]]:
-    """States and marks after a block of `count` steps, as `_watch.watched` has them; a state stays after a stop."""
+    """What `_watch.watched` makes of these arguments; a state stays after a stop in any case."""
     chain, monitor, key, since, first, guard = shared
     clock, budget = past or (None, None)
     own = Own(ids, first if past else None, clock, budget)

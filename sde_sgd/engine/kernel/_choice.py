@@ -95,7 +95,7 @@ def _lower(route, structure, arrays, rest, dtype, platform, tuning: Tuning, past
         given = iter(leaves)
         chain, monitor = jax.tree.unflatten(structure, [next(given) if each is _ARRAY else each for each in rest])
         if monitor is None:
-            return advance(route, chain, states, key, ids, jnp.uint32(0), jnp.int32(64), True, guard, tuning)
+            return advance(route, chain, states, key, ids, jnp.uint32(0), jnp.int32(64), False, guard, tuning)
         shared = (chain, monitor, key, *((counts, counts) if past else (jnp.uint32(0),) * 2), guard)
         own = (counts, counts) if past else ()
         return watched(route, shared, stop, jnp.int32(64), states, tuning, ids, *own)

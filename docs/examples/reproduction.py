@@ -28,8 +28,8 @@ reproduction.register(type(claims[0])) is type(claims[0])  # → True
 
 # %% reproduce, Reproduction, Judged, judged_by
 done: reproduction.Reproduction = reproduction.reproduce(
-    tempfile.mkdtemp() + "/all", size="quick", only=[5], progress=False
+    tempfile.mkdtemp() + "/all", size="quick", only=[2], progress=False
 )
-faster: reproduction.Judged = done.claims[0]
-faster.verdict.answer
-reproduction.judged_by(faster.claim, faster.data).verdict == faster.verdict  # → True
+second: reproduction.Judged = done.claims[0]
+second.verdict.answer
+reproduction.judged_by(second.claim, second.data).verdict == second.verdict  # → True

@@ -84,9 +84,9 @@ first.header
 study.all_diverged(outcome.dataset)  # → []
 
 # %% Store, Cell
-store = study.Store.open(begun)
+store = study.Store.open(begun).bind(asked)
 cell: study.Cell = asked.cells()[1]
-cell.index, store.has(cell)
+store.is_finished(cell.key)  # → True
 
 
 # %% AbstractStudy, register, cell_dataset, combine

@@ -1,14 +1,17 @@
 """How Sphinx builds the site: `python -m sphinx -W --keep-going docs DIR` (extra `docs`), without network.
 
 Pages are the Markdown files of this folder, notebooks of `notebooks/`, executed in their quick size, and the docstrings
-of every public name with the examples of `docs/api`. What Sphinx lacks is in `docs/site`, a file for each part.
+of every public name with the examples of `docs/examples`. What Sphinx lacks is in `docs/site_parts`, a file for each
+part.
 """
 
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).resolve().parent
+# `site_parts`, and what the tests know of public names
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 project = "sde_sgd"
 author = "the sde_sgd developers"

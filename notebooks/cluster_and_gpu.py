@@ -30,54 +30,12 @@ import xarray as xr
 
 import sde_sgd as ss
 
-# the quick size has four cells of few trajectories
+# in the quick size the study has four cells of few trajectories
 QUICK = "--quick" in sys.argv or bool(os.environ.get("SDE_SGD_QUICK"))
+SMALLER = ["trajectories=512", "sweep.learning_rate=[0.024, 0.036]", "sweep.batch_size=[8, 12]"] if QUICK else []
 # it goes with the process
 folder = tempfile.TemporaryDirectory()
 work = Path(folder.name)
-
-# %% [markdown]
-# ## The file
-#
-# A study is a file: what is asked, of which landscape, over which numbers. Its folder is all that its computers share.
-
-# %%
-STUDY = f"""
-kind = "escape"
-seed = 0
-horizon = 25.0              # SDE time t = γ·iterations
-trajectories = {512 if QUICK else 4096}         # in every cell
-dt = 0.004
-monitoring = "continuous"
-
-[landscape]
-kind = "TwoWells"
-sharp_curvature = 8.0
-flat_curvature = 2.0
-barrier = 0.1
-
-[noise]
-kind = "Isotropic"
-beta = 32.0                 # variance of each component of one example's gradient
-
-[sweep]
-learning_rate = {[0.024, 0.036] if QUICK else [0.016, 0.024, 0.036, 0.054]}
-batch_size = {[8, 12] if QUICK else [8, 12, 18, 27]}
-
-[[start]]
-name = "sharp"
-point = "sharp_minimum"
-saddle = "saddle"           # the region to leave is this side of it
-
-[[start]]
-name = "flat"
-point = "flat_minimum"
-saddle = "saddle"
-
-[reference]
-grid = [-1.6, 2.4, {400 if QUICK else 1600}]    # low, high, cells of the exact solver
-"""
-(work / "my_study.toml").write_text(STUDY, encoding="utf-8")
 
 
 def sde_sgd(*words):
@@ -96,14 +54,24 @@ def told(run):
 
 
 # %% [markdown]
-# ## Workers
+# ## The file
 #
-# `init` makes the folder and computes nothing. Then any number of workers compute their shares: here two, at once; on a
-# cluster an array of jobs, where SLURM, SGE or LSF say which share is whose. Nobody hands out work. `sde-sgd status
-# shared`, or a call, says how far it is, from anywhere, while they compute or after one has died.
+# A study is a file: what is asked, of which landscape, over which numbers. This one comes with the package; redirect it
+# to a file of your own to change it, or change single keys with `--set`.
 
 # %%
-told(sde_sgd("init", "my_study.toml", "--out", "shared"))
+told(sde_sgd("show", "escape"))
+
+# %% [markdown]
+# ## Workers
+#
+# A study's folder is all that its computers share. `init` makes it and computes nothing. Then any number of workers
+# compute their shares: here two, at once; on a cluster an array of jobs, where SLURM, SGE or LSF say which share is
+# whose. Nobody hands out work. `sde-sgd status shared`, or a call, says how far it is, from anywhere, while they
+# compute or after one has died.
+
+# %%
+told(sde_sgd("init", "escape", "--out", "shared", *(f"--set={change}" for change in SMALLER)))
 workers = [sde_sgd("worker", "shared", "--shard", f"{share}/2") for share in range(2)]
 print(ss.study.status(work / "shared"))
 for each in workers:
@@ -133,7 +101,8 @@ else:
         LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
-        outcome = ss.study.run(work / "my_study.toml", work / "by_dask", executor=client, progress=False)
+        changes = ss.study.read_changes(SMALLER)
+        outcome = ss.study.run("escape", work / "by_dask", executor=client, changes=changes, progress=False)
     same = bool((outcome.dataset.probability == stored.probability).all())
     print(f"{outcome.computed} cells computed by Dask; the same probabilities to the last bit: {same}")
 
@@ -166,5 +135,5 @@ print(f"{report.name}, {report.stat().st_size / 1e6:.2f} MB")
 
 # %%
 figure = ss.plotting.phase_diagram(stored)
-figure.savefig("phase_diagram.png", dpi=120)
-figure  # noqa: B018
+figure.savefig("escape_phase_diagram.png", dpi=120)
+figure

@@ -104,6 +104,14 @@ def test_what_a_page_names_is_there(page, name):
     assert (ROOT / name).exists()
 
 
+def test_what_the_package_names_is_there():
+    """Files of the repository in docstrings and comments."""
+    named = re.compile(r"\b(?:notebooks|benchmarks|docs|tests)/[\w/-]+\.(?:py|md|json|toml)\b")
+    found = {name for path in PACKAGE.rglob("*.py") for name in named.findall(path.read_text(encoding="utf-8"))}
+    assert "tests/test_splitting.py" in found
+    assert [name for name in sorted(found) if not (ROOT / name).exists()] == []
+
+
 def test_a_page_that_names_what_is_not_there_would_be_seen():
     assert {page for page, _ in LINKS} >= {"README.md", "docs/start.md", "docs/rare.md"}
     assert ("README.md", "docs/choose.md") in LINKS

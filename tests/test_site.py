@@ -95,8 +95,9 @@ def test_a_notebook_is_executed_in_its_quick_size(tmp_path):
     pages = sorted((tmp_path / "pages").glob("*.ipynb"))
     assert [page.stem for page in pages] == sorted(path.stem for path in notebook_pages.NOTEBOOKS.glob("*.py"))
     for path in notebook_pages.NOTEBOOKS.glob("*.py"):
-        title, hidden, *rest = notebook_pages.page(path).cells
+        title, size, hidden, *rest = notebook_pages.page(path).cells
         assert title.cell_type == "markdown" and title.source.startswith("# ")
+        assert size.cell_type == "markdown" and f"`python notebooks/{path.name}`" in size.source
         assert "'--quick'" in hidden.source and hidden.metadata["tags"] == ["remove-cell"]
         assert any(cell.cell_type == "code" for cell in rest)
 

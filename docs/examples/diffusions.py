@@ -31,27 +31,32 @@ heavy.temperature  # → 2.5
 diffusions.UnderdampedLangevin(bowl, temperature=0.1, friction=2.0).temperature  # → 0.1
 
 # %% AbstractUnderdamped
-isinstance(heavy, diffusions.AbstractUnderdamped)  # → True
-
+any_of_them: diffusions.AbstractUnderdamped = heavy
+any_of_them.mass, round(any_of_them.friction, 3)  # → (0.05, 0.1)
 
 # %% AbstractDiffusion
-isinstance(diffusion, diffusions.AbstractDiffusion)  # → True
+one: diffusions.AbstractDiffusion = diffusion
+one.noise_dim, one.drift_is_gradient, one.changes_in_time  # → (2, True, False)
 
 # %% Iterations
 # a time as whole iterations, exact where a float is not
 scheduled.drift(theta, diffusions.Iterations(50)) / scheduled.drift(theta, diffusions.Iterations(0))  # → [0.5 0.5]
 
 # %% AbstractClock, RunningTime
-clock = ss.EulerMaruyama(diffusion).clock
-isinstance(clock, diffusions.AbstractClock) and isinstance(clock, diffusions.RunningTime)  # → True
+clock: diffusions.AbstractClock = diffusions.RunningTime()
+clock.at(3, 0.05)  # → 0.15
+ss.EulerMaruyama(diffusion).clock == clock  # → True
 
 # %% WholeIterations
 half_steps = ss.EulerMaruyama(scheduled, dt=0.05).clock  # two steps for each iteration of γ₀ = 0.1
-isinstance(half_steps, diffusions.WholeIterations) and (half_steps.iterations, half_steps.steps)  # → (1, 2)
+half_steps == diffusions.WholeIterations(1, 2)  # → True
+half_steps.at(5, 0.05).number  # → 2
 
 # %% PeriodicTime
 driven = diffusions.ItoDiffusion(lambda x, t: jnp.sin(2 * jnp.pi * t) - x, lambda x, t: jnp.eye(1), 1, period=1.0)
-isinstance(ss.EulerMaruyama(driven, dt=0.25).clock, diffusions.PeriodicTime)  # → True
+quarters = diffusions.PeriodicTime.of(period=1.0, dt=0.25)
+quarters.at(5, 0.25)  # → 0.25
+ss.EulerMaruyama(driven, dt=0.25).clock == quarters  # → True
 
 # %% refuse_if_changing
 try:

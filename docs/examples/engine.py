@@ -29,8 +29,8 @@ def mean(x):
 bool(jnp.isfinite(jax.jit(jax.grad(mean))(-1.0)))  # → True
 
 # %% plan, Plan
-planned = ss.plan(chain, start, steps=1_000, trajectories=10_000)
-isinstance(planned, engine.Plan) and planned.lowering[:14]  # → component-wise
+planned: engine.Plan = ss.plan(chain, start, steps=1_000, trajectories=10_000)
+planned.lowering[:14]  # → component-wise
 
 
 # %% reduce, AbstractReduction, Reduced
@@ -47,8 +47,8 @@ class Lowest(ss.AbstractReduction):
         return carry
 
 
-reduced = ss.reduce(chain, start, Lowest(), times=[0.1, 0.2, 0.3], trajectories=256, seed=0)
-isinstance(reduced, engine.Reduced) and reduced.value.shape  # → (256,)
+reduced: engine.Reduced = ss.reduce(chain, start, Lowest(), times=[0.1, 0.2, 0.3], trajectories=256, seed=0)
+reduced.value.shape  # → (256,)
 
 
 # %% AbstractMonitor, StopCode, run_until_stopped, StopTimes
@@ -63,20 +63,21 @@ class Crossed(engine.AbstractMonitor):
 
 
 starts, key = np.full((512, 1), -1.0, np.float32), engine.seed_key(0)
-stops = engine.run_until_stopped(chain, Crossed(), starts, range(512), 1_000, key)
-isinstance(stops, engine.StopTimes) and set(stops.code.tolist()) <= {0, 2}  # → True
+stops: engine.StopTimes = engine.run_until_stopped(chain, Crossed(), starts, range(512), 1_000, key)
+np.mean(stops.code == engine.StopCode.TARGET).round(1)
 
 # %% run_population, Ends
-ends = engine.run_population(
+ends: engine.Ends = engine.run_population(
     chain, Crossed(), starts, np.arange(512), np.zeros(512, np.int64), np.full(512, 1_000), key
 )
-isinstance(ends, engine.Ends) and bool(np.array_equal(ends.code, stops.code))  # → True
+np.array_equal(ends.code, stops.code)  # → True
 
 # %% DIVERGED
 int(np.sum(ends.code == engine.DIVERGED))  # → 0
 
 # %% tuned, Tuning, tuning_of, CPU, ACCELERATOR
-isinstance(engine.tuning_of(), engine.Tuning)  # → True
+tuning: engine.Tuning = engine.tuning_of()
+tuning.lowering  # → True
 engine.CPU.static_trips, engine.ACCELERATOR.static_trips  # → (False, True)
 with engine.tuned(lowering=False):
     plain = ss.simulate(chain, start, steps=64, trajectories=1024, seed=0)

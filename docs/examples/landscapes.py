@@ -47,9 +47,8 @@ zoo = [
 
 # %% find_minima, CriticalPoint
 minima = ss.landscapes.find_minima(well, [[-0.8, 0.3], [0.7, -0.2]])
-isinstance(minima[0], ss.landscapes.CriticalPoint)  # → True
-sorted(point.location[0].round(6) for point in minima) == [-1, 1]  # → True
-minima[0].eigenvalues  # → [4. 8.]
+lowest: ss.landscapes.CriticalPoint = minima[0]
+abs(lowest.location).round(6), lowest.eigenvalues.round(6), lowest.index  # → (array([1., 0.]), array([4., 8.]), 0)
 
 # %% check_minima
 len(ss.landscapes.check_minima("minima", well, [[-1.0, 0.0], [1.0, 0.0]]))  # → 2
@@ -64,43 +63,46 @@ path = ss.landscapes.minimum_energy_path(well, *minima, images=9)
 path.shape  # → (9, 2)
 
 # %% saddle_graph, SaddleConnection
-(connection,) = ss.landscapes.saddle_graph(well, minima)
-isinstance(connection, ss.landscapes.SaddleConnection)  # → True
-round(connection.barrier_from_first, 6)  # → 1.0
+graph: list[ss.landscapes.SaddleConnection] = ss.landscapes.saddle_graph(well, minima)
+[(way.first, way.second, round(way.barrier_from_first, 6)) for way in graph]  # → [(0, 1, 1.0)]
 
 # %% explore, Exploration, Way
-found = ss.landscapes.explore(well, [-1.0, 0.0], height=2.0, max_searches=64, progress=False)
-isinstance(found, ss.landscapes.Exploration) and len(found.minima)  # → 2
-(way,) = found.ways(ss.regions.Ball([1.0, 0.0], 0.2))
-isinstance(way, ss.landscapes.Way) and round(way.barrier, 6)  # → 1.0
+found: ss.landscapes.Exploration = ss.landscapes.explore(well, [-1.0, 0.0], height=2.0, max_searches=64, progress=False)
+found.status, len(found.minima)  # → (<Status.COMPLETE: 'complete'>, 2)
+ways: tuple[ss.landscapes.Way, ...] = found.ways(ss.regions.Ball([1.0, 0.0], 0.2))
+[round(way.barrier, 6) for way in ways]  # → [1.0]
 
 # %% SaddleExit
 slide = ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2 - x[0] ** 3 / 3 + x[1] ** 2, dim=2)
 down = ss.landscapes.explore(slide, [0.0, 0.0], height=1.0, max_searches=64, progress=False)
-isinstance(down.exits[0], ss.landscapes.SaddleExit)  # → True
+out: ss.landscapes.SaddleExit = down.exits[0]
+round(out.barrier, 6), out.leads_to
 down.status  # → incomplete
 
 # %% DegeneratePoint
-# explorations list critical points over which ways may lead that the graph does not have
-all(isinstance(each, ss.landscapes.DegeneratePoint) for each in found.degenerate)  # → True
+# critical points over which ways may lead that the graph does not have: here there are none
+degenerate: tuple[ss.landscapes.DegeneratePoint, ...] = found.degenerate
+len(degenerate)  # → 0
 
 # %% polish, Polished
-at = ss.landscapes.polish(well, [0.8, 0.1])
-isinstance(at, ss.landscapes.Polished) and at.is_minimum  # → True
+at: ss.landscapes.Polished = ss.landscapes.polish(well, [0.8, 0.1])
+at.kind, at.location.round(6)  # → ('minimum', array([1., 0.]))
 
 # %% sharpness
 ss.landscapes.sharpness(well, np.array([1.0, 0.0]), k=2)  # → [8. 4.]
 
 # %% eigenpairs, Eigenpairs
-pairs = ss.landscapes.eigenpairs(well, np.array([1.0, 0.0]), k=1, which="smallest")
-isinstance(pairs, ss.landscapes.Eigenpairs) and pairs.values.round(4)  # → [4.]
+pairs: ss.landscapes.Eigenpairs = ss.landscapes.eigenpairs(well, np.array([1.0, 0.0]), k=1, which="smallest")
+pairs.values.round(4)  # → [4.]
 
 # %% trace
 ss.landscapes.trace(well, np.array([1.0, 0.0]))  # → 12.0
 
 # %% along, Line
-line = ss.landscapes.along(well, np.array([-1.0, 0.0]), np.array([1.0, 0.0]), alphas=[0.0, 0.5, 1.0])
-isinstance(line, ss.landscapes.Line) and line.loss  # → [0. 1. 0.]
+line: ss.landscapes.Line = ss.landscapes.along(
+    well, np.array([-1.0, 0.0]), np.array([1.0, 0.0]), alphas=[0.0, 0.5, 1.0]
+)
+line.loss  # → [0. 1. 0.]
 
 # %% EmpiricalRisk
 inputs = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [2.0, 1.0]])

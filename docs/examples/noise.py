@@ -46,7 +46,8 @@ models = ss.noise.IsotropicOf, ss.noise.DiagonalOf, ss.noise.HessianOf, ss.noise
 all(abs(jnp.trace(model(per_example).covariance(risk, theta)) - trace) < 1e-5 for model in models)  # → True
 
 # %% AbstractShapedNoise
-issubclass(ss.noise.HessianOf, ss.noise.AbstractShapedNoise)  # → True
+shaped: ss.noise.AbstractShapedNoise = ss.noise.IsotropicOf(ss.noise.Diagonal([1.0, 3.0]))
+shaped.covariance(landscape, theta)  # → [[2. 0.] [0. 2.]]
 
 
 # %% AbstractNoise
@@ -70,4 +71,4 @@ try:
     ss.noise.check_noise(ss.noise.Diagonal([1.0, 2.0, 3.0]), landscape)
 except ValueError as error:
     told = str(error)
-"3" in told  # → True
+told

@@ -3,7 +3,6 @@ import tempfile
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import sde_sgd as ss
@@ -32,7 +31,7 @@ lines = plotting.paths(walks, well, times=0.2 * np.arange(17))
 
 # %% survival
 left = ss.regions.HalfSpace([1.0], 0.0)
-found = ss.escape(chain, start, left if left.contains(start) else ~left, 10.0, trajectories=512, seed=0)
+found = ss.escape(chain, start, left, 10.0, trajectories=512, seed=0)
 curve = plotting.survival(found.to_dataset())  # the same as found.plot()
 
 # %% occupancy
@@ -61,16 +60,18 @@ way = ss.theory.minimum_action(ss.LangevinSGD.at_temperature(plane, 0.1), [-1.0,
 action = plotting.minimum_action_path(way.to_dataset())
 
 # %% time_in_basins
+# a shallow well between falls into a deep one on the far side first
 wells = ss.landscapes.GaussianWells([[-2.0], [0.0]], depths=[1.6, 1.0], widths=0.5, confinement=0.05)
 inner = min(ss.landscapes.find_minima(wells, [[-2.0], [0.0]]), key=lambda point: abs(point.location[0]))
 slow = ss.first_passage(
-    ss.EulerMaruyama(ss.LangevinSGD.at_temperature(wells, 0.11), 0.05), inner.location.astype(np.float32),
-    ss.regions.HalfSpace([-1.0], -1.2), trajectories=4_096, seed=0, method="splitting", progress=False,
+    ss.EulerMaruyama(ss.LangevinSGD.at_temperature(wells, 0.13), 0.05), inner.location.astype(np.float32),
+    ss.regions.HalfSpace([-1.0], -1.2), trajectories=512, seed=0, method="splitting", progress=False,
 )  # fmt: skip
 bars = plotting.time_in_basins(slow.to_dataset())
 
 # %% survival_curves, phase_diagram, sweep_figure
-sweep = small("escape", trajectories=256, horizon=5.0, sweep__learning_rate=[0.036, 0.054], sweep__batch_size=[8, 12])
+few = {"sweep__learning_rate": [0.036, 0.054], "sweep__batch_size": [8, 12], "reference__grid": [-1.6, 2.4, 100]}
+sweep = small("escape", trajectories=256, horizon=5.0, **few)
 curves = plotting.survival_curves(sweep)
 diagram = plotting.phase_diagram(sweep)
 against = plotting.sweep_figure(sweep, "probability", {})
@@ -79,27 +80,20 @@ against = plotting.sweep_figure(sweep, "probability", {})
 pair = small("digits", hidden=4, examples=64, trajectories=16, iterations=20, ratios=[[0.5, 8]])
 digits = plotting.digits_figure(pair)
 
-# %% batch_figure, trade_off_figure, training_law
-data = ss.data.mnist1d(samples=100, held_out=0.2)
-
-
-def network(key):
-    return eqx.nn.MLP(40, 10, 4, 1, activation=jnp.tanh, key=key)
-
-
-risk = ss.EmpiricalRisk(
-    network(jax.random.key(0)), ss.landscapes.cross_entropy, data.inputs, data.targets, held_out=data.held_out
-)
+# %% batch_figure, trade_off_figure, training_law, edge_figure
+inputs = np.random.default_rng(0).normal(size=(48, 2))
+targets = inputs @ [1.0, -1.0] + inputs[:, 0] ** 2
+line = eqx.nn.Linear(2, "scalar", use_bias=False, key=jax.random.key(0))
+held_out = inputs[32:], targets[32:]
+regression = ss.EmpiricalRisk(line, ss.landscapes.squared_error, inputs[:32], targets[:32], held_out=held_out)
 trained = ss.train(
-    risk, networks=4, learning_rate=[0.1, 0.2], batch_size=[8, 40], stop=ss.training.Epochs(2), start=network,
-    progress=False,
-)  # fmt: skip
-batch = plotting.batch_figure(trained.to_dataset("sharpness", "held_out_loss"))
-trade = plotting.trade_off_figure(trained.to_dataset("held_out_loss", "train_loss", "noise_trace"))
-law = plotting.training_law(trained.to_dataset("train_loss"))
-
-# %% edge_figure
-edge = plotting.edge_figure(trained.to_dataset("sharpness"))
+    regression, networks=4, learning_rate=[0.1, 0.2], batch_size=[4, 8], stop=ss.training.Epochs(2), progress=False
+)
+measured = trained.to_dataset("sharpness", "held_out_loss", "train_loss", "noise_trace")
+batch = plotting.batch_figure(measured)
+trade = plotting.trade_off_figure(measured)
+law = plotting.training_law(measured)
+edge = plotting.edge_figure(measured)
 
 # %% width_figure
 few = {"sweep__width": [2, 4], "sweep__batch_size": [50], "data__samples": 200}
@@ -107,13 +101,7 @@ widths = small("mnist1d", networks=2, stop=[{"epochs": 2}], **few)
 descent = plotting.width_figure(widths)
 
 # %% comparison
-inputs = np.random.default_rng(0).normal(size=(32, 2))
-line = eqx.nn.Linear(2, "scalar", use_bias=False, key=jax.random.key(0))
-regression = ss.EmpiricalRisk(line, ss.landscapes.squared_error, inputs, inputs @ [1.0, -1.0] + inputs[:, 0] ** 2)
-chains = {
-    "SGD": ss.MinibatchSGD(regression, 0.1, 8),
-    "SDE": ss.EulerMaruyama(ss.LangevinSGD(regression, ss.noise.PerExample(), 0.1, 8), dt=0.05),
-}
+chains = {"SGD": ss.MinibatchSGD(regression, 0.1, 8), "larger": ss.MinibatchSGD(regression, 0.2, 8)}
 compared = ss.compare(regression, chains=chains, time=1.0, networks=32, permutations=99, progress=False)
 panels = plotting.comparison(compared.to_dataset())
 
@@ -121,6 +109,6 @@ panels = plotting.comparison(compared.to_dataset())
 minimum = ss.landscapes.polish(regression, regression.initial)
 times = ss.training.escape_from(
     regression, minimum, learning_rate=0.1, batch_size=[4, 8], height=0.05, iterations=100, trajectories=64,
-    progress=False,
+    processes=["sgd"], progress=False,
 )  # fmt: skip
 ratios = plotting.escape_times(times.to_dataset())

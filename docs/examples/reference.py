@@ -16,8 +16,8 @@ solver.spectral_gap()  # → 0.0298
 
 # %% Grid, GridFunction
 grid = reference.Grid(-2.2, 2.2, 400)
-times = reference.FokkerPlanck(diffusion, grid).mean_exit_time(left)
-isinstance(times, reference.GridFunction) and times(np.array([-1.0]))  # → 33.9457
+times: reference.GridFunction = reference.FokkerPlanck(diffusion, grid).mean_exit_time(left)
+times(np.array([-1.0]))  # → 33.9457
 
 # %% ChainExit
 step = lambda x: x - 0.05 * 4 * x * (x**2 - 1)  # SGD's own step at γ = 0.05
@@ -27,7 +27,7 @@ leaving.exits(400)[-1]  # → 0.3972
 
 # %% ChainFork
 fork = reference.ChainFork(step, deviation, start=-1.0, low=-1.5, high=0.0)
-fork.probability() < 0.5  # → True
+fork.probability()
 
 # %% ChainLaw
 law = reference.ChainLaw(step, deviation, cuts=[-3.0, 0.0, 3.0])

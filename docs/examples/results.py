@@ -15,6 +15,7 @@ verdict.status, verdict.reasons  # → (<Status.BUDGET_SPENT: 'budget spent'>, (
 # %% AbstractResult, Provenance
 chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ss.landscapes.Quadratic([1.0]), 0.5), 0.05)
 found = ss.escape(chain, np.zeros(1), ss.regions.Ball([0.0], 1.0), horizon=1.0, trajectories=1024, seed=0)
-isinstance(found, AbstractResult) and isinstance(found.provenance, Provenance)  # → True
-found.provenance.seed  # → 0
-found.result  # → complete
+result: AbstractResult = found
+result.status, result.result  # → (<Status.COMPLETE: 'complete'>, 'complete')
+how: Provenance = result.provenance
+how.seed, how.method

@@ -19,28 +19,29 @@ def rises(score):
 
 # %% committor, GridScore
 grid = [(-2.0, 2.0, 60), (-1.5, 1.5, 40)]
-committor = scores.committor(diffusion, target, grid, horizon=10.0)
-isinstance(committor, scores.GridScore) and rises(committor)  # → True
+committor: scores.GridScore = scores.committor(diffusion, target, grid, horizon=10.0)
+rises(committor)  # → True
 
 # %% path, PathScore
-path = scores.path(landscape, [-1.0, 0.0], [1.0, 0.0])
-isinstance(path, scores.PathScore) and rises(path)  # → True
+path: scores.PathScore = scores.path(landscape, [-1.0, 0.0], [1.0, 0.0])
+rises(path)  # → True
 
 # %% along
 rises(scores.along(np.array([[-1.0, 0.0], [0.0, 0.2], [1.0, 0.0]])))  # → True
 
 # %% ways, WaysScore
 found = ss.landscapes.explore(landscape, start, height=2.0, max_searches=64, progress=False)
-ways = scores.ways(landscape, *found.ways(target))
-isinstance(ways, scores.WaysScore) and rises(ways)  # → True
+ways: scores.WaysScore = scores.ways(landscape, *found.ways(target))
+rises(ways)  # → True
 
 # %% choose, Choice
-choice = scores.choose(chain, start, target, horizon=10.0)
-isinstance(choice, scores.Choice) and rises(choice.score)  # → True
-print(choice.reason)
+choice: scores.Choice = scores.choose(chain, start, target, horizon=10.0)
+choice.reason
+rises(choice.score)  # → True
 
 # %% automatic
-isinstance(scores.automatic(chain, start, target, horizon=10.0), scores.GridScore)  # → True
+# the score of that choice
+rises(scores.automatic(chain, start, target, horizon=10.0))  # → True
 
 # %% Farthest
 rises(scores.Farthest((path, lambda theta: theta[0])))  # → True

@@ -42,21 +42,22 @@ except study.StudyError as error:
 "escape" in told  # → True
 
 # %% EscapeStudy, OccupancyStudy, TransitionsStudy, CompareStudy, TrainStudy, TrainedEscapeStudy, DigitsStudy
-kinds = [
-    study.EscapeStudy, study.OccupancyStudy, study.TransitionsStudy, study.CompareStudy, study.TrainStudy,
-    study.TrainedEscapeStudy, study.DigitsStudy,
-]  # fmt: skip
-isinstance(asked, study.EscapeStudy)  # → True
-all(issubclass(kind, study.AbstractStudy) for kind in kinds)  # → True
+kinds = {
+    "escape": study.EscapeStudy, "occupancy": study.OccupancyStudy, "transitions": study.TransitionsStudy,
+    "compare": study.CompareStudy, "batch": study.TrainStudy, "trained_escape": study.TrainedEscapeStudy,
+    "digits": study.DigitsStudy,
+}  # fmt: skip
+# each packaged study is of its kind, and a study from Python is one of these objects
+[name for name, kind in kinds.items() if type(study.parse(study.packaged_text(name), name)) is not kind]  # → []
 
 # %% plan, Plan
-planned = study.plan(asked)
-isinstance(planned, study.Plan) and planned.cells  # → 2
+planned: study.Plan = study.plan(asked)
+planned.cells  # → 2
 
 # %% run, Outcome
-outcome = study.run(asked, folder / "small", progress=False)
-isinstance(outcome, study.Outcome) and outcome.complete  # → True
-outcome.dataset.sizes["learning_rate"]  # → 2
+outcome: study.Outcome = study.run(asked, folder / "small", progress=False)
+outcome.computed, outcome.complete  # → (2, True)
+outcome.dataset.probability.squeeze().values.round(1)
 
 # %% init, worker, resume
 begun = study.init(asked, folder / "shared")
@@ -64,8 +65,8 @@ study.worker(begun, shard=(0, 2), progress=False)  # → 1
 study.resume(begun, progress=False).computed  # → 1
 
 # %% status, Progress
-progress = study.status(begun)
-isinstance(progress, study.Progress) and progress.finished  # → 2
+progress: study.Progress = study.status(begun)
+progress.finished  # → 2
 
 # %% redraw, report_html, export
 study.redraw(begun).complete  # → True
@@ -76,14 +77,16 @@ sorted(path.name for path in study.export(begun))  # → ['dataset.nc', 'long.cs
 table = study.rows(asked, outcome.dataset)
 len(table)  # → 2
 print(study.report(asked, outcome.dataset))
-[isinstance(column, study.Column) for column in asked.columns()][0]  # → True
+first: study.Column = asked.columns()[0]
+first.header
 
 # %% all_diverged
 study.all_diverged(outcome.dataset)  # → []
 
 # %% Store, Cell
-store = study.Store.open(begun)
-isinstance(asked.cells()[0], study.Cell)  # → True
+store = study.Store.open(begun).bind(asked)
+cell: study.Cell = asked.cells()[1]
+store.is_finished(cell.key)  # → True
 
 
 # %% AbstractStudy, register, cell_dataset, combine

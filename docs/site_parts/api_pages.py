@@ -3,19 +3,15 @@
 import importlib
 import inspect
 import re
-import sys
 from pathlib import Path
+
+# the rules of what is public are those that the tests hold docstrings to
+import documentation
 
 import sde_sgd
 
 from . import examples
 from .docstrings import to_rst
-
-HERE = Path(__file__).resolve().parents[1]
-# the rules of what is public are those that the tests hold docstrings to
-sys.path.insert(0, str(HERE.parent / "tests"))
-
-import documentation  # noqa: E402
 
 # a page would repeat what another one has
 _ELSEWHERE = {"study.kinds"}

@@ -12,14 +12,16 @@ HERE = Path(__file__).resolve().parents[1]
 NOTEBOOKS = HERE.parent / "notebooks"
 # what a notebook is told, where the command line would have told it
 _SETTINGS = "%matplotlib inline\nimport sys\nsys.argv = [{name!r}, '--quick']"
+# what a reader is told below the title
+_SIZE = "*What is shown here is of the quick size: intervals are wide.* `python notebooks/{name}` *runs it in full.*"
 
 
 def page(path):
-    """The notebook of a script, with a hidden cell that asks for the quick size."""
+    """The notebook of a script, which asks for the quick size in a hidden cell, and says so below its title."""
     notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
     hidden = nbformat.v4.new_code_cell(_SETTINGS.format(name=path.name), metadata={"tags": ["remove-cell"]})
     title = next((place for place, cell in enumerate(notebook.cells) if cell.cell_type == "markdown"), -1) + 1
-    notebook.cells.insert(title, hidden)
+    notebook.cells[title:title] = [nbformat.v4.new_markdown_cell(_SIZE.format(name=path.name)), hidden]
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     # the same text gives the same page, so that an execution is not made twice

@@ -12,9 +12,9 @@ from .._numerics import bound
 _BLOCK = 4096
 
 
-def coefficients(diffusion: Any, points: np.ndarray, time: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def coefficients(diffusion: Any, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Drift (n, dim) and covariance (n, dim, dim) at `points` (n, dim) of a diffusion in float64."""
-    return _padded(_coefficients, diffusion, points, time)
+    return _padded(_coefficients, diffusion, points)
 
 
 def levels(region: Any, points: np.ndarray) -> np.ndarray:
@@ -43,8 +43,8 @@ def _padded(function, tree, points, *rest):
         return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64)[:count], out)
 
 
-def _coefficients(diffusion, points, time):
-    return jax.vmap(lambda theta: (diffusion.drift(theta, time), diffusion.covariance(theta, time)))(points)
+def _coefficients(diffusion, points):
+    return jax.vmap(lambda theta: (diffusion.drift(theta, 0.0), diffusion.covariance(theta, 0.0)))(points)
 
 
 def _levels(region, points):

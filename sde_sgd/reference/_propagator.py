@@ -24,6 +24,8 @@ def _pade(lower, upper):
 
 
 _POLES, _RESIDUES = _pade(3, 4)
+# of one step twice as long against two
+_TOLERANCE = 1e-8
 
 
 class _Step:
@@ -39,10 +41,10 @@ class _Step:
         return 2 * sum(part.real for part in parts)
 
 
-def survival(generator, weights: np.ndarray, times: np.ndarray, tolerance: float = 1e-8) -> np.ndarray:
+def survival(generator, weights: np.ndarray, times: np.ndarray) -> np.ndarray:
     """weights · exp(tQ)1 at each of `times` (n_times,).
 
-    The step doubles whenever one doubled step agrees with two steps to `tolerance`; between steps the value is a
+    The step doubles whenever one doubled step agrees with two steps to 10⁻⁸; between steps the value is a
     Hermite polynomial through it and its first three derivatives, which Q gives.
     """
 
@@ -67,7 +69,7 @@ def survival(generator, weights: np.ndarray, times: np.ndarray, tolerance: float
             break
         if len(earlier) > patience and knots[-1] < times.max():
             doubled = _Step(generator, 2 * step.length)
-            if np.abs(doubled(earlier[-3]) - u).max() <= tolerance:
+            if np.abs(doubled(earlier[-3]) - u).max() <= _TOLERANCE:
                 step, earlier, patience = doubled, [u], 4
             else:
                 patience = 2 * len(earlier)

@@ -114,10 +114,6 @@ def _descended(problem: Problem, images: np.ndarray, start: np.ndarray, shapes: 
     return there, 1 - float(found.fun) + float(found.jac @ (found.hess_inv @ found.jac)) / 2
 
 
-def _furthest(moves: np.ndarray) -> float:
-    return float(np.max(np.linalg.norm(moves, axis=1)))
-
-
 def spaced(images: Float[np.ndarray, "n dim"], number: int) -> Float64[np.ndarray, "number dim"]:
     """So many points along the broken line through `images`, both ends kept, and closer the nearer they are to an end.
 

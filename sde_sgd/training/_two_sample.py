@@ -155,9 +155,8 @@ def smallest_shift(
     values: Float[np.ndarray, " pooled"],
     needed: float,
     rng: np.random.Generator,
-    power: float = 0.8,
 ) -> float:
-    """How far one of two halves must be shifted for the Kolmogorov–Smirnov test to see it with probability `power`.
+    """How far one of two halves must be shifted for the Kolmogorov–Smirnov test to see it with probability 80 %.
 
     values: of both chains, taken for one law, which is resampled (Efron 1979). needed: what √(n/2) times the distance
     must pass. NaN where a shift by the whole range would not do.
@@ -174,7 +173,7 @@ def smallest_shift(
         steps = np.where(first[order], 1 / half, -1 / half)
         ends = np.diff(np.take_along_axis(shifted, order, axis=1), axis=1) > 0
         distance = np.where(ends, np.abs(np.cumsum(steps, axis=1))[:, :-1], 0.0).max(axis=1)
-        return bool(np.mean(distance * math.sqrt(half / 2) > needed) >= power)
+        return bool(np.mean(distance * math.sqrt(half / 2) > needed) >= 0.8)
 
     low, high = 0.0, 2 * float(np.ptp(values))
     if not seen(high):

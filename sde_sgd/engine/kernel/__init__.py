@@ -2,6 +2,5 @@
 
 from ._block import advance as advance
 from ._block import watched as watched
-from ._choice import Choice as Choice
 from ._choice import choose as choose
 from ._routes import AbstractRoute as AbstractRoute

@@ -168,8 +168,8 @@ def _between_levels(
     score: Score,
     size: int | None,
     randomness: np.random.Generator,
-    excursions: Excursions | None = None,
-    pilot: int = _PILOT_SIZE,
+    excursions: Excursions | None,
+    pilot: int,
 ) -> Repetitions:
     """What runs repetitions, of `size` trajectories or as many as its levels ask for.
 

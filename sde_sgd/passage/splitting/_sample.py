@@ -20,7 +20,7 @@ class SplittingSample(AbstractEvidence):
 
     Every weighted sum over the passages of a repetition is an unbiased estimate; the intervals come from the spread
     between repetitions, on a logarithmic scale with Student's quantile, and their coverage is measured:
-    tests/test_splitting.py, benchmarks/splitting.py.
+    tests/test_splitting.py, benchmarks/validation/splitting.py.
 
     steps, weights, repetition: (k,) of each passage: its step, its share in the probability, its repetition.
     levels: (m,) scores of the levels, chosen by a run of its own. level_probability: (R, m + 1) probability to come

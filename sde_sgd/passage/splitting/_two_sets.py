@@ -208,7 +208,7 @@ def _early_avoided(run: Execution) -> Estimate:
     return proportion_with_undecided(there, lost, len(code))
 
 
-def _together(target: Verdict, avoid: Verdict, around: tuple[tuple[Status, str], ...] = ()) -> Verdict:
+def _together(target: Verdict, avoid: Verdict, around: tuple[tuple[Status, str], ...]) -> Verdict:
     """The findings of both rates, and of what lies around.
 
     Where one set was never reached the share has a bound only, and that is told first.

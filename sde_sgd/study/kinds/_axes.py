@@ -24,6 +24,8 @@ COLUMNS = {
 LETTERS = {f"sweep.{name}": column.header for name, column in COLUMNS.items()}
 LAST = tuple(LETTERS)
 PER_EXAMPLE = Quantity("SDE time per iteration and example", "γ/M")
+# figures of one study
+_MOST_PARTS = 12
 
 
 def sweep_columns(study: AbstractStudy) -> list[Column]:
@@ -48,17 +50,14 @@ def ratio(study: AbstractStudy, coordinates: dict[str, Any]) -> tuple[Any, Any, 
     return along, rates[:, None] / batches, PER_EXAMPLE.attributes
 
 
-def slices(
-    dataset: "xr.Dataset", kept: Sequence[str], of: str = "probability", most: int = 12
-) -> "Iterator[tuple[str, xr.Dataset]]":
-    """Parts of a dataset over the axes of its sweep that a figure cannot show, with an ending for each one's name.
+def slices(dataset: "xr.Dataset", kept: Sequence[str], of: str = "probability") -> "Iterator[tuple[str, xr.Dataset]]":
+    """The first parts of a dataset over the axes of its sweep that a figure lacks, with an ending for each one's name.
 
     kept: the dimensions that the figure has. of: a variable with all the axes of the sweep.
-    most: parts, of which the first are taken.
     """
     extra = [str(name) for name in dataset[of].dims if name not in kept]
     places = itertools.product(*(range(dataset.sizes[name]) for name in extra))
-    for place in itertools.islice(places, most):
+    for place in itertools.islice(places, _MOST_PARTS):
         index = dict(zip(extra, place, strict=True))
         part = dataset.isel(index)
         ending = "".join(f"-{name}-{place:03d}" for name, place in index.items())

@@ -43,7 +43,7 @@ def test_steps_are_divided_only_while_that_helps(pilots, last, monkeypatch):
     made = iter([_levels.Levels(np.zeros(0), [], overshoot, cost) for overshoot, cost in pilots])
     monkeypatch.setattr(_run, "choose_levels", lambda *_: next(made))
     _, run, score = asked(4.0, 1.0)
-    repeat = _run._between_levels(run, score, 64, np.random.default_rng(0))
+    repeat = _run._between_levels(run, score, 64, np.random.default_rng(0), None, 2_048)
     assert repeat.run.substeps == 2**last and repeat.levels.path_steps == pilots[last][1]
 
 

@@ -118,10 +118,10 @@ def test_one_rate_alone():
 def test_what_either_way_has_to_say_is_told():
     """Each finding says towards which set, and first that one was never reached."""
     unreached, spent = (Verdict(((status, "so"),)) for status in (Status.TARGET_NOT_REACHED, Status.BUDGET_SPENT))
-    together = _together(spent, unreached)
+    together = _together(spent, unreached, ())
     assert together.status is Status.TARGET_NOT_REACHED
     assert together.reasons == ("towards avoid: so", "towards target: so")
-    assert _together(Verdict(), Verdict()).status is Status.COMPLETE
+    assert _together(Verdict(), Verdict(), ()).status is Status.COMPLETE
 
 
 @pytest.mark.long

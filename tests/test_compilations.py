@@ -4,6 +4,7 @@ import gc
 import weakref
 from collections import OrderedDict
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import sde_sgd as ss
 from sde_sgd.engine import Compiled, _simulate, _stopping
+from sde_sgd.scores import choose
 
 
 class Counted:
@@ -72,6 +74,28 @@ def test_a_sweep_of_escapes_is_one_program(dim, monitoring):
     assert counts[0] > 0 and counts == counts[:1] * len(SWEEP)
     assert len(_stopping._BLOCK) == 1
     assert all(not np.array_equal(exits[0], other) for other in exits[1:])
+
+
+class CountedHalf(ss.regions.AbstractRegion):
+    """θ₀ < edge, and how often that is traced."""
+
+    edge: np.ndarray
+    loss: Counted = eqx.field(static=True)
+
+    def level(self, theta):
+        self.loss.traces += 1
+        return theta[0] - self.edge
+
+
+def test_a_sweep_of_targets_on_the_line_is_looked_at_by_one_program():
+    """Whether their distance orders states: compiled anew for each, it was 4 % of a splitting run."""
+    counted = Counted()
+    chain, counts = chain_on(ss.landscapes.Landscape(lambda x: x[0] ** 2, 1), 0.3, 0.01), []
+    for edge in (1.0, 1.5):
+        target = ~CountedHalf(np.array(edge), counted)
+        assert choose(chain, np.zeros(1), target, horizon=1.0, plain=True).score is None
+        counts.append(counted.traces)
+    assert 0 < counts[0] == counts[1]
 
 
 def test_integrate_traces_once_for_a_sweep():

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 from scipy.optimize import minimize
 
+from .._numerics import bound
 from ..chains import AbstractChain, EulerMaruyama
 from ..landscapes import AbstractLandscape, Way, explore
 from ..landscapes._affordable import affordable_climbs, check_twice_differentiable
@@ -114,16 +115,22 @@ def _in_order(target: AbstractRegion, start: Float[np.ndarray, " dim"]) -> bool:
     """Whether on the line the target lies on one side, and its level falls all the way there from the other side."""
     away = 1e-3 * (1 + float(np.abs(start[0]))) * _FARTHER ** np.arange(_LOOKS)
     with jax.enable_x64(True):
-        level = jax.jit(jax.vmap(target.level))
-        here, up, down = (
-            np.asarray(level(jnp.asarray(start[0] + side)[:, None])) for side in (np.zeros(1), away, -away)
-        )
+        points = start[0] + np.concatenate([np.zeros(1), away, -away])
+        here, up, down = np.split(np.asarray(bound(_levels, target)(points[:, None])), [1, 1 + _LOOKS])
     sides = [up, down] if np.any(up < 0) else [down, up]
     if not np.any(sides[0] < 0) or np.any(sides[1] < 0):
         return False
     entered = int(np.argmax(sides[0] < 0))
     line = np.concatenate([sides[1][::-1], here, sides[0][: entered + 1]])
     return bool(np.all(np.diff(line) < 0))
+
+
+def _levels(target: AbstractRegion, thetas: Float[Array, "n dim"]) -> Float[Array, " n"]:
+    return jax.vmap(target.level)(thetas)
+
+
+def _level_and_gradient(target: AbstractRegion, theta: Float[Array, " dim"]) -> Any:
+    return jax.value_and_grad(target.level)(theta)
 
 
 def _ways(
@@ -170,7 +177,7 @@ def _nearest(target: AbstractRegion, start: Float[np.ndarray, " dim"]) -> Float[
     A path to one side would then leave the other sides unseen.
     """
     with jax.enable_x64(True):
-        level = jax.jit(jax.value_and_grad(target.level))
+        level = bound(_level_and_gradient, target)
 
         def inside(x) -> bool:
             return bool(np.all(np.isfinite(x)) and level(jnp.asarray(x))[0] < 0)

@@ -11,6 +11,7 @@ import itertools
 import equinox as eqx
 import numpy as np
 import pytest
+from parameters import quick
 from scipy import stats
 from statistical import agrees, false_pass
 
@@ -74,8 +75,7 @@ def test_the_groups_are_those_of_one_law():
     assert fp.diverged == 0 and 0 < fp.censored < fp.trajectories
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("steps", [6, STEPS // 4, STEPS], ids=["rare", "middle", "horizon"])
+@pytest.mark.parametrize("steps", quick([6, STEPS // 4, STEPS], STEPS), ids=["rare", "middle", "horizon"])
 def test_coverage_of_the_probability(steps):
     """Clopper–Pearson is conservative: its exact coverage at this p and n is a sum over the binomial law.
 

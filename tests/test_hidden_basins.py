@@ -5,6 +5,8 @@ import pytest
 from numpy.polynomial import Polynomial
 
 import sde_sgd as ss
+from sde_sgd.passage import Splitting
+from sde_sgd.passage._question import execution_of, make_question
 from sde_sgd.passage.splitting import _equilibration
 from sde_sgd.reference import ChainExit
 from sde_sgd.results import Status
@@ -42,7 +44,21 @@ def test_a_deep_well_behind_the_start(exact, monkeypatch):
     assert believed.settling_time < 2 and believed.mean_exit_time.high < 0.2 * exact
 
 
-@pytest.mark.long
+def test_a_law_that_looks_settled_is_watched_on(monkeypatch):
+    """It settles after more than the 15.6 in which the shallow well is left; a twin that does not watch sees one."""
+    question = make_question(CHAIN, np.array([0.0]), ss.regions.HalfSpace([1.0], -1.2))
+    run, score = execution_of(question, 1, None, None, None), Splitting("level").score_for(question)
+    monkeypatch.setattr(_equilibration, "_WATCHED_AT_LEAST", 0)
+
+    def settling_time(watched):
+        monkeypatch.setattr(_equilibration, "_WATCHED", watched)
+        found = _equilibration.equilibrate(run, score)
+        assert found.settled
+        return found.steps * DT
+
+    assert settling_time(2**23) > 15.6 and settling_time(0) < 2
+
+
 def test_how_far_the_law_was_checked_is_told_where_it_was():
     """Direct simulation settles nothing."""
     options = {"trajectories": 1_024, "method": "direct"}

@@ -48,7 +48,6 @@ def test_a_score_that_is_flat_at_home():
     assert fp.result == "complete" and agrees(found.value, truth, (found.high - found.low) / 4), found.value / truth
 
 
-@pytest.mark.long
 def test_excursions_begin_at_one_rate():
     """Twice the window, twice the excursions (4 standard errors of the counts).
 

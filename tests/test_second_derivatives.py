@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from parameters import quick
 
 import sde_sgd as ss
 from sde_sgd.engine.lowering import _components
@@ -44,7 +45,7 @@ LOSSES = {
 }
 
 
-@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+@pytest.fixture(params=quick([np.float32, np.float64], np.float64), ids=["float32", "float64"])
 def dtype(request):
     with jax.enable_x64(request.param is np.float64):
         yield request.param
@@ -72,8 +73,7 @@ def hessians(fn, at, step):
     return exact, (ahead - behind) / (2 * step)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", quick(LOSSES, "sums of products"))
 def test_hessians_are_differences_of_gradients(name, dtype):
     at = jnp.array([0.3, 0.7], dtype)
     step, tolerance = (3e-3, 5e-3) if dtype is np.float32 else (1e-4, 1e-6)

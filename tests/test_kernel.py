@@ -51,9 +51,9 @@ def both(run, **changes):
         return loop, run()
 
 
-def assert_same_path(name, dtype, steps, every):
+def assert_same_path(name, dtype, steps, every, increments="gaussian"):
     with precision(dtype):
-        chain, start = chain_of(name), start_of(name, dtype)
+        chain, start = chain_of(name, increments), start_of(name, dtype)
         # chunks of 192, which programs of 128 do not divide
         asked = {"trajectories": 200, "seed": 2**40 + 3, "save_every": every, "chunk": 192, "devices": ONE}
         loop, kernel = both(lambda: ss.simulate(chain, start, steps, **asked))
@@ -72,6 +72,11 @@ def test_a_kernel_has_the_bits_of_the_loop(name):
 def test_blocks_may_begin_and_end_anywhere(name):
     """At steps 0, 15 and 30, within hash groups and within iterations."""
     assert_same_path(name, np.float32, 45, 15)
+
+
+def test_blocks_may_begin_and_end_anywhere_in_long_groups():
+    """At step 150: 42 steps to the end of its group of 64, one whole group, 44 steps of the next."""
+    assert_same_path("double well", np.float32, 300, 150, "rademacher")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +203,8 @@ def test_a_queue_has_the_ends_of_the_loop(name):
     chain = chain_of(name)
     monitor = dict(monitors(chain, name))["own"]
     starts = np.broadcast_to(start_of(name), (300, chain.dim))
-    clocks, budgets = np.arange(300) % 7, 10 + np.arange(300) % 50
+    # some longer than a kernel's stretch of 64 steps, which no block is
+    clocks, budgets = np.arange(300) % 7, 10 + np.arange(300) % 90
 
     def run():
         return run_population(chain, monitor, starts, np.arange(300), clocks, budgets, seed_key(5))

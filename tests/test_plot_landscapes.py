@@ -98,6 +98,11 @@ def test_a_landscape_on_a_line_is_its_loss_up_to_its_pass():
     assert edge.get_xdata()[0] == pytest.approx(0.3, abs=1e-5)
     np.testing.assert_allclose(lines_of(ax)["minimum"].get_xydata(), [[-1, 0], [1, 0]], atol=1e-6)
     np.testing.assert_allclose(lines_of(ax)["saddle"].get_xydata(), [[0, 1]], atol=1e-6)
+    # an edge is that of the interval it lies in, where a level is no straight line
+    bent = plotting.landscape(WELLS, axes(), bounds=(-3, 3), regions=ss.regions.Sublevel(WELLS, 0.5))
+    edges = [line.get_xdata()[0] for line in bent.get_lines()[1:5]]
+    exact = np.sqrt(1 + np.array([1, -1, -1, 1]) * 0.5**0.5) * [-1, -1, 1, 1]
+    np.testing.assert_allclose(edges, exact, atol=5e-4)
 
 
 def test_contours_in_a_plane_show_wells_and_pass_whatever_the_walls():

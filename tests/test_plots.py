@@ -256,6 +256,7 @@ def test_the_law_of_a_measure_is_that_of_the_networks(trained):
     _, low, high = band_of(ax)
     np.testing.assert_allclose([low, high], [kept["distance_quantile_0.25"], kept["distance_quantile_0.75"]])
     assert words_of(ax) == ["×6", "×6"] and ax.get_xlabel() == "batch size M (examples)"
+    assert ax.get_xticks().tolist() == [2, 8]
     assert ax.get_ylabel() == "mean of distance from the start (θ)"
 
 

@@ -148,6 +148,16 @@ def test_the_nearest_way_counts_and_not_the_furthest(explored):
     assert float(Farthest(tuple(alone))(place)) >= right
 
 
+def test_where_ways_run_together_the_best_one_counts():
+    """Of two that part at (1, 0) one has 1 to climb from there and the other 2; a tenth of the climb is shared out."""
+    ramp = ss.landscapes.Landscape(lambda x: x[0] + jnp.maximum(x[1], 0), 2)
+    found = [ss.landscapes.Way((0, 1), (), np.array([[0.0, 0], [1, 0], [2, side]]), 2.0) for side in (-1.0, 1.0)]
+    for order in (found, found[::-1]):
+        points = ss.scores.ways(ramp, *order, images=25).points
+        parting = np.linalg.norm(points.points - np.array([1.0, 0.0]), axis=1).argmin()
+        assert float(points.heights[parting]) == pytest.approx(-1 + 0.2 * 0.4, abs=0.06)
+
+
 TILTED = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 - x[0], dim=1)
 
 

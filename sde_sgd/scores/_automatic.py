@@ -118,7 +118,7 @@ def _in_order(target: AbstractRegion, start: Float[np.ndarray, " dim"]) -> bool:
         points = start[0] + np.concatenate([np.zeros(1), away, -away])
         here, up, down = np.split(np.asarray(bound(_levels, target)(points[:, None])), [1, 1 + _LOOKS])
     sides = [up, down] if np.any(up < 0) else [down, up]
-    if not np.any(sides[0] < 0) or np.any(sides[1] < 0):
+    if not np.any(sides[0] < 0):
         return False
     entered = int(np.argmax(sides[0] < 0))
     line = np.concatenate([sides[1][::-1], here, sides[0][: entered + 1]])

@@ -101,6 +101,8 @@ class Workshop:
         # programs that a mistake does not touch are compiled once
         self._environment = os.environ | {
             "PYTHONPATH": str(folder),
+            # what the checks of shapes and types make of all modules is written once; to read it again takes 3 s less
+            "PYTHONDONTWRITEBYTECODE": "",
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "JAX_COMPILATION_CACHE_DIR": str(cache),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

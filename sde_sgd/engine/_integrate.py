@@ -14,6 +14,7 @@ from .._errors import is_traced, positive_integer
 from ..chains import AbstractChain, refuse_late
 from ..random import SeedKey, Source, increments_of, seed_key
 from ._batched_step import BatchedStep, as_leaves
+from ._start import check_chain
 from ._tuning import Tuning, tuning_of
 
 MAX_STEPS = 2**32
@@ -212,6 +213,7 @@ def integrate(
     Raises ValueError on a wrong shape, complex states, or where the last step number would pass 2³², or the last one
     whose time the chain knows (`chain.last_step(dtype)`) where something changes in time.
     """
+    check_chain(chain)
     positive_integer("steps", steps)
     states = jnp.asarray(states)
     if jnp.issubdtype(states.dtype, jnp.complexfloating):

@@ -129,6 +129,9 @@ def test_a_large_landscape_needs_no_matrix():
     # the one eigenvalue above 3 of a diagonal matrix and one of rank 1
     largest = optimize.brentq(lambda value: np.mean(1 / (value - curvatures)) - 1, 3.01, 4)
     np.testing.assert_allclose(sharpness(landscape, np.zeros(5_000), 1), largest, rtol=1e-6)
+    # a residual of 0.3 of the largest is no small one where eigenvalues lie close
+    (rough,) = sharpness(Quadratic(np.linspace(1, 2, 2_000)), np.zeros(2_000), 1, tolerance=0.3)
+    assert 1e-5 < 1 - rough / 2 < 0.3
     found = trace(landscape, np.zeros(5_000))
     assert found.contains(curvatures.sum() + 1) and found.relative_half_width < 0.05
 

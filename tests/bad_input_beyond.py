@@ -110,6 +110,7 @@ BEYOND = {
         "sampling must be of replacement, without, epoch, or a sampling of chains, got 'random'",
     ),
     "a stop that is a number": (lambda: train(stop=50), r"stop must be Epochs\(…\), Steps\(…\) or Loss\(…\), got 50"),
+    "a loss that is a word": (lambda: ss.training.Loss("low"), "value must be a finite number, got 'low'"),
     "an unknown measure": (lambda: compare(measures=["lossy"]), "measures must be of loss, .* got 'lossy'"),
     "chains that are no chains": (lambda: compare(chains={"a": 1, "b": 2}), "chains must be chains, .* got 1 for 'a'"),
     "looks between steps": (lambda: compare(time=None, times=[0.15]), "times must be whole steps of every chain"),

@@ -173,6 +173,13 @@ def test_alignment_and_noise_scale(risk, thetas, hessians, covariances):
     assert noise_scale(risk, thetas[0], PerExample()) == pytest.approx(scale[0], rel=1e-5)
     found = noise_scale(risk, thetas, PerExample(), method="products", confidence=0.999)
     assert found.contains(scale).all() and not found.contains(1.5 * scale).any()
+    # other vectors, and so many of them that the interval is a quarter as wide
+    run = {"method": "products", "confidence": 0.999}
+    for measure, truth in ((noise_scale, scale[0]), (alignment, exact[0])):
+        few = measure(risk, thetas[0], PerExample(), probes=64, **run)
+        other, many = (measure(risk, thetas[0], PerExample(), probes=p, seed=1, **run) for p in (64, 1_024))
+        assert few.contains(truth) and other.contains(truth) and many.contains(truth) and few.value != other.value
+        assert 2.5 < float(other.high - other.low) / float(many.high - many.low) < 6
     assert noise_scale(Quadratic([1.0, 2.0]), np.zeros(2), Isotropic(1.0)) == np.inf
 
 

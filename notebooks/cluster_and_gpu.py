@@ -95,7 +95,7 @@ stored = xr.open_zarr(work / "shared" / "dataset.zarr").load()
 try:
     from dask.distributed import Client, LocalCluster
 except ImportError:
-    print("Dask is not installed here: pip install 'sde-sgd[cluster]' brings it")
+    print("Dask is not installed here: pip install '.[cluster]' brings it")
 else:
     with (
         LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,

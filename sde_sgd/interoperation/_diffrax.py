@@ -32,7 +32,7 @@ def to_diffrax(diffusion: Any, path: Any = None, *, key: Any = None) -> Any:
     try:
         from ._terms import brownian_path, terms
     except ImportError as error:
-        raise ImportError("to_diffrax needs diffrax, of the extra `diffrax`: pip install 'sde-sgd[diffrax]'") from error
+        raise ImportError("to_diffrax needs diffrax, of the extra `diffrax`: pip install diffrax") from error
     if path is None:
         path = brownian_path(diffusion.noise_dim, _key_of(key))
     elif key is not None:

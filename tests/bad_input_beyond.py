@@ -50,6 +50,10 @@ BEYOND = {
         lambda: ss.simulate(CHAIN, np.array([-1.0], np.float16), 4, 8),
         "start must be float32 or float64, got float16",
     ),
+    "states of half precision": (
+        lambda: ss.integrate(CHAIN, jnp.zeros((1, 1), jnp.bfloat16), 0, 4, 0, [0]),
+        "states must be float32 or float64, got bfloat16",
+    ),
     "a tuning that is a word": (
         lambda: ss.simulate(CHAIN, [-1.0], 4, 8, tuning="fast"),
         "tuning must be an engine.Tuning, .* got 'fast'",

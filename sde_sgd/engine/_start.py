@@ -21,6 +21,12 @@ def check_chain(chain: Any) -> None:
         raise ValueError(f"chain must be a chain, such as EulerMaruyama(diffusion, dt), got {chain!r}")
 
 
+def refuse_half(name: str, dtype: np.dtype) -> None:
+    """Raise ValueError for floating point of less than 32 bits. name: of the argument."""
+    if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 4:
+        raise ValueError(f"{name} must be float32 or float64, got {dtype}, in which small steps are lost")
+
+
 def start_states(start, chain: AbstractChain, trajectories: int) -> Float[np.ndarray, "n state_dim"]:
     """States of the chain at the start, in the floating dtype of `start`, else JAX's default.
 
@@ -33,8 +39,7 @@ def start_states(start, chain: AbstractChain, trajectories: int) -> Float[np.nda
     refuse_transformations(start, chain)
     dim = chain.dim
     given = np.dtype(getattr(start, "dtype", float))
-    if jnp.issubdtype(given, jnp.floating) and given.itemsize < 4:
-        raise ValueError(f"start must be float32 or float64, got {given}, in which small steps are lost")
+    refuse_half("start", given)
     dtype = np.dtype(jax.dtypes.canonicalize_dtype(given if given.kind == "f" else float))
     if given.kind == "c" or np.iscomplexobj(start):
         raise ValueError(f"start must be real, got complex numbers: {start!r}")

@@ -32,7 +32,8 @@ import sde_sgd as ss
 
 # in the quick size the study has four cells of few trajectories
 QUICK = "--quick" in sys.argv or bool(os.environ.get("SDE_SGD_QUICK"))
-SMALLER = ["trajectories=512", "sweep.learning_rate=[0.024, 0.036]", "sweep.batch_size=[8, 12]"] if QUICK else []
+SMALLER = ["trajectories=512", "sweep.learning_rate=[0.024, 0.036]", "sweep.batch_size=[8, 12]"]
+SMALLER = [*SMALLER, "dt=0.012", "reference.grid=[-1.6, 2.4, 400]"] if QUICK else []
 # it goes with the process
 folder = tempfile.TemporaryDirectory()
 work = Path(folder.name)

@@ -32,7 +32,8 @@ import sde_sgd as ss
 
 # in the quick size the study has four cells of few trajectories
 QUICK = "--quick" in sys.argv or bool(os.environ.get("SDE_SGD_QUICK"))
-SMALLER = ["trajectories=512", "sweep.learning_rate=[0.024, 0.036]", "sweep.batch_size=[8, 12]"] if QUICK else []
+SMALLER = ["trajectories=512", "sweep.learning_rate=[0.024, 0.036]", "sweep.batch_size=[8, 12]"]
+SMALLER = [*SMALLER, "dt=0.012", "reference.grid=[-1.6, 2.4, 400]"] if QUICK else []
 # it goes with the process
 folder = tempfile.TemporaryDirectory()
 work = Path(folder.name)
@@ -95,7 +96,7 @@ stored = xr.open_zarr(work / "shared" / "dataset.zarr").load()
 try:
     from dask.distributed import Client, LocalCluster
 except ImportError:
-    print("Dask is not installed here: pip install 'sde-sgd[cluster]' brings it")
+    print("Dask is not installed here: pip install '.[cluster]' brings it")
 else:
     with (
         LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,

@@ -56,14 +56,14 @@ print(f"{risk.dim:,} weights, {EXAMPLES} digits to learn, {len(digits.held_out_t
 # %% [markdown]
 # `train` runs many networks at once, each from a start of its own, over all batch sizes. What is equal in a comparison
 # of batch sizes? Here there are two answers: as many passes through the data for all, and as low a loss for all,
-# weight decay included. The loss is looked at ten times in a pass: a small batch makes many steps in one, and would
-# have come further by its end.
+# weight decay included, each network at the step at which it came down to it: a small batch makes many steps in a pass,
+# and would have come further by its end.
 
 # %%
 run = {"networks": NETWORKS, "learning_rate": 0.2, "batch_size": list(SIZES), "start": network, "seed": 1}
 trained = {
     "equal epochs": ss.train(risk, stop=Epochs(EPOCHS), **run),
-    "equal loss": ss.train(risk, stop=Loss(0.5 if QUICK else 0.2, most=Epochs(400), every=0.1), **run),
+    "equal loss": ss.train(risk, stop=Loss(0.5 if QUICK else 0.2, most=Epochs(400)), **run),
 }
 for name, found in trained.items():
     print(name, found, found.law(*MEASURES).to_dataframe()[[*MEASURES]].round(4), sep="\n\n", end="\n\n")

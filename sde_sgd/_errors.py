@@ -16,11 +16,16 @@ from ._numerics import read_outside, steps_until
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_ASKS_FOR_VALUES = (
+ASKS_FOR_VALUES = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
 )
+OF_JAX = (
+    "must be made of JAX operations, such as those of jax.numpy, got one that asks for the values of its arguments: by "
+    "NumPy, float() or a Python branch, for which jax.numpy and jnp.where stand in"
+)
+"""The end of the sentence about a person's function that raised one of `ASKS_FOR_VALUES`."""
 
 
 def positive(name: str, value: Any) -> None:
@@ -68,6 +73,14 @@ def real_array(name: str, value: Any) -> jax.Array:
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
 
 
+def numbers(name: str, value: Any) -> np.ndarray:
+    """`value` as a new float64 array of its shape; ValueError where it holds anything but real numbers."""
+    array = concrete(value)
+    if array is None:
+        raise ValueError(f"{name} must be real numbers, got {value!r}")
+    return np.array(array, np.float64)
+
+
 def shape_of(name: str, function: Any, *arguments: Any) -> tuple[int, ...]:
     """Shape of what a person's `function` returns, found by tracing it once, without running it.
 
@@ -80,11 +93,8 @@ def shape_of(name: str, function: Any, *arguments: Any) -> tuple[int, ...]:
         raise ValueError(f"{name} must be a function, got {function!r}")
     try:
         program, out = jax.make_jaxpr(function, return_shape=True)(*arguments)
-    except _ASKS_FOR_VALUES as error:
-        raise ValueError(
-            f"{name} must be made of JAX operations, such as those of jax.numpy, got one that asks for the values of "
-            "its arguments: by NumPy, float() or a Python branch, for which jax.numpy and jnp.where stand in"
-        ) from error
+    except ASKS_FOR_VALUES as error:
+        raise ValueError(f"{name} {OF_JAX}") from error
     except Exception as error:
         shapes = ", ".join(str(argument.shape) for argument in arguments)
         raise ValueError(f"{name} cannot be evaluated for shape {shapes}: {error}") from error

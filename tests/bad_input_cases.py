@@ -9,6 +9,7 @@ import sys
 
 import jax.numpy as jnp
 import numpy as np
+from bad_input_beyond import BEYOND
 
 import sde_sgd as ss
 
@@ -363,6 +364,8 @@ BAD = {
     ),
     "an unknown outcome": (lambda: escape().count("lost"), "outcome must be one of running, diverged, target, avoid"),
 }
+
+BAD |= BEYOND
 
 
 def raised(call) -> list[str]:

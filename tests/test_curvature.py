@@ -129,6 +129,9 @@ def test_a_large_landscape_needs_no_matrix():
     # the one eigenvalue above 3 of a diagonal matrix and one of rank 1
     largest = optimize.brentq(lambda value: np.mean(1 / (value - curvatures)) - 1, 3.01, 4)
     np.testing.assert_allclose(sharpness(landscape, np.zeros(5_000), 1), largest, rtol=1e-6)
+    # a residual of 0.3 of the largest is no small one where eigenvalues lie close
+    (rough,) = sharpness(Quadratic(np.linspace(1, 2, 2_000)), np.zeros(2_000), 1, tolerance=0.3)
+    assert 1e-5 < 1 - rough / 2 < 0.3
     found = trace(landscape, np.zeros(5_000))
     assert found.contains(curvatures.sum() + 1) and found.relative_half_width < 0.05
 
@@ -170,6 +173,13 @@ def test_alignment_and_noise_scale(risk, thetas, hessians, covariances):
     assert noise_scale(risk, thetas[0], PerExample()) == pytest.approx(scale[0], rel=1e-5)
     found = noise_scale(risk, thetas, PerExample(), method="products", confidence=0.999)
     assert found.contains(scale).all() and not found.contains(1.5 * scale).any()
+    # other vectors, and so many of them that the interval is a quarter as wide
+    run = {"method": "products", "confidence": 0.999}
+    for measure, truth in ((noise_scale, scale[0]), (alignment, exact[0])):
+        few = measure(risk, thetas[0], PerExample(), probes=64, **run)
+        other, many = (measure(risk, thetas[0], PerExample(), probes=p, seed=1, **run) for p in (64, 1_024))
+        assert few.contains(truth) and other.contains(truth) and many.contains(truth) and few.value != other.value
+        assert 2.5 < float(other.high - other.low) / float(many.high - many.low) < 6
     assert noise_scale(Quadratic([1.0, 2.0]), np.zeros(2), Isotropic(1.0)) == np.inf
 
 

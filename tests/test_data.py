@@ -97,7 +97,7 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch):
         return load(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"digits needs scikit-learn, .* pip install 'sde-sgd\[data\]'"):
+    with pytest.raises(ImportError, match=r"digits needs scikit-learn, .* pip install scikit-learn"):
         data.digits()
 
 

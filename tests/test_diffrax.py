@@ -16,7 +16,7 @@ from statistical import agrees, false_pass
 
 import sde_sgd as ss
 
-diffrax = pytest.importorskip("diffrax", reason="diffrax is not installed: pip install 'sde-sgd[diffrax]'")
+diffrax = pytest.importorskip("diffrax", reason="diffrax is not installed: pip install diffrax")
 
 SEED, TRAJECTORIES = 5, 6
 WELLS = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + x[1] ** 2 * (1 + 0.5 * jnp.sin(x[0])), dim=2)
@@ -245,7 +245,7 @@ def test_what_is_no_equation_or_path_is_refused():
 def test_without_diffrax_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "diffrax", None)
     monkeypatch.delitem(sys.modules, "sde_sgd.interoperation._terms", raising=False)
-    with pytest.raises(ImportError, match=r"to_diffrax needs diffrax.*pip install 'sde-sgd\[diffrax\]'"):
+    with pytest.raises(ImportError, match=r"to_diffrax needs diffrax.*pip install diffrax"):
         ss.to_diffrax(COLD)
 
 

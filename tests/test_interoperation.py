@@ -20,7 +20,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "interoperation.md").read_text(enco
 
 def optional(*modules):
     """The modules, or a skip that says what is missing."""
-    why = "not installed: pip install 'sde-sgd[interop]', which has it for Python 3.11 to 3.13"
+    why = "not installed: pip install '.[interop]', which has it for Python 3.11 to 3.13"
     return [pytest.importorskip(name, reason=f"{name} is {why}") for name in modules]
 
 

@@ -51,6 +51,20 @@ def test_on_the_line_the_action_is_twice_the_barrier():
     assert found == pytest.approx(growth, rel=1e-6)
 
 
+@pytest.mark.long
+def test_the_way_goes_through_a_point_that_is_given():
+    """Round a ring on either side: twice the height of that side's saddle, which stands at x = 0. By default the lower
+    one is found, and not the way straight over the hill in the middle, of 2."""
+    ring = ss.landscapes.Landscape(lambda x: (x[0] ** 2 + x[1] ** 2 - 1) ** 2 + x[1] ** 2 / 2 + x[1] ** 3 / 10, dim=2)
+    below, above = np.sort(np.roots([4, 0.3, -3, 0]))[[0, 2]]
+    exact = {y: 2 * ((y**2 - 1) ** 2 + y**2 / 2 + y**3 / 10) for y in (below, above)}
+    for through, y in (([0.0, 0.9], above), ([[0.0, -0.9]], below), (None, below)):
+        cold = ss.LangevinSGD.at_temperature(ring, 0.1)
+        way = minimum_action(cold, [-1.0, 0.0], [1.0, 0.0], through=through)
+        assert way.status == "complete" and way.error < 6e-3 * way.action
+        assert abs(way.action - exact[y]) <= way.error < abs(exact[above] - exact[below]) / 10
+
+
 def test_noise_scale_and_shape_are_told_apart():
     way = minimum_action(ss.LangevinSGD(DOUBLE_WELL, ss.noise.Isotropic(0.5), 0.1, 20), [-1.0], [0.0])
     assert way.noise_scale == pytest.approx(0.1 / 20) and way.action == pytest.approx(2 / 0.5, rel=1e-6)

@@ -137,7 +137,7 @@ class TestExactMoments:
         assert problem.excess(0.1, 8.0, 0.1, 1) == pytest.approx(expected, rel=1e-12)
 
 
-def agreement(sde=1.0, width=0.005):
+def agreement(sde=1.0, width=0.005, network=(1.0, 0.5)):
     data = blank("agreement").assign_coords(chain=["SGD", "SVAG", "SDE"])
     problem = _agreement._problem()
     factors = {"SGD": 1.0, "SVAG": 1.0, "SDE": sde}
@@ -148,7 +148,22 @@ def agreement(sde=1.0, width=0.005):
     data = put(data, "loss", problem.least + excess, ("chain", "look"))
     low, high = (problem.least + excess * (1 + sign * width) for sign in (-1, 1))
     data = data.assign(loss_low=(data.loss.dims, low), loss_high=(data.loss.dims, high))
-    return {"agreement": data.assign(look_time=(("learning_rate", "look"), np.full((2, 1), 5.0)))}
+    return {
+        "agreement": data.assign(look_time=(("learning_rate", "look"), np.full((2, 1), 5.0))),
+        "agreement_network": agreement_of_network(network, width),
+    }
+
+
+def agreement_of_network(sde, width):
+    """The SDE's excess loss over SGD's at both rates; SGD's is the linearised one, SVAG's in the middle of both."""
+    data = blank("agreement_network").assign_coords(chain=["SGD", "SVAG", "SDE"])
+    linear, least = 0.04 * data.learning_rate.values, 0.55
+    factors = np.stack([[1.0, (1 + ratio) / 2, ratio] for ratio in sde])
+    excess = (linear[:, None] * factors)[:, :, None]
+    data = put(data, "loss", least + excess, ("chain", "look"))
+    low, high = (least + excess * (1 + sign * width) for sign in (-1, 1))
+    data = data.assign(loss_low=(data.loss.dims, low), loss_high=(data.loss.dims, high))
+    return data.assign(loss_theory=(("learning_rate", "look"), (least + linear)[:, None]))
 
 
 def escape(flat=1.0, width=0.005):
@@ -266,6 +281,20 @@ def case(number, place):
     make, *changes = CASES[number]
     claim = {each.number: each for each in reproduction.all_claims()}[number]
     return judged_by(claim, make(**[{}, *changes][place]))
+
+
+@pytest.mark.parametrize(
+    ("network", "width", "answer"),
+    [((1.0, 0.5), 0.005, SUPPORTED), ((0.7, 0.5), 0.005, NOT), ((1.0, 1.0), 0.005, NOT), ((1.0, 0.5), 0.2, OPEN)],
+)
+def test_the_network_has_its_say_in_the_first_claim(network, width, answer):
+    """Where the SDE is that of SGD at a small γ and not at a large one; each of both wrong; intervals of ±20 %."""
+    data = agreement() | {"agreement_network": agreement_of_network(network, width)}
+    claim = reproduction.all_claims()[0]
+    assert judged_by(claim, data).verdict.answer is answer
+    (ratio,) = _agreement._over(*(_agreement._excess_of_network(data["agreement_network"], name) for name in
+                                  ("SDE", "SGD"))).at([1]).estimates.value  # fmt: skip
+    assert ratio == pytest.approx(network[1], rel=1e-9)
 
 
 @pytest.mark.parametrize("number", CASES)

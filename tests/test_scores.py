@@ -185,9 +185,21 @@ def committor(landscape=WELL, target=None, grid=(-2, 2, 50), horizon=5.0):
     )
 
 
+def test_a_score_along_points_by_hand():
+    """Three points on a line, each weighted by exp(−d²/width²); by default neighbours weigh a tenth at one another."""
+    points, heights = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]), np.array([0.0, 3.0, 4.0])
+    for width in (0.5, 2.0, None):
+        weights = np.exp(-(np.array([0.5, 0.5, 1.5]) ** 2) / (width or 1 / np.sqrt(2.3)) ** 2)
+        score = ss.scores.along(points, heights, images=3, width=width)
+        exact = weights @ heights / weights.sum()
+        assert float(score(jnp.array([0.5, 0.3]))) == pytest.approx(exact, rel=1e-5)
+        assert float(ss.scores.along(points, images=3, width=width)(jnp.array([0.5, 0.3]))) < exact - 0.3
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: ss.scores.along([[0.0], [1.0]], "x"), "heights must be real numbers, got 'x'"),
         (lambda: committor(horizon=None), "horizon or avoid must be given, got neither"),
         (lambda: committor(horizon=-1.0), "horizon must be a finite number above 0, got -1"),
         (lambda: committor(grid=(-2, 0.3, 50)), "grid must have a cell centre in the target, got none"),

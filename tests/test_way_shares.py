@@ -49,6 +49,20 @@ def test_shares_of_the_two_ways_of_three_holes(holes):
 
 
 @pytest.mark.long
+def test_past_a_set_to_avoid_the_other_way_has_all(holes):
+    """By the level function, which sees that way alone; of intervals at 99 %."""
+    chain, target = ss.EulerMaruyama(LAW, 0.01), ss.regions.Ball(RIGHT, 0.3)
+    top = next(point.location for point in holes.minima if point.location[1] > 1)
+    avoid = ss.regions.Ball(top, 0.3)
+    found = way_shares(
+        chain, LEFT, target, holes, avoid, trajectories=1_024, seed=1, confidence=0.99, score="level"
+    )  # fmt: skip
+    round_about = np.array([1 in (way.first, way.second) for way in holes.connections])
+    assert np.all(found.value[~round_about] > 0.99) and np.all(found.value[round_about] < 0.1)
+    assert found.confidence == 0.99
+
+
+@pytest.mark.long
 def test_ways_are_told_apart_by_their_upper_halves(holes):
     ways = _Ways(holes)
     saddles = np.array([way.saddle.location for way in holes.connections])

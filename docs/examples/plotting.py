@@ -56,7 +56,7 @@ explored = ss.landscapes.explore(plane, [-1.0, 0.0], height=2.0, max_searches=64
 map_ = plotting.landscape_map(explored.to_dataset())  # a figure, as all below
 
 # %% minimum_action_path
-way = ss.theory.minimum_action(ss.LangevinSGD.at_temperature(plane, 0.1), [-1.0, 0.0], [0.0, 0.0])
+way = ss.theory.minimum_action(ss.LangevinSGD.at_temperature(plane, 0.1), [-1.0, 0.0], [0.0, 0.0], images=17)
 action = plotting.minimum_action_path(way.to_dataset())
 
 # %% time_in_basins
@@ -71,7 +71,7 @@ bars = plotting.time_in_basins(slow.to_dataset())
 
 # %% survival_curves, phase_diagram, sweep_figure
 few = {"sweep__learning_rate": [0.036, 0.054], "sweep__batch_size": [8, 12], "reference__grid": [-1.6, 2.4, 100]}
-sweep = small("escape", trajectories=256, horizon=5.0, **few)
+sweep = small("escape", trajectories=256, horizon=5.0, dt=0.012, **few)
 curves = plotting.survival_curves(sweep)
 diagram = plotting.phase_diagram(sweep)
 against = plotting.sweep_figure(sweep, "probability", {})

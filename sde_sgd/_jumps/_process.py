@@ -8,6 +8,8 @@ rates: (K, K), at least 0; entry (i, j) is the rate of jumps from i to j, and th
 import numpy as np
 from jaxtyping import Float
 
+from .._errors import number, numbers
+
 Rates = Float[np.ndarray, "K K"]
 # eigenvalues so far from the largest are rounding error of it; see spectral_gap
 _FAR = 1e-8
@@ -17,7 +19,7 @@ _SHORT, _TERMS = 0.5, 20
 def stationary_law(rates: Rates) -> Float[np.ndarray, " K"]:
     """The law π that the jump process keeps, π Q = 0; NaN where some state cannot be left for the others.
 
-    Each π_i has the relative precision of the rates, however small it is.
+    Each π_i has the relative precision of the rates, however small it is. Raises ValueError as `transition_matrix`.
     Source: Grassmann, Taksar and Heyman, Operations Research 33, 1107 (1985).
     """
     left = _scaled(rates)[0]
@@ -37,7 +39,7 @@ def spectral_gap(rates: Rates) -> float:
     rates: (K, K), entry (i, j) from i to j. NaN where some state cannot be left for the others.
     Exact to rounding: it is found as the reciprocal of the largest eigenvalue of an inverse, whose entries (mean times
     in a state before another is reached) are sums of positive numbers: the gap of a reversible process has the relative
-    precision of the rates, also where it is 1e-20 of the largest.
+    precision of the rates, also where it is 1e-20 of the largest. Raises ValueError as `transition_matrix`.
     """
     scaled, unit = _scaled(rates)
     law = stationary_law(scaled)
@@ -61,8 +63,12 @@ def transition_matrix(rates: Rates, time: float) -> Rates:
 
     Exact to the relative precision of the rates in each entry, however small: sums and products of positive numbers
     alone, a series for a short time and squarings up to `time`.
+    Raises ValueError for rates or a time below 0, or of another shape.
     """
     scaled, unit = _scaled(rates)
+    number("time", time)
+    if time < 0:
+        raise ValueError(f"time must be at least 0, got {time!r}")
     elapsed = float(time) * unit
     most = 2 * scaled.sum(axis=1).max()
     halvings = max(0, int(np.ceil(np.log2(max(elapsed * most / _SHORT, 1e-300)))))
@@ -99,7 +105,11 @@ def times_before(rates: Rates, last: int | np.ndarray, others: np.ndarray) -> Fl
 
 def _scaled(rates: Rates) -> tuple[Rates, float]:
     """The rates without a diagonal, in units of the largest."""
-    cleared = np.array(rates, np.float64)
+    cleared = numbers("rates", rates)
+    if cleared.ndim != 2 or cleared.shape[0] != cleared.shape[1]:
+        raise ValueError(f"rates must be of shape (K, K), got shape {cleared.shape}")
     np.fill_diagonal(cleared, 0.0)
+    if np.any(cleared < 0):
+        raise ValueError(f"rates must be at least 0, got {cleared.min():.6g}")
     unit = float(cleared.max(initial=0.0)) or 1.0
     return cleared / unit, unit

@@ -53,6 +53,6 @@ def _datasets(name: str) -> Any:
         from sklearn import datasets
     except ImportError as error:
         raise ImportError(
-            f"the data set {name} needs scikit-learn, of the extra `data`: pip install 'sde-sgd[data]'"
+            f"the data set {name} needs scikit-learn, of the extra `data`: pip install scikit-learn"
         ) from error
     return datasets

@@ -24,7 +24,6 @@ from ._plan import plan as plan
 from ._population import Ends as Ends
 from ._population import run_population as run_population
 from ._reduce import Reduced as Reduced
-from ._reduce import check_chain as check_chain
 from ._reduce import reduce as reduce
 from ._reduce import trajectories_of as trajectories_of
 from ._reductions import AbstractReduction as AbstractReduction
@@ -32,6 +31,7 @@ from ._simulate import Part as Part
 from ._simulate import observe as observe
 from ._simulate import resolve_ids as resolve_ids
 from ._simulate import simulate as simulate
+from ._start import check_chain as check_chain
 from ._start import check_first_step as check_first_step
 from ._start import refuse_transformations as refuse_transformations
 from ._start import start_states as start_states

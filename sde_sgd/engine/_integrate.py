@@ -14,6 +14,7 @@ from .._errors import is_traced, positive_integer
 from ..chains import AbstractChain, refuse_late
 from ..random import SeedKey, Source, increments_of, seed_key
 from ._batched_step import BatchedStep, as_leaves
+from ._start import check_chain, refuse_half
 from ._tuning import Tuning, tuning_of
 
 MAX_STEPS = 2**32
@@ -209,15 +210,17 @@ def integrate(
     seed: 0 … 2⁶⁴ − 1, or a JAX key of two words; also a traced integer or key.
     trajectory_ids: (n,) whole numbers below 2³²; they choose the noise. Splitting `steps` over several calls, or the
         trajectories over several devices, gives the same states, to the last bit or to rounding as in `simulate`.
-    Raises ValueError on a wrong shape, complex states, or where the last step number would pass 2³², or the last one
-    whose time the chain knows (`chain.last_step(dtype)`) where something changes in time.
+    Raises ValueError on a wrong shape, complex states or half precision, or where the last step number would pass 2³²,
+    or the last one whose time the chain knows (`chain.last_step(dtype)`) where something changes in time.
     """
+    check_chain(chain)
     positive_integer("steps", steps)
     states = jnp.asarray(states)
     if jnp.issubdtype(states.dtype, jnp.complexfloating):
         raise ValueError(f"states must be real, got complex numbers of dtype {states.dtype}")
     if not jnp.issubdtype(states.dtype, jnp.floating):
         states = states.astype(jnp.zeros(0).dtype)
+    refuse_half("states", states.dtype)
     ids = as_ids(trajectory_ids)
     if states.ndim != 2 or states.shape != (ids.shape[0], chain.state_dim):
         raise ValueError(

@@ -17,7 +17,7 @@ from ._blocks import Ids
 from ._observation_times import observation_steps
 from ._reductions import AbstractReduction, Looks
 from ._simulate import observe, resolve_ids
-from ._start import check_first_step, start_states
+from ._start import check_chain, check_first_step, start_states
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -132,12 +132,6 @@ def trajectories_of(
     number, starts = seed_number(seed), start_states(start, chain, len(ids))
     check_first_step(chain, starts)
     return Trajectories(chain, starts, ids, number, chunk, devices)
-
-
-def check_chain(chain: Any) -> None:
-    """Raise ValueError where it is no chain."""
-    if not isinstance(chain, AbstractChain):
-        raise ValueError(f"chain must be a chain, such as EulerMaruyama(diffusion, dt), got {chain!r}")
 
 
 @names_options

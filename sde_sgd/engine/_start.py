@@ -1,6 +1,7 @@
 """Checks of the start, made before a run: its shape, and the chain's first step from it."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,16 +15,31 @@ from ._batched_step import as_leaves
 from ._compiled import Compiled
 
 
+def check_chain(chain: Any) -> None:
+    """Raise ValueError where it is no chain."""
+    if not isinstance(chain, AbstractChain):
+        raise ValueError(f"chain must be a chain, such as EulerMaruyama(diffusion, dt), got {chain!r}")
+
+
+def refuse_half(name: str, dtype: np.dtype) -> None:
+    """Raise ValueError for floating point of less than 32 bits. name: of the argument."""
+    if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 4:
+        raise ValueError(f"{name} must be float32 or float64, got {dtype}, in which small steps are lost")
+
+
 def start_states(start, chain: AbstractChain, trajectories: int) -> Float[np.ndarray, "n state_dim"]:
     """States of the chain at the start, in the floating dtype of `start`, else JAX's default.
 
     start: θ of shape (dim,) for every trajectory, or (trajectories, dim); its memory is as the chain begins it. Of a
         chain with memory also whole states, (state_dim,) or (trajectories, state_dim), which are taken as they are.
-    Raises ValueError on another shape or a value that is not a finite real number, and inside jit, vmap or grad.
+    Raises ValueError for what is no chain, on another shape or a value that is not a finite real number, in half
+    precision, and inside jit, vmap or grad.
     """
+    check_chain(chain)
     refuse_transformations(start, chain)
     dim = chain.dim
     given = np.dtype(getattr(start, "dtype", float))
+    refuse_half("start", given)
     dtype = np.dtype(jax.dtypes.canonicalize_dtype(given if given.kind == "f" else float))
     if given.kind == "c" or np.iscomplexobj(start):
         raise ValueError(f"start must be real, got complex numbers: {start!r}")

@@ -126,6 +126,14 @@ _BY_PLATFORM = {"cpu": CPU}
 _CHANGE: ContextVar[tuple[Tuning | None, dict[str, Any]]] = ContextVar("tuning", default=(None, {}))
 
 
+def check_tuning(tuning: Any) -> None:
+    """Raise ValueError unless it is a Tuning, or None."""
+    if not isinstance(tuning, Tuning | None):
+        raise ValueError(
+            f"tuning must be an engine.Tuning, such as engine.CPU.but(steps_fused=4), or None, got {tuning!r}"
+        )
+
+
 def tuning_of(devices: Mesh | Sequence[Any] | None = None) -> Tuning:
     """The row for the devices of a run, a mesh or a list, None for all local ones; or what `tuned` says."""
     row, changes = _CHANGE.get()

@@ -32,12 +32,23 @@ def to_diffrax(diffusion: Any, path: Any = None, *, key: Any = None) -> Any:
     try:
         from ._terms import brownian_path, terms
     except ImportError as error:
-        raise ImportError("to_diffrax needs diffrax, of the extra `diffrax`: pip install 'sde-sgd[diffrax]'") from error
+        raise ImportError("to_diffrax needs diffrax, of the extra `diffrax`: pip install diffrax") from error
     if path is None:
-        path = brownian_path(diffusion.noise_dim, jax.random.key(0) if key is None else key)
+        path = brownian_path(diffusion.noise_dim, _key_of(key))
     elif key is not None:
         raise ValueError("give either path or key, got both")
     return terms(drift, noise, diffusion.noise_dim, path, name)
+
+
+def _key_of(key: Any) -> Any:
+    """A JAX key, that of 0 for None; ValueError for what is none."""
+    if key is None:
+        return jax.random.key(0)
+    try:
+        jax.eval_shape(jax.random.bits, key)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"key must be a JAX key, such as jax.random.key(0), got {key!r}") from error
+    return key
 
 
 def _coefficients(diffusion: Any) -> tuple[Callable, Callable, str]:

@@ -37,6 +37,8 @@ def brownian_path(noise_dim: int, key: Any) -> diffrax.UnsafeBrownianPath:
 
 def terms(drift: Callable, noise: Callable, noise_dim: int, path: Any, name: str) -> diffrax.MultiTerm:
     """drift: of (y, t). noise: of (y, t, ξ). name: of the equation, for the sentence about another path."""
+    if not (callable(path) or hasattr(path, "evaluate")):
+        raise ValueError(f"path must be a path as diffrax takes it, such as diffrax.VirtualBrownianTree, got {path!r}")
     term = NoiseTerm(noise, path, noise_dim)
     found = _shape(term)
     if found != (noise_dim,):

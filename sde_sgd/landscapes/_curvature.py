@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from .._errors import fraction, point, points, positive_integer, show
+from .._errors import tolerance as tolerance_of
+from ..random import seed_number
 from ..statistics import Estimate, student_mean
 from ._base import AbstractLandscape, check_landscape
 from ._critical_points import Float64Landscape
@@ -47,6 +49,7 @@ def sharpness(
     EmpiricalRisk; RuntimeError, naming the point, where residuals stay larger than asked for.
     """
     positive_integer("k", k)
+    tolerance_of("tolerance", tolerance)
     check_landscape(landscape)
 
     def of_part(part: slice | None) -> np.ndarray:
@@ -172,7 +175,7 @@ def signs_of(seed: int, stream: int, count: int, size: int) -> np.ndarray:
     from matfree import stochtrace
 
     sampler = stochtrace.sampler_signs(jnp.zeros(size), num=count)
-    return np.asarray(sampler(jax.random.fold_in(jax.random.key(seed), stream)), np.float64)
+    return np.asarray(sampler(jax.random.fold_in(jax.random.key(seed_number(seed)), stream)), np.float64)
 
 
 def _beside_a_sketch(landscape, theta, part, sketch, probes):

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float64
 
 from .._errors import points, positive_integer
 from .._errors import tolerance as tolerance_of
+from ..random import seed_number
 from ._base import AbstractLandscape, check_landscape
 from ._hessian_products import AtPoints, places, product_at
 
@@ -202,6 +203,6 @@ def _refined(landscape, theta, vectors, part, sign):
 
 def _starts(seed: int, round_number: int, count: int, size: int) -> np.ndarray:
     """For each point a random vector, a function of the seed, the round and the point's number alone."""
-    key = jax.random.fold_in(jax.random.key(seed), round_number)
+    key = jax.random.fold_in(jax.random.key(seed_number(seed)), round_number)
     keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(jnp.arange(count))
     return np.asarray(jax.vmap(lambda one: jax.random.normal(one, (size,), jnp.float64))(keys))

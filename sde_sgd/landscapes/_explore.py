@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._errors import names_options, positive_integer, positive_number, show
 from .._errors import point as point_of
 from .._errors import points as points_of
-from .._errors import positive_integer, positive_number, show
 from .._progress import shown, stage
 from ..random import seed_number
 from ..results import Provenance, Status, Verdict
@@ -31,6 +31,7 @@ _RULE = (
 )
 
 
+@names_options
 def explore(
     landscape: AbstractLandscape,
     start: Any,

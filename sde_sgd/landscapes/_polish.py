@@ -11,6 +11,7 @@ from jaxtyping import Float64
 
 from .._errors import point as point_of
 from .._errors import positive_integer, show
+from ..random import seed_number
 from ._base import AbstractLandscape, check_landscape
 from ._critical_points import Float64Landscape, newton, with_flat_directions
 from ._eigenpairs import eigenpairs
@@ -127,7 +128,7 @@ class _Descent:
         if not np.isfinite(self.first):
             raise ValueError(f"theta must have a finite loss, got {self.first} at {show(start)}")
         self.far = 1e8 * (1 + float(np.linalg.norm(start)))
-        self.generator = np.random.default_rng(seed)
+        self.generator = np.random.default_rng(seed_number(seed))
         # a start on a steep wall must not make an ordinary minimum look flat
         self.unit = 0.0
         self.unit = min(1.0, self._spectrum(start).largest)

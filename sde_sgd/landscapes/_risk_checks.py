@@ -10,7 +10,7 @@ import numpy as np
 from jax.extend.core import Literal
 from jaxtyping import Array
 
-from .._errors import is_traced
+from .._errors import ASKS_FOR_VALUES, OF_JAX, is_traced
 from .._numerics import read_outside
 
 _RANDOM = ("random_bits", "random_seed", "random_wrap", "random_split", "random_fold_in", "threefry2x32", "rng_")
@@ -91,6 +91,8 @@ def check_penalty(risk: Any) -> None:
         return
     try:
         out = jax.eval_shape(lambda theta: risk.penalty(risk.unflatten(theta)), _point(risk))
+    except ASKS_FOR_VALUES as error:
+        raise ValueError(f"penalty {OF_JAX}") from error
     except Exception as error:
         raise ValueError(f"penalty must be a function of the model, got: {error}") from error
     if getattr(out, "shape", None) != () or not jnp.issubdtype(out.dtype, jnp.floating):
@@ -103,6 +105,8 @@ def check_loss(risk: Any) -> None:
     asked = "n examples" if risk.batched else "one example"
     try:
         program, out = _traced_loss(risk, examples)
+    except ASKS_FOR_VALUES as error:
+        raise ValueError(f"per_example_loss {OF_JAX}") from error
     except Exception as error:
         raise ValueError(
             f"per_example_loss must accept (model, x, y) of {asked}, got: {_reason(risk, error)}"

@@ -59,17 +59,18 @@ def saddle_graph(
             pair for pair in itertools.combinations(range(len(points)), 2) if _neighbours(landscape, points, *pair)
         ]
     else:
-        chosen = _checked(pairs, len(points))
+        chosen = check_pairs("pairs", pairs, len(points))
     return [_pass(landscape, points, *pair) for pair in chosen]
 
 
-def _checked(pairs: Iterable[Any], count: int) -> list[tuple[int, int]]:
+def check_pairs(name: str, pairs: Any, count: int) -> list[tuple[int, int]]:
+    """Each pair once, the smaller number first; ValueError, naming the argument, for what are no such pairs."""
     found = set()
-    for pair in pairs:
+    for pair in pairs if np.iterable(pairs) else [pairs]:
         numbers = np.asarray(pair)
         valid = numbers.shape == (2,) and numbers.dtype.kind in "iu" and numbers[0] != numbers[1]
         if not valid or numbers.min() < 0 or numbers.max() >= count:
-            raise ValueError(f"neighbours must be pairs of different numbers from 0 to {count - 1}, got {pair!r}")
+            raise ValueError(f"{name} must be pairs of different numbers from 0 to {count - 1}, got {pair!r}")
         found.add((int(numbers.min()), int(numbers.max())))
     return sorted(found)
 

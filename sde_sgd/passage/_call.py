@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 from .._errors import names_options
 from .._progress import shown
 from ..chains import AbstractChain
+from ..engine import check_chain
 from ..regions import AbstractRegion
 from ..results import Provenance
 from ._automatic import Automatic
@@ -17,7 +18,6 @@ from ._question import (
     Effort,
     Monitoring,
     Question,
-    check_chain,
     check_region,
     execution_of,
     make_effort,

@@ -7,6 +7,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from .._errors import numbers
 from ..statistics import Estimate
 from ._question import Watch
 
@@ -91,7 +92,7 @@ class AbstractEvidence(eqx.Module):
 
     def _within(self, times: Any) -> Float[np.ndarray, "..."]:
         """SDE times, checked to lie in the watch."""
-        times = np.asarray(times, np.float64)
+        times = numbers("times", times)
         if not np.all((times >= 0) & (times <= self.watch.horizon * (1 + 1e-9))):
             raise ValueError(f"times must lie from 0 to the horizon {self.watch.horizon:.6g}, got {times}")
         return times

@@ -10,7 +10,16 @@ from jaxtyping import Bool, Float
 
 from .._errors import fraction, is_traced, positive_integer, tolerance, whole_steps
 from ..chains import AbstractChain, refuse_if_changing, refuse_late
-from ..engine import MAX_STEPS, Compiled, check_first_step, resolve_ids, seed_key, seed_number, start_states
+from ..engine import (
+    MAX_STEPS,
+    Compiled,
+    check_chain,
+    check_first_step,
+    resolve_ids,
+    seed_key,
+    seed_number,
+    start_states,
+)
 from ..engine import Ids as Ids
 from ..regions import AbstractRegion
 from ._execution import Execution, Ledger
@@ -174,12 +183,6 @@ def execution_of(
         devices=devices,
         ledger=Ledger(limit),
     )
-
-
-def check_chain(chain: Any) -> None:
-    """ValueError unless it is a chain."""
-    if not isinstance(chain, AbstractChain):
-        raise ValueError(f"chain must be a chain, such as EulerMaruyama(diffusion, dt), got {chain!r}")
 
 
 def check_region(name: str, region: Any, dim: int) -> None:

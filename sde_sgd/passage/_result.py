@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._errors import numbers
 from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate, add_estimate
 from ._evidence import AbstractEvidence
@@ -141,10 +142,13 @@ class FirstPassage(AbstractResult):
         return self.evidence.watch.monitoring
 
     def to_dataset(self, times: Sequence[float] | None = None) -> "xr.Dataset":
-        """Everything as an xarray Dataset with `units` and `long_name`; survival at SDE times, `times` or 65."""
+        """Everything as an xarray Dataset with `units` and `long_name`; survival at SDE times, `times` or 65.
+
+        Raises ValueError as `survival` does.
+        """
         import xarray as xr
 
-        grid = np.linspace(0, self.horizon, 65) if times is None else np.asarray(times, np.float64)
+        grid = np.linspace(0, self.horizon, 65) if times is None else numbers("times", times)
         data = xr.Dataset(coords={"time": ("time", grid, {"units": "SDE time", "long_name": "time"})})
         add_estimate(data, "probability", (), self.probability, "1", "probability to reach the target by the horizon")
         add_estimate(data, "mean_exit_time", (), self.mean_exit_time, "SDE time", "mean time to reach the target")

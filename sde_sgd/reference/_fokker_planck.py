@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from .._errors import number
+from .._errors import number, numbers
 from .._numerics import as_float64
 from ..diffusions import AbstractDiffusion, refuse_if_changing
 from ..regions import AbstractRegion
@@ -122,7 +122,7 @@ class FokkerPlanck(eqx.Module):
         The error in time is below 1e-6; the error of the grid falls with the square of its spacing.
         Raises ValueError for times that are not positive and as `mean_exit_time` does.
         """
-        times = np.atleast_1d(np.asarray(times, dtype=np.float64))
+        times = np.atleast_1d(numbers("times", times))
         if times.ndim != 1 or len(times) == 0 or not np.all(np.isfinite(times) & (times > 0)):
             raise ValueError(f"times must be finite numbers above 0 of shape (n_times,), got {times}")
         region, point = self._region("region", region), self.grid.start(start)

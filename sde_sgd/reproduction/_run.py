@@ -46,7 +46,7 @@ def reproduce(
     out: str | Path | None = None,
     *,
     size: str | Size = Size.NORMAL,
-    only: Iterable[int] = (),
+    only: int | Iterable[int] = (),
     executor: Any = None,
     progress: bool = True,
 ) -> Reproduction:
@@ -55,7 +55,7 @@ def reproduce(
     out: a new folder, or one of an earlier run, of which only what is missing is then run; None takes ./reproduction,
         with the size behind it unless that is "normal". It has a folder for each study, `report.html` and the figures.
     size: "quick" takes minutes on two cores, "normal" a quarter of an hour, "full" is for an accelerator.
-    only: numbers of claims; all by default. executor, progress: as of `study.run`.
+    only: the number of a claim, or several; all by default. executor, progress: as of `study.run`.
     The report is written anew after each claim, so that Ctrl-C loses none, and has what earlier runs of this size into
     the folder finished too.
     Raises StudyError, a ValueError, for a claim or size that there is not, and as `study.run`: of a folder that has
@@ -133,9 +133,9 @@ def _size(size: str | Size) -> Size:
         raise StudyError(f"size must be one of {', '.join(each.value for each in Size)}, got {size!r}") from None
 
 
-def _chosen(only: Iterable[int]) -> list[AbstractClaim]:
+def _chosen(only: int | Iterable[int]) -> list[AbstractClaim]:
     known = {claim.number: claim for claim in all_claims()}
-    wanted = list(dict.fromkeys(only)) or list(known)
+    wanted = list(dict.fromkeys(only if isinstance(only, Iterable) else [only])) or list(known)
     unknown = [number for number in wanted if number not in known]
     if unknown:
         raise StudyError(f"only must be numbers of claims, {', '.join(map(str, known))}, got {unknown[0]}")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Scalar
 
-from .._errors import positive_integer, positive_number
+from .._errors import numbers, positive_integer, positive_number
 from ..landscapes import AbstractLandscape, minimum_energy_path
 
 
@@ -74,7 +74,7 @@ def along(points: Any, heights: Any = None, *, images: int = 17, width: float | 
     Raises ValueError for points or heights of another shape, that are not finite, for points that coincide, heights
     that fall, fewer than 3 images, or a width that is not above 0.
     """
-    path = np.asarray(points, np.float64)
+    path = numbers("points", points)
     if path.ndim != 2 or len(path) < 2 or not np.all(np.isfinite(path)):
         raise ValueError(f"points must be finite, of shape (images, dim) with two or more, got shape {path.shape}")
     lengths = np.linalg.norm(np.diff(path, axis=0), axis=1)
@@ -82,7 +82,7 @@ def along(points: Any, heights: Any = None, *, images: int = 17, width: float | 
         raise ValueError(
             f"points must differ from one to the next, got the same one twice at {path[np.argmin(lengths)]}"
         )
-    values = np.concatenate([[0.0], np.cumsum(lengths)]) if heights is None else np.asarray(heights, np.float64)
+    values = np.concatenate([[0.0], np.cumsum(lengths)]) if heights is None else numbers("heights", heights)
     if values.shape != path.shape[:1] or not np.all(np.isfinite(values)) or np.any(np.diff(values) < 0):
         raise ValueError(f"heights must be finite, not falling, of shape ({len(path)},), got {values}")
     positive_integer("images", images)

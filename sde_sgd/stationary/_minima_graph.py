@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ..chains import AbstractChain
 from ..landscapes import AbstractLandscape, CriticalPoint, SaddleConnection, check_minima, saddle_graph
+from ..landscapes._saddle_graph import check_pairs
 from ._basins import names_of
 from ._unassigned_minima import at
 
@@ -44,7 +45,8 @@ def minima_graph(chain: AbstractChain, minima: Any, neighbours: Iterable[Any] | 
         raise ValueError(f"minima must be at least two, got {len(points)}: with one there are no transitions")
     names = names_of(minima, points)
     _check_confining(landscape, points)
-    passes = saddle_graph(landscape, points, pairs=neighbours)
+    pairs = None if neighbours is None else check_pairs("neighbours", neighbours, len(points))
+    passes = saddle_graph(landscape, points, pairs=pairs)
     joined, barriers, slowest = _neighbours(passes, names), _barriers(passes, len(points)), _slowest(passes, points)
     return MinimaGraph(landscape, names, points, joined, barriers, slowest, max(way.saddle.loss for way in passes))
 

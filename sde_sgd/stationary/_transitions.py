@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from .._errors import numbers
 from .._jumps import delta_method, from_log_odds, log_odds, spectral_gap, stationary_law, transition_matrix, unseen
 from ..regions import AbstractRegion
 from ..results import AbstractResult, Provenance, Status, Verdict
@@ -84,7 +85,7 @@ class Transitions(AbstractResult):
         start: number of the minimum that trajectories start at, or (K,) probabilities of each.
         Raises ValueError for times that are negative or not finite, or a start that is neither.
         """
-        times = np.asarray(times, np.float64)
+        times = numbers("times", times)
         if times.ndim != 1 or not np.all(np.isfinite(times) & (times >= 0)):
             raise ValueError(f"times must be finite numbers of at least 0 of shape (n_times,), got {times}")
         first = _start(start, len(self.names))

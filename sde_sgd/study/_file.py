@@ -36,6 +36,8 @@ def read_source(source: str | Path | AbstractStudy) -> tuple[str, str, Path]:
     """
     if isinstance(source, AbstractStudy):
         return source.text(), source.name, Path.cwd()
+    if not isinstance(source, str | Path):
+        raise StudyError(f"source must be the name of a study, a path or a study, got {source!r}")
     path = Path(source)
     names = packaged()
     # a packaged study is called by its name from any folder, also from one where it has run before
@@ -61,6 +63,10 @@ def parse(text: str, name: str, changes: Mapping[str, Any] | None = None) -> Abs
         `text()` of the study has them.
     Raises StudyError with one sentence that names the key, the value given and what is allowed.
     """
+    if not isinstance(text, str):
+        raise StudyError(f"text must be that of a study file, got {text!r}")
+    if changes is not None and not isinstance(changes, Mapping):
+        raise StudyError(f"changes must be values by dotted key, such as {{'horizon': 2.0}}, got {changes!r}")
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

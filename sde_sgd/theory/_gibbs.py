@@ -21,8 +21,8 @@ def gibbs_weights(diffusion: Any, minima: Sequence[Any]) -> np.ndarray:
     Source: Laplace's method; Risken, The Fokker–Planck Equation (1989), for the law exp(−L/T).
     """
     heat = temperature(diffusion)
-    if len(minima) == 0:
-        raise ValueError("minima must hold at least one minimum, got none")
+    if not np.iterable(minima) or len(minima) == 0:
+        raise ValueError(f"minima must be a list of at least one minimum, got {minima!r}")
     logarithms = []
     for index, minimum in enumerate(minima):
         here = critical_point(diffusion, f"minima[{index}]", minimum, "minimum")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import positive_number
+from .._errors import numbers, positive_number
 from ._evaluate import check_diffusion, critical_point
 from ._weighted_chi2 import weighted_chi2_tail
 
@@ -100,7 +100,7 @@ def _eigenbasis(hessian: Any, covariance: Any) -> tuple[np.ndarray, np.ndarray, 
 
 
 def _symmetric(name: str, value: Any) -> np.ndarray:
-    matrix = np.asarray(value, np.float64)
+    matrix = numbers(name, value)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
         raise ValueError(f"{name} must be a square matrix (dim, dim), got shape {matrix.shape}")
     if not np.all(np.isfinite(matrix)):
@@ -111,7 +111,7 @@ def _symmetric(name: str, value: Any) -> np.ndarray:
 
 
 def _times(times: Any) -> np.ndarray:
-    array = np.asarray(times, np.float64)
+    array = numbers("times", times)
     if not np.all(np.isfinite(array)) or np.any(array < 0):
         raise ValueError(f"times must be finite and at least 0, got {times!r}")
     return array

@@ -27,7 +27,7 @@ _FEWEST, _HALVINGS = 9, 2
 # a curve is at rest where a round of descent wins less than this part of the action; the first ways less strictly
 _AT_REST, _COARSELY, _ROUNDS, _COARSE_ROUNDS = 1e-5, 1e-3, 60, 20
 # how far the first ways bow off the straight one, over its length; the side is drawn
-_BOWS = (0.0, 0.15, -0.15)
+_BOWS = (0.0, 0.15, -0.15, 0.5, -0.5)
 # directions along which the boundary of a region is looked for, how far, and how many of the points found are tried
 _DIRECTIONS, _GROWTH, _WIDENINGS, _ENDS, _BISECTIONS = 16, 1.5, 60, 3, 60
 # the error that is told, over the change of the action as the images were doubled
@@ -147,8 +147,8 @@ def minimum_action(
     images: points along the path, at least 9, closer at both ends. The action's error falls with the fourth power of
         their number, with the square where the path turns at a point of rest in between: go to that one instead.
     through: (n, dim) or (dim,), points that the first way goes through, to choose one of several. By default the
-        straight way and two that bow to either side are tried, to a region from the three best of some points of
-        its boundary. The best is followed; a way that none of them leads to is not seen.
+        straight way and four that bow to either side, two as far as half a circle, are tried, to a region from the
+        three best of some points of its boundary. The best is followed; a way that none of them leads to is not seen.
     rtol: the relative error that is asked for. status: "budget spent" where the error is larger, or the path did not
         come to rest.
     floor: ≥ 0, added to the diagonal of σσᵀ, in its units. The action is then too small, and rises to that without

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from .._errors import positive
+from .._errors import numbers, positive
 
 
 def poincare_bound(gap: Any, share: Any, times: Any) -> Float64[np.ndarray, "*shape"]:
@@ -24,7 +24,7 @@ def poincare_bound(gap: Any, share: Any, times: Any) -> Float64[np.ndarray, "*sh
     Raises ValueError for a gap that is not above 0, a share not between 0 and 1, or a negative time.
     """
     positive("gap", gap)
-    share, times = np.asarray(share, np.float64), np.asarray(times, np.float64)
+    share, times = numbers("share", share), numbers("times", times)
     if not np.all((share > 0) & (share < 1)):
         raise ValueError(f"share must lie strictly between 0 and 1, got {share}")
     if not np.all(times >= 0):

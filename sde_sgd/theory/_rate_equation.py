@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from .._errors import positive_integer
+from .._errors import numbers, positive_integer
 from .._jumps import transition_matrix
 
 
@@ -26,7 +26,9 @@ def rate_equation(
     Source: the master equation is standard (van Kampen 1981, chapter V); Magnus's midpoint rule of order 2.
     """
     positive_integer("pieces", pieces)
-    law, looks = np.asarray(start, np.float64), np.atleast_1d(np.asarray(times, np.float64))
+    if not callable(rates):
+        raise ValueError(f"rates must be a function of the SDE time, got {rates!r}")
+    law, looks = numbers("start", start), np.atleast_1d(numbers("times", times))
     if law.ndim != 1 or not np.all(law >= 0) or not np.isclose(law.sum(), 1):
         raise ValueError(f"start must be probabilities of shape (n_minima,) whose sum is 1, got {start!r}")
     if looks.ndim != 1 or not np.all(np.isfinite(looks)) or not np.all(np.diff(looks, prepend=0) > 0):
@@ -44,7 +46,7 @@ def rate_equation(
 
 
 def _checked(rates: Any, count: int) -> np.ndarray:
-    array = np.asarray(rates, np.float64)
+    array = numbers("rates", rates)
     if array.shape != (count, count) or not np.all(np.isfinite(array)) or not np.all(array >= 0):
         raise ValueError(f"rates must be finite, at least 0 and of shape ({count}, {count}), got {array.tolist()}")
     return array

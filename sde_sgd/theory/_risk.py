@@ -20,5 +20,8 @@ def excess_risk(diffusion: Any, minimum: Any) -> float:
     """
     check_diffusion(diffusion)
     here = critical_point(diffusion, "minimum", minimum, "any")
-    stationary_covariance(here.hessian, here.covariance)
+    try:
+        stationary_covariance(here.hessian, here.covariance)
+    except ValueError as error:
+        raise ValueError(f"minimum must have a stationary law around it, got {here.theta}, where {error}") from error
     return float(np.trace(here.covariance)) / 4

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
+from .._errors import numbers
+
 
 def weighted_chi2_tail(weights: Any, x: Any) -> Any:
     """P(Σ w_i Z_i² ≥ x) for independent standard normal Z_i.
@@ -20,10 +22,10 @@ def weighted_chi2_tail(weights: Any, x: Any) -> Any:
     converges geometrically. Below the mean the same integral to the left of 0 gives the complement.
     Imhof 1961 integrates along the imaginary axis, which has the absolute accuracy only; Rice 1980 moves the path.
     """
-    weights = np.asarray(weights, np.float64)
+    weights = numbers("weights", weights)
     if weights.ndim != 1 or not np.all(np.isfinite(weights)) or np.any(weights < 0):
         raise ValueError(f"weights must be finite numbers of shape (n,), each at least 0, got {weights}")
-    points = np.asarray(x, np.float64)
+    points = numbers("x", x)
     if np.any(np.isnan(points)):
         raise ValueError(f"x must be a number, got {x!r}")
     values = np.array([_tail(weights, float(point)) for point in points.reshape(-1)]).reshape(points.shape)

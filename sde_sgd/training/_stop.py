@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from .._errors import positive_integer, positive_number
+from .._errors import number, positive_integer, positive_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Loss(AbstractStop):
         before are taken again, to find one at which it is, and before which it is not: what an epoch does beyond, which
         with small batches is more, changes no reading. Only a loss that comes down to `value` and is above it again
         before the next look is missed, which more looks find.
-    Raises ValueError for an `every` that is not above 0, or another kind of `most`.
+    Raises ValueError for a value that is no number, an `every` that is not above 0, or another kind of `most`.
     """
 
     value: Any
@@ -90,6 +90,7 @@ class Loss(AbstractStop):
     every: Any = 1.0
 
     def __post_init__(self):
+        number("value", self.value)
         positive_number("every", self.every)
         if not isinstance(self.most, Steps | Epochs):
             raise ValueError(f"most must be Steps(…) or Epochs(…), got {self.most!r}")

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from .. import _progress
 from .._errors import names_options, points, positive_integer
-from ..chains import AbstractBatchChain, MinibatchSGD, MomentumSGD, Varying
+from ..chains import AbstractBatchChain, AbstractSampling, MinibatchSGD, MomentumSGD, Varying
 from ..engine import observe, seed_key, seed_number
 from ..landscapes import EmpiricalRisk
 from ..results import Provenance
@@ -65,12 +65,12 @@ def train(
     if not isinstance(stop, AbstractStop):
         raise ValueError(f"stop must be Epochs(…), Steps(…) or Loss(…), got {stop!r}")
     starts = starts_of(risk, start, networks, number)
+    chains = [_chain(risk, grid, int(size), sampling) for size in grid.batch_size]
     thetas = np.zeros((*grid.shape, networks, risk.dim), starts.dtype)
     steps = np.zeros((*grid.shape, networks), np.int64)
     reached = np.zeros((*grid.shape, networks), bool)
     with _progress.shown(progress, "train"):
-        for place, size in enumerate(grid.batch_size):
-            chain = _chain(risk, grid, int(size), sampling)
+        for place, chain in enumerate(chains):
             ended = _Run(chain, stop, number, chunk, devices)(_rows(chain, grid, starts), _ids(grid, place, networks))
             for whole, part in zip((thetas, steps, reached), ended, strict=True):
                 whole[:, place] = part.reshape(len(grid.learning_rate), len(grid.momentum), networks, *part.shape[1:])
@@ -96,6 +96,8 @@ def starts_of(risk: EmpiricalRisk, start: Any, networks: int, seed: int) -> Floa
 def _chain(risk: EmpiricalRisk, grid: Grid, size: int, sampling: Any) -> Varying:
     """The chain of one batch size, whose rate and momentum differ between networks."""
     how = _SAMPLINGS.get(sampling, sampling) if isinstance(sampling, str) else sampling
+    if not isinstance(how, bool | AbstractSampling) and how != "epoch":
+        raise ValueError(f"sampling must be of {', '.join(_SAMPLINGS)}, or a sampling of chains, got {sampling!r}")
     rate = float(grid.learning_rate[0])
     if not grid.has_momentum:
         return Varying(MinibatchSGD(risk, rate, size, how), "learning_rate")

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ..._errors import positive_integer
 from ...chains import AbstractChain
 from ...engine import StopCode
 from ...regions import AbstractRegion
@@ -57,6 +58,7 @@ def branches(
     a look, not for statistics.
     Raises ValueError as `first_passage` does.
     """
+    positive_integer("trajectories", trajectories)
     question = make_question(chain, start, target, avoid, horizon, monitoring=monitoring, max_steps=max_steps)
     check_score(question, score)
     run = execution_of(question, seed, None, None, None)

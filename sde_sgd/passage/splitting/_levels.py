@@ -75,7 +75,7 @@ def choose_levels(run: Execution, score: Score, size: int, randomness: np.random
         ends, peaks = _run(run, score, states, highest, clocks, ids, run.steps - clocks, np.inf)
         _check_scores(run, score, ends, clocks)
         reached = ends.code == StopCode.TARGET
-        usable = np.where(reached, np.inf, peaks)[~_peaked_at_the_end(run, score, ends, peaks, highest, clocks)]
+        usable = np.where(reached, np.inf, peaks)[~_peaked_at_the_end(score, ends, peaks, highest, clocks)]
         level = float(np.sort(usable)[-math.ceil(_SHARE * len(usable))]) if len(usable) else -np.inf
         diverged += alive * float(np.mean(ends.code == DIVERGED))
         no_higher = np.isinf(level) or level <= last or len(found) == _MOST_LEVELS
@@ -97,7 +97,7 @@ def choose_levels(run: Execution, score: Score, size: int, randomness: np.random
         highest, last = scores(score, states, clocks), level
 
 
-def _peaked_at_the_end(run: Execution, score: Score, ends: Ends, peaks, highest, clocks) -> Bool[np.ndarray, " n"]:
+def _peaked_at_the_end(score: Score, ends: Ends, peaks, highest, clocks) -> Bool[np.ndarray, " n"]:
     """Which trajectories had their peak in the state that ended them without success, from which nothing goes on."""
     last = scores(score, ends.state, clocks + ends.step)
     # but for rounding

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ..._errors import ASKS_FOR_VALUES, OF_JAX
 from ..._numerics import read_outside
 from ...chains import AbstractChain
 from ...engine import AbstractMonitor, Compiled, StopCode
@@ -62,6 +63,8 @@ def score_of(chain: AbstractChain, target: AbstractRegion, fn: Any) -> Score:
         theta, steps = jax.ShapeDtypeStruct((chain.dim,), jnp.zeros(0).dtype), jax.ShapeDtypeStruct((), jnp.uint32)
         program = jax.make_jaxpr(score)(theta, steps)
         (shape,) = (out.shape for out in program.out_avals)
+    except ASKS_FOR_VALUES as error:
+        raise ValueError(f"score {OF_JAX}") from error
     except Exception as error:
         raise ValueError(f"score cannot be evaluated for θ of shape ({chain.dim},): {error}") from error
     if shape != ():

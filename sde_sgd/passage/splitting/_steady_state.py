@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from ..._errors import numbers
 from ...statistics import Estimate
 from .._evidence import AbstractEvidence, reciprocal
 from .._question import Watch
@@ -117,7 +118,7 @@ class SteadyStateSample(AbstractEvidence):
 
         With `avoid` some end there, and that is its lower bound alone.
         """
-        times = np.asarray(times, np.float64)
+        times = numbers("times", times)
         if not np.all(times >= 0):
             raise ValueError(f"times must be at least 0, got {times}")
         rate = self.exit_rate

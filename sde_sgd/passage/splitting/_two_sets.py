@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..._errors import numbers
 from ...engine import DIVERGED, StopCode
 from ...random import Stream
 from ...results import Status, Verdict
@@ -94,7 +95,7 @@ class TwoSetsSample(AbstractEvidence):
 
     def survival(self, times: Any) -> Estimate:
         """P(target not reached by each time), valid at SDE times that are long against `settling_time`."""
-        times = np.asarray(times, np.float64)
+        times = numbers("times", times)
         if not np.all(times >= 0):
             raise ValueError(f"times must be at least 0, got {times}")
         ends, seen = reciprocal(self.mean_end_time), self.probability

@@ -1,4 +1,4 @@
-"""Claim: SGD is approximated by an SDE. On linear regression, where the second moments of both are known exactly."""
+"""Claim: SGD is approximated by an SDE. On linear regression, whose second moments are known, and on a network."""
 
 import functools
 
@@ -24,9 +24,10 @@ class Agreement(AbstractClaim):
     question = (
         "How much of the excess loss L − L* that SGD has at t = 5, begun at the minimum, does its SDE have, and SVAG, "
         "which is SGD at l = 1 and tends to the SDE? On linear regression (diabetes, batches of 8 with replacement) "
-        "the exact second moments of all three stand beside."
+        "the exact second moments of all three stand beside. And how much of it from a minimum of a small network on "
+        "digits, whose loss is not quadratic and whose noise changes with θ?"
     )
-    studies = ("agreement",)
+    studies = ("agreement", "agreement_network")
 
     def findings(self, data):
         excess = {name: _excess(data["agreement"], name) for name in _PARTS}
@@ -38,6 +39,8 @@ class Agreement(AbstractClaim):
             for name, part in excess.items()
         ))  # fmt: skip
         by = "exact moments"
+        network = {name: _excess_of_network(data["agreement_network"], name) for name in _PARTS}
+        trained = _over(network["SDE"], network["SGD"])
         return [
             Finding("at the smallest γ the SDE has the excess loss of SGD, within 10 %",
                     "the SDE's excess loss over SGD's", sde.at([0]), 0.9, 1.1, by),
@@ -50,15 +53,31 @@ class Agreement(AbstractClaim):
                     svag.at([0]), 0.9, 1.1, by),
             Finding("simulated excess losses are the exact ones, within 10 %", "the excess loss over the exact one",
                     exact, 0.9, 1.1, by),
+            Finding("of the network, too, the SDE has the excess loss of SGD at the smallest γ, within 20 %",
+                    "the network's excess loss under the SDE over SGD's", trained.at([0]), 0.8, 1.25),
+            Finding("and at the largest another one by more than 10 %",
+                    "the difference of the network's excess loss under the SDE from SGD's",
+                    _gap(trained).at([-1]), 0.1, np.inf),
+            Finding("there SVAG lies between SGD and the SDE",
+                    "the network's excess loss under SVAG over the SDE's",
+                    _over(network["SVAG"], network["SDE"]).at([-1]), 1.0, 1 / trained.estimates.low[-1]),
         ]  # fmt: skip
 
     def remarks(self, data):
         sde = _over(_excess(data["agreement"], "SDE"), _excess(data["agreement"], "SGD"))
-        parts = [f"{ratio} at {where}" for ratio, where in zip(sde.estimates, sde.where, strict=True)]
-        return [f"the SDE's excess loss over SGD's is {'; '.join(parts)}: that it is low at γλ_max near 1 is no fault"]
+        network = data["agreement_network"]
+        trained = _over(_excess_of_network(network, "SDE"), _excess_of_network(network, "SGD"))
+        beyond = {name: (part := _excess_of_network(network, name)).estimates.value[-1] / part.predicted[-1]
+                  for name in ("SGD", "SDE")}  # fmt: skip
+        return [
+            f"the SDE's excess loss over SGD's is {_listed(sde)}: that it is low at γλ_max near 1 is no fault",
+            f"of the network it is {_listed(trained)}",
+            f"at the largest γ SGD has {beyond['SGD']:.3g} times the excess loss of the SDE that is linearised at the "
+            f"network's minimum, and its SDE {beyond['SDE']:.3g} times: the loss is not quadratic as far as that",
+        ]
 
     def figure(self, data):
-        figure, (left, right) = panels(2, width=4.2)
+        figure, (left, middle, right) = panels(3, width=4.0)
         rates = data["agreement"].learning_rate.values
         sgd = _excess(data["agreement"], "SGD")
         for name, marker in zip(_PARTS, "os^", strict=True):
@@ -67,30 +86,61 @@ class Agreement(AbstractClaim):
             left.plot(rates, part.predicted, "k--", linewidth=1)
             if name != "SGD":
                 gap = _gap(_over(part, sgd))
-                points(right, rates, gap.estimates, f"{name} against SGD", fmt=marker)
-                right.plot(rates, gap.predicted, "k--", linewidth=1)
+                points(middle, rates, gap.estimates, f"{name} against SGD", fmt=marker)
+                middle.plot(rates, gap.predicted, "k--", linewidth=1)
+        _draw_network(right, data["agreement_network"])
         left.plot([], [], "k--", linewidth=1, label="exact")
-        left.set(xlabel="learning rate γ", ylabel="excess loss at t = 5")
-        right.set(xlabel="learning rate γ", ylabel="1 − its excess loss / SGD's")
-        right.axhline(0, color="0.6", linewidth=0.8)
+        left.set(xlabel="learning rate γ", ylabel="excess loss at t = 5", title="linear regression")
+        middle.set(xlabel="learning rate γ", ylabel="1 − its excess loss / SGD's", title="linear regression")
+        middle.axhline(0, color="0.6", linewidth=0.8)
         in_steps(left)
-        for ax in (left, right):
-            marked(ax, rates)
+        for ax in (left, middle, right):
+            marked(ax, rates if ax is not right else data["agreement_network"].learning_rate.values)
             ax.legend(fontsize="small")
         return figure
 
 
+def _draw_network(ax, study) -> None:
+    """Excess losses of the network over those of the linearised SDE, which are proportional to γ."""
+    rates = study.learning_rate.values
+    for name, marker in zip(_PARTS, "os^", strict=True):
+        part = _excess_of_network(study, name)
+        points(ax, rates, ratio_of(part.estimates, part.predicted), name, fmt=marker)
+    ax.axhline(1, color="k", linestyle="--", linewidth=1, label="linearised SDE")
+    ax.set(xlabel="learning rate γ", ylabel="excess loss at t = 5 / linearised", title="network on digits")
+    in_steps(ax)
+
+
+def _listed(ratios: Cells) -> str:
+    return "; ".join(f"{ratio} at {where}" for ratio, where in zip(ratios.estimates, ratios.where, strict=True))
+
+
 def _excess(data, name: str) -> Cells:
     """L − L* of a chain, and by its exact second moment, over the learning rate."""
-    part = data.isel(look=-1, chain=list(map(str, data.chain.values)).index(name))
     problem = _problem()
-    value, low, high = (part[f"loss{end}"].values - problem.least for end in ("", "_low", "_high"))
     rates = data.learning_rate.values
-    time = float(part["look_time"].values.ravel()[0])
+    time = float(data["look_time"].values.ravel()[-1])
     batch = float(setting("agreement", "sweep.batch_size"))
     exact = np.array([problem.excess(rate, batch, time, _PARTS[name]) for rate in rates])
+    return _above(data, name, problem.least, exact)
+
+
+def _excess_of_network(data, name: str) -> Cells:
+    """L − L(θ*) of a chain, and of the linearised SDE, over the learning rate.
+
+    The mean loss of the linearised SDE, begun at its minimum, is L(θ*) and a multiple of γ: so both are read from it.
+    """
+    rates, theory = data.learning_rate.values, data["loss_theory"].isel(look=-1).values.ravel()
+    slope, least = np.polyfit(rates, theory, 1)
+    return _above(data, name, least, slope * rates)
+
+
+def _above(data, name: str, least: float, predicted: np.ndarray) -> Cells:
+    """The mean loss of a chain at the last look above the least one, over the learning rate."""
+    part = data.isel(look=-1, chain=list(map(str, data.chain.values)).index(name))
+    value, low, high = (part[f"loss{end}"].values - least for end in ("", "_low", "_high"))
     estimates = Estimate(value, low, high, float(data.attrs["confidence"]))
-    return Cells(estimates, words(part["loss"]), [str(each) for each in part["status"].values], exact)
+    return Cells(estimates, words(part["loss"]), [str(each) for each in part["status"].values], predicted)
 
 
 def _over(first: Cells, second: Cells) -> Cells:

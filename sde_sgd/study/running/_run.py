@@ -138,6 +138,8 @@ def _all_of(there: Opened, executor: Any, progress: bool, share: Share = WHOLE) 
 def _initialised(
     source: str | Path | AbstractStudy, out: str | Path | None, changes: Mapping[str, Any] | None, cells_per_unit: int
 ) -> Opened:
+    if not isinstance(out, str | Path | None):
+        raise StudyError(f"out must be the path of a folder, or None, got {out!r}")
     text, name, folder = read_source(source)
     study = parse(text, name, changes)
     if changes:

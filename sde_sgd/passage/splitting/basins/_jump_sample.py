@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float, Int
 
+from ...._errors import numbers
 from ...._jumps import delta_method, from_log_odds, log_odds, times_before, transition_matrix, unseen
 from ....regions import AbstractRegion
 from ....statistics import Estimate, add_estimate, normal_width
@@ -130,7 +131,7 @@ class JumpProcessSample(AbstractEvidence):
 
     def survival(self, times: Any) -> Estimate:
         """P(target not reached by each time), of the jump process: valid long after `settling_time`."""
-        times = np.asarray(times, np.float64)
+        times = numbers("times", times)
         if not np.all(times >= 0):
             raise ValueError(f"times must be at least 0, got {times}")
 

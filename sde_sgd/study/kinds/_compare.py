@@ -153,8 +153,8 @@ class CompareStudy(AbstractBudgetStudy):
     def heading(self, dataset):
         spec = self.landscape.data
         assert spec is not None
-        number = self.networks if self.budget is None else "as many as the budget has room for of the"
-        return [f"{spec.name}; all chains from {self.start}, {number} networks of each", *self.budget_lines(dataset)]
+        number = f"{self.networks} networks of each" if self.budget is None else "as many networks of each"
+        return [f"{spec.name}; all chains from {self.start}, {number}", *self.budget_lines(dataset)]
 
     def verdicts(self, dataset):
         words, said = dataset["sentence"], []

@@ -38,8 +38,8 @@ def section(record: dict[str, Any]) -> str:
     costs = (
         f"Beside its own work a unit costs its process {_in_words(found['store'])} (its numbers and its account, each "
         f"synced to the disk), and the runner {_in_words(found['dispatch'])}, or at most "
-        f"{_in_words(found['dispatch_dask'])} through Dask's scheduler, on a machine of {cores} cores{others}. A process "
-        f"is there after {found['start']:.1f} s; a question compiles in {found['compile']:.1f} s, and in "
+        f"{_in_words(found['dispatch_dask'])} through Dask's scheduler, on a machine of {cores} cores{others}. A "
+        f"process is there after {found['start']:.1f} s; a question compiles in {found['compile']:.1f} s, and in "
         f"{found['compile_from_cache']:.1f} s where another process has compiled it (`ss.keep_programs()`, which the "
         f"command does by itself). With units of one second on {counts} processes {busy} % of the processes' time was "
         "within units. A simulation with these constants gives the share of time lost by size of a unit, and the size "
@@ -48,8 +48,8 @@ def section(record: dict[str, Any]) -> str:
     more = (
         "Cells that are smaller go several to a unit (`--cells-per-unit`). `python -m benchmarks.cluster` measures and "
         f"simulates anew, and writes this section; its record, of {record['date'].split()[0]}, is "
-        "`benchmarks/results/cluster.json`. A file system that many machines write to may be slower than a disk of one's "
-        "own, which no simulation here knows."
+        "`benchmarks/results/cluster.json`. A file system that many machines write to may be slower than a disk of "
+        "one's own, which no simulation here knows."
     )
     head = ["| handed out by | workers | 0.1 s | 1 s | 10 s | 60 s | 5 % at |", "|---|---|---|---|---|---|---|"]
     return "\n".join(["", _filled(costs), "", *head, *rows, "", _filled(more), ""])

@@ -156,7 +156,7 @@ class TestSound:
         most = 0.1 + 4 * np.sqrt(0.1 * 0.9 / self.RUNS)
         for low, high, holds in ((*own, True), (*twin, False)):
             above, below = (low > self.CHANCE).mean(axis=0), (high < self.CHANCE).mean(axis=0)
-            assert (max(*above, *below) < most) is holds
+            assert bool(max(*above, *below) < most) is holds
 
     def test_the_loss_against_the_best_allocation(self):
         """Widest interval against that of who knows the chances without a pilot: its mean, and with equal numbers."""

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 Study = typing.TypeVar("Study", bound="AbstractBudgetStudy")
 
-# halvings of the logarithm of what all share: to the last bit of a float
-_HALVINGS = 200
 # standard errors of what a pilot has seen, for bounds on what it cannot know
 _ERRORS = 2.0
 # no two studies share random numbers, whose seeds differ
@@ -121,7 +119,7 @@ class AbstractBudgetStudy(AbstractStudy):
     def told_by(self, pilot):
         assert self.budget is not None
         spread, steps = self.spreads(pilot), over(self, pilot["path_steps"])
-        enough = np.full(spread.shape, self.most)
+        enough = np.full(spread.shape, float(self.most))
         if self.asked_for is not None:
             wanted = np.maximum(spread / self.asked_for**2, self.least)
             # neither the pilot's widths nor those to come are as expected
@@ -206,8 +204,8 @@ def allocation(
     low, high = 0.0, 1.0
     while cost(high) <= left and high < 1e18:
         low, high = high, 2 * high
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
+    # until there is no number between the two
+    while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if cost(middle) <= left else (low, middle)
     return counts(low).astype(np.int64)
 

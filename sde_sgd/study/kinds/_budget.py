@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 from pydantic import PrivateAttr, model_validator
 
 # its rooms load when they are first used: `sde-sgd status` needs none of them
@@ -249,7 +249,7 @@ def _rarest(study: AbstractBudgetStudy, pilot: "xr.Dataset") -> Float[np.ndarray
 
 
 def cost_of_a_watch(
-    path_steps: Float[np.ndarray, "..."], number: int, longest: Float[np.ndarray, "..."]
+    path_steps: Float[np.ndarray, "..."], number: int, longest: Real[np.ndarray, "..."]
 ) -> Float[np.ndarray, "..."]:
     """Mean steps of a trajectory that stops early, at most: two standard errors above what `number` of them took.
 

@@ -261,8 +261,10 @@ def _ensemble(networks: int, seed: int, made: "tuple[ss.EmpiricalRisk, Callable[
 def _cell_dataset(study: TrainStudy, trained: "ss.Training", seed: int, where: str) -> "xr.Dataset":
     """Laws over networks, and the numbers of each network beside them, as `…_of_each`."""
     data = ss.training.laws_and_networks(trained, study.measures, study.confidence)
-    # where the budget has fewer networks for a cell the others are unknown
-    data = data.drop_vars(list(data.coords)).pad(network=(0, study.networks - trained.networks))
+    data = data.drop_vars(list(data.coords))
+    if trained.networks < study.networks:
+        # those that the budget has no room for
+        data = data.pad(network=(0, study.networks - trained.networks), keep_attrs=True)
     counts = {
         "path_steps": (trained.steps.sum(), "steps", "cost, in steps over all networks"),
         "cell_seed": (seed, "1", "seed of the cell's random numbers, to replay a network"),

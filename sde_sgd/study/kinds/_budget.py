@@ -83,12 +83,18 @@ class AbstractBudgetStudy(AbstractStudy):
         return over(self, pilot["path_steps"]) / self.number
 
     def spreads(self, pilot: "xr.Dataset") -> Float[np.ndarray, "..."]:
-        """Squared half-width of the widest interval of each cell times their number; 0 where more tell nothing."""
+        """Squared half-width of each cell's widest interval times their number; 0 where more tell nothing.
+
+        pilot: its finished dataset.
+        """
         found = self.number * self.widths(pilot) ** 2
         return np.where(np.isfinite(found), found, 0.0)
 
     def scatter(self, pilot: "xr.Dataset") -> Float[np.ndarray, "..."]:
-        """Relative variance of a squared half-width times the number that it is by: 2, as of a normal's variance."""
+        """Relative variance of a squared half-width times the number that it is by: 2, as of a normal's variance.
+
+        pilot: its finished dataset.
+        """
         return np.full(tuple(self.axes().values()), 2.0)
 
     @property

@@ -69,7 +69,11 @@ def pilot_of(found):
     return xr.open_zarr(found.folder / "pilot" / "dataset.zarr").load()
 
 
-@pytest.mark.parametrize("outcome", STUDIES, indirect=True)
+LONG = {"compare", "trained_escape", "digits"}
+EACH = [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in STUDIES]
+
+
+@pytest.mark.parametrize("outcome", EACH, indirect=True)
 def test_the_budget_is_spent_and_the_widest_interval_is_narrow(outcome):
     """No more than the budget, the pilot included; narrower than with equal numbers, by what the pilot saw."""
     name = outcome.dataset.attrs["study"]

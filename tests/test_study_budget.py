@@ -1,5 +1,7 @@
 """One budget for a study: a pilot, then more where intervals would be widest; the same bits whoever runs it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -24,7 +26,7 @@ BUDGET += SMALL[SMALL.index("[landscape]") : SMALL.index("[reference]")].replace
 BUDGET = BUDGET.replace("learning_rate = [0.04, 0.08]", "learning_rate = 0.1")
 
 
-def allotted(spread, each, budget, spent=0.0, enough=np.inf, **more):
+def allotted(spread, each, budget, spent=0.0, enough: Any = np.inf, **more):
     spread = np.asarray(spread, float)
     full = (np.full(spread.shape, float(value)) if np.ndim(value) == 0 else value for value in (each, enough))
     return allocation(spread, *full, float(budget), np.array([float(spent)]), **more)

@@ -10,7 +10,7 @@ from study_cases import COMPARE, OCCUPANCY
 from test_trained_escape_study import RIDGE
 
 from sde_sgd.study import init, parse, resume, run, status
-from sde_sgd.study.kinds._budget import allocation
+from sde_sgd.study.kinds._budget import AbstractBudgetStudy, allocation
 from sde_sgd.study.running import _task
 
 DIGITS = """
@@ -56,7 +56,13 @@ STUDIES = {
 
 def study_of(name):
     text, budget, _ = STUDIES[name]
-    return parse(f"budget = {budget}\n{text}", name)
+    return parsed(f"budget = {budget}\n{text}", name)
+
+
+def parsed(text, name) -> AbstractBudgetStudy:
+    study = parse(text, name)
+    assert isinstance(study, AbstractBudgetStudy)
+    return study
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +113,7 @@ def test_networks_that_a_cell_has_no_budget_for_are_unknown(outcome):
 def test_cells_that_are_precise_enough_take_no_more(tmp_path):
     """atol is the half-width of each share; what a budget has room for beyond it is left."""
     text = STUDIES["times"][0].replace("dt = 0.05", "dt = 0.05\nbudget = 1e8\natol = 0.05")
-    study = parse(text, "x")
+    study = parsed(text, "x")
     data = run(study, tmp_path / "out", progress=False).dataset
     widths = study.widths(data)
     assert widths.min() > 0.02 and widths.max() <= 0.05 and float(data.path_steps.sum()) < 3e6

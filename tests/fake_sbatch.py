@@ -29,7 +29,9 @@ def main(arguments):
     shutil.copy(script, spool)
     spool.chmod(0o755)
     given = options(spool, more)
-    first, last, step = map(int, re.fullmatch(r"(\d+)-(\d+)(?::(\d+))?", given["array"]).groups(default="1"))
+    found = re.fullmatch(r"(\d+)-(\d+)(?::(\d+))?", given["array"])
+    assert found is not None, given
+    first, last, step = map(int, found.groups(default="1"))
     tasks = []
     for task in range(first, last + 1, step):
         about = {"ID": task, "MIN": first, "MAX": last, "STEP": step, "COUNT": (last - first) // step + 1}

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from sde_sgd.study import AbstractStudy, Column, register
+from sde_sgd.study import AbstractStudy, Column, Told, register
 
 
 @register
@@ -41,15 +41,18 @@ class CheapStudy(AbstractStudy):
         table = {key: value for key, value in self._table.items() if key != "budget"}
         return None if self.budget is None else type(self).model_validate(table | {"name": f"{self.name}-pilot"})
 
-    def informed(self, shared, pilot):
-        return pilot
+    def told_by(self, pilot):
+        return Told(np.full((self.rows, self.length), float(pilot["value"].mean())), np.ones((self.rows, self.length)))
+
+    def informed(self, shared, told):
+        return told
 
     def run_cell(self, cell, shared):
         if self.around:
             _obey(Path(self.around), cell.key if self.budget is None else f"main-{cell.key}")
         value = np.random.default_rng(cell.seed).normal()
         if self.budget is not None:
-            value += float(shared()["value"].mean())
+            value += float(shared().share[0, 0])
         named = {"value": value, "value_low": value - 1, "value_high": value + 1, "path_steps": 100.0}
         named |= {"trajectories": 10.0, "diverged": 0.0}
         data = xr.Dataset({name: ((), number, {"units": "1", "long_name": name}) for name, number in named.items()})

@@ -1,7 +1,11 @@
-"""The model of what it costs to spread a study: against what is known of its two limits."""
+"""The model of what it costs to spread a study, against what is known of its two limits; and its page."""
+
+import json
 
 import pytest
 
+from benchmarks._paths import RESULTS
+from benchmarks.cluster import _page
 from benchmarks.cluster._model import Costs, makespan, overhead, smallest_unit
 
 
@@ -30,3 +34,13 @@ def test_the_smallest_unit_grows_with_the_workers_once_the_runner_is_busy():
 
 def test_nothing_is_lost_without_costs():
     assert overhead(Costs(0.0, 0.0, 0.0), 1.0, 50) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_page_has_the_numbers_of_the_record():
+    """Which the command writes; a record that is measured anew changes it."""
+    record = json.loads((RESULTS / "cluster.json").read_text("utf-8"))
+    text = _page.PAGE.read_text("utf-8").partition(_page.TITLE)[2]
+    assert text == _page.section(record)
+    other = record | {"constants": record["constants"] | {"store": 2 * record["constants"]["store"]}}
+    assert _page.section(other) != text
+    assert all(len(line) <= 120 for line in text.splitlines())

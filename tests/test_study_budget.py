@@ -1,14 +1,16 @@
-"""One budget for a study: a pilot, then trajectories where intervals would be widest; the same bits whoever runs it."""
+"""One budget for a study: a pilot, then more where intervals would be widest; the same bits whoever runs it."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
-from study_cases import SMALL
+from study_cases import OCCUPANCY, SMALL, TRANSITIONS
 
 import sde_sgd as ss
 from sde_sgd.study import EscapeStudy, StudyError, init, parse, resume, run, status, worker
 from sde_sgd.study._kind import cell_seed
-from sde_sgd.study.kinds._budget import allocation
+from sde_sgd.study.kinds._budget import allocation, cost_of_a_watch
 
 BUDGET = """
 kind = "escape"
@@ -24,35 +26,56 @@ BUDGET += SMALL[SMALL.index("[landscape]") : SMALL.index("[reference]")].replace
 BUDGET = BUDGET.replace("learning_rate = [0.04, 0.08]", "learning_rate = 0.1")
 
 
-class TestAllocation:
-    def test_relative_widths_are_equal_and_the_budget_is_spent(self):
-        """√((1 − p)/(p n)) of all cells; a twin with equal numbers has one 10 times another, at the same cost."""
-        chance, of, steps = np.array([0.5, 0.09, 0.01]), np.full(3, 1e4), np.array([1e4, 4e4, 5e4])
-        found = allocation(chance, of, steps, 2e6)
-        p = (chance * of + 0.5) / (of + 1)
-        widths = np.sqrt((1 - p) / p / found)
-        np.testing.assert_allclose(widths, widths[0], rtol=1e-3)
-        spent = steps.sum() + found @ (steps / of)
-        assert 2e6 - 3 * 10 < spent <= 2e6
-        equal = np.sqrt((1 - p) / p)
-        assert equal[2] > 9.9 * equal[0] and found.dtype == np.int64
+def allotted(spread, each, budget, spent=0.0, enough: Any = np.inf, **more):
+    spread = np.asarray(spread, float)
+    full = (np.full(spread.shape, float(value)) if np.ndim(value) == 0 else value for value in (each, enough))
+    return allocation(spread, *full, float(budget), np.array([float(spent)]), **more)
 
-    def test_cells_without_an_exit_or_a_number(self):
-        """None seen in 100 is as 1 in 202; where every trajectory diverged more of them tell nothing."""
-        found = allocation(np.array([[0.0, 0.5], [np.nan, 0.5]]), np.full((2, 2), 100.0), np.full((2, 2), 1e3), 1e6)
-        assert found.shape == (2, 2) and found[1, 0] == 1 and found[0, 1] == found[1, 1]
-        assert found[0, 0] == pytest.approx(201 * found[0, 1], rel=1e-2)
+
+class TestAllocation:
+    def test_by_hand(self):
+        """Spreads 1, 4, 16 at costs 1, 2, 4, 730 to spend: n = 10, 40, 160. Twin: √(spread/cost), of the least sum."""
+        spread, each = np.array([1.0, 4.0, 16.0]), np.array([1.0, 2.0, 4.0])
+        assert allotted(spread, each, 1_000, 270).tolist() == [10, 40, 160]
+        assert allotted(spread, each, 999, 270).tolist() != [10, 40, 160]
+        least_sum = np.sqrt(spread / each) * 730 / np.sum(np.sqrt(spread * each))
+        assert max(spread / least_sum) > 1.25 * max(spread / [10, 40, 160])
+
+    def test_no_other_numbers_have_a_narrower_widest_interval(self):
+        """All of three cells that the budget allows, looked through; twin: those of another spread are not the best."""
+        spread, each, left = np.array([1.0, 3.0, 7.0]), np.array([3.0, 1.0, 2.0]), 60.0
+        numbers = np.stack(np.meshgrid(*[np.arange(1, 61)] * 3), -1).reshape(-1, 3)
+        best = np.min(np.max(spread / numbers[numbers @ each <= left], axis=1))
+        found = allotted(spread, each, left)
+        # whole numbers are rounded down
+        assert found @ each <= left and best <= max(spread / found) <= best * (1 + 1 / min(found))
+        assert max(spread / allotted([1.0, 3.0, 1.0], each, left)) > 1.5 * best
+
+    def test_what_is_precise_enough_leaves_its_part_to_the_others(self):
+        assert allotted([1.0, 4.0, 16.0], 1.0, 210).tolist() == [10, 40, 160]
+        assert allotted([1.0, 4.0, 16.0], 1.0, 162, enough=np.array([50.0, 50.0, 100.0])).tolist() == [12, 50, 100]
+        # and all of it, where all are
+        assert allotted([1.0, 4.0, 16.0], 1.0, 1e9, enough=np.array([50.0, 60.0, 70.0])).tolist() == [50, 60, 70]
+
+    def test_cells_of_which_more_tell_nothing(self):
+        assert allotted([[0.0, 1.0], [0.0, 3.0]], 1.0, 402, least=1).tolist() == [[1, 100], [1, 300]]
 
     def test_the_order_of_cells_does_not_matter(self):
         generator = np.random.default_rng(0)
-        chance, steps = generator.uniform(0.01, 0.9, 50), generator.uniform(1, 9, 50) * 1e3
-        order = generator.permutation(50)
-        one = allocation(chance, np.full(50, 64.0), steps, 1e7)
-        np.testing.assert_array_equal(allocation(chance[order], np.full(50, 64.0), steps[order], 1e7), one[order])
+        spread, each, order = generator.uniform(0.1, 9, 50), generator.uniform(1, 9, 50), generator.permutation(50)
+        one = allotted(spread, each, 1e5)
+        np.testing.assert_array_equal(allotted(spread[order], each[order], 1e5), one[order])
 
     def test_a_budget_that_the_pilot_spends(self):
-        with pytest.raises(StudyError, match="budget must be at least 2020 path-steps, for the pilot and one traject"):
-            allocation(np.full(2, 0.5), np.full(2, 100.0), np.full(2, 1e3), 2e3)
+        with pytest.raises(
+            StudyError, match="budget must be at least 2040 path-steps, for the pilot and 2 more in each"
+        ):
+            allotted(np.ones(2), 10.0, 2e3, 2e3, least=2)
+
+    def test_what_a_watch_costs_is_bounded_by_two_standard_errors(self):
+        """Of steps that are 0 or 100, whose variance is the bound; watched to the end there is nothing to add."""
+        assert cost_of_a_watch(np.array([2_000.0]), 100, np.array([100.0])) == 20 + 2 * np.sqrt(20 * 80 / 100)
+        assert cost_of_a_watch(np.array([1e4]), 100, np.array([100.0])) == 100
 
 
 @pytest.fixture(scope="module")
@@ -65,20 +88,20 @@ def study(text=BUDGET):
     return parse(text, "spent")
 
 
-class TestStudy:
+class TestEscape:
     def test_cells_have_the_trajectories_that_the_pilot_tells(self, spent):
-        """Others than the pilot's, so that their number does not depend on them; the widths come out alike."""
+        """With other noise than the pilot's, on which their number depends; the widths come out alike."""
         pilot = xr.open_zarr(spent.folder / "pilot" / "dataset.zarr").load()
         data = spent.dataset.isel(start=0, learning_rate=0)
-        names = ("probability", "trajectories", "path_steps")
-        numbers = allocation(*(pilot[name].values for name in names), 4e5).ravel()
-        np.testing.assert_array_equal(data.trajectories, numbers)
-        assert numbers[1] > 1.5 * numbers[0] and pilot.trajectories.values.tolist() == [[[512.0, 512.0]]]
-        whole = float(data.path_steps.sum() + pilot.path_steps.sum())
-        assert abs(whole / 4e5 - 1) < 0.1
+        seen, steps = pilot.probability.values.ravel(), pilot.path_steps.values.ravel()
+        p = (512 * seen + 0.5) / 513
+        each = cost_of_a_watch(steps, 512, np.full(2, 20.0))
+        numbers = allotted((1 - p) / p, each, 4e5, steps.sum())
+        assert np.max(np.abs(data.trajectories.values - numbers)) <= 1 and numbers[1] > 1.5 * numbers[0]
+        assert pilot.trajectories.values.tolist() == [[[512.0, 512.0]]]
+        assert 0.9 < float(data.path_steps.sum() + pilot.path_steps.sum()) / 4e5 <= 1
         widths = ((data.probability_high - data.probability_low) / data.probability).values
         assert max(widths) < 1.2 * min(widths), widths
-        seen = pilot.probability.values.ravel()
         equal = np.sqrt((1 - seen) / seen)
         assert max(equal) > 1.2 * min(equal)
         one = study()
@@ -87,9 +110,10 @@ class TestStudy:
         surface, start = shared.surface(one), shared.starts(one)[0]
         found = ss.escape(
             one.at({"start": 0, "learning_rate": 0, "batch_size": 1}).chain_of(surface), start.point, start.region, 2.0,
-            trajectory_ids=512 + np.arange(numbers[1]), seed=cell_seed(0, 1), method="direct",
+            trajectories=int(data.trajectories[1]), seed=cell_seed(0, 1), method="direct",
         )  # fmt: skip
         assert float(data.probability[1]) == float(found.probability)
+        assert int(pilot.cell_seed.values.ravel()[1]) == cell_seed(2**31, 1)
         assert "budget: 400000 path-steps, of which the cells took" in spent.report
 
     def test_what_is_left_is_known_by_the_pilot(self, spent):
@@ -101,6 +125,18 @@ class TestStudy:
         assert len({unit.work for unit in units.values()}) == 1 and max(steps) > 1.4 * min(steps)
         weigh(store, one)
         np.testing.assert_allclose([unit.work for unit in units.values()], steps, rtol=0.1)
+
+    def test_cells_that_are_precise_enough_take_no_more(self, tmp_path):
+        """Of a budget that is ample some is left; with one that is not the cells say what they have not reached."""
+        text = BUDGET.replace("budget = 400000", "budget = 1000000\nrtol = 0.1")
+        data = run(study(text), tmp_path / "ample", progress=False).dataset.isel(start=0, learning_rate=0)
+        widths = ((data.probability_high - data.probability_low) / 2 / data.probability).values
+        assert data.status.values.tolist() == ["complete", "complete"] and min(widths) > 0.07 and max(widths) <= 0.1
+        assert float(data.path_steps.sum()) < 300_000
+        text = text.replace("1000000", "150000")
+        data = run(study(text), tmp_path / "short", progress=False).dataset.isel(start=0, learning_rate=0)
+        assert data.status.values.tolist() == ["budget spent", "budget spent"]
+        assert "M = 8: budget spent: an interval is 0.1" in data.notes and "asked for 0.1" in data.notes
 
     @pytest.mark.long
     def test_processes_have_the_same_bits(self, spent, tmp_path):
@@ -131,15 +167,22 @@ class TestStudy:
             run_unit(str(folder), next(iter(open_folder(folder).units)))
 
 
+DIRECT = "budget needs the trajectories of its pilot, a horizon, and method = 'direct'"
+
+
 @pytest.mark.parametrize(
-    ("old", "new", "words"),
+    ("text", "old", "new", "words"),
     [
-        ('method = "direct"', 'method = "auto"', "budget needs the trajectories of its pilot, a horizon, and method"),
-        ("horizon = 2.0", "max_steps = 100", "budget needs the trajectories of its pilot, a horizon, and method"),
-        ("trajectories = 512", "rtol = 0.1", "budget needs the trajectories of its pilot, a horizon, and method"),
-        ("budget = 400000", "budget = [1e5, 1e6]", "budget must be one value for the whole study"),
+        (BUDGET, 'method = "direct"', 'method = "auto"', DIRECT),
+        (BUDGET, "horizon = 2.0", "max_steps = 100", DIRECT),
+        (BUDGET, "trajectories = 512", "rtol = 0.1", DIRECT),
+        (BUDGET, "horizon = 2.0", "horizon = 2.0\nrtol = 0.1\nmax_trajectories = 9", "give either max_traj"),
+        (BUDGET, "budget = 400000", "budget = [1e5, 1e6]", "budget must be one value for the whole study"),
+        (BUDGET, "trajectories = 512", "trajectories = [8, 9]", "trajectories must be one value where a budget"),
+        (OCCUPANCY, "dt = 0.05", "dt = 0.05\natol = 0.1", "atol is what a budget is spent for, which is not given"),
+        (TRANSITIONS, "dt = 0.02", "dt = 0.02\nbudget = 1e9", "budget is not for a study of kind transitions"),
     ],
-)
-def test_mistakes_are_said(old, new, words):
+)  # fmt: skip
+def test_mistakes_are_said(text, old, new, words):
     with pytest.raises(StudyError, match=words):
-        study(BUDGET.replace(old, new))
+        study(text.replace(old, new))

@@ -1,6 +1,6 @@
 """What it costs to spread a study over processes, and from which size of a unit on that is below 5 %.
 
-    python -m benchmarks.cluster                    # measure the constants, the curve and the model: some minutes
+    python -m benchmarks.cluster                    # constants, curve and model, and the section of docs/machines.md
     python -m benchmarks.cluster model              # the model anew, from the constants of the record
 
 `constants`: seconds that a unit costs beside its own work: in the runner (claim, hand out, hear back), on the way to a

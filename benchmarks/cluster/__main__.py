@@ -8,6 +8,7 @@ from typing import Any
 
 from .._paths import RESULTS
 from ._model import Costs, overhead, smallest_unit
+from ._page import renew
 
 WORKERS = (1, 10, 100, 1_000, 10_000)
 UNITS = (0.1, 1.0, 10.0, 60.0)
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         record["curve"] = curve((1, 2), 0.05, 8) if options.quick else curve((1, 2), 1.0, 24)
     record["model"] = model(record["constants"], WORKERS[:3] if options.quick else WORKERS)
     options.out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if options.out == RESULTS / "cluster.json":
+        renew(record)
     print(table(record["model"]))
 
 

@@ -12,6 +12,7 @@ from ._file import parse as parse
 from ._file import read_changes as read_changes
 from ._kind import AbstractStudy as AbstractStudy
 from ._kind import Cell as Cell
+from ._kind import Told as Told
 from ._kind import register as register
 from .kinds import CompareStudy as CompareStudy
 from .kinds import DigitsStudy as DigitsStudy

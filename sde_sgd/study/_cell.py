@@ -1,6 +1,6 @@
-"""Cells of a study, and the seeds of their random numbers."""
+"""Cells of a study, the seeds of their random numbers, and what a pilot tells of them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Cell(NamedTuple):
@@ -14,6 +14,17 @@ class Cell(NamedTuple):
     index: dict[str, int]
     seed: int
     work: float = 1.0
+
+
+class Told(NamedTuple):
+    """What a pilot tells of the cells of its study: arrays over the axes of the sweep, kept as JSON to the last bit.
+
+    share: what each cell needs to know, such as how many trajectories its budget has for it.
+    work: size of each cell against the others.
+    """
+
+    share: Any
+    work: Any
 
 
 def cell_seed(seed: int, number: int) -> int:

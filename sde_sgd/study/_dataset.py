@@ -34,8 +34,10 @@ def cell_dataset(
     own: xr.Dataset = result.to_dataset() if data is None else data
     data = own.drop_dims(set(own.dims) - set(along)).drop_attrs(deep=False)
     for name, (units, text) in _OF_A_RUN.items():
-        if hasattr(result, name):
-            data[name] = ((), float(getattr(result, name)), {"units": units, "long_name": text})
+        # of some results only the provenance says what they cost
+        said = getattr(result, name, getattr(getattr(result, "provenance", None), name, None))
+        if said is not None:
+            data[name] = ((), float(said), {"units": units, "long_name": text})
     data["cell_seed"] = ((), float(seed), {"units": "1", "long_name": _SEED})
     data["status"] = ((), str(result.status), STATUS)
     return data.assign_attrs(notes=f"{where}: {result.result}" if result.reasons else "")

@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from jaxtyping import Float
 from pydantic import Field, PrivateAttr, model_serializer, model_validator
 
 from . import _key_types, _sweep, _tables
-from ._cell import Cell, cell_seed
+from ._cell import Cell, Told, cell_seed
 from ._errors import StudyError
 from ._published import PublishedSpec, sentence
 from ._sections import Confidence, Name, Section, Seed
@@ -42,12 +40,14 @@ class AbstractStudy(Section, abc.ABC):
     counted: of a kind, what its variables `trajectories` and `diverged` count: one of them, and many.
     last: of a kind, dotted keys whose dimensions come after all others, in this order. always: those that are a
         dimension even where they have one value. alone: keys that are not swept.
+    without_budget: of a kind that has no key `budget`, why.
     """
 
     counted: ClassVar[tuple[str, str]] = ("trajectory", "trajectories")
     last: ClassVar[tuple[str, ...]] = ()
     always: ClassVar[tuple[str, ...]] = ()
     alone: ClassVar[tuple[str, ...]] = ("seed", "confidence")
+    without_budget: ClassVar[str] = ""
 
     kind: str
     name: Name
@@ -68,6 +68,8 @@ class AbstractStudy(Section, abc.ABC):
         kind = typing.get_args(cls.model_fields["kind"].annotation)
         names = dict.fromkeys(("kind", "name"), kind[0]) if len(kind) == 1 else {}
         table = names | cls.spelt_out(_tables.plain(given))
+        if "budget" in table and cls.without_budget:
+            raise ValueError(f"budget is not for a study of kind {kind[0]}: {cls.without_budget}")
         axes = _sweep.axes_of(cls, table, cls.last, cls.always, cls.alone)
         if not axes:
             study = handler(table)
@@ -190,16 +192,13 @@ class AbstractStudy(Section, abc.ABC):
         Its cells are run with what `prepare` of this one returns.
         """
 
-    def informed(self, shared: Any, pilot: "Callable[[], xr.Dataset]") -> Any:
-        """What the cells share where there is a pilot. shared: what `prepare` returned. pilot: its finished dataset."""
+    def told_by(self, pilot: "xr.Dataset") -> Told:
+        """What the cells are told of a pilot, kept beside it for all processes. pilot: its finished dataset."""
+        raise NotImplementedError(f"kind {self.kind} has a pilot, and no told_by")
+
+    def informed(self, shared: Any, told: Callable[[], Told]) -> Any:
+        """What the cells share where there is a pilot. shared: as `prepare` returned it. told: as `told_by` did."""
         return shared
-
-    def works_after(self, pilot: "xr.Dataset") -> Float[np.ndarray, "..."]:
-        """Size of each cell against the others, as `work`, over the axes of the sweep, where there was a pilot.
-
-        pilot: its finished dataset.
-        """
-        return np.array([cell.work for cell in self.cells()]).reshape(*self.axes().values())
 
     def code(self, folder: Path) -> str:
         """Source text of a person's own that decides the numbers, for the fingerprint; "" where there is none.

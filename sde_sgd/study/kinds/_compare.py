@@ -14,6 +14,7 @@ from .._kind import AbstractStudy, register
 from .._sections import ChainSpec, Count, LandscapeSpec, Name, NoiseSpec, Positive, Quantity, SweepSpec, check_names
 from ..reporting._text_table import Column
 from ._axes import LAST, LETTERS, slices, sweep_columns
+from ._budget import AbstractBudgetStudy
 from ._dynamics import surfaces
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class NamedChainSpec(ChainSpec):
 
 
 @register
-class CompareStudy(AbstractStudy):
+class CompareStudy(AbstractBudgetStudy):
     """Chains from one start for the same SDE time, and which of them differ from the first.
 
     kind: "compare". landscape: of kind "EmpiricalRisk". sweep: learning rate and batch size of all chains.
@@ -52,11 +53,17 @@ class CompareStudy(AbstractStudy):
     time: SDE time of the end, with 8 looks on the way; or times: of the looks, which are whole steps of every chain.
     times: rising SDE times. networks: of each chain, in every cell.
     measures: names of `training.MEASURES`, seen at every look. permutations: of the labels, for the p-values.
+    budget: path-steps of the whole study, the pilot's included, of which each cell has `networks`. All cells are then
+        run anew, with as many as make the widest interval of the first measure's mean, of any chain at the end and
+        against its value, as narrow as may be; with rtol, no more than that takes. rtol: relative half-width asked.
     """
+
+    share = "networks"
+    least = 2
 
     counted: ClassVar[tuple[str, str]] = ("network", "networks")
     last = LAST
-    alone = (*AbstractStudy.alone, "times", "measures")
+    alone = (*AbstractStudy.alone, "times", "measures", "budget", "rtol")
 
     kind: Literal["compare"] = "compare"
     landscape: LandscapeSpec
@@ -68,6 +75,7 @@ class CompareStudy(AbstractStudy):
     networks: Annotated[int, Field(ge=2, strict=True), Quantity("networks", "networks of each chain")] = 256
     measures: Annotated[list[Name], Field(min_length=1)] = Field(default=["loss"])
     permutations: Count = 1_999
+    rtol: Positive | None = None
 
     @model_validator(mode="after")
     def _consistent(self):
@@ -82,6 +90,9 @@ class CompareStudy(AbstractStudy):
     def looks(self) -> int:
         """How many looks there are on the way, at most."""
         return _LOOKS if self.times is None else len(self.times)
+
+    def interval(self):
+        return self.measures[0], {"look": -1}
 
     def coordinates(self):
         number = {"units": "1", "long_name": "number of the look"}
@@ -108,7 +119,7 @@ class CompareStudy(AbstractStudy):
         return shared
 
     def run_cell(self, cell, shared):
-        one = self.at(cell.index)
+        one = self.of_cell(cell)
         ends: dict[str, Any] = {"time": one.time} if one.times is None else {"times": one.times}
         result = ss.compare(
             shared.risk(one),
@@ -122,7 +133,7 @@ class CompareStudy(AbstractStudy):
             confidence=self.confidence,
         )
         where = ", ".join(self.words_at(cell.index, LETTERS)) or self.name
-        return _cell_dataset(result, cell.seed, where, self.looks)
+        return self.judged(_cell_dataset(result, cell.seed, where, self.looks), where)
 
     def columns(self):
         columns = sweep_columns(self)
@@ -142,7 +153,8 @@ class CompareStudy(AbstractStudy):
     def heading(self, dataset):
         spec = self.landscape.data
         assert spec is not None
-        return [f"{spec.name}; all chains from {self.start}, {self.networks} networks of each"]
+        number = f"{self.networks} networks of each" if self.budget is None else "as many networks of each"
+        return [f"{spec.name}; all chains from {self.start}, {number}", *self.budget_lines(dataset)]
 
     def verdicts(self, dataset):
         words, said = dataset["sentence"], []

@@ -16,6 +16,7 @@ from .._kind import AbstractStudy, register
 from .._sections import BATCH_SIZE, LEARNING_RATE, Count, Positive, Seed
 from ..reporting._text_table import Column, number_text
 from ._axes import COLUMNS, PER_EXAMPLE, named_key, slices
+from ._budget import AbstractBudgetStudy, binomial_scatter, binomial_spreads, cost_of_a_watch, over
 
 if TYPE_CHECKING:
     from .._digits import TrainedDigits
@@ -24,7 +25,7 @@ PROCESSES = ("sgd", "sde")
 
 
 @register
-class DigitsStudy(AbstractStudy):
+class DigitsStudy(AbstractBudgetStudy):
     """Real minibatch SGD on scikit-learn's digits, and the SDE with its per-example noise, leaving a sublevel set.
 
     kind: "digits". examples: training examples used. hidden: units of the one hidden layer.
@@ -32,7 +33,12 @@ class DigitsStudy(AbstractStudy):
     penalty: weight decay, without which the loss has no minimum. threshold: c in {L < c·L(θ*)}.
     iterations: k, the number of SGD iterations watched. ratios: pairs [learning rate, batch size].
     trajectories: for every cell.
+    budget: path-steps of the whole study, the pilot's included, of which each cell has `trajectories`. All cells are
+        then run anew, with as many as make the widest interval of the probability, against its value, as narrow as may
+        be; with rtol, no more than that takes. rtol: relative half-width asked of the probability.
     """
+
+    alone = (*AbstractStudy.alone, "budget", "rtol")
 
     kind: Literal["digits"] = "digits"
     examples: Annotated[int, Field(ge=1, le=1797, strict=True)] = 256
@@ -43,6 +49,7 @@ class DigitsStudy(AbstractStudy):
     iterations: Count = 200
     ratios: Annotated[list[tuple[Positive, Count]], Field(min_length=1)]
     trajectories: Count = 256
+    rtol: Positive | None = None
 
     @field_validator("ratios")
     @classmethod
@@ -50,6 +57,23 @@ class DigitsStudy(AbstractStudy):
         if len(set(pairs)) != len(pairs):
             raise ValueError(f"must not repeat a pair, got {pairs}")
         return sorted(pairs, key=lambda pair: (pair[0] / pair[1], pair[0]))
+
+    def interval(self):
+        return "probability", {}
+
+    def spreads(self, pilot):
+        return binomial_spreads(self, pilot)
+
+    def scatter(self, pilot):
+        return binomial_scatter(self, pilot)
+
+    def costs(self, pilot):
+        return cost_of_a_watch(over(self, pilot["path_steps"]), self.number, self._iterations())
+
+    def _iterations(self) -> np.ndarray:
+        """Iterations watched in each cell, over the axes of the sweep."""
+        watched = [self.values_at(cell.index).get("iterations", self.iterations) for cell in self.cells()]
+        return np.reshape(watched, tuple(self.axes().values()))
 
     def own_axes(self):
         return {"cell": len(self.ratios), "process": len(PROCESSES)}
@@ -87,7 +111,7 @@ class DigitsStudy(AbstractStudy):
     def run_cell(self, cell, shared):
         import jax.numpy as jnp
 
-        one = self.at(cell.index)
+        one = self.of_cell(cell)
         digits = shared(one)
         process = PROCESSES[cell.index["process"]]
         rate, batch = self.ratios[cell.index["cell"]]
@@ -106,13 +130,16 @@ class DigitsStudy(AbstractStudy):
             seed=cell.seed,
             confidence=self.confidence,
         )
-        data = cell_dataset(result, cell.seed, f"{process}, γ = {rate:g}, M = {batch}")
+        where = f"{process}, γ = {rate:g}, M = {batch}"
+        data = cell_dataset(result, cell.seed, where)
         for bound in ("", "_low", "_high"):
             text = "mean exit time divided by γ" + ss.statistics.BOUNDS[bound]
             value = data[f"mean_exit_time{bound}"].values / rate
             data[f"mean_exit_iterations{bound}"] = ((), value, {"units": "iterations", "long_name": text})
         network = {name: float(getattr(digits, name)) for name in ("accuracy", "gradient_norm")}
-        return data.assign_attrs(network, minimum_loss=float(digits.loss), parameters=int(digits.risk.dim))
+        return self.judged(data, where).assign_attrs(
+            network, minimum_loss=float(digits.loss), parameters=int(digits.risk.dim)
+        )
 
     def columns(self):
         level = "c" if self.is_swept("threshold") else f"{self.threshold:g}"
@@ -138,6 +165,7 @@ class DigitsStudy(AbstractStudy):
         return [
             f"digits: {', '.join(parts)}",
             "SGD: minibatches drawn with replacement; SDE: Euler–Maruyama with dt = γ and the noise of every example",
+            *self.budget_lines(dataset),
         ]
 
     def figures(self, dataset):

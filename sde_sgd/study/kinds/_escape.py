@@ -1,6 +1,5 @@
 """Study kind `escape`: start × learning rate × batch size, each with theory and the exact Fokker–Planck answer."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,7 +15,7 @@ from .._kind import register
 from .._sections import TIME, Count, Positive, Quantity, StartSpec, SweepSpec, check_names
 from ..reporting._text_table import Column
 from ._axes import LAST, LETTERS, named_key, ratio, slices, sweep_columns
-from ._budget import allocation
+from ._budget import AbstractBudgetStudy, binomial_scatter, binomial_spreads, cost_of_a_watch, over
 from ._dynamics import AbstractDynamicsStudy, Shared, Surface, beside, given_of
 
 if TYPE_CHECKING:
@@ -28,15 +27,16 @@ N_TIMES = 60
 
 
 @register
-class EscapeStudy(AbstractDynamicsStudy):
+class EscapeStudy(AbstractBudgetStudy, AbstractDynamicsStudy):
     """Escape from each start for every learning rate and batch size.
 
     kind: "escape". sweep: the learning rates and batch sizes. start: the minima, and what is to be left or reached.
     horizon: SDE time watched; left out, until all have left, and then the study has mean times alone.
     trajectories: for every cell; or rtol: run on until the interval of the escape probability is that tight, or
         max_trajectories are spent, which the report then says.
-    budget: path-steps of the whole study, about. After a pilot of `trajectories` of every cell, which counts for its
-        cost alone, all cells get other trajectories, as many of each as make the widest interval as narrow as may be.
+    budget: path-steps of the whole study, the pilot's included, of which each cell has `trajectories`. All cells are
+        then run anew, with as many as make the widest interval of the probability, against its value, as narrow as may
+        be; with rtol, no more than that takes.
     rtol: relative half-width asked of every cell. max_trajectories: budget of rtol, for a cell.
     max_steps: budget of a trajectory without horizon.
     monitoring: "discrete" is the exit of the chain, "continuous" that of the SDE.
@@ -52,7 +52,6 @@ class EscapeStudy(AbstractDynamicsStudy):
     start: Annotated[list[StartSpec], Field(min_length=1)]
     horizon: Annotated[Positive | None, Quantity("SDE time", "horizon")] = None
     trajectories: Annotated[Count | None, Quantity("trajectories", "trajectories asked for")] = None
-    budget: Positive | None = None
     rtol: Annotated[Positive | None, Quantity("1", "relative half-width asked for")] = None
     max_trajectories: Count | None = None
     max_steps: Count | None = None
@@ -63,12 +62,14 @@ class EscapeStudy(AbstractDynamicsStudy):
     @model_validator(mode="after")
     def _consistent(self):
         check_names("start", self.start)
-        if (self.trajectories is None) == (self.rtol is None):
+        if self.budget is None and (self.trajectories is None) == (self.rtol is None):
             raise ValueError("give either trajectories or rtol, not both or none")
         if self.max_trajectories is not None and self.rtol is None:
             raise ValueError("max_trajectories is the budget of rtol, which is not given")
         if self.budget is not None and (self.trajectories is None or self.horizon is None or self.method != "direct"):
             raise ValueError("budget needs the trajectories of its pilot, a horizon, and method = 'direct'")
+        if self.budget is not None and self.max_trajectories is not None:
+            raise ValueError("give either max_trajectories, for each cell, or budget, for all of them")
         if self.max_steps is not None and self.horizon is not None:
             raise ValueError("max_steps is the budget of a watch without horizon, which is given")
         return self
@@ -125,38 +126,36 @@ class EscapeStudy(AbstractDynamicsStudy):
                 raise StudyError(f"horizon must be at least one step dt = {step:g}, got {one.horizon:g}")
         return shared
 
-    def pilot(self):
-        if self.budget is None:
-            return None
-        table = {key: value for key, value in self._table.items() if key != "budget"}
-        return type(self).model_validate(table | {"name": f"{self.name}-pilot"})
+    @property
+    def stops_alone(self):
+        return True
 
-    def informed(self, shared, pilot):
-        shared.pilot = pilot
-        return shared
+    def interval(self):
+        return "probability", {}
 
-    def works_after(self, pilot):
-        assert self.budget is not None
-        return _allocated(pilot, self.budget) * pilot["path_steps"].values / pilot["trajectories"].values
+    def spreads(self, pilot):
+        return binomial_spreads(self, pilot)
+
+    def scatter(self, pilot):
+        return binomial_scatter(self, pilot)
+
+    def costs(self, pilot):
+        works = np.reshape([cell.work for cell in self.cells()], tuple(self.axes().values()))
+        return cost_of_a_watch(over(self, pilot["path_steps"]), self.number, works)
 
     def run_cell(self, cell, shared):
         import jax.numpy as jnp
 
-        one = self.at(cell.index)
-        start, trajectories, ids = shared.starts(one)[cell.index["start"]], one.trajectories, None
-        if self.budget is not None:
-            # not those of the pilot, on which their number depends
-            own = shared.allocation(self.budget)[tuple(cell.index[axis] for axis in self.axes())]
-            trajectories, ids = None, one.trajectories + np.arange(own)
+        one = self.of_cell(cell)
+        start = shared.starts(one)[cell.index["start"]]
         result = ss.first_passage(
             one.chain_of(shared.surface(one)),
             jnp.asarray(start.point, float),
             ~start.region,
             start.avoid,
             one.horizon,
-            trajectories=trajectories,
-            trajectory_ids=ids,
-            rtol=one.rtol,
+            trajectories=one.trajectories,
+            rtol=one.rtol if one.budget is None else None,
             **given_of(one, "max_trajectories", "max_steps"),
             method=one.method,
             score=one.score,
@@ -179,7 +178,7 @@ class EscapeStudy(AbstractDynamicsStudy):
         if self.is_swept("horizon"):
             at_end = {f"{name}_at_horizon": data[name].isel(time=-1, drop=True) for name in _BY_TIME}
             data = data.assign(at_end).reindex(time=self.times())
-        return data
+        return self.judged(data, where)
 
     def columns(self):
         return [
@@ -226,14 +225,7 @@ class EscapeStudy(AbstractDynamicsStudy):
             "discrete": "exit of the chain at its own steps (discrete monitoring)",
             "as swept": "exit of the chain at its own steps (discrete), or of the SDE (continuous)",
         }["as swept" if self.is_swept("monitoring") else self.monitoring]
-        lines = [f"{self.chain_words()}; {watched}"]
-        if self.budget is not None:
-            spent = float(dataset["path_steps"].sum())
-            lines.append(
-                f"budget: {self.budget:g} path-steps, of which the cells took {spent:.3g} and the pilot the others; "
-                "trajectories where the intervals would be widest"
-            )
-        return lines
+        return [f"{self.chain_words()}; {watched}", *self.budget_lines(dataset)]
 
     def figures(self, dataset):
         from ... import plotting
@@ -271,16 +263,6 @@ class _Shared(Shared):
         super().__init__(folder)
         self._starts: dict[Any, list[Start]] = {}
         self._theory: dict[Any, xr.Dataset] = {}
-        self.pilot: Callable[[], xr.Dataset] | None = None
-        self._allocation: np.ndarray | None = None
-
-    def allocation(self, budget: float) -> np.ndarray:
-        """Trajectories of each cell, over the axes of the sweep. budget: of the study, in path-steps."""
-        found = self._allocation
-        if found is None:
-            assert self.pilot is not None
-            found = self._allocation = _allocated(self.pilot(), budget)
-        return found
 
     def starts(self, one: EscapeStudy) -> "list[Start]":
         """The starts of a study of one cell."""
@@ -303,11 +285,6 @@ class _Shared(Shared):
             found = theory(one, self.surface(one), self.starts(one)[number], ratio)
             self._theory[number, ratio, parts] = found
         return self._theory[number, ratio, parts]
-
-
-def _allocated(pilot: "xr.Dataset", budget: float) -> np.ndarray:
-    """Trajectories of each cell. pilot: its finished dataset. budget: of the study, in path-steps."""
-    return allocation(*(pilot[name].values for name in ("probability", "trajectories", "path_steps")), budget)
 
 
 def _check(one: EscapeStudy, surface: Surface, starts: "list[Start]") -> None:

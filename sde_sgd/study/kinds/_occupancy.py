@@ -13,6 +13,7 @@ from .._kind import AbstractStudy, register
 from .._sections import Count, Name, PointSpec, Positive, Quantity, RegionSpec, check_names
 from ..reporting._text_table import Column
 from ._axes import LETTERS, named_key, sweep_columns
+from ._budget import AbstractBudgetStudy
 from ._dynamics import Surface, beside
 from ._minima import AbstractMinimaStudy
 from ._occupancy_theory import theory
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @register
-class OccupancyStudy(AbstractMinimaStudy):
+class OccupancyStudy(AbstractBudgetStudy, AbstractMinimaStudy):
     """Probability to be in each of some basins, from each start, at times or by averages over a window of time.
 
     kind: "occupancy". start: where trajectories begin.
@@ -31,9 +32,16 @@ class OccupancyStudy(AbstractMinimaStudy):
     times: rising SDE times of the looks. horizon: SDE time at the end of a window, in place of times.
     burn_in: SDE time at which the window begins. every: SDE time between looks in it.
     trajectories: for every cell.
+    budget: path-steps of the whole study, the pilot's included, of which each cell has `trajectories`. All cells are
+        then run anew, with as many as make the widest interval of a share, at any of the times, as narrow as may be;
+        with atol, no more than that takes. atol: half-width asked of every share.
     """
 
-    alone = (*AbstractStudy.alone, "times")
+    target = "atol"
+    is_relative = False
+    # of averages over a window the intervals are by the spread between trajectories
+    least = 2
+    alone = (*AbstractStudy.alone, "times", "budget", "atol")
 
     kind: Literal["occupancy"] = "occupancy"
     start: Annotated[list[PointSpec], Field(min_length=1)]
@@ -45,6 +53,7 @@ class OccupancyStudy(AbstractMinimaStudy):
     burn_in: Annotated[Positive | None, Quantity("SDE time", "burn-in")] = None
     every: Annotated[Positive | None, Quantity("SDE time", "time between looks")] = None
     trajectories: Count
+    atol: Positive | None = None
 
     @model_validator(mode="after")
     def _consistent(self):
@@ -78,6 +87,9 @@ class OccupancyStudy(AbstractMinimaStudy):
         end = values.get("horizon", self.horizon) or max(self.times or [1.0])
         return self.steps_at(index, end) * values.get("trajectories", 1)
 
+    def interval(self):
+        return "probability", {}
+
     def check(self, surface):
         for number in range(len(self.start)):
             self._begins_at(number, surface)
@@ -97,7 +109,7 @@ class OccupancyStudy(AbstractMinimaStudy):
         return {name: _build.region_of(f"region {name}", spec, surface.landscape) for name, spec in self.region.items()}
 
     def run_cell(self, cell, shared):
-        one = self.at(cell.index)
+        one = self.of_cell(cell)
         surface = shared.surface(one)
         sets = {"regions": one._regions(surface)} if one.region else {"minima": shared.points(one)}
         start = one._begins_at(cell.index["start"], surface)
@@ -121,7 +133,10 @@ class OccupancyStudy(AbstractMinimaStudy):
         if self.times is not None:
             # looks are at whole steps, which may lie a fraction of a step before the times asked for
             data = data.assign_coords(time=self.times)
-        return beside(data, theory(one, shared, sets, start))
+        return self.judged(beside(data, theory(one, shared, sets, start)), where)
+
+    def heading(self, dataset):
+        return [*super().heading(dataset), *self.budget_lines(dataset)]
 
     def columns(self):
         names = list(self.region) or [each.name for each in self.minimum]

@@ -15,6 +15,7 @@ from .._kind import AbstractStudy, register
 from .._sections import DataSpec, Name, NetworkSpec, Quantity
 from ..reporting._text_table import Column
 from ._axes import LAST, LETTERS, ratio, slices, sweep_columns
+from ._budget import AbstractBudgetStudy, over
 from ._train_sections import CurveSpec, StopSpec, TrainingSweep
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @register
-class TrainStudy(AbstractStudy):
+class TrainStudy(AbstractBudgetStudy):
     """Networks trained on real data for every reading of "equal", width, learning rate, batch size and momentum.
 
     kind: "train". data: the examples. network: its layers. loss: of one example.
@@ -33,12 +34,18 @@ class TrainStudy(AbstractStudy):
     question: what figure and verdicts are about: "batch", measures against M at equal γ; "ratio", against γ/M;
         "width", the double descent; "edge", sharpness times γ/2 over steps, the edge of stability.
     reference: curves of others beside it, of the question "width".
+    budget: path-steps of the whole study, of which a pilot has a quarter of the `networks` in each cell, and eight at
+        least. All cells are then run anew, with as many as make the widest interval of the first measure's mean,
+        against its value, as narrow as may be, but at most `networks`; with rtol, no more than that takes.
+    rtol: relative half-width asked of the first measure's mean.
     """
 
+    share = "networks"
+    least = 2
     counted: ClassVar[tuple[str, str]] = ("network", "networks")
     last = LAST
     always = ("sweep.learning_rate", "sweep.batch_size")
-    alone = (*AbstractStudy.alone, "networks", "measures", "question", "loss")
+    alone = (*AbstractStudy.alone, "networks", "measures", "question", "loss", "budget", "rtol")
 
     kind: Literal["train"] = "train"
     data: DataSpec
@@ -52,9 +59,11 @@ class TrainStudy(AbstractStudy):
     measures: list[Name] = Field(default=["train_loss", "held_out_loss", "sharpness"], min_length=1)
     question: Literal["batch", "ratio", "width", "edge"] = "batch"
     reference: list[CurveSpec] = Field(default=[])
+    rtol: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
 
     @classmethod
     def spelt_out(cls, table):
+        table = super().spelt_out(table)
         return table | {"stop": [table["stop"]]} if isinstance(table.get("stop"), dict) else table
 
     @model_validator(mode="after")
@@ -73,6 +82,26 @@ class TrainStudy(AbstractStudy):
         if self.question == "edge" and "sharpness" not in self.measures:
             raise ValueError(f"the question 'edge' needs the measure sharpness, got {self.measures}")
         return self
+
+    def interval(self):
+        return self.measures[0], {}
+
+    @property
+    def most(self):
+        return self.networks
+
+    def of_the_pilot(self):
+        # curvatures, which are dear, are measured where it is the first that is asked for
+        return {
+            "networks": min(self.networks, max(_PILOT, self.networks // 4)),
+            "measures": self.measures[:1],
+            "question": "batch",
+        }
+
+    def costs(self, pilot):
+        # where networks end at a loss they differ in their steps
+        longest = over(self, pilot["steps_high"])
+        return np.where(np.isfinite(longest), longest, over(self, pilot["path_steps"]) / self.number)
 
     def own_axes(self):
         return {"reading": len(self.stop)}
@@ -120,11 +149,11 @@ class TrainStudy(AbstractStudy):
         _networks.check_measures(self.measures, ss.training.MEASURES)
 
         @functools.lru_cache(maxsize=16)
-        def made(data: str, network: str, width: int | None, loss: str, penalty: float) -> _Ensemble:
+        def made(data: str, network: str, width: int | None, loss: str, penalty: float, seed: int) -> _Ensemble:
             spec = NetworkSpec.model_validate_json(network)
             hidden = [width] * (spec.layers or 1) if width else spec.hidden or []
             found = examples(data)
-            return _ensemble(self, _networks.risk(spec, hidden, found, loss, penalty, folder))
+            return _ensemble(self.networks, seed, _networks.risk(spec, hidden, found, loss, penalty, folder))
 
         @functools.lru_cache(maxsize=16)
         def examples(data: str) -> Any:
@@ -135,7 +164,8 @@ class TrainStudy(AbstractStudy):
                 one.data.model_dump_json(exclude_unset=True),
                 one.network.model_dump_json(exclude_unset=True),
             )
-            return made(data, network, one.sweep.width, one.loss, one.penalty)
+            # those of a pilot begin elsewhere
+            return made(data, network, one.sweep.width, one.loss, one.penalty, one.seed)
 
         # what a network cannot be is said before anything is written
         for one in self.along_axes():
@@ -152,20 +182,21 @@ class TrainStudy(AbstractStudy):
         return ensemble
 
     def run_cell(self, cell, shared):
-        one, stop = self.at(cell.index), self.at(cell.index).stop[cell.index["reading"]]
-        ensemble = shared(one)
+        one = self.of_cell(cell)
+        stop, ensemble = one.stop[cell.index["reading"]], shared(one)
         trained = ss.train(
             ensemble.risk,
-            networks=self.networks,
+            networks=one.networks,
             learning_rate=one.sweep.learning_rate,
             batch_size=one.sweep.batch_size,
             momentum=one.sweep.momentum,
             sampling=one.sampling,
             stop=stop.rule(),
-            start=ensemble.starts,
+            start=ensemble.starts[: one.networks],
             seed=cell.seed,
         )
-        return _cell_dataset(self, trained, cell.seed, ", ".join([stop.label, *self.words_at(cell.index, LETTERS)]))
+        where = ", ".join([stop.label, *self.words_at(cell.index, LETTERS)])
+        return self.judged(_cell_dataset(self, trained, cell.seed, where), where)
 
     def columns(self):
         columns = [Column("at equal", "reading"), *sweep_columns(self)]
@@ -189,7 +220,8 @@ class TrainStudy(AbstractStudy):
         ):  # fmt: skip
             parts += [f"{words} {value:g}"] if value and not self.is_swept(key) else []
         sampling = "as swept" if self.is_swept("sampling") else self.sampling
-        return [f"{', '.join(parts)}; batches by sampling = {sampling}; starts differ between networks"]
+        lines = [f"{', '.join(parts)}; batches by sampling = {sampling}; starts differ between networks"]
+        return [*lines, *self.budget_lines(dataset)]
 
     def verdicts(self, dataset):
         return ss.training.verdicts(dataset)
@@ -209,16 +241,20 @@ class TrainStudy(AbstractStudy):
         return {f"{self.question}{name}.png": draw(part) for name, part in parts}
 
 
+# networks in each cell of a pilot, at least
+_PILOT = 8
+
+
 class _Ensemble(NamedTuple):
     risk: "ss.EmpiricalRisk"
     starts: np.ndarray
 
 
-def _ensemble(study: TrainStudy, made: "tuple[ss.EmpiricalRisk, Callable[[Any], Any]]") -> _Ensemble:
+def _ensemble(networks: int, seed: int, made: "tuple[ss.EmpiricalRisk, Callable[[Any], Any]]") -> _Ensemble:
     import jax
 
     risk, make = made
-    keys = jax.random.split(jax.random.key(study.seed), study.networks)
+    keys = jax.random.split(jax.random.key(seed), networks)
     return _Ensemble(risk, np.stack([np.asarray(risk.flatten(make(key))) for key in keys]))
 
 
@@ -226,6 +262,9 @@ def _cell_dataset(study: TrainStudy, trained: "ss.Training", seed: int, where: s
     """Laws over networks, and the numbers of each network beside them, as `…_of_each`."""
     data = ss.training.laws_and_networks(trained, study.measures, study.confidence)
     data = data.drop_vars(list(data.coords))
+    if trained.networks < study.networks:
+        # those that the budget has no room for
+        data = data.pad(network=(0, study.networks - trained.networks), keep_attrs=True)
     counts = {
         "path_steps": (trained.steps.sum(), "steps", "cost, in steps over all networks"),
         "cell_seed": (seed, "1", "seed of the cell's random numbers, to replay a network"),

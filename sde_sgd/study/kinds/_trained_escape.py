@@ -15,6 +15,7 @@ from .._kind import AbstractStudy, register
 from .._sections import Count, LandscapeSpec, Name, Positive, Quantity, check_names
 from ..reporting._text_table import Column
 from ._axes import LAST, LETTERS, named_key, ratio, slices, sweep_columns
+from ._budget import AbstractBudgetStudy, binomial_scatter, binomial_spreads, cost_of_a_watch, over
 from ._trained_escape_sections import HeightSpec, SgdSweep, TrainedStartSpec, TrainingSpec
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _EXCESS = "γTr(V)/(4M), excess loss that the noise keeps up at the minimum"
 
 
 @register
-class TrainedEscapeStudy(AbstractStudy):
+class TrainedEscapeStudy(AbstractBudgetStudy):
     """When SGD, its SDE, and the SDE linearised there, leave minima that training found, over γ and M.
 
     kind: "trained_escape". landscape: of kind "EmpiricalRisk". training: of the networks.
@@ -42,12 +43,15 @@ class TrainedEscapeStudy(AbstractStudy):
     trajectories: of each process in every cell. method: "direct", or "auto" and "splitting" for exits that are rare.
     leave_saddles: whether to go on, downhill, where what training found lies above a saddle.
     measures: names of `training.MEASURES`, of each minimum.
+    budget: path-steps of the whole study, the pilot's included, of which each process has `trajectories` in each cell.
+        All cells are then run anew, with as many as make the widest interval of a mean time, against its value, as
+        narrow as may be; with rtol, no more than that takes. rtol: relative half-width asked of the mean times.
     """
 
     counted: ClassVar[tuple[str, str]] = ("trajectory", "trajectories")
     last = LAST
     always = ("sweep.learning_rate", "sweep.batch_size")
-    alone = (*AbstractStudy.alone, "processes", "measures", "training.networks")
+    alone = (*AbstractStudy.alone, "processes", "measures", "training.networks", "budget", "rtol")
 
     kind: Literal["trained_escape"] = "trained_escape"
     landscape: LandscapeSpec
@@ -62,6 +66,7 @@ class TrainedEscapeStudy(AbstractStudy):
     method: Literal["direct", "auto", "splitting"] = "direct"
     leave_saddles: bool = True
     measures: list[Name] = Field(default=["loss", "sharpness"])
+    rtol: Positive | None = None
 
     @model_validator(mode="after")
     def _consistent(self):
@@ -72,6 +77,8 @@ class TrainedEscapeStudy(AbstractStudy):
             raise ValueError("start.take must be 'all' for every start or for none: it makes a dimension of the study")
         if len(set(self.processes)) < len(self.processes):
             raise ValueError(f"processes must not repeat one, got {self.processes}")
+        if self.budget is not None and self.method != "direct":
+            raise ValueError(f"budget needs method = 'direct', got '{self.method}'")
         if (self.iterations is None) == (self.horizon is None):
             raise ValueError("give either iterations or horizon, not both or none")
         if self.horizon is not None and self.horizon < self.sweep.learning_rate:
@@ -92,6 +99,20 @@ class TrainedEscapeStudy(AbstractStudy):
             return self.iterations
         assert self.horizon is not None
         return int(self.horizon / self.sweep.learning_rate * (1 + 1e-9))
+
+    def interval(self):
+        return "mean_exit_time", {}
+
+    def spreads(self, pilot):
+        return binomial_spreads(self, pilot, of_a_time=True)
+
+    def scatter(self, pilot):
+        return binomial_scatter(self, pilot, of_a_time=True)
+
+    def costs(self, pilot):
+        watched = [len(self.processes) * self.at(cell.index).watched for cell in self.cells()]
+        longest = np.reshape(watched, tuple(self.axes().values()))
+        return cost_of_a_watch(over(self, pilot["path_steps"]), self.number, longest)
 
     def own_axes(self):
         return {"start": len(self.start)} | ({"network": self.training.networks} if self.takes_all else {})
@@ -144,7 +165,7 @@ class TrainedEscapeStudy(AbstractStudy):
         return shared
 
     def run_cell(self, cell, shared):
-        one = self.at(cell.index)
+        one = self.of_cell(cell)
         spec, number = one.start[cell.index["start"]], cell.index.get("network")
         numbered = [] if number is None else [f"network {number}"]
         where = ", ".join([f"start {spec.name}", *numbered, *self.words_at(cell.index, LETTERS)])
@@ -173,7 +194,8 @@ class TrainedEscapeStudy(AbstractStudy):
         except ValueError as error:
             notes.append(f"{where}: {' '.join(str(error).split())}")
         data, unknown = _cell_dataset(one, shared.risk(one).dim, minimum, found, cell.seed)
-        return data.assign_attrs(notes="\n".join([*notes, *(f"start {spec.name}: {each}" for each in unknown)]))
+        notes += [f"start {spec.name}: {each}" for each in unknown]
+        return self.judged(data.assign_attrs(notes="\n".join(notes)), where)
 
     def columns(self):
         networks = [Column("network", "network")] if self.takes_all else []
@@ -198,7 +220,8 @@ class TrainedEscapeStudy(AbstractStudy):
         assert spec is not None
         how = " each" if training.networks > 1 else ""
         found = ", ".join(f"{each.name} with M = {each.batch_size}" for each in self.start)
-        return [f"{spec.name}; minima found by training {training.networks} network(s){how}: {found}"]
+        line = f"{spec.name}; minima found by training {training.networks} network(s){how}: {found}"
+        return [line, *self.budget_lines(dataset)]
 
     def verdicts(self, dataset):
         from ._trained_escape_laws import said

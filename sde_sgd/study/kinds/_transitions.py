@@ -35,6 +35,11 @@ class TransitionsStudy(AbstractMinimaStudy):
     score: of splitting, "path" or "distance". monitoring: "discrete" is the jump of the chain, "continuous" of the SDE.
     """
 
+    # first batches have 1,024 exits, enough for rtol = 0.06
+    without_budget = (
+        "rtol gives every rate the same relative width as it is, and a pilot would cost as much as the rates themselves"
+    )
+
     kind: Literal["transitions"] = "transitions"
     neighbours: list[tuple[Name, Name]] | None = None
     rtol: Annotated[float, Field(gt=0, lt=1), Quantity("1", "relative half-width asked for")] = 0.1

@@ -19,7 +19,7 @@ from ..store._store import Store
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
 from ._outcome import Outcome, reported
 from ._progress_bar import spent
-from ._task import PILOT, computed, held, weigh
+from ._task import PILOT, computed, has_told, held, weigh
 
 # units that are named, of those that are being computed
 _NAMED = 4
@@ -261,7 +261,7 @@ def _begun(folder: str | Path, source: str | Path | None, purpose: str) -> tuple
 
 def _pilot_at_work(store: Store, study: AbstractStudy, source: str | Path | None) -> Progress | None:
     """How far the pilot of a study is that has one; None where it is finished, or not begun."""
-    if study.pilot() is None or not (store.folder / PILOT).is_dir():
+    if study.pilot() is None or not (store.folder / PILOT).is_dir() or has_told(store):
         return None
     first = status(store.folder / PILOT, source=source)
     return first if first.finished < first.cells else None

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..._progress import shown
+from .._cell import Told
+from .._dataset import plain
 from .._errors import StudyError
 from .._file import parse
 from .._fingerprint import difference, fingerprint
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 _KEPT = 4
 # of a study's folder, the folder of the study that is run before it
 PILOT = "pilot"
+# of a study's folder, the file of what its pilot tells
+TOLD = f"{PILOT}/told.json"
 
 
 class Opened(NamedTuple):
@@ -90,7 +94,7 @@ def run_unit(folder: str, unit: str) -> dict[str, Any]:
 def sharing(store: Store, study: AbstractStudy, shared: Any) -> Any:
     """What the cells of a study share, with its pilot where it has one. shared: what `prepare` returned."""
     first = study.pilot()
-    return shared if first is None else study.informed(shared, lambda: _finished(store.folder, first))
+    return shared if first is None else study.informed(shared, functools.cache(lambda: told(store, study, first)))
 
 
 def weigh(store: Store, study: AbstractStudy) -> None:
@@ -98,10 +102,28 @@ def weigh(store: Store, study: AbstractStudy) -> None:
     first = study.pilot()
     if first is None:
         return
-    axes, works = study.axes(), study.works_after(_finished(store.folder, first))
+    axes, work = study.axes(), told(store, study, first).work
     for key, unit in store.units.items():
-        cells = [cell._replace(work=float(works[tuple(cell.index[axis] for axis in axes)])) for cell in unit.cells]
+        cells = [cell._replace(work=float(work[tuple(cell.index[axis] for axis in axes)])) for cell in unit.cells]
         store.units[key] = unit._replace(cells=tuple(cells))
+
+
+def has_told(store: Store) -> bool:
+    """Whether the pilot of a study is finished, and what it tells is kept beside it."""
+    return store.kept(TOLD) is not None
+
+
+def told(store: Store, study: AbstractStudy, pilot: AbstractStudy) -> Told:
+    """What a pilot tells, from the file that whoever was first has written, so that nobody else reads all of it.
+
+    store, study: that it is the pilot of. Raises StudyError where it is not finished.
+    """
+    found = store.kept(TOLD)
+    if found is None:
+        found = plain(study.told_by(_finished(store.folder, pilot))._asdict())
+        if store.is_writable:
+            store.keep(TOLD, found)
+    return Told(*(np.array(found[name]) for name in Told._fields))
 
 
 def _finished(folder: Path, pilot: AbstractStudy) -> "xr.Dataset":

@@ -44,20 +44,31 @@ class Account(NamedTuple):
 
     def to_bytes(self, fingerprint: str) -> bytes:
         """JSON, closed by the CRC of all before it. fingerprint: of the study that the unit is of."""
-        text = json.dumps(self._asdict() | {"study": fingerprint}, ensure_ascii=False).removesuffix("}")
-        return f"{text}{_CHECK}{crc32c(text.encode())}}}".encode()
+        return closed(self._asdict(), fingerprint)
 
 
 def read_account(data: bytes, unit: str, fingerprint: str) -> Account | None:
     """What `Account.to_bytes` wrote; None where it is damaged, or another unit's or study's."""
+    entries = read_closed(data, fingerprint)
+    if entries is None or entries["unit"] != unit:
+        return None
+    entries["chunks"] = {name: Chunk(*entry) for name, entry in entries["chunks"].items()}
+    return Account(**entries)
+
+
+def closed(entries: dict[str, Any], fingerprint: str) -> bytes:
+    """JSON, closed by the CRC of all before it. fingerprint: of the study that the entries are of."""
+    text = json.dumps(entries | {"study": fingerprint}, ensure_ascii=False).removesuffix("}")
+    return f"{text}{_CHECK}{crc32c(text.encode())}}}".encode()
+
+
+def read_closed(data: bytes, fingerprint: str) -> dict[str, Any] | None:
+    """The entries that `closed` wrote; None where they are damaged, or another study's."""
     text, _, check = data.rpartition(_CHECK.encode())
     if check != b"%d}" % crc32c(text):
         return None
     entries = json.loads(text + b"}")
-    if entries.pop("study") != fingerprint or entries["unit"] != unit:
-        return None
-    entries["chunks"] = {name: Chunk(*entry) for name, entry in entries["chunks"].items()}
-    return Account(**entries)
+    return entries if entries.pop("study") == fingerprint else None
 
 
 def crc32c(data: bytes) -> int:

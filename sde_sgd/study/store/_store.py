@@ -6,7 +6,7 @@ DIR/dataset.zarr   all that is finished, over the sweep: `xarray.open_zarr` open
 DIR/units/*.json   an account of each unit of work: cost, device, versions, notes, and its chunks with their CRCs
 DIR/.claims        locks on units being computed
 DIR/.partial       what is being written
-DIR/pilot          where the study has a pilot, the folder of that, a study like any other
+DIR/pilot          where the study has a pilot, the folder of that, a study like any other, and told.json: what it told
 DIR/report.txt, DIR/*.png
 
 A unit is finished when its chunk of `status` is there: it is written last, after all else that its account lists.
@@ -19,10 +19,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._dataset import attributes_of, kept, plain, whole
+from .._dataset import attributes_of, plain, whole
+from .._dataset import kept as as_kept
 from .._errors import StudyError
 from .._units import Unit, units
 from . import _folder
+from ._accounts import closed, read_closed
 from ._claims import Claims
 from ._recovery import Recovery
 from ._writer import Writer
@@ -181,7 +183,7 @@ class Store:
         layout.place(unit)
         if len(datasets) != len(unit.cells):
             raise ValueError(f"datasets of unit {unit.key} must be {len(unit.cells)}, got {len(datasets)}")
-        data = [kept(study, each) for each in datasets]
+        data = [as_kept(study, each) for each in datasets]
         mine = not self._claims.holds(unit.key) and self._claims.take(unit.key)
         try:
             with self._writer.writing(f"unit {unit.key}"):
@@ -243,6 +245,17 @@ class Store:
     def save_text(self, name: str, text: str) -> None:
         """Write or replace the text file `name`. Raises WriteError where the folder cannot be written."""
         self._writer.save(name, text.encode())
+
+    def keep(self, name: str, entries: dict[str, Any]) -> None:
+        """Write or replace the file `name`, from which `kept` reads the entries again. Raises as `save_text`."""
+        self._writer.save(name, closed(entries, self.record["fingerprint"]))
+
+    def kept(self, name: str) -> dict[str, Any] | None:
+        """The entries that the file `name` keeps of this study; None where it is not there, damaged, or another's."""
+        try:
+            return read_closed((self.folder / name).read_bytes(), self.record["fingerprint"])
+        except OSError:
+            return None
 
     def save_figure(self, name: str, figure: Any) -> Path:
         """Write or replace the PNG file `name` from a matplotlib figure. Raises StudyError as `save_text`."""

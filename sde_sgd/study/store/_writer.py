@@ -44,10 +44,11 @@ class Writer:
     def save(self, name: str, data: bytes) -> None:
         """Write or replace the file `name` of the folder."""
         with self.writing(name), self._scratch() as scratch:
-            _files.write(scratch / name, data)
-            _files.sync([scratch / name])
-            _files.replace(scratch / name, self.folder / name)
-            _files.sync([self.folder])
+            target = self.folder / name
+            _files.write(scratch / target.name, data)
+            _files.sync([scratch / target.name])
+            _files.replace(scratch / target.name, target)
+            _files.sync([target.parent])
 
     def _write(self, unit: "Unit", layout: Layout, data: "list[xr.Dataset]", spent: Any, scratch: Path) -> Account:
         """The unit's chunks and account, in `scratch`."""

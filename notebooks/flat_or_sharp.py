@@ -27,15 +27,15 @@ import numpy as np
 
 import sde_sgd as ss
 
-# in the quick size there are two wells, few batch sizes, wide intervals and longer steps
+# in the quick size there are two wells, few batch sizes, and wide intervals
 QUICK = "--quick" in sys.argv or bool(os.environ.get("SDE_SGD_QUICK"))
-PRECISION, STEP = (0.9, 0.006) if QUICK else (0.1, 0.002)
+PRECISION = 0.9 if QUICK else 0.1
 BLUE, RED = "#1f5fa8", "#c1440e"
 
 
 def sgd(landscape, ratio):
     """SGD's diffusion at M/γ = `ratio`, with isotropic noise of variance 1: T = γ/(2M)."""
-    return ss.EulerMaruyama(ss.LangevinSGD(landscape, ss.noise.Isotropic(1.0), 0.1, 0.1 * ratio), dt=STEP)
+    return ss.EulerMaruyama(ss.LangevinSGD(landscape, ss.noise.Isotropic(1.0), 0.1, 0.1 * ratio), dt=0.002)
 
 
 # %% [markdown]
@@ -50,7 +50,7 @@ NUMBER = 2 if QUICK else 5
 CENTERS = [[0.0, 0.0], [1.6, 0.0], [0.0, 1.6], [-1.6, 0.0], [0.0, -1.6]][:NUMBER]
 DEPTHS, WIDTHS = [0.9, 1.25, 1.15, 1.3, 1.2][:NUMBER], [0.45, 0.5, 0.55, 0.4, 0.5][:NUMBER]
 wells = ss.landscapes.GaussianWells(CENTERS, DEPTHS, WIDTHS, 0.3)
-chain, half, bins = sgd(wells, 3.0), 2.4, 24 if QUICK else 80
+chain, half, bins = sgd(wells, 3.0), 2.4, 40 if QUICK else 80
 found = ss.histogram(
     chain, [0.0, 0.0], bins=[(-half, half, bins)] * 2, horizon=20.0 if QUICK else 1_000.0,
     burn_in=2.0 if QUICK else 100.0, trajectories=256 if QUICK else 1_024, seed=1,
@@ -100,7 +100,7 @@ jumps, rows = {}, []
 for ratio in (1.5, 2.5) if QUICK else (4.0, 7.0, 10.0, 13.0, 16.0, 19.0):
     chain = sgd(two, ratio)
     found = jumps[ratio] = ss.transitions(chain, minima, rtol=PRECISION, seed=5)
-    exact = 1 / ss.reference.FokkerPlanck(chain.diffusion, (-3.0, 4.0, 500 if QUICK else 2_000)).spectral_gap()
+    exact = 1 / ss.reference.FokkerPlanck(chain.diffusion, (-3.0, 4.0, 2_000)).spectral_gap()
     kramers = 1 / ss.theory.spectral_gap(chain.diffusion, two.sharp_minimum, two.saddle, two.flat_minimum)
     slow = found.relaxation_time
     rows.append([ratio, slow.value, slow.low, slow.high, exact, kramers])

@@ -12,6 +12,7 @@ from ...results import Status, Verdict
 from .._execution import BudgetSpent, Execution
 from .._method import Answer
 from .._question import Question
+from . import _excursions, _levels, _repetitions
 from ._choice import ChosenScore
 from ._equilibration import Equilibration, equilibrate
 from ._excursions import Excursions
@@ -136,6 +137,7 @@ def prepare(question: Question, run: Execution, score: Score, size: int | None, 
     size: trajectories of a repetition; None for as many as the levels ask for.
     """
     randomness = np.random.default_rng([run.seed & 0xFFFFFFFF, run.seed >> 32])
+    _make_ready(run, score, settled)
     if not settled:
         return Plan(question, repetitions_of(run, score, size, randomness, None), Verdict(), None)
     stage("equilibration")
@@ -144,6 +146,14 @@ def prepare(question: Question, run: Execution, score: Score, size: int | None, 
     reason = f"the law still changed after {equilibration.steps} steps"
     verdict = Verdict() if equilibration.settled else Verdict(((Status.NOT_SETTLED, reason),))
     return Plan(question, repetitions, verdict, equilibration)
+
+
+def _make_ready(run: Execution, score: Score, settled: bool) -> None:
+    """Begin to make the programs of later stages, in their order: the first one's leaves most cores idle."""
+    passage = _excursions.make_ready(run, score) if settled else run
+    if settled:
+        _levels.make_ready(passage, score)
+    _repetitions.make_ready(passage, score)
 
 
 def repetitions_of(

@@ -82,7 +82,7 @@ def test_a_convolution_with_groups_stays_one():
     np.testing.assert_allclose(program.batched(image, kernel, patches=True)[0], np.full((2, 4, 3), 3.0))
 
 
-def dense(hidden=12, batch=4):
+def dense(hidden=24, batch=4):
     """SGD on a 16-hidden-3 network."""
     generator = np.random.default_rng(0)
     model = eqx.nn.MLP(16, 3, hidden, 1, jnp.tanh, key=jax.random.key(0))

@@ -18,7 +18,8 @@ from .lowering import ComponentArray, Program, Unlowerable, holds
 _PROBE = 8
 
 Batch = Any
-"""States of many trajectories: a list of one array (n,) for each component, or one array, (dim, n) or (n, dim)."""
+"""States of many trajectories: a list of one array (n,) for each component, or of one (n, size) for each piece of a
+vector that is long, or one array, (dim, n) or (n, dim)."""
 
 
 class BatchedStep:
@@ -43,6 +44,7 @@ class BatchedStep:
             # a JAX release that names a primitive's parameter otherwise must cost speed only; what is wrong with the
             # step itself is raised once more where it is mapped
             self.reason = f"the lowering failed: {type(error).__name__}: {error}"
+        self._pieces = self._cut() if self.axis == 0 else None
 
     @property
     def componentwise(self) -> bool:
@@ -68,18 +70,21 @@ class BatchedStep:
     def enter(self, states: Float[Array, "dim n"]) -> Batch:
         if self.componentwise:
             return list(states)
+        if self._pieces is not None:
+            return jnp.split(states.T, np.cumsum(self._pieces)[:-1], axis=1)
         return states.T if self.axis == 0 else states
 
     def leave(self, batch: Batch) -> Float[Array, "dim n"]:
         if self.componentwise:
             return jnp.stack(batch)
-        return batch.T if self.axis == 0 else batch
+        return self._whole(batch).T if self.axis == 0 else batch
 
     def finite(self, batch: Batch) -> Bool[Array, "..."]:
         """Which of the states are finite."""
         if self.componentwise:
             return functools.reduce(operator.and_, map(jnp.isfinite, batch))
-        return jnp.all(jnp.isfinite(batch), axis=1 - self.axis)
+        parts = [batch] if self._pieces is None else batch
+        return functools.reduce(operator.and_, [jnp.all(jnp.isfinite(part), axis=1 - self.axis) for part in parts])
 
     def choose(self, which: Bool[Array, " n"], these: Batch, others: Batch) -> Batch:
         """`these` states where `which` says so, else the others."""
@@ -101,6 +106,7 @@ class BatchedStep:
                 return self.lowered_code(fn, before, after, index, uniform)
             except Exception:  # as for a step: what is wrong with `fn` itself is raised below
                 before, after = jnp.stack(before), jnp.stack(after)
+        before, after = self._whole(before), self._whole(after)
         stacked = jnp.stack(uniform) if uniform else jnp.zeros((0, before.shape[self.axis]), self.dtype)
         axes = (self.axis, self.axis, 0 if jnp.ndim(index) else None, 1)
         return jax.vmap(fn, in_axes=axes)(before, after, index, stacked)
@@ -116,6 +122,18 @@ class BatchedStep:
     def _components(self, program: Program, *arguments: Any, most: int | None = None) -> list[Any]:
         exact_sine = self.tuning.multi_output_fusion
         return program.components(*arguments, guard=self.guard, exact_sine=exact_sine, most=most)[0]
+
+    def _whole(self, batch: Batch) -> Array:
+        """The states of a step that is not lowered as one array."""
+        return jnp.concatenate(batch, axis=1) if self._pieces is not None else batch
+
+    def _cut(self) -> list[int] | None:
+        """Sizes of the pieces of a state in rows; None for a step that has none."""
+        try:
+            sizes = self.program.pieces()
+        except Exception:  # as where a step cannot be read: it costs speed only
+            return None
+        return sizes if len(sizes) > 1 else None
 
     def _settle(self, components: list[Any], like: Array) -> list[Array]:
         """Every component as an array of the states' shape and dtype, also one that all trajectories share."""

@@ -45,11 +45,15 @@ class Compiled:
         program, arrays = self._program(shared)
         return functools.partial(program, arrays)
 
-    def memory(self, shared: Any, *args: Any) -> int:
-        """Bytes on the devices during a call with (shared, *args), as the compiler reports them."""
+    def memory(self, devices: int, shared: Any, *args: Any) -> int:
+        """Bytes on all `devices` during a call with (shared, *args), but for `shared`, which is there before.
+
+        As the compiler reports them, for one of the devices, and as `args` are.
+        """
         program, arrays = self._program(shared)
         used: Any = program.jitted.lower(arrays, *args).compile().memory_analysis()
-        return used.argument_size_in_bytes + used.output_size_in_bytes + used.temp_size_in_bytes
+        given = sum(arg.nbytes for arg in args)
+        return given + devices * (used.output_size_in_bytes + used.temp_size_in_bytes)
 
     def _program(self, shared: Any) -> tuple["_Program", list[Any]]:
         leaves, structure = jax.tree.flatten(shared)

@@ -287,9 +287,9 @@ _BLOCK = Compiled(_block)
 
 
 def block_memory(chain: AbstractChain, chunk: int, dtype: Any, mesh: Mesh, tuning: Tuning) -> int:
-    """Bytes on the devices while a chunk runs: its arguments, its results and what lies between."""
+    """Bytes on the devices while a chunk runs: its states before and after, and what lies between."""
     unit = block_unit(chain.noise_kind, tuning)
     states, ids = shard(mesh, np.zeros((chain.state_dim, chunk), dtype)), shard(mesh, np.zeros(chunk, np.uint32))
     steps = unit if tuning.static_trips else None
     shared = (as_leaves(chain), seed_key(0), mesh, tuning, None, steps, True)
-    return _BLOCK.memory(shared, ids, states, np.uint32(0), np.int32(unit), np.uint32(0))
+    return _BLOCK.memory(mesh.size, shared, ids, states, np.uint32(0), np.int32(unit), np.uint32(0))

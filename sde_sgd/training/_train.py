@@ -134,8 +134,8 @@ class _Run:
         at = [self.steps] if self.every is None else [*range(0, self.steps, self.every), self.steps]
         thetas = np.zeros((number, dim), states.dtype)
         steps, reached = np.full(number, self.steps), np.zeros(number, bool)
-        # at the look before that at which each had reached it
-        before, looked = states.copy(), steps.copy()
+        # at the look before that at which each had reached it, where there are looks
+        before, looked = states if self.every is None else states.copy(), steps.copy()
 
         def look(part: Any, index: int, batch: Any, last: Any) -> Any:
             """Keep θ of those that are at their end now; the others' as long as they go on."""

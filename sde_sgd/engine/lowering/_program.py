@@ -31,8 +31,11 @@ from ._components import (
 )
 from ._derivatives import with_rule
 from ._patches import is_plain, product_of_patches
+from ._pieces import Pieces, arrays_of, in_pieces, short_joined, whole
 from ._rules import ELEMENTWISE, MOVEMENTS, RULES, Unlowerable, elementwise
 
+# so often a state is cut as the step gave it, until it is given as it was cut; mostly twice
+_MOST_CUTS = 4
 # primitives that only call what is written in their parameters
 CALLS = frozenset(["jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"])
 
@@ -59,10 +62,36 @@ class Program:
     def batched(self, *arguments: Any, patches: bool = False) -> list[Any]:
         """Outputs for one trajectory; meant to be mapped over trajectories by `jax.vmap`.
 
+        A first argument that is a list is a vector in pieces, and then so is the first output, cut in the same way.
         patches: whether convolutions are products of patches (`product_of_patches`).
         """
-        env = dict(self._env) | dict(zip(self._jaxpr.invars, arguments, strict=True))
-        return _run_whole(self._rest, env, self._jaxpr.outvars, patches)
+        results = self._whole(arguments, patches)
+        first = arguments[0]
+        if isinstance(first, list):
+            results[0] = Pieces(arrays_of(results[0])).cut([piece.size for piece in first])
+        return [whole(result) for result in results]
+
+    def pieces(self) -> list[int]:
+        """Sizes of the pieces that a state, the first argument, is best kept in: those that the step makes the next of.
+
+        Short neighbours are one.
+        """
+        shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in self._jaxpr.invars]
+        sizes = [shapes[0].size]
+        for _ in range(_MOST_CUTS):
+            state = [jax.ShapeDtypeStruct((size,), shapes[0].dtype) for size in sizes]
+            out = jax.eval_shape(lambda *given: arrays_of(self._whole(given, False)[0]), state, *shapes[1:])
+            found = short_joined([array.size for array in out])
+            if found == sizes:
+                break
+            sizes = found
+        return sizes
+
+    def _whole(self, arguments: Sequence[Any], patches: bool) -> list[Any]:
+        given = [Pieces(argument) if isinstance(argument, list) else argument for argument in arguments]
+        env = dict(self._env) | dict(zip(self._jaxpr.invars, given, strict=True))
+        pieces = any(isinstance(argument, Pieces) for argument in given)
+        return _run_whole(self._rest, env, self._jaxpr.outvars, patches, pieces)
 
     def components(
         self, *arguments: Any, guard: Any = None, exact_sine: bool = False, most: int | None = None
@@ -98,21 +127,34 @@ class Program:
         ]
 
 
-def _run_whole(equations: Sequence[Any], env: dict[Any, Any], outvars: Sequence[Any], patches: bool) -> list[Any]:
-    """The values of `outvars`, every equation evaluated on whole arrays."""
+def _run_whole(
+    equations: Sequence[Any], env: dict[Any, Any], outvars: Sequence[Any], patches: bool, pieces: bool
+) -> list[Any]:
+    """The values of `outvars`, every equation evaluated on whole arrays; with `pieces` on vectors in pieces too."""
+
+    def value(variable: Any) -> Any:
+        read = _read(env, variable)
+        return read if isinstance(read, Pieces) else array_of(read)
+
     for equation in equations:
-        values = [array_of(_read(env, v)) for v in equation.invars]
+        values = [value(v) for v in equation.invars]
         inner = equation.params.get("jaxpr") if equation.primitive.name in CALLS else None
-        if patches and equation.primitive.name == "conv_general_dilated" and is_plain(equation.params):
-            results = [product_of_patches(*values, equation.params)]
-        elif patches and isinstance(inner, ClosedJaxpr):
+        if (patches or pieces) and isinstance(inner, ClosedJaxpr):
             known = dict(zip(inner.jaxpr.constvars, inner.consts, strict=True))
             called = known | dict(zip(inner.jaxpr.invars, values, strict=True))
-            results = _run_whole(live(inner.jaxpr), called, inner.jaxpr.outvars, patches)
+            results = _run_whole(live(inner.jaxpr), called, inner.jaxpr.outvars, patches, pieces)
         else:
-            results = _bind(equation, values)
+            results = (pieces and in_pieces(equation, values)) or _run_one(
+                equation, [whole(each) for each in values], patches
+            )
         env.update(zip(equation.outvars, results, strict=True))
-    return [array_of(_read(env, v)) for v in outvars]
+    return [value(v) for v in outvars]
+
+
+def _run_one(equation: Any, values: list[Any], patches: bool) -> list[Any]:
+    if patches and equation.primitive.name == "conv_general_dilated" and is_plain(equation.params):
+        return [product_of_patches(*values, equation.params)]
+    return _bind(equation, values)
 
 
 def holds(closed: ClosedJaxpr, primitive: str) -> bool:

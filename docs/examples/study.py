@@ -88,6 +88,11 @@ store = study.Store.open(begun).bind(asked)
 cell: study.Cell = asked.cells()[1]
 store.is_finished(cell.key)  # → True
 
+# %% Told
+# what `told_by` of a kind with a pilot returns: here trajectories and size of each of two cells
+told = study.Told(share=np.array([64, 128]), work=np.array([1.0, 2.0]))
+int(told.share.sum())  # → 192
+
 
 # %% AbstractStudy, register, cell_dataset, combine
 @study.register

@@ -109,9 +109,9 @@ def make_population_program(
     chunk: int | None = None,
     devices: Any = None,
 ) -> None:
-    """Make the program that a later `run_population` with these arguments takes, by a run of no trajectory at all.
+    """Make the program that a later `run_population` takes, by a run of no trajectory at all.
 
-    dtype: of the states. Values of the arrays in chain, monitor and key do not matter.
+    chain, monitor, key, chunk, devices: as there; values of their arrays do not matter. dtype: of the states.
     """
     mesh = mesh_of(devices)
     tuning = tuning_of(mesh)

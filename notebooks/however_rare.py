@@ -29,9 +29,9 @@ from numpy.polynomial import Polynomial
 
 import sde_sgd as ss
 
-# in the quick size intervals are wide, and steps some times as long
+# in the quick size intervals are wide
 QUICK = "--quick" in sys.argv or bool(os.environ.get("SDE_SGD_QUICK"))
-PRECISION, COARSER = (0.9, 3) if QUICK else (0.1, 1)
+PRECISION = 0.9 if QUICK else 0.1
 
 # %% [markdown]
 # ## How it is found
@@ -44,7 +44,7 @@ PRECISION, COARSER = (0.9, 3) if QUICK else (0.1, 1)
 holes = ss.landscapes.ThreeHole()
 LEFT, RIGHT = np.array([-1.048, -0.042]), np.array([1.048, -0.042])
 score = ss.scores.path(holes, LEFT, np.array([0.0, 1.537]), RIGHT)
-chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(holes, 0.15), dt=0.004 * COARSER)
+chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(holes, 0.15), dt=0.004)
 target = ss.regions.Ball(RIGHT, 0.25)
 tree = ss.passage.branches(chain, LEFT, target, horizon=8.0, trajectories=12 if QUICK else 24, score=score, seed=3)
 print(f"{sum(each.successful for each in tree.branches)} of {len(tree.branches)} branches arrive")
@@ -92,10 +92,10 @@ slope = 6 * Polynomial.fromroots([-1.4, 0, 1, 2.3])
 coefficients = slope.integ().coef.tolist()
 trap = ss.landscapes.Landscape(lambda x: sum(c * x[0] ** n for n, c in enumerate(coefficients)), dim=1)
 stays = ss.first_passage(
-    ss.EulerMaruyama(ss.Langevin(trap, 1.0), dt=0.001 * COARSER), np.array([0.0]), ss.regions.HalfSpace([1.0], -1.4),
+    ss.EulerMaruyama(ss.Langevin(trap, 1.0), dt=0.001), np.array([0.0]), ss.regions.HalfSpace([1.0], -1.4),
     rtol=PRECISION, monitoring="continuous",
 )  # fmt: skip
-solver = ss.reference.FokkerPlanck(ss.Langevin(trap, 1.0), (-2.4, 3.4, 4_000 // COARSER))
+solver = ss.reference.FokkerPlanck(ss.Langevin(trap, 1.0), (-2.4, 3.4, 4_000))
 print(stays)
 print(f"exact mean time {solver.mean_passage_time(ss.regions.HalfSpace([1.0], -1.4), np.array([0.0])):.4g}")
 figure = ss.plotting.time_in_basins(stays.to_dataset())
@@ -117,7 +117,7 @@ rows = []
 for size in (0.2, 0.5) if QUICK else (0.2, 0.35, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0):
     diffusion = ss.LangevinSGD(double_well, ss.noise.Isotropic(1.0), LEARNING_RATE, size)
     passage = ss.escape(
-        ss.EulerMaruyama(diffusion, dt=0.002 * COARSER), minimum, well, rtol=PRECISION, monitoring="continuous", seed=1
+        ss.EulerMaruyama(diffusion, dt=0.002), minimum, well, rtol=PRECISION, monitoring="continuous", seed=1
     )
     time = passage.mean_exit_time
     exact = ss.reference.FokkerPlanck(diffusion, (-2.2, 2.2, 2000)).mean_exit_time(well, minimum)

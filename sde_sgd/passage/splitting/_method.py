@@ -93,9 +93,9 @@ class Splitting(AbstractMethod):
         except BudgetSpent:
             return _too_few(question, run)
 
-    def _part(self, question: Question, run: Execution, asking: Asking, score: Any) -> Answer:
+    def _part(self, question: Question, run: Execution, asking: Asking, score: Any, settled: bool = True) -> Answer:
         """The answer by splitting to a part of the question, with a score of its own."""
-        return Splitting(score, self.repetitions)._split(question, run, asking, True)
+        return Splitting(score, self.repetitions)._split(question, run, asking, settled)
 
     def _split(self, question: Question, run: Execution, asking: Asking, settled: bool) -> Answer:
         chosen = chosen_for(question, self.score, settled)

@@ -176,8 +176,8 @@ def test_alignment_and_noise_scale(risk, thetas, hessians, covariances):
     # other vectors, and so many of them that the interval is a quarter as wide
     run = {"method": "products", "confidence": 0.999}
     for measure, truth in ((noise_scale, scale[0]), (alignment, exact[0])):
-        few = measure(risk, thetas[0], PerExample(), probes=64, **run)
-        other, many = (measure(risk, thetas[0], PerExample(), probes=p, seed=1, **run) for p in (64, 1_024))
+        few = measure(risk, thetas[0], PerExample(), probes=1_024, **run)
+        other, many = (measure(risk, thetas[0], PerExample(), probes=p, seed=1, **run) for p in (1_024, 16_384))
         assert few.contains(truth) and other.contains(truth) and many.contains(truth) and few.value != other.value
         assert 2.5 < float(other.high - other.low) / float(many.high - many.low) < 6
     assert noise_scale(Quadratic([1.0, 2.0]), np.zeros(2), Isotropic(1.0)) == np.inf

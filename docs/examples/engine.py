@@ -1,6 +1,4 @@
 # %%
-import functools
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -73,12 +71,6 @@ ends: engine.Ends = engine.run_population(
     chain, Crossed(), starts, np.arange(512), np.zeros(512, np.int64), np.full(512, 1_000), key
 )
 np.array_equal(ends.code, stops.code)  # → True
-
-# %% make_population_program, beside
-# programs that are needed later, made in other threads while this one goes on
-later = functools.partial(engine.make_population_program, chain, Crossed(), starts.dtype, key)
-begun = engine.beside(later)
-begun is None or begun.result() is None  # → True
 
 # %% DIVERGED
 int(np.sum(ends.code == engine.DIVERGED))  # → 0

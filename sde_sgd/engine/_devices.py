@@ -1,12 +1,11 @@
 """Sharding over devices and worker threads over cores: the trajectory axis is cut, all else is on every device."""
 
-import contextvars
 import functools
 import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import equinox as eqx
@@ -16,8 +15,6 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
 _AXIS = "trajectories"
-# more threads that make programs only wait for each other: half of that work is Python's
-_MOST_BESIDE = 2
 
 
 def mesh_of(devices: Sequence[Any] | None) -> Mesh:
@@ -100,7 +97,7 @@ def workers(mesh: Mesh) -> int:
     """
     if mesh.size > 1 or mesh.devices.flat[0].platform != "cpu":
         return 1
-    return _cores()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_chunks(work: Callable[[int, threading.Event], None], chunks: int, at_once: int) -> None:
@@ -141,26 +138,10 @@ def _drain(work: Callable[[int, threading.Event], None], waiting: "queue.SimpleQ
         raise
 
 
-def beside(work: Callable[[], None]) -> "Future[None] | None":
-    """Begin some work that is only of use beforehand, in turn with other such work, while this thread goes on.
-
-    None on one core, where it is left out. What fails in it will fail again, and be told, where it is needed.
-    """
-    cores = _cores()
-    if cores == 1:
-        return None
-    context, settings = contextvars.copy_context(), _thread_settings()
-    return _pool(min(cores - 1, _MOST_BESIDE), "beside").submit(context.run, settings, work)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @functools.cache
-def _pool(threads: int, kind: str = "chunks") -> ThreadPoolExecutor:
+def _pool(threads: int) -> ThreadPoolExecutor:
     """Threads that stay: to start them takes as long as a short run."""
-    return ThreadPoolExecutor(threads, thread_name_prefix=f"sde_sgd {kind}")
+    return ThreadPoolExecutor(threads, thread_name_prefix="sde_sgd")
 
 
 def _thread_settings() -> Callable[[Callable[[], None]], None]:

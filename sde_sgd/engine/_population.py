@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
 from .. import _progress
@@ -79,10 +78,14 @@ def run_population(
     step, code, state = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int64), np.array(starts)
     runs = np.flatnonzero(budgets > 0)
     code[runs] = _UNFINISHED
-    mesh = mesh_of(devices)
+    chain, monitor, mesh = as_leaves(chain), as_leaves(monitor), mesh_of(devices)
     tuning = tuning or tuning_of(mesh)
     queues = split_branching(runs, chain, chunk, mesh, tuning)
-    run, block = _program(chain, monitor, starts.dtype, key, mesh, tuning)
+    route = choose(chain, monitor, starts.dtype, mesh, tuning, past=True).route
+    block = math.lcm(
+        _BLOCK_STEPS, block_unit(chain.noise_kind, tuning), 1 if route is None else tuning.steps_in_kernel(chain)
+    )
+    run = _WORK_OFF.prepare((chain, monitor, key, block if tuning.static_trips else None, mesh, tuning, route))
     turns = np.int32(max(1, tuning.queue_work // (block * chain.state_dim * tuning.queue_width)))
 
     def work(number: int, halted: Event) -> None:
@@ -99,38 +102,6 @@ def run_population(
 
     run_chunks(work, len(queues.ids), workers(mesh))
     return Ends(step, code, state, int(np.sum(block * -(-step // block))))
-
-
-def make_population_program(
-    chain: AbstractChain,
-    monitor: AbstractMonitor,
-    dtype: Any,
-    key: SeedKey,
-    chunk: int | None = None,
-    devices: Any = None,
-) -> None:
-    """Make the program that a later `run_population` takes, by a run of no trajectory at all.
-
-    chain, monitor, key, chunk, devices: as there; values of their arrays do not matter. dtype: of the states.
-    """
-    mesh = mesh_of(devices)
-    tuning = tuning_of(mesh)
-    size = split_branching(np.arange(1), chain, chunk, mesh, tuning).size
-    run, block = _program(chain, monitor, dtype, key, mesh, tuning)
-    empty = np.zeros(size, bool), np.zeros((chain.state_dim, size), dtype), np.zeros((4, size), np.uint32)
-    run(np.int32(0), np.int32(block), np.uint32(0), *(shard(mesh, each) for each in empty))
-
-
-def _program(
-    chain: AbstractChain, monitor: AbstractMonitor, dtype: Any, key: SeedKey, mesh: Mesh, tuning: Tuning
-) -> tuple[Callable[..., Any], int]:
-    """What works off a queue, and the steps of its blocks."""
-    chain, monitor = as_leaves(chain), as_leaves(monitor)
-    route = choose(chain, monitor, dtype, mesh, tuning, past=True).route
-    block = math.lcm(
-        _BLOCK_STEPS, block_unit(chain.noise_kind, tuning), 1 if route is None else tuning.steps_in_kernel(chain)
-    )
-    return _WORK_OFF.prepare((chain, monitor, key, block if tuning.static_trips else None, mesh, tuning, route)), block
 
 
 def _cut(rows: Int[np.ndarray, " m"], size: int, devices: int) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:

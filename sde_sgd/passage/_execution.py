@@ -1,7 +1,6 @@
 """How a first passage is run: chain, monitor, substeps, random stream, devices, and the ledger of what was spent."""
 
 import contextlib
-import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -16,9 +15,7 @@ from ..engine import (
     SeedKey,
     StopCode,
     StopTimes,
-    beside,
     derived_key,
-    make_population_program,
     run_population,
     run_until_stopped,
 )
@@ -136,13 +133,6 @@ class Execution(NamedTuple):
         self.ledger.path_steps += ends.path_steps
         _check_apart(ends.code)
         return ends
-
-    def make_ready(self, monitor: AbstractMonitor) -> None:
-        """Begin to make the program of a later `go_on` under such a monitor, beside what runs now."""
-        make = functools.partial(
-            make_population_program, self.chain, monitor, self.starts.dtype, self.key, self.chunk, self.devices
-        )
-        beside(make)
 
 
 def _check_apart(codes: np.ndarray) -> None:

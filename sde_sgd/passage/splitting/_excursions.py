@@ -74,13 +74,6 @@ class _BackHome(AbstractWrappedMonitor):
         return jnp.where((ended == 0) & (self.score(after, step_index + 1) <= self.home_level), StopCode.AVOID, ended)
 
 
-def make_ready(run: Execution, score: Score) -> Execution:
-    """Begin to make the program that watches for excursions; and the passage from one, as far as its programs go."""
-    nowhere = np.zeros((), run.starts.dtype)[()]
-    run._replace(chain=HomeWatch(run.chain, score, nowhere, nowhere)).make_ready(_Begins(run.monitor, np.False_))
-    return run._replace(monitor=_BackHome(run.monitor, score, nowhere))
-
-
 class ExcursionStarts(NamedTuple):
     """Excursions that began while trajectories were watched.
 

@@ -97,13 +97,6 @@ def choose_levels(run: Execution, score: Score, size: int, randomness: np.random
         highest, last = scores(score, states, clocks), level
 
 
-def make_ready(run: Execution, score: Score) -> None:
-    """Begin to make the program of `choose_levels`."""
-    nowhere = np.zeros((), run.starts.dtype)[()]
-    monitor = LevelCrossing(run.monitor, score, nowhere, nowhere, by_maximum=True)
-    run._replace(chain=RunningMaximum(run.chain, score)).make_ready(monitor)
-
-
 def _peaked_at_the_end(score: Score, ends: Ends, peaks, highest, clocks) -> Bool[np.ndarray, " n"]:
     """Which trajectories had their peak in the state that ended them without success, from which nothing goes on."""
     last = scores(score, ends.state, clocks + ends.step)

@@ -120,12 +120,6 @@ class Repetitions:
         )
 
 
-def make_ready(run: Execution, score: Score) -> None:
-    """Begin to make the program of repetitions."""
-    nowhere = np.zeros((), run.starts.dtype)[()]
-    run.make_ready(LevelCrossing(run.monitor, score, nowhere, nowhere))
-
-
 def _share(
     trajectory: Int[np.ndarray, " m"], repetitions: int, size: int, watched: int, randomness: np.random.Generator
 ) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:

@@ -12,7 +12,6 @@ from ...results import Status, Verdict
 from .._execution import BudgetSpent, Execution
 from .._method import Answer
 from .._question import Question
-from . import _excursions, _levels, _repetitions
 from ._choice import ChosenScore
 from ._equilibration import Equilibration, equilibrate
 from ._excursions import Excursions
@@ -20,7 +19,7 @@ from ._levels import Levels, choose_levels
 from ._repetitions import LARGEST, Repetitions, Tally, merge, population_size
 from ._sample import SplittingSample
 from ._score import Score, scores
-from ._second_score import enough_to_compare, held_against
+from ._second_score import held_against
 from ._steady_state import SteadyStateSample
 from ._substeps import can_have_substeps, with_substeps
 
@@ -70,8 +69,6 @@ def split(
             f"got {trajectories}"
         )
     plan = prepare(question, run, chosen.score, trajectories // repetitions, settled)
-    if chosen.other and enough_to_compare(repetitions):
-        _make_ready(run, chosen.other, settled, pilot=True)
     stage("repetitions")
     return _checked(plan, plan.repetitions(repetitions), run, chosen)
 
@@ -88,8 +85,6 @@ def split_until(question: Question, run: Execution, chosen: ChosenScore, rtol: f
     ledger = run.ledger
     with ledger.half():
         plan = prepare(question, run, chosen.score, None, settled)
-    if chosen.other:
-        _make_ready(run, chosen.other, settled, pilot=True)
     repeat = plan.repetitions
     batch = _BATCH * repeat.starts
     if ledger.left < (_SIZING + 1) * batch:
@@ -141,8 +136,6 @@ def prepare(question: Question, run: Execution, score: Score, size: int | None, 
     size: trajectories of a repetition; None for as many as the levels ask for.
     """
     randomness = np.random.default_rng([run.seed & 0xFFFFFFFF, run.seed >> 32])
-    # without equilibration the pilot is what comes first
-    _make_ready(run, score, settled, pilot=settled)
     if not settled:
         return Plan(question, repetitions_of(run, score, size, randomness, None), Verdict(), None)
     stage("equilibration")
@@ -151,14 +144,6 @@ def prepare(question: Question, run: Execution, score: Score, size: int | None, 
     reason = f"the law still changed after {equilibration.steps} steps"
     verdict = Verdict() if equilibration.settled else Verdict(((Status.NOT_SETTLED, reason),))
     return Plan(question, repetitions, verdict, equilibration)
-
-
-def _make_ready(run: Execution, score: Score, settled: bool, pilot: bool) -> None:
-    """Begin to make the programs of later stages, in their order: making one leaves most cores idle."""
-    passage = _excursions.make_ready(run, score) if settled else run
-    if pilot:
-        _levels.make_ready(passage, score)
-    _repetitions.make_ready(passage, score)
 
 
 def repetitions_of(

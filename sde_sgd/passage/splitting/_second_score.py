@@ -66,11 +66,6 @@ def finds_more(one: LogMean, other: LogMean, chance: float = _FALSE_ALARM) -> bo
     return shift > float(-special.stdtrit(freedom, chance)) * error
 
 
-def enough_to_compare(repetitions: int) -> bool:
-    """Whether a share of so many repetitions tells anything."""
-    return repetitions // _SHARE >= _FEWEST
-
-
 def in_doubt(one: LogMean | None, other: LogMean | None) -> bool:
     """Whether the other score may find more: it seems to, and luck is not ruled out."""
     if one is None or other is None:
@@ -91,7 +86,7 @@ def held_against(
     much once more where that leaves a doubt, as happens one time in twenty where both scores find the same.
     """
     number = min((len(tally.exposure) + sizing) // _SHARE, _MOST)
-    if not enough_to_compare(len(tally.exposure) + sizing):
+    if number < _FEWEST:
         return ScoreCheck(f"not held against {name}: too few repetitions", None)
     stage(f"repetitions by score {name}")
     ledger = own.run.ledger

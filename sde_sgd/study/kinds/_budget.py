@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int, Real
+from jaxtyping import Float, Int
 from pydantic import PrivateAttr, model_validator
 
 # its rooms load when they are first used: `sde-sgd status` needs none of them
@@ -160,8 +160,8 @@ class AbstractBudgetStudy(AbstractStudy):
             return data
         about = "its value" if self.is_relative else data[self.interval()[0]].attrs.get("units", "1")
         told = f"an interval is {width:.2g} of {about} to either side, asked for {self.asked_for:g}"
-        if data["status"].item() in ("complete", "converged", "finished"):
-            data = data.assign(status=((), "budget spent", data["status"].attrs))
+        if data["status"].item() in (ss.results.Status.COMPLETE, ss.results.Status.CONVERGED):
+            data = data.assign(status=((), str(ss.results.Status.BUDGET_SPENT), data["status"].attrs))
         return data.assign_attrs(
             notes="\n".join(filter(None, [data.attrs.get("notes"), f"{where}: budget spent: {told}"]))
         )
@@ -176,6 +176,50 @@ class AbstractBudgetStudy(AbstractStudy):
             f"budget: {self.budget:g} path-steps, of which the cells took {spent:.3g} and the pilot the others; "
             f"{self.share} where the intervals would be widest{enough}"
         ]
+
+
+class AbstractWatchStudy(AbstractBudgetStudy):
+    """A study of exits within a watch, which may have one budget: what a pilot tells goes by the binomial law.
+
+    of_a_time: of a kind, whether the interval of the mean time is to be narrow, in place of the probability's.
+    """
+
+    of_a_time: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def longest(self, cell: Cell) -> float:
+        """Path-steps of one that is watched to the end. cell: of the study."""
+
+    def interval(self):
+        return "mean_exit_time" if self.of_a_time else "probability", {}
+
+    def spreads(self, pilot):
+        """z²(1 − p)/p; of the mean time z²/p, since times of exits are as spread as they are long.
+
+        0 where every one diverged.
+        """
+        p = self._rarest(pilot)
+        square = ss.statistics.normal_width(self.confidence) ** 2
+        return np.where(np.isnan(p), 0.0, square * (1.0 if self.of_a_time else 1 - p) / p)
+
+    def scatter(self, pilot):
+        """That of (1 − p)/p, or of 1/p."""
+        p = np.nan_to_num(self._rarest(pilot), nan=0.5)
+        return (1 - p) / p if self.of_a_time else 1 / (p * (1 - p))
+
+    def costs(self, pilot):
+        steps = over(self, pilot["path_steps"])
+        longest = np.reshape([float(self.longest(cell)) for cell in self.cells()], steps.shape)
+        return cost_of_a_watch(steps, self.number, longest)
+
+    def _rarest(self, pilot: "xr.Dataset") -> Float[np.ndarray, "..."]:
+        """(k + ½)/(n + 1) where k of n have left in the pilot, so that none there is not never.
+
+        Where a cell has several probabilities it is that of the rarest.
+        """
+        found = pilot["probability"]
+        share = over(self, found.min([axis for axis in found.dims if axis not in self.axes()]))
+        return (share * self.number + 0.5) / (self.number + 1)
 
 
 def allocation(
@@ -226,36 +270,8 @@ def widest(study: AbstractStudy, values: "xr.DataArray") -> Float[np.ndarray, ".
     return over(study, values.max([axis for axis in values.dims if axis not in study.axes()]))
 
 
-def binomial_spreads(
-    study: AbstractBudgetStudy, pilot: "xr.Dataset", of_a_time: bool = False
-) -> Float[np.ndarray, "..."]:
-    """Squared relative half-width of a probability by one trajectory, z²(1 − p)/p; 0 where every one diverged.
-
-    of_a_time: of the mean time in place of it, z²/p, since times of exits are as spread as they are long. Where a cell
-    has several probabilities they are those of the rarest.
-    """
-    p = _rarest(study, pilot)
-    square = ss.statistics.normal_width(study.confidence) ** 2
-    return np.where(np.isnan(p), 0.0, square * (1.0 if of_a_time else 1 - p) / p)
-
-
-def binomial_scatter(
-    study: AbstractBudgetStudy, pilot: "xr.Dataset", of_a_time: bool = False
-) -> Float[np.ndarray, "..."]:
-    """Relative variance of (1 − p)/p, or of 1/p, times the trajectories that p is by."""
-    p = np.nan_to_num(_rarest(study, pilot), nan=0.5)
-    return (1 - p) / p if of_a_time else 1 / (p * (1 - p))
-
-
-def _rarest(study: AbstractBudgetStudy, pilot: "xr.Dataset") -> Float[np.ndarray, "..."]:
-    """(k + ½)/(n + 1) where k of n have left in the pilot, so that none there is not never."""
-    found = pilot["probability"]
-    share = over(study, found.min([axis for axis in found.dims if axis not in study.axes()]))
-    return (share * study.number + 0.5) / (study.number + 1)
-
-
 def cost_of_a_watch(
-    path_steps: Float[np.ndarray, "..."], number: int, longest: Real[np.ndarray, "..."]
+    path_steps: Float[np.ndarray, "..."], number: int, longest: Float[np.ndarray, "..."]
 ) -> Float[np.ndarray, "..."]:
     """Mean steps of a trajectory that stops early, at most: two standard errors above what `number` of them took.
 

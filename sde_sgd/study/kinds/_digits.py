@@ -16,7 +16,7 @@ from .._kind import AbstractStudy, register
 from .._sections import BATCH_SIZE, LEARNING_RATE, Count, Positive, Seed
 from ..reporting._text_table import Column, number_text
 from ._axes import COLUMNS, PER_EXAMPLE, named_key, slices
-from ._budget import AbstractBudgetStudy, binomial_scatter, binomial_spreads, cost_of_a_watch, over
+from ._budget import AbstractWatchStudy
 
 if TYPE_CHECKING:
     from .._digits import TrainedDigits
@@ -25,7 +25,7 @@ PROCESSES = ("sgd", "sde")
 
 
 @register
-class DigitsStudy(AbstractBudgetStudy):
+class DigitsStudy(AbstractWatchStudy):
     """Real minibatch SGD on scikit-learn's digits, and the SDE with its per-example noise, leaving a sublevel set.
 
     kind: "digits". examples: training examples used. hidden: units of the one hidden layer.
@@ -58,22 +58,8 @@ class DigitsStudy(AbstractBudgetStudy):
             raise ValueError(f"must not repeat a pair, got {pairs}")
         return sorted(pairs, key=lambda pair: (pair[0] / pair[1], pair[0]))
 
-    def interval(self):
-        return "probability", {}
-
-    def spreads(self, pilot):
-        return binomial_spreads(self, pilot)
-
-    def scatter(self, pilot):
-        return binomial_scatter(self, pilot)
-
-    def costs(self, pilot):
-        return cost_of_a_watch(over(self, pilot["path_steps"]), self.number, self._iterations())
-
-    def _iterations(self) -> np.ndarray:
-        """Iterations watched in each cell, over the axes of the sweep."""
-        watched = [self.values_at(cell.index).get("iterations", self.iterations) for cell in self.cells()]
-        return np.reshape(watched, tuple(self.axes().values()))
+    def longest(self, cell):
+        return self.values_at(cell.index).get("iterations", self.iterations)
 
     def own_axes(self):
         return {"cell": len(self.ratios), "process": len(PROCESSES)}

@@ -15,7 +15,7 @@ from .._kind import register
 from .._sections import TIME, Count, Positive, Quantity, StartSpec, SweepSpec, check_names
 from ..reporting._text_table import Column
 from ._axes import LAST, LETTERS, named_key, ratio, slices, sweep_columns
-from ._budget import AbstractBudgetStudy, binomial_scatter, binomial_spreads, cost_of_a_watch, over
+from ._budget import AbstractWatchStudy
 from ._dynamics import AbstractDynamicsStudy, Shared, Surface, beside, given_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ N_TIMES = 60
 
 
 @register
-class EscapeStudy(AbstractBudgetStudy, AbstractDynamicsStudy):
+class EscapeStudy(AbstractWatchStudy, AbstractDynamicsStudy):
     """Escape from each start for every learning rate and batch size.
 
     kind: "escape". sweep: the learning rates and batch sizes. start: the minima, and what is to be left or reached.
@@ -130,18 +130,8 @@ class EscapeStudy(AbstractBudgetStudy, AbstractDynamicsStudy):
     def stops_alone(self):
         return True
 
-    def interval(self):
-        return "probability", {}
-
-    def spreads(self, pilot):
-        return binomial_spreads(self, pilot)
-
-    def scatter(self, pilot):
-        return binomial_scatter(self, pilot)
-
-    def costs(self, pilot):
-        works = np.reshape([cell.work for cell in self.cells()], tuple(self.axes().values()))
-        return cost_of_a_watch(over(self, pilot["path_steps"]), self.number, works)
+    def longest(self, cell):
+        return cell.work
 
     def run_cell(self, cell, shared):
         import jax.numpy as jnp

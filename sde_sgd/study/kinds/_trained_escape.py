@@ -15,7 +15,7 @@ from .._kind import AbstractStudy, register
 from .._sections import Count, LandscapeSpec, Name, Positive, Quantity, check_names
 from ..reporting._text_table import Column
 from ._axes import LAST, LETTERS, named_key, ratio, slices, sweep_columns
-from ._budget import AbstractBudgetStudy, binomial_scatter, binomial_spreads, cost_of_a_watch, over
+from ._budget import AbstractWatchStudy
 from ._trained_escape_sections import HeightSpec, SgdSweep, TrainedStartSpec, TrainingSpec
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _EXCESS = "γTr(V)/(4M), excess loss that the noise keeps up at the minimum"
 
 
 @register
-class TrainedEscapeStudy(AbstractBudgetStudy):
+class TrainedEscapeStudy(AbstractWatchStudy):
     """When SGD, its SDE, and the SDE linearised there, leave minima that training found, over γ and M.
 
     kind: "trained_escape". landscape: of kind "EmpiricalRisk". training: of the networks.
@@ -47,6 +47,8 @@ class TrainedEscapeStudy(AbstractBudgetStudy):
         All cells are then run anew, with as many as make the widest interval of a mean time, against its value, as
         narrow as may be; with rtol, no more than that takes. rtol: relative half-width asked of the mean times.
     """
+
+    of_a_time = True
 
     counted: ClassVar[tuple[str, str]] = ("trajectory", "trajectories")
     last = LAST
@@ -100,19 +102,8 @@ class TrainedEscapeStudy(AbstractBudgetStudy):
         assert self.horizon is not None
         return int(self.horizon / self.sweep.learning_rate * (1 + 1e-9))
 
-    def interval(self):
-        return "mean_exit_time", {}
-
-    def spreads(self, pilot):
-        return binomial_spreads(self, pilot, of_a_time=True)
-
-    def scatter(self, pilot):
-        return binomial_scatter(self, pilot, of_a_time=True)
-
-    def costs(self, pilot):
-        watched = [len(self.processes) * self.at(cell.index).watched for cell in self.cells()]
-        longest = np.reshape(watched, tuple(self.axes().values()))
-        return cost_of_a_watch(over(self, pilot["path_steps"]), self.number, longest)
+    def longest(self, cell):
+        return len(self.processes) * self.at(cell.index).watched
 
     def own_axes(self):
         return {"start": len(self.start)} | ({"network": self.training.networks} if self.takes_all else {})

@@ -1,4 +1,4 @@
-"""The claims of the paper: what is judged of numbers that support them, contradict them, or decide nothing; the run."""
+"""The claims of the paper: judged of numbers that support them, contradict them, or decide nothing; and the page."""
 
 import html
 import re
@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from reproduction_cases import blank, put
-from typer.testing import CliRunner
 
 import sde_sgd as ss
 from sde_sgd import Estimate, reproduction
-from sde_sgd.cli import app
 from sde_sgd.reproduction import Answer, Cells, Finding, judge, judged_by, together
 from sde_sgd.reproduction._claim import changes_of, study_file
 from sde_sgd.reproduction._judgement import log_of, ratio_of, slope_of
@@ -351,58 +349,3 @@ class TestPage:
     def test_it_fetches_nothing(self, text):
         assert "default-src 'none'" in html.unescape(text)
         assert not re.findall(r'(?:src|href)="(?!#)[^"]*"', text)
-
-
-class TestRun:
-    @pytest.fixture(scope="class")
-    @classmethod
-    def out(cls, tmp_path_factory):
-        out = tmp_path_factory.mktemp("reproduction") / "out"
-        reproduction.reproduce(out, size="quick", only=[5], progress=False)
-        return out
-
-    @pytest.mark.long
-    def test_one_claim(self, out, monkeypatch):
-        """Its report is there; once more it is read from what is stored, and nothing is computed."""
-        assert "claim-5" in (out / "report.html").read_text("utf-8") and (out / "faster" / "dataset.zarr").is_dir()
-        monkeypatch.setattr(ss.study.OccupancyStudy, "run_cell", None)
-        monkeypatch.setattr(ss.study.TransitionsStudy, "run_cell", None)
-        found = reproduction.reproduce(out, size="quick", only=[5], progress=False)
-        assert found.claims[0].verdict.answer is SUPPORTED and str(found).startswith(
-            "5  A larger γ/M gets there faster: "
-        )
-
-    @pytest.mark.long
-    def test_another_claim_keeps_the_report_of_the_first(self, out, monkeypatch):
-        """Claim 4 has one of its two studies; the other claims have none, and are not on the page."""
-        monkeypatch.setattr(ss.study.TransitionsStudy, "run_cell", None)
-        found = reproduction.reproduce(out, size="quick", only=[4], progress=False)
-        text = found.report.read_text("utf-8")
-        assert [each.claim.number for each in found.claims] == [4]
-        assert re.findall('<section id="claim-([0-9])"', text) == ["4", "5"]
-
-    @pytest.mark.long
-    def test_another_size_is_another_study(self, out):
-        with pytest.raises(ValueError, match="already holds a different study"):
-            reproduction.reproduce(out, only=[5], progress=False)
-
-
-def test_mistakes(tmp_path):
-    with pytest.raises(ValueError, match=r"only must be numbers of claims, 1, 2, 3, 4, 5, 6, 7, got 9"):
-        reproduction.reproduce(tmp_path / "out", only=[9])
-    with pytest.raises(ValueError, match=r"size must be one of quick, normal, full, got 'huge'"):
-        reproduction.reproduce(tmp_path / "out", size="huge")
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--only", "9"], "error: only must be numbers of claims, 1, 2, 3, 4, 5, 6, 7, got 9"),
-        (["--quick", "--full"], "error: give either --quick or --full, not both"),
-    ],
-)
-def test_mistakes_in_the_shell(options, said, tmp_path):
-    result = CliRunner().invoke(app, ["reproduce", *options, "--out", str(tmp_path / "out")])
-    assert result.exit_code == 2 and result.stderr.strip() == said
-    assert not (tmp_path / "out").exists()

@@ -15,7 +15,7 @@ from ._blocks import check_steps, split_trajectories
 from ._devices import mesh_of, workers
 from ._simulate import block_memory, resolve_ids, simulate
 from ._start import check_first_step, start_states
-from ._tuning import Tuning, check_tuning, tuning_of
+from ._tuning import Tuning, given_or_of
 from .kernel import choose
 
 # a probe that takes less says little
@@ -90,8 +90,7 @@ def plan(
     starts = start_states(start, chain, len(ids))
     check_first_step(chain, starts)
     mesh = mesh_of(devices)
-    check_tuning(tuning)
-    tuning = tuning or tuning_of(mesh)
+    tuning = given_or_of(tuning, mesh)
     chunks = split_trajectories(ids, chain, chunk, mesh, tuning)
     at_once = workers(mesh)
     probed = min(len(ids), chunks.size * at_once)

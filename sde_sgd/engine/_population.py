@@ -24,7 +24,7 @@ from ._compiled import Compiled
 from ._devices import mesh_of, run_chunks, shard, shard_apply, workers
 from ._integrate import MAX_STEPS, block_unit
 from ._stop_codes import CODES
-from ._tuning import Tuning, tuning_of
+from ._tuning import Tuning, given_or_of
 from ._watch import RUNNING, AbstractMonitor, watched
 from .kernel import AbstractRoute, choose
 from .kernel import watched as watched_in_kernel
@@ -79,7 +79,7 @@ def run_population(
     runs = np.flatnonzero(budgets > 0)
     code[runs] = _UNFINISHED
     chain, monitor, mesh = as_leaves(chain), as_leaves(monitor), mesh_of(devices)
-    tuning = tuning or tuning_of(mesh)
+    tuning = given_or_of(tuning, mesh)
     queues = split_branching(runs, chain, chunk, mesh, tuning)
     route = choose(chain, monitor, starts.dtype, mesh, tuning, past=True).route
     block = math.lcm(

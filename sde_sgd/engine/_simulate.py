@@ -27,7 +27,7 @@ from ._compiled import Compiled
 from ._devices import mesh_of, run_chunks, shard, shard_apply, workers
 from ._integrate import advance, as_ids, block_unit, steps_per_hash
 from ._start import check_first_step, start_states
-from ._tuning import Tuning, check_tuning, tuning_of
+from ._tuning import Tuning, given_or_of
 from .kernel import advance as advance_in_kernel
 from .kernel import choose
 
@@ -94,8 +94,7 @@ def simulate(
     key, starts = seed_key(seed), start_states(start, chain, len(ids))
     check_first_step(chain, starts)
     mesh = mesh_of(devices)
-    check_tuning(tuning)
-    tuning = tuning or tuning_of(mesh)
+    tuning = given_or_of(tuning, mesh)
     at = [steps] if save_every is None else range(0, steps + 1, save_every)
     kept = (_OnDevice if to == "device" else _OnHost)(len(at), len(ids), chain.dim, starts.dtype, tuning)
 
@@ -193,7 +192,7 @@ def observe(
     """
     refuse_late(chain, max(observation_steps), starts.dtype)
     chain, mesh = as_leaves(chain), mesh_of(devices)
-    tuning = tuning or tuning_of(mesh)
+    tuning = given_or_of(tuning, mesh)
     chunks = split_trajectories(ids, chain, chunk, mesh, tuning, whole)
     blocks = _Blocks(chain, key, starts.dtype, mesh, tuning)
 

@@ -18,7 +18,7 @@ from ._compiled import Compiled
 from ._devices import mesh_of, run_chunks, shard, shard_apply, workers
 from ._integrate import MAX_STEPS
 from ._stop_codes import CODES
-from ._tuning import Tuning, tuning_of
+from ._tuning import Tuning, given_or_of
 from ._watch import RUNNING, AbstractMonitor, watched
 from .kernel import choose
 from .kernel import watched as watched_in_kernel
@@ -63,7 +63,7 @@ def run_until_stopped(
     refuse_late(chain, MAX_STEPS if steps is None else steps, starts.dtype)
     step, code = np.full(len(ids), -1, np.int64), np.zeros(len(ids), np.int8)
     chain, monitor, mesh = as_leaves(chain), as_leaves(monitor), mesh_of(devices)
-    tuning = tuning or tuning_of(mesh)
+    tuning = given_or_of(tuning, mesh)
     chunks, unit = split_trajectories(ids, chain, chunk, mesh, tuning), smallest_width(chain, mesh)
     spent = np.zeros(len(chunks.ids), np.int64)
     route = choose(chain, monitor, starts.dtype, mesh, tuning).route

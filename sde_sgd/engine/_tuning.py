@@ -126,14 +126,6 @@ _BY_PLATFORM = {"cpu": CPU}
 _CHANGE: ContextVar[tuple[Tuning | None, dict[str, Any]]] = ContextVar("tuning", default=(None, {}))
 
 
-def check_tuning(tuning: Any) -> None:
-    """Raise ValueError unless it is a Tuning, or None."""
-    if not isinstance(tuning, Tuning | None):
-        raise ValueError(
-            f"tuning must be an engine.Tuning, such as engine.CPU.but(steps_fused=4), or None, got {tuning!r}"
-        )
-
-
 def tuning_of(devices: Mesh | Sequence[Any] | None = None) -> Tuning:
     """The row for the devices of a run, a mesh or a list, None for all local ones; or what `tuned` says."""
     row, changes = _CHANGE.get()
@@ -141,6 +133,18 @@ def tuning_of(devices: Mesh | Sequence[Any] | None = None) -> Tuning:
         each = devices.devices.flat if isinstance(devices, Mesh) else devices or jax.local_devices()
         row = _BY_PLATFORM.get(next(iter(each)).platform, ACCELERATOR)
     return row.but(**changes) if changes else row
+
+
+def given_or_of(tuning: Any, devices: Mesh) -> Tuning:
+    """The tuning that a call was given, or where that is None the one of its devices.
+
+    Raises ValueError for anything else.
+    """
+    if not isinstance(tuning, Tuning | None):
+        raise ValueError(
+            f"tuning must be an engine.Tuning, such as engine.CPU.but(steps_fused=4), or None, got {tuning!r}"
+        )
+    return tuning or tuning_of(devices)
 
 
 @contextlib.contextmanager

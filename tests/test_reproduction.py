@@ -152,11 +152,11 @@ def agreement(sde=1.0, width=0.005, network=(1.0, 0.5)):
     }
 
 
-def agreement_of_network(sde, width):
-    """The SDE's excess loss over SGD's at both rates; SGD's is the linearised one, SVAG's in the middle of both."""
+def agreement_of_network(sde, width, svag=0.5):
+    """The SDE's excess loss over SGD's, the linearised one, at both rates; SVAG's is that part of the way to it."""
     data = blank("agreement_network").assign_coords(chain=["SGD", "SVAG", "SDE"])
     linear, least = 0.04 * data.learning_rate.values, 0.55
-    factors = np.stack([[1.0, (1 + ratio) / 2, ratio] for ratio in sde])
+    factors = np.stack([[1.0, 1 + svag * (ratio - 1), ratio] for ratio in sde])
     excess = (linear[:, None] * factors)[:, :, None]
     data = put(data, "loss", least + excess, ("chain", "look"))
     low, high = (least + excess * (1 + sign * width) for sign in (-1, 1))
@@ -293,6 +293,12 @@ def test_the_network_has_its_say_in_the_first_claim(network, width, answer):
     (ratio,) = _agreement._over(*(_agreement._excess_of_network(data["agreement_network"], name) for name in
                                   ("SDE", "SGD"))).at([1]).estimates.value  # fmt: skip
     assert ratio == pytest.approx(network[1], rel=1e-9)
+
+
+@pytest.mark.parametrize(("svag", "answer"), [(0.5, SUPPORTED), (-0.3, NOT), (1.5, NOT)])
+def test_svag_lies_between(svag, answer):
+    data = agreement() | {"agreement_network": agreement_of_network((1.0, 0.5), 0.005, svag)}
+    assert judged_by(reproduction.all_claims()[0], data).verdict.answer is answer
 
 
 @pytest.mark.parametrize("number", CASES)

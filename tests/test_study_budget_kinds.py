@@ -148,14 +148,7 @@ class TestSound:
     @functools.cache
     def runs(cls):
         """(runs, cells) exits in the pilot, trajectories after it, and exits of those."""
-        generator, found = np.random.default_rng(0), []
-        for _ in range(cls.RUNS):
-            seen = generator.binomial(cls.PILOT, cls.CHANCE)
-            p = (seen + 0.5) / (cls.PILOT + 1)
-            spent = np.full(3, float(cls.PILOT))
-            number = allocation((1 - p) / p, np.ones(3), np.full(3, np.inf), cls.BUDGET, spent)
-            found.append((seen, number, generator.binomial(number, cls.CHANCE)))
-        return np.array(found).transpose(1, 0, 2)
+        return shared_out(cls.CHANCE, cls.PILOT, cls.BUDGET, cls.RUNS)
 
     def test_intervals_after_the_pilot_hold_as_often_as_they_say(self):
         """At 80 % at most one in ten lies above, and below. Twin: the narrower of the pilot's and the cell's own."""
@@ -168,14 +161,30 @@ class TestSound:
             above, below = (low > self.CHANCE).mean(axis=0), (high < self.CHANCE).mean(axis=0)
             assert bool(max(*above, *below) < most) is holds
 
-    def test_the_loss_against_the_best_allocation(self):
-        """Widest interval against that of who knows the chances without a pilot: its mean, and with equal numbers."""
-        _, number, _ = self.runs()
-        spread = (1 - self.CHANCE) / self.CHANCE
-        best = np.sqrt(spread.sum() / self.BUDGET)
+    @pytest.mark.parametrize(("pilot", "wider"), [(500, 1.144), (100, 1.264)])
+    def test_the_loss_against_the_best_allocation(self, pilot, wider):
+        """The widest interval against that of who knows the chances without a pilot, as `docs/machines.md` has it.
+
+        Those are means of 8,000; the mean of 1,000 is known to 0.4 and to 0.9 %. Twin: equal numbers.
+        """
+        chance, budget = np.array([0.5, 0.1, 0.02]), 20_000.0
+        _, number, _ = shared_out(chance, pilot, budget, 1_000)
+        spread = (1 - chance) / chance
+        best = np.sqrt(spread.sum() / budget)
         widest = np.sqrt(np.max(spread / number, axis=1)) / best
-        equal = np.sqrt(spread.max() / (self.BUDGET / 3)) / best
-        assert equal > 1.25 and np.mean(widest) < 1.3 and np.quantile(widest, 0.9) < 1.4
+        assert np.mean(widest) == pytest.approx(wider, rel=0.04)
+        assert np.sqrt(spread.max() / (budget / 3)) / best == pytest.approx(1.58, rel=0.003)
+
+
+def shared_out(chance, size, budget, runs):
+    """(runs, cells) exits in a pilot of `size` for each cell, trajectories after it, and exits of those."""
+    generator, found = np.random.default_rng(0), []
+    for _ in range(runs):
+        seen = generator.binomial(size, chance)
+        p = (seen + 0.5) / (size + 1)
+        number = allocation((1 - p) / p, np.ones(3), np.full(3, np.inf), budget, np.full(3, float(size)))
+        found.append((seen, number, generator.binomial(number, chance)))
+    return np.array(found).transpose(1, 0, 2)
 
 
 def exact(count, number):

@@ -51,7 +51,7 @@ class AbstractRegion(eqx.Module):
 
 
 class HalfSpace(AbstractRegion):
-    """{θ: normal·θ < offset}.
+    """{θ: normal·θ < offset}, by definition.
 
     normal: (dim,), not zero; need not have length 1. offset: in units of normal·θ, 0 by default.
     Raises ValueError for a normal that is zero, not finite or of another shape, or an offset that is no number.
@@ -75,7 +75,7 @@ class HalfSpace(AbstractRegion):
 
 
 class Ball(AbstractRegion):
-    """{θ: ‖θ − center‖ < radius}.
+    """{θ: ‖θ − center‖ < radius}, by definition.
 
     center: (dim,). radius: above 0, in units of θ.
     Raises ValueError for a center that is not finite or of another shape, or a radius that is not above 0.
@@ -96,7 +96,7 @@ class Ball(AbstractRegion):
 
 
 class Ellipsoid(AbstractRegion):
-    """{θ: (θ − center)ᵀ matrix (θ − center) < 1}.
+    """{θ: (θ − center)ᵀ matrix (θ − center) < 1}, by definition.
 
     center: (dim,). matrix: (dim, dim), symmetric and positive definite, in units of θ⁻²: its eigenvectors are the axes,
         of half-lengths 1/√eigenvalue. `Ellipsoid.from_factor` takes a factor instead.
@@ -169,7 +169,7 @@ def _norm(vector: Float[Array, " dim"]) -> Scalar:
 
 
 class Sublevel(AbstractRegion):
-    """{θ: L(θ) < value}, all connected components of it.
+    """{θ: L(θ) < value}, by definition all connected components of it.
 
     landscape: L. value: in units of the loss.
     Raises ValueError for what is no landscape, or a value that is no finite number.

@@ -175,7 +175,7 @@ def _exponent(size: float) -> int:
 def add_estimate(
     data: "xr.Dataset", name: str, dims: tuple[str, ...], estimate: Estimate, units: str, long_name: str
 ) -> None:
-    """Add an estimate, of any shape, to `data`: by definition as the variables `name`, `name`_low and `name`_high.
+    """Add an estimate, of any shape, to `data`, as the variables `name`, `name`_low and `name`_high.
 
     dims: names of the estimate's axes. units, long_name: attributes of all three; the bounds say so in the latter.
     """
@@ -210,7 +210,8 @@ def proportion_with_undecided(successes: Any, undecided: Any, trials: Any, confi
 
     successes, undecided, trials: counts of any shape, broadcast together, successes + undecided ≤ trials.
     The value leaves the undecided out. The exact interval (`clopper_pearson`) reads them both ways, as failures in its
-    lower end and as successes in its upper end, so that it holds whatever became of them.
+    lower end and as successes in its upper end, so that it holds whatever became of them. Source: the worst case of
+    `clopper_pearson`.
     Raises ValueError for impossible counts or confidence.
     """
     successes, undecided = _float64(successes), _float64(undecided)
@@ -258,13 +259,13 @@ def chi_square_rate(events: int, exposure: float, confidence: float = 0.95, *, f
 
 
 def normal_width(confidence: float) -> float:
-    """Half-width of a normal law's two-sided interval, in its standard deviations, exact: 1.96 at confidence 0.95."""
+    """Half-width of a normal law's two-sided interval, in its standard deviations. Exact: 1.96 at confidence 0.95."""
     # scipy.stats says the same, and takes half a second to import
     return float(-special.ndtri((1 - confidence) / 2))
 
 
 def student_width(confidence: float, freedom: Any) -> Any:
-    """Half-width of the two-sided interval of Student's law, in standard errors, exact.
+    """Half-width of the two-sided interval of Student's law (Student 1908), in standard errors.
 
     confidence: coverage, between 0 and 1. freedom: degrees of freedom, at least 1, of any shape.
     """

@@ -11,8 +11,10 @@ a ValueError that nobody is told of.
     a class         names what it is made of, in its docstring or in a string below the field; its public methods are
                     calls, its properties have a docstring; members of an enum have a `meaning`, a string below them, or
                     are named
-    a formula or    a function of `theory`, `passage` and their like, or a noise model, says where it comes from or when
-    an estimator    it holds: a year, or "exact", "definition", "valid", "Source:"; or, of noise, what V is
+    a source        a call or class says where it comes from or when it holds: a year, "Source: ", or a sentence that
+                    begins with "Exact" or "Valid where", "By definition"; of noise, what V is. A class says so in its
+                    own docstring. None is asked of an enum, a named tuple, an exception, an abstract base, and of the
+                    names in `sourceless`, where a new name is put on purpose; one that is not needed there is told too
 """
 
 import ast
@@ -21,18 +23,23 @@ import importlib
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
+
+from sourceless import SOURCELESS
 
 import sde_sgd as ss
 
 # classes of modules whose names begin so are described here; those of others by their authors
 OURS = ("sde_sgd",)
-# rooms whose calls are formulas or estimators
-_NEED_A_SOURCE = {"noise", "passage", "reference", "stationary", "statistics", "theory"}
-_SOURCE = re.compile(r"\b1[6-9]\d\d\b|\b20\d\d\b|\bexact|\bdefinition|\bvalid\b|Source:|\bV(\(θ\))? = ", re.IGNORECASE)
+# a year ends a reference, or is followed by the rest of it: "at most 2000 steps" is none
+_YEAR = r"\b(1[6-9]|20)\d\d(?=[,;:)]|\.(?!\d)|$)"
+_SOURCE = re.compile(
+    rf"{_YEAR}|\bSource: \w|\bExact\b|\b[Bb]y definition\b|\bValid (as|at|for|if|in|to|where|while)\b|^V(\(θ\))? = ",
+    re.MULTILINE,
+)
 _SHAPE = re.compile(r"\(\s*(…|\.\.\.|\*?\w+)\s*(,\s*[\w….*+\- ]*)+\)|\bshape\b|\bscalar\b|\bnumber\b", re.IGNORECASE)
 _TIMES = {"burn_in", "dt", "horizon", "time", "times"}
 # an array whose annotation says nothing of its shape
@@ -71,15 +78,33 @@ def missing(room: str) -> list[str]:
     for name, value in public(room).items():
         where = f"{room}.{name}"
         if inspect.isclass(value) and value.__module__.startswith(OURS):
-            found += [f"{where}{each}" for each in of_class(value, room == "noise")]
+            found += [f"{where}{each}" for each in of_class(value)]
         elif not inspect.isclass(value) and hasattr(inspect.unwrap(value), "__code__"):
-            found += [f"{where}: {each}" for each in of_call(value, room in _NEED_A_SOURCE)]
+            found += [f"{where}: {each}" for each in of_call(value)]
         elif not inspect.ismodule(value) and not _is_explained(module, name):
             found.append(f"{where}: no comment above it and no string below it")
-    return found
+    return found + [f"{room}.{each}" for each in of_sources(public(room), SOURCELESS.get(room, ()))]
 
 
-def of_call(call: Any, needs_source: bool = False, text: str = "") -> Iterator[str]:
+def of_sources(values: dict[str, Any], sourceless: Iterable[str]) -> Iterator[str]:
+    """Names without a source that are not said to need none, and those that are said so in vain."""
+    without = {name for name, value in values.items() if is_sourceless(value)}
+    yield from (
+        f"{name}: no source: a year, Source:, Exact, Valid where, by definition" for name in without - {*sourceless}
+    )
+    yield from (f"{name}: said to need no source, and is no name or has one" for name in {*sourceless} - without)
+
+
+def is_sourceless(value: Any) -> bool:
+    if not inspect.isclass(value):
+        return hasattr(inspect.unwrap(value), "__code__") and not _SOURCE.search(inspect.getdoc(value) or "")
+    needs_none = issubclass(value, enum.Enum | BaseException) or hasattr(value, "_fields")
+    if needs_none or value.__name__.startswith("Abstract") or not value.__module__.startswith(OURS):
+        return False
+    return not _SOURCE.search(ast.get_docstring(_class(value)) or "")
+
+
+def of_call(call: Any, text: str = "") -> Iterator[str]:
     """What the docstring of a function or method leaves out. text: what else describes it."""
     text = f"{inspect.getdoc(call) or ''}\n{text}".strip()
     if not text:
@@ -100,11 +125,9 @@ def of_call(call: Any, needs_source: bool = False, text: str = "") -> Iterator[s
         yield f"times ({', '.join(sorted(_TIMES & set(names)))}) without a unit: say that they are in SDE time"
     if _raises(tree) and "ValueError" not in text:
         yield "raises, and does not say ValueError"
-    if needs_source and not _SOURCE.search(text):
-        yield "no source: a year, or exact, definition, valid, Source:"
 
 
-def of_class(cls: type, needs_source: bool = False) -> Iterator[str]:
+def of_class(cls: type) -> Iterator[str]:
     """What the docstrings of a class leave out, each line beginning after its name."""
     trees = [_class(base) for base in cls.__mro__ if base.__module__.startswith(OURS)]
     text = "\n".join(ast.get_docstring(tree) or "" for tree in trees)
@@ -124,8 +147,6 @@ def of_class(cls: type, needs_source: bool = False) -> Iterator[str]:
     )  # fmt: skip
     if _check(trees[0]) and "ValueError" not in text:
         yield ": raises when it is made, and does not say ValueError"
-    if needs_source and not cls.__name__.startswith("Abstract") and not _SOURCE.search(text):
-        yield ": no source: a year, or exact, definition, valid, Source:"
     for name, value in _members(cls):
         if isinstance(value, property):
             if name not in described and not _names(text, name):

@@ -32,7 +32,7 @@ def copy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("contributing")
     shutil.copytree(Path(ss.__file__).parent, folder / "sde_sgd", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "tests").mkdir()
-    for name in ("conftest.py", "statistical.py", "documentation.py"):
+    for name in ("conftest.py", "statistical.py", "documentation.py", "sourceless.py"):
         shutil.copy(ROOT / "tests" / name, folder / "tests")
     shutil.copy(ROOT / "pyproject.toml", folder)
     for section in ADDITIONS.values():

@@ -15,7 +15,8 @@ class MinibatchSGD(AbstractSGD):
 
     One step has mean x − γ∇L(x) and covariance γ²V(x)/M where it draws with replacement, γ²V(x)/M·(N−M)/(N−1) without,
     V the covariance of one example's gradient (`sde_sgd.noise.PerExample`); a step of a reshuffled epoch, seen by
-    itself, is as one without. It is no approximation, and its exits are by nature discrete in time.
+    itself, is as one without (Cochran 1977, theorem 2.2). It is no approximation, and its exits are by nature discrete
+    in time. Source: Robbins and Monro 1951.
 
     risk: an EmpiricalRisk, whose examples are drawn.
     learning_rate: γ > 0, shape (), in SDE time per iteration; or an optax schedule of the iteration count with a

@@ -26,6 +26,8 @@ class Optimizer(AbstractBatchChain):
     halves of 16 bits, so that a count is exact up to 2³¹. Schedules inside the transformation go by that count. So a
     step does not depend on its number, and trajectories may be cut, replayed and branched anywhere.
 
+    Source: that of the transformation, such as Kingma and Ba 2015 (arXiv 1412.6980) for `optax.adam`.
+
     risk, batch_size, replacement: as in MinibatchSGD, whose `sampling` it has.
     transformation: an `optax.GradientTransformation` or its like, such as `optax.adam(1e-3)`; no
         `optax.adam(1e-3).update`. What it holds is compiled in; hyper-parameters that shall differ between

@@ -52,7 +52,7 @@ class AbstractSampling(eqx.Module):
 
 
 class WithReplacement(AbstractSampling):
-    """M independent draws, each uniform on all examples: c = 1/M. One word for each."""
+    """M independent draws, each uniform on all examples, one word for each. Exact: c = 1/M."""
 
     def words(self, batch_size):
         return batch_size
@@ -98,7 +98,8 @@ class ReshuffledEpochs(_WithoutRepetition):
     An epoch has ⌊N/M⌋ steps. Where M does not divide N, the N mod M examples that the order leaves at its end are not
     used in that epoch; it leaves others the next time. So all batches are of one size, as where a data loader drops the
     incomplete one. A step seen by itself is as without replacement, c = (N−M)/(M(N−1)); steps of one epoch depend on
-    each other, with covariance −V/(N−1) between the means of two batches.
+    each other, with covariance −V/(N−1) between the means of two batches. Exact, as two draws without replacement have
+    it (Cochran 1977, theorem 2.2 with M = 2).
 
     In the memory it keeps how many steps of the epoch are done and the epoch's key of 64 bits, drawn at its first step:
     exact in float32 and float64, refused in less. Trajectories that begin together have their epochs together.

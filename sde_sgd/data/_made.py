@@ -41,7 +41,8 @@ def gaussian_moments(features: int = 2, scales: Any = None, slope: Any = 0.0) ->
     What takes no more than fourth moments of the inputs, as the stationary covariance of SGD on a linear regression
     does, is then exactly that of infinitely many Gaussian inputs. features: d. scales: (d,) standard deviations, 1 by
     default. slope: targets are slope·(x₁ + … + x_d). Nothing is random or held out.
-    Each feature is 0 four times out of six, and ±√3 once each: the nodes and weights of Gauss and Hermite.
+    Each feature is 0 four times out of six, and ±√3 once each. Source: the nodes and weights of Gauss and Hermite
+    (Abramowitz and Stegun 1964, section 25.4).
     Raises ValueError for another number or shape.
     """
     spread = _spread(features, scales)

@@ -62,7 +62,7 @@ class AbstractClock(eqx.Module):
 class RunningTime(AbstractClock):
     """t = k·dt in the dtype of the states.
 
-    Rounded, times of neighbouring steps stay apart for 2²³ steps in float32, and for more than 2³² in float64.
+    Valid while times of neighbouring steps stay apart: rounded, 2²³ steps in float32, and more than 2³² in float64.
     """
 
     def at(self, step_index, dt):
@@ -73,7 +73,7 @@ class RunningTime(AbstractClock):
 
 
 class PeriodicTime(AbstractClock):
-    """t = k·dt modulo a period of steps/parts times dt, exact for every k: the state's dtype only rounds the phase.
+    """t = k·dt modulo a period of steps/parts times dt. Exact for every k: the state's dtype only rounds the phase.
 
     steps, parts: whole numbers without a common factor.
     """
@@ -110,7 +110,7 @@ class PeriodicTime(AbstractClock):
 
 
 class WholeIterations(AbstractClock):
-    """⌊k·iterations/steps⌋, the SGD iterations that are complete when step k begins; exact for every k.
+    """⌊k·iterations/steps⌋, the SGD iterations that are complete when step k begins. Exact for every k.
 
     iterations, steps: so many iterations last as long as so many steps; whole numbers without a common factor.
     """

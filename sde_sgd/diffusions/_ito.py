@@ -19,7 +19,7 @@ _SAME = 1e-3
 
 
 class ItoDiffusion(AbstractDiffusion):
-    """dX = b(X, t) dt + B(X, t) dW with a person's own coefficients.
+    """dX = b(X, t) dt + B(X, t) dW, in the sense of Itô (Kloeden and Platen 1992, chapter 4), with your own b and B.
 
     drift: b, a JAX function of X (dim,) and t () that returns (dim,), in units of X per SDE time.
     amplitude: B, a JAX function of X (dim,) and t () that returns (dim, m), or (dim,) for a diagonal B, in units of X

@@ -11,7 +11,7 @@ from ._base import AbstractDiffusion
 
 
 class Langevin(AbstractDiffusion):
-    """dX = −∇L(X) dt + √(2T) dW (Itô), whose stationary law is exp(−L/T).
+    """dX = −∇L(X) dt + √(2T) dW (Itô), whose stationary law is exp(−L/T) (Risken, The Fokker–Planck Equation, 1989).
 
     landscape: the loss L of θ (dim,). Where exp(−L/T) cannot be normalised there is no stationary law.
     temperature: T > 0, shape (), in units of the loss.

@@ -91,6 +91,8 @@ def find_minima(
     Raises ValueError if `starts` has the wrong shape or is not finite, and, naming the start, if its descent
     goes down without bound, meets a gradient or Hessian that is not finite, does not converge, or ends where
     the Hessian has a negative or (to 1e-8 of its largest) a zero eigenvalue.
+
+    Source: Nocedal and Wright 2006, chapter 4, for the trust region.
     """
     positive_number("merge", merge)
     check_landscape(landscape)

@@ -42,7 +42,7 @@ def sharpness(
         dense for up to 1,000 components, 100 where there are many points, else by products.
     tolerance: residuals ‖Hv − λv‖ that Lanczos' method may leave, over the largest eigenvalue. seed: of its vectors.
     Returns float64 numbers of shape (min(k, dim),) or (n, min(k, dim)), in units of loss per θ². Gradient descent with
-    a learning rate above 2 over the first one is unstable there.
+    a learning rate above 2 over the first one is unstable there (Cohen and others 2021, arXiv 2103.00065).
 
     The numbers are float64, with the landscape's own float32 numbers taken as they are.
     Raises ValueError for θ of another shape, k below 1, a Hessian that is not finite, or leaves of what is no

@@ -16,7 +16,7 @@ from ._risk_checks import cast, check_labels, check_loss, check_penalty, data, h
 
 
 class EmpiricalRisk(AbstractLandscape):
-    """L(θ) = (1/N) Σ_n ℓ_n(θ), with ℓ_n the loss of example n and θ the flattened parameters of a model.
+    """L(θ) = (1/N) Σ_n ℓ_n(θ) by definition, ℓ_n the loss of example n and θ the flattened parameters of a model.
 
     model: an equinox Module (or any PyTree that `per_example_loss` understands); its real floating arrays, in the
         order of the PyTree, are θ, and all else in it (integers, functions, static fields) is held fixed.

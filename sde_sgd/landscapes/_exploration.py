@@ -73,7 +73,7 @@ class Exploration(AbstractResult):
     lowest_above: loss of the lowest saddle that was seen above the height; infinite where none was.
     finds: (saddles,) how often independent searches found each saddle, connections first, then exits.
     saddle_total, minimum_total: how many saddles and minima there are below the height, found ones among them, by
-        Chao's capture–recapture estimate: a lower bound where some are harder to find than others. With fewer than all
+        capture and recapture (Chao 1984): a lower bound where some are harder to find than others. With fewer than all
         searched it holds for what is around the searched ones.
     searches: number of climbs that were made. rule: in words, when a minimum counts as searched.
     verdict, provenance: what is to be said about it, and how it came about.

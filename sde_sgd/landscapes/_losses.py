@@ -16,7 +16,7 @@ def cross_entropy(model: Any, x: Any, y: Any) -> Scalar:
 
 
 def squared_error(model: Any, x: Any, y: Any) -> Scalar:
-    """½‖model(x) − y‖² of one example; ValueError where the two have different shapes, which would be broadcast.
+    """½‖model(x) − y‖² of one example, by definition; ValueError where the shapes differ, which would be broadcast.
 
     model: maps x to an array. x: one input, of any shape. y: its target, of the shape of model(x).
     """
@@ -29,7 +29,7 @@ def squared_error(model: Any, x: Any, y: Any) -> Scalar:
 
 
 def cross_entropies(model: Any, x: Any, y: Any) -> Float[Array, " n"]:
-    """`cross_entropy` of n examples at once, for `EmpiricalRisk(…, batched=True)`: a matrix product for each layer.
+    """By definition `cross_entropy` of n examples, for `EmpiricalRisk(…, batched=True)`: a matrix product a layer.
 
     model: maps all inputs to logits of shape (n, C), as `x @ weights` does. x: inputs (n, …). y: labels, (n,).
     """
@@ -38,7 +38,7 @@ def cross_entropies(model: Any, x: Any, y: Any) -> Float[Array, " n"]:
 
 
 def squared_errors(model: Any, x: Any, y: Any) -> Float[Array, " n"]:
-    """`squared_error` of n examples at once, for `EmpiricalRisk(…, batched=True)`; ValueError for unlike shapes.
+    """By definition `squared_error` of n examples, for `EmpiricalRisk(…, batched=True)`; ValueError for unlike shapes.
 
     model: maps all inputs to outputs of the shape of the targets. x: inputs (n, …). y: targets, (n, …).
     """

@@ -45,6 +45,8 @@ class TwoWells(AbstractLandscape):
     α = k h² / b for the well's curvature k, α′ the same for the saddle's, h their distance and b the barrier,
     a quintic is monotone exactly if 30 − (3/2)(α + α′) + 2√(α α′) > 0: a well that is sharp for its width
     needs a higher barrier or a smaller separation. Numbers that JAX traces are not checked.
+
+    Source: this library; the prescribed numbers are exact by the quintics' end conditions.
     """
 
     sharp_curvature: Float[Array, ""]

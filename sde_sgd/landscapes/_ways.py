@@ -18,7 +18,7 @@ _MOST_PARTIAL = 20_000
 
 
 class Way(eqx.Module):
-    """A way over saddles, downhill from each by the gradient flow: a minimum-energy path.
+    """A way over saddles, downhill from each by the gradient flow: by definition a minimum-energy path.
 
     minima: numbers of those that it passes, the first where it begins. saddles: those that it crosses, in order.
     points: (n, dim), in units of θ, from the first minimum to where it ends, each saddle among them.

@@ -12,7 +12,7 @@ from ._base import AbstractLandscape
 
 
 class Quadratic(AbstractLandscape):
-    """L(θ) = ½ (θ − m)ᵀ H (θ − m), one critical point at m with loss 0.
+    """L(θ) = ½ (θ − m)ᵀ H (θ − m), by definition: one critical point at m with loss 0.
 
     hessian: H, symmetric, shape (dim, dim); a vector of shape (dim,) stands for its diagonal. It may be
         indefinite: then m is a saddle or a maximum and the loss is unbounded below.
@@ -51,7 +51,7 @@ class Quadratic(AbstractLandscape):
 class DoubleWell(AbstractLandscape):
     """L(θ) = Σ (θ_i⁴/4 − curvature·θ_i²/2): each component has minima at ±√curvature and a maximum at 0, with loss 0.
 
-    At a minimum each component has the curvature 2·curvature and the loss −curvature²/4; at 0 it has −curvature.
+    Exact: at a minimum each component has the curvature 2·curvature and the loss −curvature²/4; at 0 it has −curvature.
 
     curvature: μ > 0, in units of the loss per θ². dim: number of components of θ.
     Raises ValueError unless the curvature is above 0 and dim a whole number of at least 1.
@@ -144,6 +144,8 @@ class StyblinskiTang(AbstractLandscape):
     is the number of components at the maximum.
 
     dim: number of components of θ. Raises ValueError unless it is a whole number of at least 1.
+
+    Source: Styblinski and Tang, Neural Networks 3, 467 (1990).
     """
 
     dim: int = eqx.field(static=True)
@@ -167,6 +169,8 @@ class Rastrigin(AbstractLandscape):
     amplitude: half the height of the ripples, above 0, in units of the loss.
 
     Raises ValueError unless dim is a whole number of at least 1 and the amplitude is above 0.
+
+    Source: Rastrigin 1974 in two dimensions; Mühlenbein, Schomisch and Born, Parallel Computing 17, 619 (1991) in any.
     """
 
     amplitude: Float[Array, ""]
@@ -185,7 +189,8 @@ class Rastrigin(AbstractLandscape):
 class GaussianWells(AbstractLandscape):
     """L(θ) = ½ confinement·|θ|² − Σ_i depths_i exp(−|θ − centers_i|² / (2 widths_i²)): wells in a bowl.
 
-    The minima lie near the centers of wells that are deep and apart, not at them: neighbours and the bowl pull.
+    By definition; the minima lie near the centers of wells that are deep and apart, not at them: neighbours and the
+    bowl pull.
     `find_minima(landscape, centers)` gives where they are.
 
     centers: (n_wells, dim).

@@ -15,12 +15,13 @@ class Automatic(AbstractMethod):
     """Splitting where passages are rare, else direct simulation.
 
     Rare is fewer than one trajectory in 200 and fewer than 20 in all, or a mean time that would take more than some 10⁹
-    path-steps. A pilot with random numbers of its own tells, so that the choice biases neither answer. Below 1024
-    trajectories there is no choice and no pilot. Where a pilot's trajectories diverge nothing rare is looked for: what
-    diverges leaves more open than a rare passage could add.
+    path-steps. Below 1024 trajectories there is no choice and no pilot. Where a pilot's trajectories diverge nothing
+    rare is looked for: what diverges leaves more open than a rare passage could add.
     Where without a horizon both the target and `avoid` are rare, splitting tells which is first.
 
     score: of splitting, where that is chosen, by default the one that suits the passage; see `Splitting`.
+
+    Source: this library; a pilot with random numbers of its own chooses, so that the choice biases neither answer.
     """
 
     score: Any = None

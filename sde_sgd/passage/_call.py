@@ -130,8 +130,8 @@ def first_passage(
     Options:
     trajectories: how many; ids 0, 1, 2, … choose their noise.
     rtol: in place of `trajectories`, run until the probability's interval has this relative half-width, below 1, by
-        inverse binomial sampling (the number of passages is fixed in advance, so the interval stays exact); by
-        splitting until the spread of repetitions tells so.
+        inverse binomial sampling (Haldane 1945; the number of passages is fixed in advance, so the interval stays
+        exact); by splitting until the spread of repetitions tells so.
     max_trajectories: budget of `rtol`, 2²⁴ by default: most trajectories started in all, pilots and the choice of
         levels included; the result says when it was spent.
     max_steps: budget of a run without horizon, per trajectory, 10⁷ by default; trajectories still running then are
@@ -139,7 +139,8 @@ def first_passage(
     seed: 0 … 2⁶⁴ − 1, or a JAX key of two words.
     confidence: coverage of the intervals, 0.95 by default.
     monitoring: "discrete", the passage of the chain itself, or "continuous", the passage of the diffusion, which also
-        sees crossings between two steps (needs EulerMaruyama with gaussian increments, and noise across the boundary).
+        sees crossings between two steps by Brownian bridges (Gobet 2000; needs EulerMaruyama with gaussian increments,
+        and noise across the boundary).
     method: "direct", "splitting" or "auto", the default, for `passage.Direct()`, `passage.Splitting()` and
         `passage.Automatic()`, or such an object with options of its own; or a method of your own. The objects say what
         they do.

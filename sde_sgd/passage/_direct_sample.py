@@ -23,6 +23,7 @@ class DirectSample(AbstractEvidence):
     steps: (n,) number of the step at which each trajectory stopped, −1 for one still running at the horizon.
     outcome: (n,) codes of `OUTCOMES`: "target", "avoid", "diverged", or "running" at the horizon.
     stopped_at: number of passages that ended sampling (`rtol=`), or None for a fixed number of trajectories.
+    Source: of the intervals, Clopper and Pearson 1934, with `rtol=` Haldane 1945; of rates, Garwood 1936.
     """
 
     found_by: ClassVar[str] = "direct simulation (method='direct')"

@@ -12,7 +12,7 @@ def edge_figure(dataset: xr.Dataset) -> Figure:
     """Sharpness over what gradient descent is stable at, 2(1 + μ)/γ, against steps: a colour for each γ, 1 is the edge.
 
     dataset: of a training study over steps, epochs or readings. Thin lines are single networks, bars the intervals of
-    their mean. Raises ValueError for any other dataset.
+    their mean. Source: as of `stability`. Raises ValueError for any other dataset.
     """
     from ..training import stability
 

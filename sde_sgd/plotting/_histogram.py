@@ -22,9 +22,9 @@ def histogram(dataset: xr.Dataset, ax: Any = None, *, theory: Any = None) -> Any
     ax: matplotlib axes to draw on; by default those of a new figure, `ax.figure`. In two dimensions a bar of colours is
         drawn beside them.
     theory: a law to draw, as a dashed line, or in two dimensions as level lines at powers of ten: a diffusion with a
-        temperature T whose θ was binned, of which it is Gibbs' density exp(−L/T), normalised over the range of the bins
-        and as much again on every side; a `reference.FokkerPlanck`, its stationary density; an array of the bins'
-        shape; or a function of values, (n,) or in two dimensions (n, 2), that returns densities (n,).
+        temperature T whose θ was binned, of which it is Gibbs' density exp(−L/T) (Risken 1989), normalised over the
+        range of the bins and as much again on every side; a `reference.FokkerPlanck`, its stationary density; an array
+        of the bins' shape; or a function of values, (n,) or in two dimensions (n, 2), that returns densities (n,).
     Returns the axes. Raises ValueError for another dataset, for axes that are none, or another theory.
 
     Example: `found.plot(theory=ss.reference.FokkerPlanck(diffusion, (-3, 3, 600)))`.

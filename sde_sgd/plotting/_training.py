@@ -57,7 +57,8 @@ def trade_off_figure(dataset: xr.Dataset) -> Figure:
     """Epochs taken, test loss, and γTr(V)/(4M) beside the training loss, against γ/M: a row for each reading.
 
     dataset: of a training study. A colour for each batch size; means over networks with their intervals; diverged
-    networks are counted below the points. Raises ValueError for any other dataset.
+    networks are counted below the points. Source: as of `excess_risk`, for γTr(V)/(4M).
+    Raises ValueError for any other dataset.
     """
     require(dataset, "trade_off_figure", "a training study", "reading", "learning_rate", "batch_size")
     data = _with_derived(_without(dataset, "width", "momentum"))

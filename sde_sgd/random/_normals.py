@@ -21,6 +21,7 @@ def normals32(w0: Word, w1: Word) -> tuple[Float[Array, "..."], Float[Array, "..
     most 3.1e-6 (root mean square 1.0e-7); only where the radius is below 0.01, one pair in 20,000, does the rounding of
     w0 to 24 bits near 1 cost up to 2.5e-4. The radius from 1 up is right to 1.7 units in the last place (relative
     2.0e-7), cosine and sine to 3.3e-7; variance and kurtosis to 1.1e-7 and 5e-7.
+    Source: Box and Muller 1958; the polynomials are minimax fits of this library.
     """
     # w0 + 1/2, assembled from halves: an exact signed conversion each, which processors have
     high = (w0 >> 16).astype(jnp.int32).astype(jnp.float32)
@@ -38,7 +39,7 @@ def normals32(w0: Word, w1: Word) -> tuple[Float[Array, "..."], Float[Array, "..
 def normals64(words: tuple[Word, Word], more: tuple[Word, Word]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     """Two independent float64 normals from 53-bit uniforms; they reach 8.57 standard deviations.
 
-    words: the upper bits of both uniforms. more: their lower bits.
+    words: the upper bits of both uniforms. more: their lower bits. Source: Box and Muller 1958.
     """
     uniform = _uniform53(words[0], more[0]) + 2.0**-54
     radius = jnp.sqrt(-2.0 * jnp.log(uniform))
@@ -47,12 +48,15 @@ def normals64(words: tuple[Word, Word], more: tuple[Word, Word]) -> tuple[Float[
 
 
 def half_sine(angle: Float[Array, "..."], square: Float[Array, "..."]) -> Float[Array, "..."]:
-    """sin a in float32 of an `angle` |a| ≤ π/2, as accurate as the polynomial; `square`: a², of the same shape."""
+    """sin a in float32 of an `angle` |a| ≤ π/2; `square`: a², of the same shape.
+
+    Source: this library; a minimax polynomial, in error by 4.7e-9 of a³ before rounding.
+    """
     return angle + angle * square * horner(_SIN, square)
 
 
 def uniforms(word: Word, dtype) -> Float[Array, "..."]:
-    """A word as a number of that dtype, uniform in (0, 1) with 23 bits (32 in float64): never 0, never 1."""
+    """A word as a number of that dtype, by definition the middle of one of 2²³ equal parts of (0, 1) (float64: 2³²)."""
     if dtype == jnp.float64:
         return (word.astype(jnp.float64) + 0.5) * 2.0**-32
     return ((word >> 9).astype(jnp.int32).astype(jnp.float32) + 0.5) * jnp.float32(2.0**-23)
@@ -76,7 +80,7 @@ def minus_two_log(x: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def horner(coefficients, x):
-    """The polynomial with these coefficients, that of the highest power first, at x of any shape."""
+    """The polynomial with these coefficients, that of the highest power first, at x of any shape (Horner 1819)."""
     total = jnp.full_like(x, coefficients[0])
     for coefficient in coefficients[1:]:
         total = total * x + coefficient

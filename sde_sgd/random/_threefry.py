@@ -14,7 +14,10 @@ Word = UInt32[Array, "..."]
 
 
 def threefry2x32(key: tuple[Word, Word], counter: tuple[Word, Word]) -> tuple[Word, Word]:
-    """Two uniform 32-bit words for a 64-bit key and a 64-bit counter; the four inputs broadcast."""
+    """Two uniform 32-bit words for a 64-bit key and a 64-bit counter; the four inputs broadcast.
+
+    Source: Salmon, Moraes, Dror and Shaw, SC 2011; Threefry-2x32 with 20 rounds.
+    """
     k0, k1 = key
     schedule = (k0, k1, k0 ^ k1 ^ jnp.uint32(_PARITY))
     x0, x1 = counter[0] + k0, counter[1] + k1

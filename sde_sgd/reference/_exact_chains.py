@@ -23,7 +23,7 @@ class ChainExit:
         hardly ever be. nodes: of the Gauss–Legendre quadrature from `lowest` to `target`.
 
     Nothing is simulated. The error is that of the quadrature, which is spectral (twice the nodes show it), and of what
-    lies below `lowest`.
+    lies below `lowest`. Source: Nyström's method (Atkinson 1997, chapter 4).
     Raises ValueError where the numbers are not as said.
     """
 
@@ -74,6 +74,7 @@ class ChainFork:
     mean, deviation, nodes: as for `ChainExit`. start, low, high: low < start < high.
 
     Nothing is simulated; the error is that of the quadrature. Both answers keep their digits however rare exits are.
+    Source: as for `ChainExit`.
     Raises ValueError where the numbers are not as said.
     """
 
@@ -106,6 +107,7 @@ class ChainLaw:
         each panel, and beyond the outer cuts the chain must hardly ever be. nodes: of the quadrature in each panel.
 
     Nothing is simulated. The error is that of the quadrature (spectral) and of what lies beyond the outer cuts.
+    Source: as for `ChainExit`.
     Raises ValueError where the numbers are not as said.
     """
 

@@ -27,6 +27,7 @@ class FokkerPlanck(eqx.Module):
     The diffusion is replaced by a Markov chain on the grid's cells (finite volumes, exponentially fitted, so that no
     probability is ever negative); everything is float64. The error falls with the square of the spacing. In one
     dimension mean passage times and committors have only quadrature error, which is far smaller.
+    Source: Scharfetter and Gummel 1969; Grassmann, Taksar and Heyman 1985 for the elimination in one dimension.
 
     Regions are sets with `level(theta)`, inside where it is below 0; their boundaries are placed where they lie
     between the cells. A part of a region thinner than a cell may go unseen. The box must be wide enough for the law

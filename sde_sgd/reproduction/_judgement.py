@@ -60,7 +60,8 @@ def judge(finding: Finding) -> Verdict:
 
     Supported where every interval lies inside the region, ends included. Not supported where one lies wholly outside.
     Undecided otherwise: an interval reaches across an end, there is no number, or its cell is not complete.
-    With intervals at 1 − α each and n numbers a true claim is called not supported with a probability of at most nα.
+    With intervals at 1 − α each and n numbers a true claim is called not supported with a probability of at most nα,
+    and a false one supported with at most α. Source: Berger, Technometrics 24, 295 (1982); Bonferroni's inequality.
     """
     cells, region = finding.cells, _region_words(finding.low, finding.high)
     values = cells.estimates
@@ -85,7 +86,7 @@ def judge(finding: Finding) -> Verdict:
 def together(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict on a claim of several findings: supported where all are, not supported where one is not.
 
-    verdicts: on each of them, the one that says most first; with none it is undecided.
+    verdicts: on each of them, the one that says most first; with none it is undecided. Source: as of `judge`.
     """
     for answer in (Answer.NOT_SUPPORTED, Answer.UNDECIDED):
         found = [verdict.because for verdict in verdicts if verdict.answer is answer]

@@ -52,6 +52,8 @@ def reproduce(
 ) -> Reproduction:
     """Measure every claim of the paper's abstract, or what is missing of it, and say whether the numbers support it.
 
+    Source: Dai and Zhu 2018 (arXiv 1812.00542), the paper.
+
     out: a new folder, or one of an earlier run, of which only what is missing is then run; None takes ./reproduction,
         with the size behind it unless that is "normal". It has a folder for each study, `report.html` and the figures.
     size: "quick" takes minutes on two cores, "normal" a quarter of an hour, "full" is for an accelerator.

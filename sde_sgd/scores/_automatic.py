@@ -48,6 +48,7 @@ def automatic(
     """The score of `choose` without its reason: `committor`, else `ways`, else `path`, else None, the level function.
 
     chain, start, target, avoid, horizon, settled: as there; start (dim,), horizon in SDE time.
+    Source: as of `choose`.
     """
     return choose(chain, start, target, avoid=avoid, horizon=horizon, settled=settled).score
 
@@ -81,6 +82,9 @@ def choose(
     It sees one way only.
     Else, and where these cannot be had (coefficients that depend on time, no noise somewhere, a target in the basin of
     the start or all round it), none: the target's own level function serves. The reason then says what was in the way.
+
+    Source: the order is this library's; any score leaves splitting unbiased, and the committor is the optimal one
+    (Bréhier, Lelièvre and Rousset 2015).
     """
     point = np.asarray(start, np.float64).reshape(-1)
     if plain and chain.dim == 1 and _in_order(target, point):

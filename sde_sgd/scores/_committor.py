@@ -21,6 +21,7 @@ class GridScore(eqx.Module):
     """A function known at the cell centres of a grid, linear between them and constant beyond the outermost.
 
     values: of the grid's shape. low, spacing: (dim,), the box's lower corner and the cells' widths.
+    Source: as of `committor`.
     """
 
     values: Float[Array | np.ndarray, "..."]

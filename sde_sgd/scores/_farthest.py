@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 
 class Farthest(eqx.Module):
-    """The largest of several scores, in one unit. scores: one or more functions of θ (dim,)."""
+    """By definition the largest of several scores, in one unit. scores: one or more functions of θ (dim,)."""
 
     scores: tuple[Any, ...]
 

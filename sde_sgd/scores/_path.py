@@ -17,6 +17,7 @@ class PathScore(eqx.Module):
     """Mean of `heights` over points, each weighted by exp(−|θ − point|²/width²).
 
     points: (images, dim), in order along a path. heights: (images,), rising. width: of a weight, in units of θ.
+    Source: as of `path`.
     """
 
     points: Float[Array | np.ndarray, "images dim"]
@@ -72,7 +73,7 @@ def along(points: Any, heights: Any = None, *, images: int = 17, width: float | 
         default. Both are taken at `images` points evenly spaced along the broken line. images, width: as for `path`.
 
     Raises ValueError for points or heights of another shape, that are not finite, for points that coincide, heights
-    that fall, fewer than 3 images, or a width that is not above 0.
+    that fall, fewer than 3 images, or a width that is not above 0. Source: as of `path`.
     """
     path = numbers("points", points)
     if path.ndim != 2 or len(path) < 2 or not np.all(np.isfinite(path)):

@@ -21,7 +21,7 @@ _SAME = 0.5
 class WaysScore(eqx.Module):
     """The height of the nearest point on any of several ways, smoothed as a PathScore is.
 
-    points: of all ways, with their heights. number: how many ways.
+    points: of all ways, with their heights. number: how many ways. Source: as of `ways`.
     """
 
     points: PathScore

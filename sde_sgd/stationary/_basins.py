@@ -92,7 +92,7 @@ class RegionBasins(AbstractBasins):
 
 
 class NearestBasins(AbstractBasins):
-    """θ belongs to the minimum that is nearest.
+    """θ belongs to the minimum that is nearest, by definition.
 
     locations: (K, dim) of the minima; a call fills them in.
     """
@@ -112,7 +112,7 @@ class NearestBasins(AbstractBasins):
 
 
 class SublevelBasins(AbstractBasins):
-    """θ belongs to the nearest minimum, where the loss is less than `height` above that minimum; else to none.
+    """By definition θ belongs to the nearest minimum, where the loss is less than `height` above that; else to none.
 
     height: > 0, in units of the loss; ValueError for others. landscape, nearest, losses: a call fills them in.
     """
@@ -140,7 +140,7 @@ class SublevelBasins(AbstractBasins):
 
 
 class GradientFlowBasins(AbstractBasins):
-    """θ belongs to the minimum that its gradient flow reaches.
+    """θ belongs to the minimum that its gradient flow reaches: a basin of attraction, by definition.
 
     quench: how the flow is followed; a call fills it in.
     """

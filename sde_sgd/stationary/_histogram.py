@@ -42,7 +42,8 @@ def histogram(
     horizon, burn_in, every: SDE times of the window and between looks, as in `occupancy`.
     trajectories, seed, trajectory_ids, chunk, devices: as in `simulate`; the last two change no count.
     confidence: coverage of the intervals, which are Student's t over groups of independent trajectories (for mean and
-        covariance the jackknife's), and so valid whatever the correlation in time.
+        covariance the jackknife's, Efron and Tibshirani 1993, chapter 11), and so valid whatever the correlation in
+        time.
     progress: whether to show a line of progress; by default in a terminal and in a notebook.
 
     Only counts and sums are kept: memory does not grow with the number of steps. The status is `not converged` where

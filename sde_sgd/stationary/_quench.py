@@ -101,10 +101,11 @@ def _try(down, point, slope, length):
 
 
 def quench_to(landscape: AbstractLandscape, minima: list[CriticalPoint]) -> Quench:
-    """The quench to these minima of `landscape`: valid as far as the traps are, see below.
+    """The quench to these minima of `landscape`.
 
     A trap is half the largest ball, up to half the way to the nearest other minimum, in which ∇L was found to point
     away from the minimum, on rays along the Hessian's eigenvectors and 64 other directions.
+    Source: this library; the flow nears the minimum in such a ball as far as those rays tell.
     """
     locations = np.stack([minimum.location for minimum in minima])
     reaches = [_half_way(locations, number) for number in range(len(minima))]

@@ -129,6 +129,7 @@ def transitions(
     `minima` may have inner structure that settles quickly, but all minima that are slow to leave must be given: others
     are looked for by `landscapes.explore`, up to ten temperatures above the highest saddle between those given, and one
     that would hold a thousandth of the stationary law is named in the status.
+    Source: core sets, Schütte and others, J. Chem. Phys. 134, 204105 (2011).
 
     chain: one with a landscape, that does not change in time.
     minima: CriticalPoints or arrays (dim,), at least two, or a mapping from names.

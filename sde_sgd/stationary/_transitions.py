@@ -38,7 +38,7 @@ class Transitions(AbstractResult):
 
     Quantities computed from the rates carry their uncertainty: each rate's interval, taken as that of an independent
     log-normal error, by the delta method (`tests/test_jump_process.py` measures the coverage). Where a rate has an
-    upper bound only, they are NaN, with intervals that exclude nothing.
+    upper bound only, they are NaN, with intervals that exclude nothing. Source: as of `transitions`.
     """
 
     names: tuple[str, ...]

@@ -53,7 +53,7 @@ def eyring_kramers(diffusion: Any, minimum: Any, saddle: Any, *, to: Literal["we
 def spectral_gap(diffusion: Any, minimum_a: Any, saddle: Any, minimum_b: Any) -> float:
     """Smallest non-zero relaxation rate of a landscape with two minima, k_AB + k_BA, per unit of SDE time.
 
-    k_AB is one over the Eyring–Kramers time from A to B; valid at low temperature, with a relative error of order
+    k_AB is one over the Eyring–Kramers time from A to B. Valid at low temperature, with a relative error of order
     T·log(1/T), for two wells joined by one lowest saddle. The diffusion, the points and the errors are those of
     `eyring_kramers`. The relaxation time is one over the gap.
 

@@ -47,6 +47,7 @@ class MinimumAction(AbstractResult):
     ways: actions of the first ways tried, as a coarse curve found each, ascending; NaN where there was none.
     loss: (images,) at the images, NaN without a landscape.
     field: what `to_dataset` lays the path over, in two dimensions, else None: the axes, and loss or drift on them.
+    Source: as of `minimum_action`.
     """
 
     path: Float64[np.ndarray, "images dim"]

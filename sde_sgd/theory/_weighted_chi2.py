@@ -20,7 +20,7 @@ def weighted_chi2_tail(weights: Any, x: Any) -> Any:
     real axis between the pole at 0 and the first branch point 1/(2 max w). The contour runs through the integrand's
     saddle point and bends to the right as steepest descent does, so nothing cancels; the trapezoidal rule then
     converges geometrically. Below the mean the same integral to the left of 0 gives the complement.
-    Imhof 1961 integrates along the imaginary axis, which has the absolute accuracy only; Rice 1980 moves the path.
+    Source: Imhof 1961, along the imaginary axis, which has the absolute accuracy only; Rice 1980 moves the path.
     """
     weights = numbers("weights", weights)
     if weights.ndim != 1 or not np.all(np.isfinite(weights)) or np.any(weights < 0):

@@ -25,7 +25,7 @@ class Comparison(AbstractResult):
     p_pointwise: as if it were the only one. smallest_shift: of the first measure at the last look, in its units, that
     would have been seen with probability 80 %; NaN where no shift would.
     theory: mean loss by the linearised process of the first chain at each look; or None, and without_theory says why.
-    confidence: of intervals, and 1 minus the error budget. provenance: how it came about.
+    confidence: of intervals, and 1 minus the error budget. provenance: how it came about. Source: as of `compare`.
     """
 
     names: tuple[str, ...] = eqx.field(static=True)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def law_over_networks(each: "xr.Dataset", *names: str, confidence: float = 0.95) -> "xr.Dataset":
     """Mean over the dimension `network` with Student's interval, quartiles, and how many networks stayed finite.
 
-    each: what `Training.measure` returns. names: of its variables. confidence: of the intervals, which are valid for
-        networks that are independent and means that are nearly normal.
+    each: what `Training.measure` returns. names: of its variables. confidence: of the intervals. Valid for networks
+        that are independent and means that are nearly normal.
     A network without a number, one that diverged, is left out. Raises ValueError for another confidence.
     """
     import xarray as xr

@@ -70,6 +70,8 @@ def escape_from(
     method: of `escape`; "auto" for exits that are rare. seed: of the random numbers, which no two cells share.
     confidence, chunk, devices, progress: as in `escape`.
 
+    Source: Mandt, Hoffman and Blei 2017 (arXiv 1704.04289) for the linearised process; the question is that of Dai and
+    Zhu 2018 (arXiv 1812.00542).
     Returns a TrainedEscape: times with intervals, slopes of log time against M/γ, the `sentence` that they make.
     Raises ValueError, naming the argument, for what is not as said, and where the loss descends without bound.
     """

@@ -30,6 +30,7 @@ class TrainedEscape(AbstractResult):
     `FirstPassage.mean_exit_time`. diverged: how many trajectories stopped being finite.
     limit: slope of log E τ against M/γ that the linearised process tends to at low noise (`theory.exit_exponent`), NaN
     where θ* is no minimum. processes: those run; asked: those asked for. iterations, trajectories, provenance: how.
+    Source: as of `escape_from`.
     """
 
     polished: Polished

@@ -55,7 +55,7 @@ class Steps(AbstractStop):
 
 @dataclasses.dataclass(frozen=True)
 class Epochs(AbstractStop):
-    """After `count` > 0 times as many steps as whole batches make an epoch, ⌊N/M⌋, at least one.
+    """After `count` > 0 times as many steps as whole batches make an epoch, by definition ⌊N/M⌋, at least one.
 
     Raises ValueError for a count that is not above 0.
     """

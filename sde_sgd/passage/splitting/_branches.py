@@ -53,10 +53,9 @@ def branches(
 
     chain, start, target, avoid, seed, monitoring, max_steps: as in `first_passage`; horizon in SDE time. score: as in
         `Splitting`.
-    As `first_passage` with method="splitting", for a mean time its excursions; by definition each path is replayed from
-    its start, bit for bit. The memory is that of all their states, the work grows as the square of a path's steps: for
-    a look, not for statistics.
-    Raises ValueError as `first_passage` does.
+    As `first_passage` with method="splitting", for a mean time its excursions; each path is replayed from its start,
+    bit for bit. The memory is that of all their states, the work grows as the square of a path's steps: for a look, not
+    for statistics. Source: as of `Splitting`. Raises ValueError as `first_passage` does.
     """
     positive_integer("trajectories", trajectories)
     question = make_question(chain, start, target, avoid, horizon, monitoring=monitoring, max_steps=max_steps)

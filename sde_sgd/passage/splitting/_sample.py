@@ -32,6 +32,7 @@ class SplittingSample(AbstractEvidence):
     score: what the levels are of: "level", the target's level function, "committor", "ways", "path", or "given".
     score_reason: why, in words. score_check: what repetitions by another score find beside it, in words, or "".
     path_steps: cost in chain steps, with the choice of the levels and the pilots.
+    Source: as of `Splitting`.
     """
 
     found_by: ClassVar[str] = "splitting (method='splitting')"

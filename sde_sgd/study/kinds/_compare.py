@@ -47,6 +47,8 @@ class NamedChainSpec(ChainSpec):
 class CompareStudy(AbstractBudgetStudy):
     """Chains from one start for the same SDE time, and which of them differ from the first.
 
+    Source: as of `compare`, which has the tests; Li, Malladi and Arora 2021 (arXiv 2102.12470) ask so by SVAG.
+
     kind: "compare". landscape: of kind "EmpiricalRisk". sweep: learning rate and batch size of all chains.
     chain: at least two, the first of which the others are compared with.
     start: "initial", the weights of the landscape's seed, or "minimum", where descent from there ends.

@@ -28,6 +28,8 @@ PROCESSES = ("sgd", "sde")
 class DigitsStudy(AbstractWatchStudy):
     """Real minibatch SGD on scikit-learn's digits, and the SDE with its per-example noise, leaving a sublevel set.
 
+    Source: the question is that of Dai and Zhu 2018 (arXiv 1812.00542).
+
     kind: "digits". examples: training examples used. hidden: units of the one hidden layer.
     network_seed: of the initial weights.
     penalty: weight decay, without which the loss has no minimum. threshold: c in {L < c·L(θ*)}.

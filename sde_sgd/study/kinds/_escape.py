@@ -30,6 +30,8 @@ N_TIMES = 60
 class EscapeStudy(AbstractWatchStudy, AbstractDynamicsStudy):
     """Escape from each start for every learning rate and batch size.
 
+    Source: the question is that of Dai and Zhu 2018 (arXiv 1812.00542).
+
     kind: "escape". sweep: the learning rates and batch sizes. start: the minima, and what is to be left or reached.
     horizon: SDE time watched; left out, until all have left, and then the study has mean times alone.
     trajectories: for every cell; or rtol: run on until the interval of the escape probability is that tight, or

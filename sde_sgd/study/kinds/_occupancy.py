@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class OccupancyStudy(AbstractBudgetStudy, AbstractMinimaStudy):
     """Probability to be in each of some basins, from each start, at times or by averages over a window of time.
 
+    Source: the question is that of Dai and Zhu 2018 (arXiv 1812.00542).
+
     kind: "occupancy". start: where trajectories begin.
     region: sets by name, which must not overlap, in place of minima and of a search for them.
     basins: the rule by which θ belongs to a minimum. height: of the rule "sublevel", above the minimum.

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 class TrainStudy(AbstractBudgetStudy):
     """Networks trained on real data for every reading of "equal", width, learning rate, batch size and momentum.
 
+    Source: Keskar and others 2017 for batch sizes, Greydanus and Kobak 2024 (arXiv 2011.14439) for widths, Cohen and
+    others 2021 (arXiv 2103.00065) for the edge of stability.
+
     kind: "train". data: the examples. network: its layers. loss: of one example.
     penalty: weight λ of (λ/2)‖θ‖² (weight decay).
     sweep: learning rates, batch sizes, momenta, widths. networks: in each cell; the k-th begins alike in all.

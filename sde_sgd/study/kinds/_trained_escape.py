@@ -34,6 +34,8 @@ _EXCESS = "γTr(V)/(4M), excess loss that the noise keeps up at the minimum"
 class TrainedEscapeStudy(AbstractWatchStudy):
     """When SGD, its SDE, and the SDE linearised there, leave minima that training found, over γ and M.
 
+    Source: as of `escape_from`.
+
     kind: "trained_escape". landscape: of kind "EmpiricalRisk". training: of the networks.
     start: the minima that training with each batch size found. height: of the set that is left, above the minimum.
     sweep: learning rates and batch sizes of the escapes. processes: "sgd", "sde" and "linear", as of

@@ -28,6 +28,8 @@ _MOST = 6
 class TransitionsStudy(AbstractMinimaStudy):
     """Rates of the jumps between minima, shares of the time in the end, and the time that it takes to get there.
 
+    Source: as of `transitions`.
+
     kind: "transitions". minimum: the minima, at least two.
     neighbours: pairs of names of minima between which there are jumps; by default those with a saddle between them.
     rtol: relative half-width asked of each rate. max_trajectories, max_steps: budgets of each first passage.

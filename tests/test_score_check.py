@@ -1,11 +1,14 @@
 """What another score finds beside the answer: how often it disagrees by chance, how often rightly, what it costs."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import sde_sgd as ss
+from sde_sgd.passage._question import make_question
 from sde_sgd.passage.splitting import _run
+from sde_sgd.passage.splitting._choice import chosen_for
 from sde_sgd.passage.splitting._second_score import LogMean, finds_more, in_doubt
 from sde_sgd.results import Status
 
@@ -92,6 +95,20 @@ def test_what_it_costs(monkeypatch):
     assert alone.score_check == "" and alone.probability.value == checked.probability.value
     assert np.array_equal(alone.weights, checked.weights)
     assert 1.02 < checked.path_steps / alone.path_steps < 1.3
+
+
+def test_it_runs_with_the_programs_of_the_answer():
+    """In two dimensions what decides a program is the same, and it sees three times as far as the committor's grid."""
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(HOLES, 0.25), 0.02)
+    question = make_question(chain, LEFT, TARGET, horizon=4.0)
+    chosen = chosen_for(question, "auto", False)
+    assert (chosen.score.name, chosen.other_name) == ("committor", "level")
+    parts = [jax.tree.flatten(each) for each in (chosen.score, chosen.other)]
+    assert parts[0][1] == parts[1][1] and [*map(np.shape, parts[0][0])] == [*map(np.shape, parts[1][0])]
+    grid = chosen.score.fn
+    for cells in (-90, 20, 180):
+        theta = jnp.asarray(grid.low + cells * grid.spacing, jnp.float32)
+        assert chosen.other(theta, 0) == pytest.approx(-float(TARGET.level(theta)), rel=0.02)
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -79,6 +80,21 @@ def test_between_the_cells_and_beyond_the_grid():
     assert np.isnan(score(jnp.array([jnp.nan, 13.0])))
     with jax.enable_x64(True):
         assert score(jnp.array([1.2, 13.1])).dtype == jnp.float64
+
+
+def test_another_function_on_as_many_cells():
+    """Its values at their centres, also where the grid is twice as wide about the same centre; and the same program."""
+    score = ss.scores.GridScore(np.zeros((3, 4)), np.array([0.0, 10.0]), np.array([1.0, 2.0]))
+    ball = ss.regions.Ball(np.array([1.0, 11.0]), 0.5)
+    for widened, low in ((1.0, [0.0, 10.0]), (2.0, [-1.5, 6.0])):
+        other = score.tabulating(eqx.Partial(type(ball).level, ball), widened)
+        assert np.array_equal(other.low, low) and np.array_equal(other.spacing, widened * score.spacing)
+        for center in (low + other.spacing / 2, low + (np.array([2, 3]) + 0.5) * other.spacing):
+            assert other(jnp.asarray(center)) == pytest.approx(float(ball.level(jnp.asarray(center))), rel=1e-6)
+        leaves = [jax.tree.map(np.shape, each) for each in (score, other)]
+        assert jax.tree.structure(score) == jax.tree.structure(other) and leaves[0] == leaves[1]
+    with pytest.raises(ValueError, match="finite at every cell centre"):
+        score.tabulating(eqx.Partial(lambda theta: jnp.log(theta[0] - 1)))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._numerics import bound
 
-_BLOCK = 4096
+_BLOCK, _FEW = 4096, 256
 
 
 def coefficients(diffusion: Any, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -33,14 +33,14 @@ def crossings(region: Any, inside: np.ndarray, outside: np.ndarray) -> np.ndarra
     return np.maximum(_padded(_bisect, region, np.stack([inside, outside], axis=1)), 1e-8)
 
 
-def _padded(function, tree, points, *rest):
-    """Calls with a whole number of blocks of points, so that few shapes are ever compiled."""
-    count = len(points)
-    padding = -count % (_BLOCK if count > 256 else 256)
-    points = np.concatenate([points, np.repeat(points[:1], padding, axis=0)])
+def _padded(function, tree, points):
+    """Calls with blocks of one size, or of a smaller one for few points, so that only two shapes are ever compiled."""
+    count, block = len(points), _BLOCK if len(points) > _FEW else _FEW
+    points = np.concatenate([points, np.repeat(points[:1], -count % block, axis=0)])
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
-        out = bound(function, tree)(jnp.asarray(points), *(jnp.asarray(value, jnp.float64) for value in rest))
-        return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64)[:count], out)
+        call = bound(function, tree)
+        parts = [call(jnp.asarray(points[first : first + block])) for first in range(0, max(len(points), 1), block)]
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves).astype(np.float64)[:count], *parts)
 
 
 def _coefficients(diffusion, points):

@@ -1,6 +1,7 @@
 """The best score there is, the chance of success itself, from a grid in one or two dimensions."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Scalar
 
 from .._errors import positive_number
+from .._numerics import as_float64, bound
 from ..diffusions import AbstractDiffusion
 from ..reference import FokkerPlanck, Grid
 from ..regions import AbstractRegion
@@ -27,6 +29,21 @@ class GridScore(eqx.Module):
     values: Float[Array | np.ndarray, "..."]
     low: Float[Array | np.ndarray, " dim"]
     spacing: Float[Array | np.ndarray, " dim"]
+
+    def tabulating(self, function: Callable[[Float[Array, " dim"]], Any], widened: float = 1.0) -> "GridScore":
+        """Another function on as many cells: a program that runs with this score runs with that one as it is.
+
+        function: a PyTree, of θ of shape (dim,). widened: so many times as wide is its grid, about the same centre.
+        Raises ValueError where the function is not finite at a cell centre.
+        """
+        counts, spacing = np.asarray(self.values.shape), self.spacing * widened
+        low = self.low + counts * (self.spacing - spacing) / 2
+        cells = np.moveaxis(np.indices(self.values.shape), 0, -1).reshape(-1, len(counts))
+        with jax.enable_x64(True):
+            values = np.asarray(bound(_at_each, as_float64(function))(jnp.asarray(low + (cells + 0.5) * spacing)))
+        if not np.all(np.isfinite(values)):
+            raise ValueError("function must be finite at every cell centre of the score's grid")
+        return GridScore(values.reshape(self.values.shape), low, spacing)
 
     def __call__(self, theta: Float[Array, " dim"]) -> Scalar:
         """The value at θ of shape (dim,), in θ's precision; NaN where θ is."""
@@ -101,4 +118,12 @@ def _check_target(target: AbstractRegion, grid: Grid) -> None:
 def has_some(target: AbstractRegion, grid: Grid) -> bool:
     """Whether a cell centre of the grid lies in the target."""
     centers = np.stack(np.meshgrid(*grid.centers, indexing="ij"), axis=-1).reshape(-1, grid.dim)
-    return bool(np.any(jax.vmap(target.contains)(jnp.asarray(centers))))
+    return bool(np.any(bound(_in_each, target)(jnp.asarray(centers))))
+
+
+def _in_each(region: AbstractRegion, thetas: Float[Array, "n dim"]) -> Array:
+    return jax.vmap(region.contains)(thetas)
+
+
+def _at_each(function: Any, thetas: Float[Array, "n dim"]) -> Array:
+    return jax.vmap(function)(thetas)

@@ -1,4 +1,7 @@
-"""From one body to a kernel: Mosaic GPU, Triton, Mosaic TPU, or interpreted on a CPU."""
+"""From one body to a kernel: Mosaic GPU, Triton, Mosaic TPU, or interpreted on a CPU.
+
+Pallas takes a third of a second to import, and is where a kernel is made.
+"""
 
 import abc
 import dataclasses
@@ -9,7 +12,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import pallas as pl
 from jaxtyping import Array
 
 Tiles = Sequence[Sequence[Any]]
@@ -61,6 +63,8 @@ class Triton(AbstractRoute):
     interpret = False
 
     def _call(self, kernel, programs, scalars, arrays, out):
+        from jax.experimental import pallas as pl
+
         def load(ref, row):
             return ref[row, :]
 
@@ -99,6 +103,7 @@ class TPU(AbstractRoute):
         return (self.lanes // 128, 128)
 
     def _call(self, kernel, programs, scalars, arrays, out):
+        from jax.experimental import pallas as pl
         from jax.experimental.pallas import tpu as pltpu
 
         def load(ref, row):
@@ -130,6 +135,7 @@ class MosaicGPU(AbstractRoute):
     name = "Mosaic GPU"
 
     def _call(self, kernel, programs, scalars, arrays, out):
+        from jax.experimental import pallas as pl
         from jax.experimental.pallas import mosaic_gpu as plgpu
 
         def body(*refs):

@@ -1,18 +1,26 @@
 """Which score splitting takes, why, and which other one it is held against."""
 
+import contextlib
+import dataclasses
 from typing import Any, NamedTuple
 
-from ...scores import choose
+import equinox as eqx
+
+from ...scores import GridScore, choose
 from .._question import Question
 from ._score import Score, score_of
 
+# the grid of the level function, which is smooth, over that of a committor
+_WIDENED = 3.0
+
 
 class ChosenScore(NamedTuple):
-    """A score, the reason for it in words, and another one for repetitions that check it, or None."""
+    """A score, the reason for it in words, and another one for repetitions that check it, or None, with its name."""
 
     score: Score
     reason: str
     other: Score | None
+    other_name: str = ""
 
 
 def chosen_for(question: Question, asked: Any, settled: bool) -> ChosenScore:
@@ -32,8 +40,22 @@ def chosen_for(question: Question, asked: Any, settled: bool) -> ChosenScore:
     )  # fmt: skip
     level, better = made(None), chosen.score and made(chosen.score)
     if is_level(asked):
-        return ChosenScore(level, "as asked", better)
-    return ChosenScore(better or level, chosen.reason, better and level)
+        return ChosenScore(level, "as asked", better, better.name if better else "")
+    if better is None:
+        return ChosenScore(level, chosen.reason, None)
+    return ChosenScore(better, chosen.reason, _as_tabulated(level, better), level.name)
+
+
+def _as_tabulated(other: Score, score: Score) -> Score:
+    """The other score on as many cells as one that has a grid, where it can be: then its programs are that one's.
+
+    It is to see ways beyond that grid, so its own one is wider.
+    """
+    if not isinstance(score.fn, GridScore):
+        return other
+    with contextlib.suppress(ValueError):
+        return dataclasses.replace(score, fn=score.fn.tabulating(eqx.Partial(other, steps=0), _WIDENED))
+    return other
 
 
 def is_auto(score: Any) -> bool:

@@ -214,13 +214,13 @@ def _checked(plan: Plan, tally: Tally, run: Execution, chosen: ChosenScore, sizi
     def make(pilot: int) -> Repetitions:
         return repetitions_of(run, other, size, randomness, equilibration, pilot)
 
-    check = held_against(other.name, make, own, tally, sizing, rate=equilibration is not None)
+    check = held_against(chosen.other_name, make, own, tally, sizing, rate=equilibration is not None)
     answer = _answer(plan, tally, chosen.reason, check.words)
     if check.more is None:
         return answer
     reason = (
-        f"score {other.name!r} finds {check.more} as score {own.score.name!r}, by which the answer was found: there is "
-        "more than it has seen, along a way on which it does not grow; give a score= that grows on every way"
+        f"score {chosen.other_name!r} finds {check.more} as score {own.score.name!r}, by which the answer was found: "
+        "there is more than it has seen, along a way on which it does not grow; give a score= that grows on every way"
     )
     return answer._replace(verdict=Verdict(((Status.DISAGREEING, reason), *answer.verdict.findings)))
 

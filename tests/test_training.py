@@ -140,8 +140,10 @@ def test_networks_that_begin_differently():
     net = model(jax.random.key(9))
     again = RISK.unflatten(RISK.flatten(net))
     assert eqx.tree_equal(again, net)
-    with pytest.raises(ValueError, match="must have the structure"):
-        RISK.flatten(eqx.nn.Linear(3, 1, key=jax.random.key(0)))
+    # another structure of the same arrays, and other arrays in the same structure
+    for other in ((net.weight, net.bias), eqx.tree_at(lambda net: net.weight, net, jnp.ones((1, 3)))):
+        with pytest.raises(ValueError, match=r"model must have the arrays of the risk's, .*\(1, 2\)"):
+            RISK.flatten(other)
 
 
 @pytest.mark.parametrize(

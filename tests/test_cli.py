@@ -241,6 +241,14 @@ class TestCheapStudy:
         assert finished.exit_code == 0 and "workers  1 process\n" in finished.stdout
         assert len({key for key, _ in cheap_study.begun(study.parent)}) == len(cheap_study.begun(study.parent)) == 8
 
+    def test_every_trajectory_of_a_cell_diverges(self, study, tmp_path):
+        """The study is kept, the cell is named, and a script sees it by the exit status."""
+        (study.parent / "lost-001-002").touch()
+        result = call("run", study, "--out", tmp_path / "out")
+        assert result.exit_code == NO_NUMBER == 3 and "every trajectory diverged: row 1, place = 2" in result.stdout
+        assert result.stderr.splitlines()[-1] == "error: every trajectory of a cell diverged; the table names them"
+        assert call("resume", tmp_path / "out").exit_code == 3
+
     def test_status_tells_how_it_goes(self, out):
         text = call("status", out).stdout
         assert text.startswith("cheap (cheap): 8 of 8 cells finished; complete; ")

@@ -85,6 +85,11 @@ def test_the_law_over_networks_by_hand(trained):
     assert np.all(law["networks"] == 3) and "network" not in law.dims
 
 
+def test_an_epoch_is_of_whole_batches():
+    """Sixteen examples in batches of 4, of 6, which leave four out, and of more than there are."""
+    assert [Epochs(3).steps(16, size) for size in (4, 6, 20)] == [12, 6, 3]
+
+
 def test_a_loss_ends_a_network_when_it_is_there():
     """Its loss is low enough, and was not one step earlier, where velocities count too. What never comes is told."""
     value, options = 0.08, {"learning_rate": [0.02, 1e-6], "batch_size": 2, "momentum": [0.0, 0.6]}

@@ -45,13 +45,14 @@ def test_no_mistake_is_listed_twice():
 
 
 def test_tests_are_dealt_out_once_and_files_stay_whole():
-    """What is run without any mistake is every test that a list names, once; a file's fixtures are made once."""
+    """What is run without any mistake is all that the lists name, once; a file's fixtures are made once."""
     mutants = [each for room in ROOMS for each in read(room)]
     parts = shares(mutants, 8)
     assert len(parts) == 8 and len(shares(mutants[:1], 8)) == 1
-    dealt = Counter(node for part in parts for node in part)
-    assert set(dealt) == {node for each in mutants for node in each.tests} and set(dealt.values()) == {1}
-    files = [{node.partition("::")[0] for node in part} for part in parts]
+    dealt = Counter(pair for part in parts for pair in part)
+    assert set(dealt) == {(node, each.keyword) for each in mutants for node in each.tests}
+    assert set(dealt.values()) == {1}
+    files = [{node.partition("::")[0] for node, _ in part} for part in parts]
     assert sum(map(len, files)) == len(set.union(*files))
 
 
@@ -64,23 +65,26 @@ def root(tmp_path):
         "sde_sgd/__init__.py": "def twice(x):\n    return 2 * x\n",
         "tests/test_it.py": "from sde_sgd import twice\n\n\ndef test_twice():\n    assert twice(0) == 0\n"
         "    assert twice(1) > 1\n",
-        "tests/test_other.py": "def test_fine():\n    pass\n\n\ndef test_bad():\n    assert False\n",
+        "tests/test_other.py": "import pytest\n\n\ndef test_fine():\n    pass\n\n\n"
+        "@pytest.mark.parametrize('x', [1, 2])\ndef test_odd(x):\n    assert x % 2\n",
     }.items():
         (tmp_path / "root" / name).write_text(text)
     return tmp_path / "root"
 
 
-def mistake(old="2 * x", new="2 + x", test="test_it.py::test_twice"):
-    return Mutant("room", "__init__.py", old, new, (test,))
+def mistake(old="2 * x", new="2 + x", test="test_it.py::test_twice", keyword=""):
+    return Mutant("room", "__init__.py", old, new, (test,), keyword)
 
 
 def test_what_fails_by_itself_is_told(root, tmp_path):
-    """Whichever workshop has it, and what another one has passes."""
+    """Whichever workshop has it, and what another one has passes; of what has a keyword, that alone is run."""
     workshops = [Workshop(root, tmp_path / name, tmp_path / "cache") for name in ("one", "two")]
-    fine = [mistake(), mistake(test="test_other.py::test_fine")]
+    odd = "test_other.py::test_odd"
+    fine = [mistake(), mistake(test="test_other.py::test_fine"), mistake(test=odd, keyword="1 and not 2")]
     assert unharmed(workshops, fine, 60.0) == ""
-    told = unharmed(workshops, [*fine, mistake(test="test_other.py::test_bad")], 60.0)
-    assert "FAILED tests/test_other.py::test_bad" in told and "test_it" not in told
+    for more in (mistake(test=odd), mistake(test=odd, keyword="2")):
+        told = unharmed(workshops, [*fine, more], 60.0)
+        assert "FAILED tests/test_other.py::test_odd[2]" in told and "test_it" not in told
     assert unharmed(workshops, fine, 1e-3).count("took too long") == 2
 
 

@@ -192,20 +192,28 @@ def in_turn(
         pool.shutdown(cancel_futures=True)
 
 
-def shares(mutants: Sequence[Mutant], number: int) -> list[list[str]]:
-    """All tests of these mistakes in so many parts, or fewer; those of a file are in one part, for its fixtures."""
-    nodes = sorted({node for each in mutants for node in each.tests})
-    files = [list(group) for _, group in itertools.groupby(nodes, key=lambda node: node.partition("::")[0])]
-    # files of one room are much alike, and beside each other
-    parts = [files[place::number] for place in range(min(number, len(files)))]
-    return [[node for file in part for node in file] for part in parts]
+def shares(mutants: Sequence[Mutant], number: int) -> list[list[tuple[str, str]]]:
+    """All tests of these mistakes, node and keyword, in so many parts or fewer; a file's are in one, for its fixtures.
+
+    Files of one room are much alike, and beside each other: each part has some of every room.
+    """
+    asked = sorted({(node, each.keyword) for each in mutants for node in each.tests})
+    files = [list(group) for _, group in itertools.groupby(asked, key=lambda pair: pair[0].partition("::")[0])]
+    return [list(itertools.chain(*files[place::number])) for place in range(min(number, len(files)))]
+
+
+def _chosen(node: str, keyword: str) -> str:
+    """For pytest's -k in a run of many nodes: the tests of this one that have the keyword, and maybe others."""
+    name = node.partition("[")[0].rpartition("::")[2]
+    return f"{name} and ({keyword})" if keyword else name
 
 
 def unharmed(workshops: Sequence[Workshop], mutants: Sequence[Mutant], timeout: float) -> str:
     """What goes wrong where no mistake was made, or "". A test that fails by itself would kill everything."""
 
-    def failures(workshop: Workshop, nodes: list[str]) -> str:
-        code, printed = workshop.tests(nodes, timeout=timeout)
+    def failures(workshop: Workshop, part: list[tuple[str, str]]) -> str:
+        chosen = " or ".join(_chosen(*pair) for pair in part)
+        code, printed = workshop.tests(list(dict.fromkeys(node for node, _ in part)), "-k", chosen, timeout=timeout)
         return "" if code == _PASSED else printed
 
     return "".join(in_turn(workshops, failures, shares(mutants, _SHARES * len(workshops))))

@@ -1,9 +1,10 @@
 """A study kind whose cells are arithmetic, in a module that other processes can import; it can be told to misbehave.
 
 Files in the folder `around` tell a cell what to do before its answer: `slow` holds seconds to sleep, `wait-KEY` is
-waited for until it is gone, `die-KEY` holds how often its process is to be killed, `fail-KEY` is a mistake and
-`bug-KEY` an error. Each cell that begins leaves a file `ran-KEY-PID-TIME` there. With a budget the study has a pilot,
-by whose mean its own values are moved; the KEY of its own cells is `main-KEY` then.
+waited for until it is gone, `die-KEY` holds how often its process is to be killed, `fail-KEY` is a mistake, `bug-KEY`
+an error, and with `lost-KEY` all its trajectories diverge. Each cell that begins leaves a file `ran-KEY-PID-TIME`
+there. With a budget the study has a pilot, by whose mean its own values are moved; the KEY of its own cells is
+`main-KEY` then.
 """
 
 import os
@@ -54,7 +55,7 @@ class CheapStudy(AbstractStudy):
         if self.budget is not None:
             value += float(shared().share[0, 0])
         named = {"value": value, "value_low": value - 1, "value_high": value + 1, "path_steps": 100.0}
-        named |= {"trajectories": 10.0, "diverged": 0.0}
+        named |= {"trajectories": 10.0, "diverged": 10.0 * (Path(self.around) / f"lost-{cell.key}").exists()}
         data = xr.Dataset({name: ((), number, {"units": "1", "long_name": name}) for name, number in named.items()})
         data["status"] = ((), "complete", {"units": "", "long_name": "whether what was asked for was done"})
         return data

@@ -241,6 +241,14 @@ class TestCheapStudy:
         assert finished.exit_code == 0 and "workers  1 process\n" in finished.stdout
         assert len({key for key, _ in cheap_study.begun(study.parent)}) == len(cheap_study.begun(study.parent)) == 8
 
+    def test_every_trajectory_of_a_cell_diverges(self, study, tmp_path):
+        """The study is kept, the cell is named, and a script sees it by the exit status."""
+        (study.parent / "lost-001-002").touch()
+        result = call("run", study, "--out", tmp_path / "out")
+        assert result.exit_code == NO_NUMBER == 3 and "every trajectory diverged: row 1, place = 2" in result.stdout
+        assert result.stderr.splitlines()[-1] == "error: every trajectory of a cell diverged; the table names them"
+        assert call("resume", tmp_path / "out").exit_code == 3
+
     def test_status_tells_how_it_goes(self, out):
         text = call("status", out).stdout
         assert text.startswith("cheap (cheap): 8 of 8 cells finished; complete; ")
@@ -257,18 +265,18 @@ class TestCheapStudy:
         assert call("resume", out).exit_code == 0 and "8 of 8 cells finished; complete" in call("status", out).stdout
 
     def test_dry_run(self, study, tmp_path, monkeypatch):
-        monkeypatch.setattr(cheap_study.CheapStudy, "work", lambda self, index: 4.0 + 4 * index["row"])
+        monkeypatch.setattr(cheap_study.CheapStudy, "work", lambda self, index: 40.0 + 40 * index["row"])
         (study.parent / "slow").write_text("0.1")
         result = call("run", study, "--out", tmp_path / "out", "--dry-run", "--cells-per-unit", "3")
         assert result.exit_code == 0, result.output
         assert "cells    8 (2 row × 4 place), in 4 units" in result.stdout and "nothing was written" in result.stdout
-        assert "work     48; of a cell 4 to 8" in result.stdout and "programs 1 to compile" in result.stdout
+        assert "work     480; of a cell 40 to 80" in result.stdout and "programs 1 to compile" in result.stdout
         assert re.search(
             r"\ntime     about 0:0\d in one process, by the smallest cell\nmemory   \d+ MiB in it\n", result.stdout
         )
         assert not (tmp_path / "out").exists()
         assert [key for key, _ in cheap_study.begun(study.parent)] == ["000-000"] * 2
-        # 48 of work, of which the smallest cell has 4
+        # 480 of work, of which the smallest cell has 40
         assert 1.2 <= plan(study, trial=True).seconds < 6
         (study.parent / "fail-000-000").touch()
         assert call("run", study, "--dry-run").stderr.startswith("error: cell 000-000 of study cheap: value must be")

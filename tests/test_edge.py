@@ -47,6 +47,9 @@ def test_stability_is_the_share_of_the_edge():
     ("last", "scatter", "said"),
     [
         (1.0, 0.004, "supported: sharpness·γ/2 is 1.0"),
+        # all above 1, but near it; and partly below what is near
+        (1.01, 0.004, "supported: sharpness·γ/2 is 1.01"),
+        (0.98, 0.008, "undecided, because the interval reaches beyond 2% of 1"),
         (0.9, 0.004, "not supported: sharpness·γ/2 is 0.9"),
         (1.1, 0.004, "not supported: sharpness·γ/2 is 1.1"),
         (1.0, 0.05, "undecided, because the interval reaches beyond 2% of 1"),

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import sde_sgd as ss
-from sde_sgd.passage.splitting._repetitions import _resample
+from sde_sgd.passage.splitting._repetitions import _resample, _share
 
 BOWL = ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2, 1)
 CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(BOWL, 0.5), 0.05)
@@ -42,6 +42,18 @@ def test_the_quantile_is_students(repetitions, confidence):
     # broken twins: a normal quantile, and as many degrees of freedom as repetitions
     for quantile in (normal, stats.t.isf(tail, repetitions)):
         assert jackknife(shares, quantile)[1] < 0.999 * expected[1]
+
+
+def test_excursions_of_a_repetition_share_its_weight():
+    """Two repetitions that watched four trajectories each, of which six and two excursions came; a third without any.
+
+    All of a repetition's starts weigh as much as it has excursions per trajectory; each serves as often as another.
+    """
+    trajectory = np.array([0, 5, 1, 3, 0, 2, 7, 2])
+    chosen, weights = _share(trajectory, 3, 12, 4, np.random.default_rng(0))
+    np.testing.assert_allclose(weights.reshape(3, 12).sum(axis=1), [6 / 4, 2 / 4, 0])
+    copies = np.bincount(chosen[:24], minlength=8)
+    assert np.array_equal(copies, np.where(trajectory < 4, 2, 6))
 
 
 def test_copies_are_in_proportion_to_the_mass():

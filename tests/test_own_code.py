@@ -233,17 +233,22 @@ class TestMoved:
         """Without a word the study says what is missing; with one it goes on, and remembers."""
         from sde_sgd.study import _kind
 
+        def forget():
+            """As a process that has seen neither module."""
+            monkeypatch.setattr(_kind, "_registry", {k: v for k, v in _kind.kinds().items() if k != "own_kind"})
+            for name in ("own_kind_module", "numbers_of_mine"):
+                sys.modules.pop(name, None)
+
         out = tmp_path / "out"
         run(own / "own.toml", out, progress=False)
         moved = own.rename(tmp_path / "elsewhere")
-        monkeypatch.setattr(_kind, "_registry", {k: v for k, v in _kind.kinds().items() if k != "own_kind"})
-        for name in ("own_kind_module", "numbers_of_mine"):
-            sys.modules.pop(name, None)
+        forget()
         with pytest.raises(StudyError, match=r"'own_kind_module', which cannot be imported .*--source DIR"):
             resume(out, progress=False)
         assert status(out, source=moved).finished == 3
         assert redraw(out, source=moved).table["value"].tolist() == [0, 2, 4]
         assert resume(out, source=moved, progress=False).complete
+        forget()
         assert resume(out, progress=False).complete
         with pytest.raises(StudyError, match="source must be the folder"):
             resume(out, source=tmp_path / "nowhere", progress=False)

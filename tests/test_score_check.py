@@ -1,15 +1,19 @@
 """What another score finds beside the answer: how often it disagrees by chance, how often rightly, what it costs."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import sde_sgd as ss
+from sde_sgd.passage._execution import Ledger
 from sde_sgd.passage._question import make_question
 from sde_sgd.passage.splitting import _run
 from sde_sgd.passage.splitting._choice import chosen_for
-from sde_sgd.passage.splitting._second_score import LogMean, finds_more, in_doubt
+from sde_sgd.passage.splitting._repetitions import Repetitions, Tally
+from sde_sgd.passage.splitting._second_score import LogMean, finds_more, held_against, in_doubt
 from sde_sgd.results import Status
 
 HOLES = ss.landscapes.ThreeHole()
@@ -69,6 +73,55 @@ def test_less_says_nothing():
     lone = np.zeros(8)
     lone[3] = 1.0
     assert LogMean.of(lone, np.ones(8)) is None
+
+
+class Made(Repetitions):
+    """Repetitions as large as a pilot that all see much the same, at risk for so many steps; they cost what is said."""
+
+    def __init__(self, ledger, path_steps, stages=1, time_step=0.02, steps=50.0):
+        self.run = SimpleNamespace(ledger=ledger, time_step=time_step)
+        self.levels, self._steps = SimpleNamespace(path_steps=path_steps), steps
+        self.size, self.stages, self._excursions = 512, stages, None
+
+    def __call__(self, repetitions, history=None):
+        self.run.ledger.start(repetitions * self.starts)
+        self.run.ledger.path_steps += repetitions * self.levels.path_steps
+        alike, none, zeros = np.linspace(0.9, 1.1, repetitions), np.zeros(0), np.zeros(repetitions)
+        passages = none.astype(int), none, none.astype(int)
+        return Tally(*passages, alike[:, None], zeros, zeros, np.full(repetitions, self._steps), 0)
+
+
+def words(**other):
+    """What another score, whose repetitions are made, finds beside 64 made ones of 10,000 path-steps each."""
+    ledger = Ledger()
+    own = Made(ledger, 10_000)
+    tally, check = own(64), Made(ledger, **other)
+
+    def make(pilot):
+        ledger.start(pilot)
+        ledger.path_steps += check.levels.path_steps
+        return check
+
+    found = held_against("it", make, own, tally, 0, rate=True).words
+    assert ledger.path_steps <= 1.3 * 640_000 and ledger.trajectories <= 1.3 * 64 * 512
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path_steps", "stages", "number"),
+    [(1_000, 1, 16), (19_200, 1, 9), (1_000, 3, 6), (40_000, 1, None)],
+    ids=["a quarter as many", "by path-steps", "by trajectories", "fewer than four"],
+)
+def test_it_takes_three_tenths_at_most(path_steps, stages, number):
+    """Of 640,000 path-steps 192,000, and of 32,768 trajectories 9,830, the pilot's among them."""
+    found = words(path_steps=path_steps, stages=stages)
+    assert found.endswith("that takes too much" if number is None else f"in {number} repetitions")
+
+
+def test_rates_are_of_time_and_not_of_steps():
+    """A score that takes its steps in four parts finds the same; twin: a quarter, where steps are a quarter as long."""
+    assert words(path_steps=1_000, time_step=0.005, steps=200.0).startswith("held against it, which finds 1 [")
+    assert words(path_steps=1_000, steps=200.0).startswith("held against it, which finds 0.25 [")
 
 
 @pytest.mark.long

@@ -1,6 +1,5 @@
 """Mean times over basins that are slow to leave: the jump process between them, and what exploration tells of them."""
 
-import dataclasses
 import math
 from types import SimpleNamespace
 
@@ -81,18 +80,30 @@ def test_the_basins_and_the_time_in_each_are_named(behind):
     assert half.value[0] == 1 and abs(half.value[1] - 0.5) < 0.01 and half.low[1] < 0.5 < half.high[1]
 
 
-@pytest.mark.long
-def test_the_jump_process_by_hand(behind):
+# of two basins, from each to the other, and from the first to the target
+THERE, BACK, OUT = 0.2, 1.5e-4, 6.5e-6
+
+
+def sample(first):
+    """Of these rates, all known to a tenth; first: of how many trajectories each basin, or the target, was first."""
+    chain = ss.EulerMaruyama(ss.Langevin(BEHIND, 1.0), dt=0.001)
+    value = np.array([[0.0, THERE, OUT], [BACK, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    return JumpProcessSample(
+        watch=make_question(chain, np.array([0.0]), TARGET).watch(), locations=np.array([[0.0], [2.3]]), cores=(),
+        rates=ss.statistics.Estimate(value, value / 1.1, value * 1.1), first=np.array(first), settled_by=1.0,
+        checked=9.0, told="", n_trajectories=1, n_diverged=0,
+    )  # fmt: skip
+
+
+def test_the_jump_process_by_hand():
     """Two basins: E τ = (1 + k_01/k_10)/k_0B; from both starts; with what is not known of the first basin."""
-    rates = behind.rates
-    one, back, there = (float(rates[place]) for place in ((0, 1), (1, 0), (0, 2)))
-    assert float(behind.mean_exit_time) == pytest.approx((1 + one / back) / there)
-    either = dataclasses.replace(behind.evidence, first=np.array([512, 512, 0]))
-    assert float(either.mean_exit_time) == pytest.approx((1 + one / back) / there + 0.5 / back)
-    half = dataclasses.replace(behind.evidence, first=np.array([512, 0, 512]))
-    assert float(half.mean_exit_time) == pytest.approx((1 + one / back) / there / 2)
+    first, either, half = (sample(first) for first in ([1_024, 0, 0], [512, 512, 0], [512, 0, 512]))
+    time = (1 + THERE / BACK) / OUT
+    assert float(first.mean_exit_time) == pytest.approx(time)
+    assert float(either.mean_exit_time) == pytest.approx(time + 0.5 / BACK)
+    assert float(half.mean_exit_time) == pytest.approx(time / 2)
     # a half with a standard error of 1/64
-    known = math.log(float(behind.mean_exit_time.high / behind.mean_exit_time.low)) / 2
+    known = math.log(float(first.mean_exit_time.high / first.mean_exit_time.low)) / 2
     wider = math.log(float(half.mean_exit_time.high / half.mean_exit_time.low)) / 2
     assert wider == pytest.approx(math.hypot(known, 1.96 / 32), rel=1e-3)
 
@@ -107,15 +118,15 @@ def test_jumps_beside_the_known_ways(dim, count, detours):
     assert found == detours and {*ways} == {*zip(*map(np.ndarray.tolist, np.nonzero(known)), strict=True)}
 
 
-@pytest.mark.long
-def test_a_detour_that_was_never_seen(behind):
+def test_a_detour_that_was_never_seen():
     """It is left out where it could hardly change the mean time, and named where it could."""
+    seen = sample([1_024, 0, 0])
 
     def finding(bound):
         evidence = SimpleNamespace(exit_rate=ss.statistics.Estimate(0.0, 0.0, bound, 0.95))
-        return _unseen_detours(behind.evidence, {(1, 2): SimpleNamespace(evidence=evidence)}, [(1, 2)])
+        return _unseen_detours(seen, {(1, 2): SimpleNamespace(evidence=evidence)}, [(1, 2)])
 
-    rate = 1 / float(behind.mean_exit_time)
+    rate = 1 / float(seen.mean_exit_time)
     assert not finding(0.01 * rate)
     ((status, words),) = finding(rate)
     # as fast as all that is known: half the time

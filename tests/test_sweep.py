@@ -46,6 +46,7 @@ class SumStudy(AbstractStudy):
     deep: Deep = Deep()
     other: Deep = Deep()
     several: list[Deep] = Field(default=[])
+    named: dict[str, Deep] = Field(default={})
 
     def run_cell(self, cell, shared):
         one = self.at(cell.index)
@@ -106,6 +107,11 @@ class TestDimensions:
     def test_entries_of_lists_of_tables(self):
         study = sums("several = [{rate = 1}, {rate = [2, 3]}]")
         assert study.axes() == {"rate": 2} and study.at({"rate": 1}).several[1].rate == 3.0
+
+    def test_entries_of_tables_by_name(self):
+        study = sums("named = {slow = {rate = 1}, fast = {rate = [3, 2]}}")
+        assert study.axes() == {"rate": 2} and study.at({"rate": 1}).named["fast"].rate == 3.0
+        assert study.coordinates()["rate"][2]["units"] == "per second"
 
     def test_zipped_keys_go_together_in_the_order_given(self):
         study = sums('zip = [["first", "deep.rate"]]\nfirst = [2, 1]\ndeep.rate = [5, 6]\nsecond = [1, 2]')

@@ -85,6 +85,11 @@ def test_the_law_over_networks_by_hand(trained):
     assert np.all(law["networks"] == 3) and "network" not in law.dims
 
 
+def test_an_epoch_is_of_whole_batches():
+    """Sixteen examples in batches of 4, of 6, which leave four out, and of more than there are."""
+    assert [Epochs(3).steps(16, size) for size in (4, 6, 20)] == [12, 6, 3]
+
+
 def test_a_loss_ends_a_network_when_it_is_there():
     """Its loss is low enough, and was not one step earlier, where velocities count too. What never comes is told."""
     value, options = 0.08, {"learning_rate": [0.02, 1e-6], "batch_size": 2, "momentum": [0.0, 0.6]}
@@ -140,8 +145,10 @@ def test_networks_that_begin_differently():
     net = model(jax.random.key(9))
     again = RISK.unflatten(RISK.flatten(net))
     assert eqx.tree_equal(again, net)
-    with pytest.raises(ValueError, match="must have the structure"):
-        RISK.flatten(eqx.nn.Linear(3, 1, key=jax.random.key(0)))
+    # another structure of the same arrays, and other arrays in the same structure
+    for other in ((net.weight, net.bias), eqx.tree_at(lambda net: net.weight, net, jnp.ones((1, 3)))):
+        with pytest.raises(ValueError, match=r"model must have the arrays of the risk's, .*\(1, 2\)"):
+            RISK.flatten(other)
 
 
 @pytest.mark.parametrize(

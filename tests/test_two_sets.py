@@ -7,7 +7,8 @@ import pytest
 from chains_with_memory import Underdamped
 
 import sde_sgd as ss
-from sde_sgd.passage import SettledRate, SteadyStateSample, TwoSetsSample
+from sde_sgd.passage import SettledRate, SplittingSample, SteadyStateSample, TwoSetsSample
+from sde_sgd.passage._question import make_question
 from sde_sgd.passage.splitting._two_sets import _together, share
 from sde_sgd.reference import ChainFork
 from sde_sgd.results import Status, Verdict
@@ -144,6 +145,24 @@ def test_shares_of_two_rates():
     bounded = share(unseen, RATES[1])
     assert (float(bounded), float(bounded.low), float(bounded.high)) == (0, 0, pytest.approx(1 / 6))
     assert np.isnan(share(unseen, unseen).value) and share(unseen, unseen).high == 1
+
+
+def test_the_chance_and_the_time_by_hand():
+    """P = p_B + (1 − p_A − p_B)·k_B/(k_A + k_B) and E = 1/(k_A + k_B), of eight made repetitions of each part."""
+    watch = make_question(CHAIN, START, beyond(B), ~beyond(A)).watch()
+
+    def made(chance, exposure=1.0):
+        chances, none = chance * np.linspace(0.9, 1.1, 8), np.zeros(8)
+        return SplittingSample(
+            watch=watch, steps=np.full(8, 9), weights=chances, repetition=np.arange(8), levels=np.zeros(0),
+            level_probability=chances[:, None], diverging=none, unfinished=none, exposure=np.full(8, exposure),
+            n_diverged=0, trajectories_per_repetition=1, score="level", score_reason="", score_check="", path_steps=9,
+        )  # fmt: skip
+
+    target, avoid = (SteadyStateSample(watch, made(chance, 10.0), 1.0, 9.0) for chance in (1e-3, 3e-3))
+    seen = TwoSetsSample(watch, target, avoid, made(0.2), Estimate(0.1, 0.09, 0.11), "")
+    assert float(seen.probability) == pytest.approx(0.2 + 0.7 / 4)
+    assert float(seen.mean_end_time) == pytest.approx(1 / 4e-4)
 
 
 @pytest.mark.long

@@ -244,11 +244,19 @@ class TestDask:
         begun = cheap_study.begun(study.parent)
         assert [key for key, _ in begun].count("000-003") == 2 and len({process for _, process in begun}) >= 2
 
-    def test_a_client_that_has_seen_the_folder_computes_it_again(self, client, study, tmp_path):
-        """Dask keeps answers by their arguments; the folder is another one by the same name."""
+    def test_a_client_that_has_seen_the_folder_computes_it_again(self, client, study, tmp_path, monkeypatch):
+        """Dask has the answer to equal arguments while anyone keeps it; the folder is another one by the same name."""
+        kept, submit = [], client.submit
+
+        def submitted(*given, pure=True):
+            kept.append(submit(*given, pure=pure))
+            return kept[-1]
+
+        monkeypatch.setattr(client, "submit", submitted)
         for _ in range(2):
-            assert run(study, tmp_path / "out", executor=client, progress=False).computed == 8
+            assert run(study, tmp_path / "out", executor=client, progress=False).complete
             (tmp_path / "out").rename(tmp_path / f"out-{time.monotonic_ns()}")
+        assert len(kept) == len(cheap_study.begun(study.parent)) == 16
 
     def test_mistakes_arrive_as_sentences(self, client, study, tmp_path):
         (study.parent / "fail-000-002").touch()

@@ -140,7 +140,9 @@ class EmpiricalRisk(AbstractLandscape):
         own = jax.tree_util.tree_flatten(self.model)
         shapes = [[jnp.shape(leaf) for leaf in each if eqx.is_array(leaf)] for each in (leaves, own[0])]
         if structure != own[1] or shapes[0] != shapes[1]:
-            raise ValueError(f"model must have the structure of the risk's, got {structure}, not {own[1]}")
+            raise ValueError(
+                f"model must have the arrays of the risk's, got {shapes[0]} in {structure}, not {shapes[1]} in {own[1]}"
+            )
         return jnp.concatenate([jnp.ravel(leaf) for leaf, trains in zip(leaves, self._trained, strict=True) if trains])
 
     def loss(self, theta: Float[Array, " dim"]) -> Scalar:

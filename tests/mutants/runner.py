@@ -8,17 +8,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+Task, Result = TypeVar("Task"), TypeVar("Result")
 
 HERE = Path(__file__).resolve().parent
 ROOMS = sorted(path.stem for path in HERE.glob("*.toml"))
 PACKAGE = "sde_sgd"
 LEAST = 0.95
+# so many runs of pytest for each workshop, where no mistake was made: enough that none waits long for another
+_SHARES = 4
 # what tests read of the repository
 _COPIED = (PACKAGE, "tests", "benchmarks", "notebooks", "docs", "pyproject.toml", "README.md")
 # pytest: all passed, some failed
@@ -128,15 +132,14 @@ class Workshop:
         out = self.python("-c", f"import {PACKAGE}; print({PACKAGE}.__file__)", timeout=120).stdout.split()
         return Path(out[-1]).resolve().parent if out else Path()
 
-    def tests(self, mutant: Mutant, timeout: float) -> tuple[int | None, str]:
-        """Exit code of the tests of a mistake, None where they take too long, and what they printed."""
-        nodes = [f"tests/{node}" for node in mutant.tests]
-        keyword = ["-k", mutant.keyword] if mutant.keyword else []
-        options = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--tb=line", "-rfE"]
+    def tests(self, nodes: Sequence[str], *options: str, timeout: float) -> tuple[int | None, str]:
+        """Exit code of tests, None where they take too long, and what they printed."""
+        always = ["-q", "-n", "0", "-p", "no:cacheprovider", "--tb=line", "-rfE"]
+        places = [f"tests/{node}" for node in nodes]
         try:
-            done = self.python("-m", "pytest", *options, *keyword, *nodes, timeout=timeout)
+            done = self.python("-m", "pytest", *always, *options, *places, timeout=timeout)
         except subprocess.TimeoutExpired:
-            return None, "took too long"
+            return None, f"took too long: {' '.join(places)}\n"
         return done.returncode, done.stdout
 
     def run(self, mutant: Mutant, timeout: float) -> Outcome:
@@ -149,7 +152,8 @@ class Workshop:
         whole = path.read_text("utf-8")
         try:
             self._write(path, whole.replace(mutant.old, mutant.new))
-            code, printed = self.tests(mutant, timeout)
+            keyword = ["-k", mutant.keyword] if mutant.keyword else []
+            code, printed = self.tests(mutant.tests, "-x", *keyword, timeout=timeout)
         finally:
             self._write(path, whole)
         word = {None: "killed", _FAILED: "killed", _PASSED: "survived"}.get(code, "broken")
@@ -165,11 +169,54 @@ class Workshop:
         os.utime(path, (second, second))
 
 
-def unharmed(workshop: Workshop, mutants: Sequence[Mutant], timeout: float) -> str:
+def in_turn(
+    workshops: Sequence[Workshop], do: Callable[[Workshop, Task], Result], tasks: Sequence[Task]
+) -> Iterator[Result]:
+    """What becomes of each task, as it comes: a workshop takes the next one when it is done with one."""
+    free: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
+    for each in workshops:
+        free.put(each)
+
+    def done(task: Task) -> Result:
+        workshop = free.get()
+        try:
+            return do(workshop, task)
+        finally:
+            free.put(workshop)
+
+    pool = ThreadPoolExecutor(len(workshops))
+    try:
+        for future in as_completed([pool.submit(done, task) for task in tasks]):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def shares(mutants: Sequence[Mutant], number: int) -> list[list[tuple[str, str]]]:
+    """All tests of these mistakes, node and keyword, in so many parts or fewer; a file's are in one, for its fixtures.
+
+    Files of one room are much alike, and beside each other: each part has some of every room.
+    """
+    asked = sorted({(node, each.keyword) for each in mutants for node in each.tests})
+    files = [list(group) for _, group in itertools.groupby(asked, key=lambda pair: pair[0].partition("::")[0])]
+    return [list(itertools.chain(*files[place::number])) for place in range(min(number, len(files)))]
+
+
+def _chosen(node: str, keyword: str) -> str:
+    """For pytest's -k in a run of many nodes: the tests of this one that have the keyword, and maybe others."""
+    name = node.partition("[")[0].rpartition("::")[2]
+    return f"{name} and ({keyword})" if keyword else name
+
+
+def unharmed(workshops: Sequence[Workshop], mutants: Sequence[Mutant], timeout: float) -> str:
     """What goes wrong where no mistake was made, or "". A test that fails by itself would kill everything."""
-    nodes = sorted({f"tests/{node}" for each in mutants for node in each.tests})
-    done = workshop.python("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *nodes, timeout=timeout)
-    return "" if done.returncode == _PASSED else done.stdout
+
+    def failures(workshop: Workshop, part: list[tuple[str, str]]) -> str:
+        chosen = " or ".join(_chosen(*pair) for pair in part)
+        code, printed = workshop.tests(list(dict.fromkeys(node for node, _ in part)), "-k", chosen, timeout=timeout)
+        return "" if code == _PASSED else printed
+
+    return "".join(in_turn(workshops, failures, shares(mutants, _SHARES * len(workshops))))
 
 
 def run_all(
@@ -190,41 +237,17 @@ def run_all(
             print(f"tests would see {seen}, not the copy")
             return 1
         print(f"{len(mutants)} mutants; first their tests without them", flush=True)
-        wrong = unharmed(workshops[0], mutants, 20 * timeout)
+        wrong = unharmed(workshops, mutants, 20 * timeout)
         if wrong:
             print(wrong)
             print("tests fail without any mutant")
             return 1
         print(f"pass, {time.perf_counter() - began:.0f} s", flush=True)
-        outcomes = _in_turn(workshops, mutants, timeout)
+        outcomes = []
+        for outcome in in_turn(workshops, lambda workshop, mutant: workshop.run(mutant, timeout), mutants):
+            outcomes.append(outcome)
+            print(f"{outcome.word:<9} {outcome.seconds:5.1f} s  {outcome.mutant.title}", flush=True)
     return _summary(outcomes, time.perf_counter() - began)
-
-
-def _in_turn(workshops: list[Workshop], mutants: Sequence[Mutant], timeout: float) -> list[Outcome]:
-    """Each workshop takes the next mistake when it is done with one."""
-    waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
-    for each in mutants:
-        waiting.put(each)
-    outcomes: list[Outcome] = []
-    lock = threading.Lock()
-
-    def work(workshop: Workshop) -> None:
-        while True:
-            try:
-                mutant = waiting.get_nowait()
-            except queue.Empty:
-                return
-            outcome = workshop.run(mutant, timeout)
-            with lock:
-                outcomes.append(outcome)
-                print(f"{outcome.word:<9} {outcome.seconds:5.1f} s  {mutant.title}", flush=True)
-
-    threads = [threading.Thread(target=work, args=(each,)) for each in workshops]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
 
 
 def _summary(outcomes: list[Outcome], seconds: float) -> int:

@@ -74,8 +74,11 @@ def shown(progress: bool | None, title: str) -> Iterator[None]:
 
     progress: True or False; None for a line in a terminal and in a notebook, and none where the output is kept. What
         the outermost call of a thread is told holds for all within it; of two threads the first one shows its line.
+        ValueError for anything else.
     """
     global _current
+    if not isinstance(progress, bool | None):
+        raise ValueError(f"progress must be True, False, or None for where somebody watches, got {progress!r}")
     if getattr(_thread, "inside", False):
         yield
         return

@@ -62,6 +62,14 @@ BEYOND = {
         lambda: ss.escape(CHAIN, [-1.0], LEFT, 1.0, trajectories=512, score=lambda x: np.sin(x[0])),
         "score must be made of JAX operations, such as those of jax.numpy",
     ),
+    "progress that is a word": (
+        lambda: ss.escape(CHAIN, [-1.0], LEFT, 1.0, trajectories=8, progress="yes"),
+        "progress must be True, False, or None .* got 'yes'",
+    ),
+    "a line through one point": (
+        lambda: ss.landscapes.along(WELL, [1.0], [1.0]),
+        r"a and b must be two points, got \[1\.?0?\] twice",
+    ),
     "survival at a word": (
         lambda: ss.escape(CHAIN, [-1.0], LEFT, 1.0, trajectories=8).survival("all"),
         "times must be real numbers, got 'all'",

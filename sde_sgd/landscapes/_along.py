@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Float64
 
-from .._errors import concrete, point
+from .._errors import concrete, point, show
 from ._base import AbstractLandscape, check_landscape
 from ._empirical_risk import EmpiricalRisk
 from ._hessian_products import AtPoints
@@ -33,7 +33,7 @@ def along(landscape: AbstractLandscape, a: Any, b: Any, alphas: Any = None) -> L
 
     landscape: any. a, b: (dim,) each, or objects with a `location`. alphas: (n,) places α on (1 − α) a + α b; by
     default 61 from −1 to 2. Arithmetic is in float64.
-    Raises ValueError for points of another shape or alphas that are no finite numbers.
+    Raises ValueError for points of another shape, one point twice, or alphas that are no finite numbers.
     Source: Goodfellow, Vinyals and Saxe 2015; Keskar et al. 2017.
     """
     check_landscape(landscape)
@@ -41,6 +41,8 @@ def along(landscape: AbstractLandscape, a: Any, b: Any, alphas: Any = None) -> L
     places = np.linspace(-1, 2, 61) if alphas is None else concrete(alphas)
     if places is None or places.ndim != 1 or places.size == 0 or not np.all(np.isfinite(places)):
         raise ValueError(f"alphas must be finite numbers of shape (n,), got {alphas!r}")
+    if np.array_equal(first, last):
+        raise ValueError(f"a and b must be two points, got {show(first)} twice")
     places = np.asarray(places, np.float64)
     thetas = np.outer(1 - places, first) + np.outer(places, last)
     with jax.enable_x64(True):

@@ -16,7 +16,7 @@ from ..regions import AbstractRegion
 from ._committor import GridScore
 from ._on_a_grid import on_a_grid
 from ._path import PathScore, path
-from ._uphill import entrance_below
+from ._uphill import entrance_below, level_and_slope
 from ._ways import WaysScore, ways
 
 # a dense Hessian
@@ -133,10 +133,6 @@ def _levels(target: AbstractRegion, thetas: Float[Array, "n dim"]) -> Float[Arra
     return jax.vmap(target.level)(thetas)
 
 
-def _level_and_gradient(target: AbstractRegion, theta: Float[Array, " dim"]) -> Any:
-    return jax.value_and_grad(target.level)(theta)
-
-
 def _ways(
     landscape: AbstractLandscape, start: Float[np.ndarray, " dim"], target: AbstractRegion, avoid: AbstractRegion | None
 ) -> tuple[list[Way], str]:
@@ -181,7 +177,7 @@ def _nearest(target: AbstractRegion, start: Float[np.ndarray, " dim"]) -> Float[
     A path to one side would then leave the other sides unseen.
     """
     with jax.enable_x64(True):
-        level = bound(_level_and_gradient, target)
+        level = bound(level_and_slope, target)
 
         def inside(x) -> bool:
             return bool(np.all(np.isfinite(x)) and level(jnp.asarray(x))[0] < 0)

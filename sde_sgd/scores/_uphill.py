@@ -5,9 +5,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 from scipy.optimize import minimize
 
+from .._numerics import bound
 from ..landscapes import Exploration, find_minima
 from ..regions import AbstractRegion
 
@@ -29,8 +30,7 @@ def entrance_below(explored: Exploration, target: AbstractRegion, barrier: float
     """
     landscape, first = explored.landscape, explored.minima[0]
     with jax.enable_x64(True):
-        loss = jax.jit(jax.value_and_grad(landscape.loss))
-        level = jax.jit(jax.value_and_grad(target.level))
+        loss, level = bound(_loss_and_slope, landscape), bound(level_and_slope, target)
         lowest = None
         for entry in _entries(landscape, first.location, target):
             place = _least(loss, level, entry)
@@ -51,8 +51,7 @@ def _entries(landscape: Any, start: Float[np.ndarray, " dim"], target: AbstractR
     rays = np.concatenate([rays, -rays])
     away = 1e-3 * (1 + float(np.linalg.norm(start))) * _FARTHER ** np.arange(_LOOKS)
     points = start + rays[:, None] * away[:, None]
-    inside = np.asarray(jax.jit(jax.vmap(jax.vmap(target.contains)))(jnp.asarray(points)))
-    losses = np.asarray(jax.jit(jax.vmap(jax.vmap(landscape.loss)))(jnp.asarray(points)))
+    inside, losses = map(np.asarray, bound(_along_rays, (target, landscape))(jnp.asarray(points)))
     found = []
     for ray, within, values in zip(points, inside, losses, strict=True):
         if within.any():
@@ -61,6 +60,20 @@ def _entries(landscape: Any, start: Float[np.ndarray, " dim"], target: AbstractR
             if np.isfinite(highest):
                 found.append((highest, number, ray[number]))
     return [point for *_, point in sorted(found, key=lambda each: each[:2])[:_FOLLOWED]]
+
+
+def level_and_slope(target: AbstractRegion, theta: Float[Array, " dim"]) -> Any:
+    """Level of a region and its gradient, at θ of shape (dim,)."""
+    return jax.value_and_grad(target.level)(theta)
+
+
+def _loss_and_slope(landscape: Any, theta: Float[Array, " dim"]) -> Any:
+    return jax.value_and_grad(landscape.loss)(theta)
+
+
+def _along_rays(parts: Any, points: Float[Array, "rays looks dim"]) -> Any:
+    target, landscape = parts
+    return jax.vmap(jax.vmap(lambda theta: (target.contains(theta), landscape.loss(theta))))(points)
 
 
 def _least(loss: Any, level: Any, entry: Float[np.ndarray, " dim"]) -> Float[np.ndarray, " dim"]:

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
-from jaxtyping import Float64
+from jaxtyping import Array, Float, Float64
 
 from .._errors import number, positive_integer, show, tolerance
 from .._errors import point as point_of
 from .._errors import points as points_of
-from .._numerics import as_float64
+from .._numerics import as_float64, bound
 from ..diffusions import AbstractDiffusion, refuse_if_changing
 from ..regions import AbstractRegion
 from ..results import AbstractResult, Provenance, Status, Verdict
@@ -262,11 +262,18 @@ def _first_ways(problem: Problem, first: np.ndarray, target: Any, through: Any, 
     return [ways[0] + size * bow for size in _BOWS] + ways[1:]
 
 
+def _levels(target: AbstractRegion, thetas: Float[Array, "n dim"]) -> Float[Array, " n"]:
+    return jax.vmap(target.level)(thetas)
+
+
+def _level_and_slope(target: AbstractRegion, theta: Float[Array, " dim"]) -> Any:
+    return jax.value_and_grad(target.level)(theta)
+
+
 def _boundary(problem: Problem, near: np.ndarray, start: np.ndarray) -> list[np.ndarray]:
     """Points of the target's boundary, those first that the straight way from `near` leads to at the least action."""
     with jax.enable_x64(True):
-        level = jax.jit(jax.vmap(problem.target.level))
-        slope = jax.jit(jax.value_and_grad(problem.target.level))
+        level, slope = bound(_levels, problem.target), bound(_level_and_slope, problem.target)
 
         def inside(points):
             return np.asarray(level(jnp.asarray(points))) < 0

@@ -31,7 +31,7 @@ class Plan(NamedTuple):
     of them run side by side, one for each core of a CPU.
     memory: bytes on the devices while it runs, as the compiler reports them; what the chain holds, data say, is there
     before. result: bytes of the final states on the host. peak: what a run adds to the process on a CPU, both together;
-    measured, it is within 25 % of that from some 300 MB on (below, the 20 to 70 MB count that a compiler takes).
+    measured, it is within 25 % of that from some 500 MB on; the first time a compiler takes 20 to 160 MB besides.
     compile_seconds: what the first call takes longer; measured. seconds: the rest, from a probe of this chain.
     """
 

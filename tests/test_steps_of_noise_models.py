@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from parameters import quick
 
 import sde_sgd as ss
 
@@ -81,7 +82,7 @@ def step_of(chain, theta, number):
 
 @pytest.mark.parametrize("dim", [1, 3])
 @pytest.mark.parametrize("name", list(models(1)))
-@pytest.mark.parametrize("scheduled", ["neither", "rate", "batch", "both"])
+@pytest.mark.parametrize("scheduled", quick(["neither", "rate", "batch", "both"], "neither", "both"))
 def test_a_step_is_an_iteration(name, dim, scheduled, double_precision):
     model, expected = models(dim)[name]
     theta = ORIGIN[dim]

@@ -126,6 +126,7 @@ class TestEscape:
         weigh(store, one)
         np.testing.assert_allclose([unit.work for unit in units.values()], steps, rtol=0.1)
 
+    @pytest.mark.long
     def test_cells_that_are_precise_enough_take_no_more(self, tmp_path):
         """Of a budget that is ample some is left; with one that is not the cells say what they have not reached."""
         text = BUDGET.replace("budget = 400000", "budget = 1000000\nrtol = 0.1")

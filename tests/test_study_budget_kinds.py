@@ -75,7 +75,7 @@ def pilot_of(found):
     return xr.open_zarr(found.folder / "pilot" / "dataset.zarr").load()
 
 
-LONG = {"compare", "trained_escape", "digits"}
+LONG = {"compare", "trained_escape", "digits", "times"}
 EACH = [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in STUDIES]
 
 

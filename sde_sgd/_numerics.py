@@ -59,6 +59,18 @@ def _program(function: Callable[..., Any], structure: Any, rest: tuple[Any, ...]
     return jax.jit(of_arrays)
 
 
+@functools.cache
+def of_each(name: str) -> Callable[[Any, Any], Any]:
+    """For `bound`: (tree, θs of shape (n, dim)) → `tree.name(θ)` of each."""
+    return lambda tree, thetas: jax.vmap(lambda theta: jnp.asarray(getattr(tree, name)(theta)))(thetas)
+
+
+@functools.cache
+def with_slope(name: str) -> Callable[[Any, Any], Any]:
+    """For `bound`: (tree, θ of shape (dim,)) → `tree.name(θ)` and its gradient."""
+    return lambda tree, theta: jax.value_and_grad(getattr(tree, name))(theta)
+
+
 def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array | np.ndarray | np.generic)
 

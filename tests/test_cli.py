@@ -347,20 +347,6 @@ class TestCheapStudy:
         assert min(taken) < 0.5
 
 
-@pytest.mark.long
-def test_every_trajectory_of_a_cell_diverges(tmp_path):
-    """The study is kept, the cell is named, and a script sees it by the exit status."""
-    loss = "def loss(x):\n    return jnp.sqrt(1e-6 - (x[0] + 1) ** 2)\n"
-    (tmp_path / "narrow.py").write_text(f"import jax.numpy as jnp\n\n\n{loss}")
-    text = STUDY.replace('kind = "TwoWells"', 'function = "narrow:loss"\ndim = 1')
-    (tmp_path / "study.toml").write_text(text.replace('"sharp_minimum"', "[-1.0]").replace('"saddle"', "[0.0]"))
-    result = call("run", tmp_path / "study.toml", "--out", tmp_path / "out")
-    assert result.exit_code == NO_NUMBER == 3
-    assert "every trajectory diverged: start sharp, learning_rate = 0.04, batch_size = 8" in result.stdout
-    assert result.stderr.splitlines()[-1] == "error: every trajectory of a cell diverged; the table names them"
-    assert call("resume", tmp_path / "out").exit_code == 3
-
-
 def test_a_packaged_study_can_be_copied(tmp_path):
     """What `show` prints is the study, to the letter."""
     text = call("show", "escape").stdout

@@ -16,6 +16,7 @@ from sde_sgd.landscapes import (
     StyblinskiTang,
     ThreeHole,
     TwoWells,
+    explore,
 )
 
 
@@ -263,3 +264,11 @@ def test_the_double_well_has_its_critical_points():
         assert float(well.loss(point)) == pytest.approx(loss, abs=1e-6)
         np.testing.assert_allclose(well.gradient(point), 0, atol=1e-6)
         np.testing.assert_allclose(np.diagonal(well.hessian(point)), curvature, atol=1e-5)
+
+
+def test_styblinski_tang_from_any_minimum():
+    """Four minima and four saddles in the plane; from the deepest the barriers are the greatest."""
+    found = explore(StyblinskiTang(2), [-2.9, -2.9])
+    assert len(found.minima) == 4 and len(found.connections) == 4
+    deep, shallow, top = -39.166165703771, -25.029445738555, 0.195612
+    assert found.passes[-1] - found.minima[0].loss == pytest.approx(top + shallow - 2 * deep, abs=1e-4)

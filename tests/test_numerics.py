@@ -156,3 +156,17 @@ def test_float32_numbers_are_widened_as_they_are():
     assert wide["a"].dtype == np.float64 and wide["a"] == np.float64(np.float32(0.1)) != 0.1
     assert wide["b"].dtype == tree["b"].dtype and wide["c"].dtype == np.float64 and wide["c"] == 0.1
     assert wide["d"] == "name" and wide["e"].dtype == bool and wide["n"] == 4
+
+
+def test_a_method_of_many_and_its_slope():
+    """Of ½θᵀdiag(1, 4)θ by hand; each name has one function, and both scales one program, so that programs are kept."""
+    thetas, functions = jnp.array([[1.0, 2.0], [3.0, -1.0]]), [_numerics.of_each("loss"), _numerics.with_slope("loss")]
+    assert functions == [_numerics.of_each("loss"), _numerics.with_slope("loss")]
+    for scale in (1.0, 2.0):
+        many, one = (
+            _numerics.bound(function, ss.landscapes.Quadratic(scale * jnp.array([1.0, 4.0]))) for function in functions
+        )
+        assert many(thetas).tolist() == [8.5 * scale, 6.5 * scale]
+        value, slope = one(thetas[1])
+        assert value == 6.5 * scale and slope.tolist() == [3 * scale, -4 * scale]
+    assert many.func._cache_size() == one.func._cache_size() == 1

@@ -103,6 +103,15 @@ class TestOwnKind:
         with pytest.raises(ValueError, match="Nameless must have a field kind"):
             register(Nameless)
 
+        class Untold(LeftWellStudy):
+            kind: Literal["untold"] = "untold"  # pyright: ignore
+
+            def pilot(self):
+                return self
+
+        with pytest.raises(ValueError, match="'untold' has a pilot, and must have told_by"):
+            register(Untold)
+
     def test_without_registration_it_is_not_known(self):
         with pytest.raises(StudyError, match=r"unknown kind 'left_well'.*digits, escape"):
             parse(self.TEXT, "x")

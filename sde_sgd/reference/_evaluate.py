@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._numerics import bound
+from .._numerics import bound, of_each
 
 _BLOCK, _FEW = 4096, 256
 
@@ -19,7 +19,7 @@ def coefficients(diffusion: Any, points: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def levels(region: Any, points: np.ndarray) -> np.ndarray:
     """φ at `points` (n, dim) of a region in float64, shape (n,); inside is φ < 0. Raises ValueError on NaN."""
-    values = _padded(_levels, region, points)
+    values = _padded(of_each("level"), region, points)
     if np.any(np.isnan(values)):
         bad = points[np.argmax(np.isnan(values))].tolist()
         raise ValueError(f"region must have a level that is a number on the whole grid, got NaN at {bad}")
@@ -45,10 +45,6 @@ def _padded(function, tree, points):
 
 def _coefficients(diffusion, points):
     return jax.vmap(lambda theta: (diffusion.drift(theta, 0.0), diffusion.covariance(theta, 0.0)))(points)
-
-
-def _levels(region, points):
-    return jax.vmap(lambda theta: jnp.asarray(region.level(theta)))(points)
 
 
 def _bisect(region, pairs):

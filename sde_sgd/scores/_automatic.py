@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from scipy.optimize import minimize
 
-from .._numerics import bound
+from .._numerics import bound, of_each, with_slope
 from ..chains import AbstractChain, EulerMaruyama
 from ..landscapes import AbstractLandscape, Way, explore
 from ..landscapes._affordable import affordable_climbs, check_twice_differentiable
@@ -16,7 +16,7 @@ from ..regions import AbstractRegion
 from ._committor import GridScore
 from ._on_a_grid import on_a_grid
 from ._path import PathScore, path
-from ._uphill import entrance_below, level_and_slope
+from ._uphill import entrance_below
 from ._ways import WaysScore, ways
 
 # a dense Hessian
@@ -120,17 +120,13 @@ def _in_order(target: AbstractRegion, start: Float[np.ndarray, " dim"]) -> bool:
     away = 1e-3 * (1 + float(np.abs(start[0]))) * _FARTHER ** np.arange(_LOOKS)
     with jax.enable_x64(True):
         points = start[0] + np.concatenate([np.zeros(1), away, -away])
-        here, up, down = np.split(np.asarray(bound(_levels, target)(points[:, None])), [1, 1 + _LOOKS])
+        here, up, down = np.split(np.asarray(bound(of_each("level"), target)(points[:, None])), [1, 1 + _LOOKS])
     sides = [up, down] if np.any(up < 0) else [down, up]
     if not np.any(sides[0] < 0):
         return False
     entered = int(np.argmax(sides[0] < 0))
     line = np.concatenate([sides[1][::-1], here, sides[0][: entered + 1]])
     return bool(np.all(np.diff(line) < 0))
-
-
-def _levels(target: AbstractRegion, thetas: Float[Array, "n dim"]) -> Float[Array, " n"]:
-    return jax.vmap(target.level)(thetas)
 
 
 def _ways(
@@ -161,7 +157,7 @@ def _ways(
 
 def _is_clear(way: Way, avoid: AbstractRegion) -> bool:
     """Whether a way does not come into the set to avoid, once it has left it if it begins there."""
-    inside = np.asarray(jax.vmap(avoid.contains)(jnp.asarray(way.points)))
+    inside = np.asarray(bound(of_each("contains"), avoid)(jnp.asarray(way.points)))
     return not (inside.all() or inside[int(np.argmin(inside)) :].any())
 
 
@@ -177,7 +173,7 @@ def _nearest(target: AbstractRegion, start: Float[np.ndarray, " dim"]) -> Float[
     A path to one side would then leave the other sides unseen.
     """
     with jax.enable_x64(True):
-        level = bound(level_and_slope, target)
+        level = bound(with_slope("level"), target)
 
         def inside(x) -> bool:
             return bool(np.all(np.isfinite(x)) and level(jnp.asarray(x))[0] < 0)

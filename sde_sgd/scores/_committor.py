@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Scalar
 
 from .._errors import positive_number
-from .._numerics import as_float64, bound
+from .._numerics import as_float64, bound, of_each
 from ..diffusions import AbstractDiffusion
 from ..reference import FokkerPlanck, Grid
 from ..regions import AbstractRegion
@@ -40,7 +40,8 @@ class GridScore(eqx.Module):
         low = self.low + counts * (self.spacing - spacing) / 2
         cells = np.moveaxis(np.indices(self.values.shape), 0, -1).reshape(-1, len(counts))
         with jax.enable_x64(True):
-            values = np.asarray(bound(_at_each, as_float64(function))(jnp.asarray(low + (cells + 0.5) * spacing)))
+            centers = jnp.asarray(low + (cells + 0.5) * spacing)
+            values = np.asarray(bound(of_each("__call__"), as_float64(function))(centers))
         if not np.all(np.isfinite(values)):
             raise ValueError("function must be finite at every cell centre of the score's grid")
         return GridScore(values.reshape(self.values.shape), low, spacing)
@@ -118,12 +119,4 @@ def _check_target(target: AbstractRegion, grid: Grid) -> None:
 def has_some(target: AbstractRegion, grid: Grid) -> bool:
     """Whether a cell centre of the grid lies in the target."""
     centers = np.stack(np.meshgrid(*grid.centers, indexing="ij"), axis=-1).reshape(-1, grid.dim)
-    return bool(np.any(bound(_in_each, target)(jnp.asarray(centers))))
-
-
-def _in_each(region: AbstractRegion, thetas: Float[Array, "n dim"]) -> Array:
-    return jax.vmap(region.contains)(thetas)
-
-
-def _at_each(function: Any, thetas: Float[Array, "n dim"]) -> Array:
-    return jax.vmap(function)(thetas)
+    return bool(np.any(bound(of_each("contains"), target)(jnp.asarray(centers))))

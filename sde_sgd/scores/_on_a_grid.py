@@ -3,11 +3,11 @@
 import math
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from .._numerics import bound, of_each
 from ..chains import EulerMaruyama
 from ..diffusions import AbstractDiffusion
 from ..reference import FokkerPlanck, Grid
@@ -89,7 +89,8 @@ def _holds(solver: FokkerPlanck, target: AbstractRegion, avoid: AbstractRegion |
     points = jnp.asarray(np.stack(np.meshgrid(*solver.grid.centers, indexing="ij"), axis=-1).reshape(-1, density.ndim))
     for ends in (target, avoid):
         if ends is not None:
-            density = np.where(np.asarray(jax.vmap(ends.contains)(points)).reshape(density.shape), 0.0, density)
+            within = np.asarray(bound(of_each("contains"), ends)(points)).reshape(density.shape)
+            density = np.where(within, 0.0, density)
     inside = density[(slice(1, -1),) * density.ndim]
     edge = np.max(np.where(np.pad(np.zeros(inside.shape, bool), 1, constant_values=True), density, 0.0))
     return bool(edge <= _EDGE * density.max())

@@ -5,10 +5,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from scipy.optimize import minimize
 
-from .._numerics import bound
+from .._numerics import bound, of_each, with_slope
 from ..landscapes import Exploration, find_minima
 from ..regions import AbstractRegion
 
@@ -30,7 +30,7 @@ def entrance_below(explored: Exploration, target: AbstractRegion, barrier: float
     """
     landscape, first = explored.landscape, explored.minima[0]
     with jax.enable_x64(True):
-        loss, level = bound(_loss_and_slope, landscape), bound(level_and_slope, target)
+        loss, level = bound(with_slope("loss"), landscape), bound(with_slope("level"), target)
         lowest = None
         for entry in _entries(landscape, first.location, target):
             place = _least(loss, level, entry)
@@ -51,7 +51,11 @@ def _entries(landscape: Any, start: Float[np.ndarray, " dim"], target: AbstractR
     rays = np.concatenate([rays, -rays])
     away = 1e-3 * (1 + float(np.linalg.norm(start))) * _FARTHER ** np.arange(_LOOKS)
     points = start + rays[:, None] * away[:, None]
-    inside, losses = map(np.asarray, bound(_along_rays, (target, landscape))(jnp.asarray(points)))
+    flat = jnp.asarray(points.reshape(-1, dim))
+    inside, losses = (
+        np.asarray(bound(of_each(name), tree)(flat)).reshape(points.shape[:2])
+        for name, tree in (("contains", target), ("loss", landscape))
+    )
     found = []
     for ray, within, values in zip(points, inside, losses, strict=True):
         if within.any():
@@ -60,20 +64,6 @@ def _entries(landscape: Any, start: Float[np.ndarray, " dim"], target: AbstractR
             if np.isfinite(highest):
                 found.append((highest, number, ray[number]))
     return [point for *_, point in sorted(found, key=lambda each: each[:2])[:_FOLLOWED]]
-
-
-def level_and_slope(target: AbstractRegion, theta: Float[Array, " dim"]) -> Any:
-    """Level of a region and its gradient, at θ of shape (dim,)."""
-    return jax.value_and_grad(target.level)(theta)
-
-
-def _loss_and_slope(landscape: Any, theta: Float[Array, " dim"]) -> Any:
-    return jax.value_and_grad(landscape.loss)(theta)
-
-
-def _along_rays(parts: Any, points: Float[Array, "rays looks dim"]) -> Any:
-    target, landscape = parts
-    return jax.vmap(jax.vmap(lambda theta: (target.contains(theta), landscape.loss(theta))))(points)
 
 
 def _least(loss: Any, level: Any, entry: Float[np.ndarray, " dim"]) -> Float[np.ndarray, " dim"]:

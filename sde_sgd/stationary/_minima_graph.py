@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from scipy.sparse.csgraph import connected_components
 
-from .._numerics import bound
+from .._numerics import bound, of_each
 from ..chains import AbstractChain
 from ..landscapes import AbstractLandscape, CriticalPoint, SaddleConnection, check_minima, saddle_graph
 from ..landscapes._saddle_graph import check_pairs
@@ -89,7 +89,7 @@ def _check_confining(landscape: AbstractLandscape, points: list[CriticalPoint]) 
     others = np.random.default_rng(0).standard_normal((_DIRECTIONS, landscape.dim))
     rays = np.concatenate([axes, -axes, others / np.linalg.norm(others, axis=1, keepdims=True)])
     with jax.enable_x64(True):
-        loss = bound(_losses, landscape)
+        loss = bound(of_each("loss"), landscape)
         near, far = (np.asarray(loss(jnp.asarray(center + scale * spread * rays)), np.float64) for scale in _FAR)
     falling = np.isfinite(near) & (far <= near)
     if np.any(falling):
@@ -98,7 +98,3 @@ def _check_confining(landscape: AbstractLandscape, points: list[CriticalPoint]) 
             f"landscape must rise far away from the minima in every direction, got one that does not along {at(ray)}: "
             "where it is not confining there is no stationary law"
         )
-
-
-def _losses(landscape: AbstractLandscape, thetas: Float[Array, "n dim"]) -> Float[Array, " n"]:
-    return jax.vmap(landscape.loss)(thetas)

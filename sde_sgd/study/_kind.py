@@ -193,8 +193,11 @@ class AbstractStudy(Section, abc.ABC):
         """
 
     def told_by(self, pilot: "xr.Dataset") -> Told:
-        """What the cells are told of a pilot, kept beside it for all processes. pilot: its finished dataset."""
-        raise NotImplementedError(f"kind {self.kind} has a pilot, and no told_by")
+        """What the cells are told of a pilot, kept beside it for all processes; a kind that has one says it.
+
+        pilot: its finished dataset. Raises StudyError for a kind without.
+        """
+        raise StudyError(f"kind '{self.kind}' tells its cells nothing of a pilot")
 
     def informed(self, shared: Any, told: Callable[[], Told]) -> Any:
         """What the cells share where there is a pilot. shared: as `prepare` returned it. told: as `told_by` did."""
@@ -300,7 +303,8 @@ Kind = typing.TypeVar("Kind", bound=type[AbstractStudy])
 def register(kind: Kind) -> Kind:
     """Make a study kind known by its name, so that study files may say `kind = "its name"`; returns the class.
 
-    Raises ValueError where the class has no field `kind: Literal["its name"]`, or where the name is another's.
+    Raises ValueError where the class has no field `kind: Literal["its name"]`, where the name is another's, or where it
+    has a pilot and no `told_by`.
     """
     names = typing.get_args(kind.model_fields["kind"].annotation)
     if len(names) != 1 or not isinstance(names[0], str):
@@ -309,6 +313,8 @@ def register(kind: Kind) -> Kind:
     # the same class again is one that a notebook defines anew
     if (other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__):
         raise ValueError(f"kind '{names[0]}' is the name of {other.__qualname__}, got {kind.__qualname__}")
+    if kind.pilot is not AbstractStudy.pilot and kind.told_by is AbstractStudy.told_by:
+        raise ValueError(f"kind '{names[0]}' has a pilot, and must have told_by, which says what that tells the cells")
     _registry[names[0]] = kind
     return kind
 

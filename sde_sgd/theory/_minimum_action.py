@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
-from jaxtyping import Array, Float, Float64
+from jaxtyping import Float64
 
 from .._errors import number, positive_integer, show, tolerance
 from .._errors import point as point_of
 from .._errors import points as points_of
-from .._numerics import as_float64, bound
+from .._numerics import as_float64, bound, of_each, with_slope
 from ..diffusions import AbstractDiffusion, refuse_if_changing
 from ..regions import AbstractRegion
 from ..results import AbstractResult, Provenance, Status, Verdict
@@ -262,18 +262,10 @@ def _first_ways(problem: Problem, first: np.ndarray, target: Any, through: Any, 
     return [ways[0] + size * bow for size in _BOWS] + ways[1:]
 
 
-def _levels(target: AbstractRegion, thetas: Float[Array, "n dim"]) -> Float[Array, " n"]:
-    return jax.vmap(target.level)(thetas)
-
-
-def _level_and_slope(target: AbstractRegion, theta: Float[Array, " dim"]) -> Any:
-    return jax.value_and_grad(target.level)(theta)
-
-
 def _boundary(problem: Problem, near: np.ndarray, start: np.ndarray) -> list[np.ndarray]:
     """Points of the target's boundary, those first that the straight way from `near` leads to at the least action."""
     with jax.enable_x64(True):
-        level, slope = bound(_levels, problem.target), bound(_level_and_slope, problem.target)
+        level, slope = (bound(each("level"), problem.target) for each in (of_each, with_slope))
 
         def inside(points):
             return np.asarray(level(jnp.asarray(points))) < 0
@@ -328,7 +320,7 @@ def _losses(problem: Problem, curve: np.ndarray) -> np.ndarray:
     if landscape is None or landscape.dim != curve.shape[1]:
         return np.full(len(curve), np.nan)
     with jax.enable_x64(True):
-        return np.asarray(jax.vmap(landscape.loss)(jnp.asarray(curve)), np.float64)
+        return np.asarray(bound(of_each("loss"), landscape)(jnp.asarray(curve)), np.float64)
 
 
 def _field(problem: Problem, curve: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:

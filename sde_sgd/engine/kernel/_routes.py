@@ -1,6 +1,6 @@
 """From one body to a kernel: Mosaic GPU, Triton, Mosaic TPU, or interpreted on a CPU.
 
-Pallas takes a third of a second to import, and is where a kernel is made.
+Pallas takes a third of a second to import, so that is done where a kernel is made.
 """
 
 import abc

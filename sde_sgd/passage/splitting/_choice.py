@@ -15,12 +15,16 @@ _WIDENED = 3.0
 
 
 class ChosenScore(NamedTuple):
-    """A score, the reason for it in words, and another one for repetitions that check it, or None, with its name."""
+    """A score, the reason for it in words, and another one for repetitions that check it, or None."""
 
     score: Score
     reason: str
     other: Score | None
-    other_name: str = ""
+
+    @property
+    def other_name(self) -> str:
+        """Of the other one; the level function keeps its name where it is read off a grid."""
+        return self.other.name if self.other and self.score.fn is None else "level"
 
 
 def chosen_for(question: Question, asked: Any, settled: bool) -> ChosenScore:
@@ -40,10 +44,10 @@ def chosen_for(question: Question, asked: Any, settled: bool) -> ChosenScore:
     )  # fmt: skip
     level, better = made(None), chosen.score and made(chosen.score)
     if is_level(asked):
-        return ChosenScore(level, "as asked", better, better.name if better else "")
+        return ChosenScore(level, "as asked", better)
     if better is None:
         return ChosenScore(level, chosen.reason, None)
-    return ChosenScore(better, chosen.reason, _as_tabulated(level, better), level.name)
+    return ChosenScore(better, chosen.reason, _as_tabulated(level, better))
 
 
 def _as_tabulated(other: Score, score: Score) -> Score:

@@ -1,7 +1,7 @@
 """The ways into sets from the minima around them: over saddles, and uphill to the lowest points of their boundaries."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
 
-from ...._numerics import as_float64, bound
+from ...._numerics import as_float64, bound, of_each, with_slope
 from ....landscapes import AbstractLandscape, Exploration, SaddleConnection, SaddleExit, find_minima
 from ....regions import AbstractRegion
 
@@ -85,8 +85,8 @@ class _Surface:
 
     def __init__(self, landscape: AbstractLandscape, target: AbstractRegion):
         landscape, target = as_float64((landscape, target))
-        self._loss, self._level = bound(_loss_and_slope, landscape), bound(_level_and_slope, target)
-        self._losses, self._contains = bound(_losses, landscape), bound(_contains, target)
+        self._loss, self._level = bound(with_slope("loss"), landscape), bound(with_slope("level"), target)
+        self._losses, self._contains = bound(of_each("loss"), landscape), bound(of_each("contains"), target)
 
     def loss(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """L and its gradient."""
@@ -115,22 +115,6 @@ class _Surface:
             middle = (outside + inside) / 2
             outside, inside = (outside, middle) if self.level(middle)[0] < 0 else (middle, inside)
         return np.asarray(inside)
-
-
-def _loss_and_slope(landscape: Any, point: Any) -> Any:
-    return jax.value_and_grad(landscape.loss)(point)
-
-
-def _level_and_slope(target: Any, point: Any) -> Any:
-    return jax.value_and_grad(target.level)(point)
-
-
-def _losses(landscape: Any, points: Any) -> Any:
-    return jax.vmap(landscape.loss)(points)
-
-
-def _contains(target: Any, points: Any) -> Any:
-    return jax.vmap(target.contains)(points)
 
 
 def _uphill(found: Exploration, surface: _Surface, inside: np.ndarray, end: int) -> list[Approach]:

@@ -1,13 +1,11 @@
 """The look around before a rare passage: how warm the motion is, and what is explored below that height."""
 
 import math
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...._numerics import bound
+from ...._numerics import bound, of_each
 from ....engine import StopCode
 from ....landscapes import find_minima
 from ....landscapes._affordable import affordable_climbs
@@ -51,7 +49,7 @@ def _temperature(question: Question, run: Execution) -> float | Unexplored:
         floor = find_minima(landscape, np.asarray(question.starts[0, : chain.dim], np.float64))[0].loss
     except ValueError as error:
         return Unexplored(str(error))
-    losses, steps, last = bound(_losses, landscape), _SHORTEST, math.nan
+    losses, steps, last = bound(of_each("loss"), landscape), _SHORTEST, math.nan
     watched = run.derived(Stream.SURROUNDINGS)
     run.ledger.start(_WALKERS)
     states, clocks, ids = watched.states(_WALKERS), np.zeros(_WALKERS, np.int64), np.arange(_WALKERS)
@@ -68,7 +66,3 @@ def _temperature(question: Question, run: Execution) -> float | Unexplored:
         if len(states) < _WALKERS:
             fill = np.arange(_WALKERS) % len(states)
             states, clocks, ids = states[fill], clocks[fill], np.arange(_WALKERS) + int(ids.max()) + 1
-
-
-def _losses(landscape: Any, thetas: Any) -> Any:
-    return jax.vmap(landscape.loss)(thetas)

@@ -4,14 +4,13 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
 from ...._errors import show
 from ...._jumps import core_sets
-from ...._numerics import bound
+from ...._numerics import bound, of_each
 from ...._progress import stage
 from ....engine import StopCode, start_states, tuned
 from ....random import Stream
@@ -99,7 +98,7 @@ class Network(NamedTuple):
         return np.concatenate(counts)
 
     def _levels(self, thetas: Any, ends: range) -> Float[np.ndarray, "E n"]:
-        return np.array([np.asarray(bound(_levels, self.ends[end])(jnp.asarray(thetas))) for end in ends])
+        return np.array([np.asarray(bound(of_each("level"), self.ends[end])(jnp.asarray(thetas))) for end in ends])
 
     def _asked(self, start: Float[np.ndarray, " dim"] | None, target: AbstractRegion, avoid: AbstractRegion, stream):
         """The question of a jump, from a minimum or from the start itself, and its execution."""
@@ -126,7 +125,3 @@ def cores_of(around: Surroundings) -> tuple[AbstractRegion, ...]:
     points = [basin.point for basin in around.basins]
     names = tuple(show(point.location) for point in points)
     return core_sets(points, around.barriers, None, names, towards=around.towards)
-
-
-def _levels(core: Any, thetas: Any) -> Any:
-    return jax.vmap(core.level)(thetas)

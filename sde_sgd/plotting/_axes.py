@@ -18,14 +18,14 @@ THEORY: dict[str, Any] = {"color": "black", "linewidth": 1.2, "linestyle": (0, (
 _DECADE = 10.0
 
 
-def shown(**options: Any) -> Any:
+def shown(figsize: tuple[float, float], layout: Any = None) -> Any:
     """A new figure among pyplot's, which `plt.show()` and notebooks show; pyplot is loaded with the first.
 
     Studies draw many figures into files, and take a `Figure` of its own, which goes when nobody holds it.
     """
     from matplotlib import pyplot
 
-    return pyplot.figure(**options)
+    return pyplot.figure(figsize=figsize, layout=layout)
 
 
 def axes_of(ax: Any, size: tuple[float, float] = (6.4, 4.2), layout: Any = "constrained", new: Any = shown) -> Any:

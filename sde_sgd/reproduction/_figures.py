@@ -38,7 +38,9 @@ def in_steps(ax: Any) -> None:
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 
-def points(ax: Any, x: Any, estimates: Estimate, label: str, **options: Any) -> None:
-    """Values with their intervals as bars. x, estimates: (n,). options: of `errorbar`."""
+def points(
+    ax: Any, x: Any, estimates: Estimate, label: str, color: Any = None, fmt: str = "o", mfc: Any = None
+) -> None:
+    """Values with their intervals as bars. x, estimates: (n,). color, fmt, mfc: of `errorbar`."""
     bars = bars_of(estimates.value, estimates.low, estimates.high)
-    ax.errorbar(x, estimates.value, bars, label=label, **({"fmt": "o", "markersize": 4, "capsize": 2} | options))
+    ax.errorbar(x, estimates.value, bars, label=label, color=color, fmt=fmt, mfc=mfc, markersize=4, capsize=2)

@@ -1,7 +1,8 @@
 """Escape from what training found: polish it to a minimum, then exit times of SGD, of its SDE and linearised there."""
 
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -94,11 +95,11 @@ def escape_from(
         raise ValueError(
             f"processes must name 'sgd' or 'sde' where theta leads to no minimum to linearise at: {polished}"
         )
-    options = {"method": method, "seed": seed, "confidence": confidence, "chunk": chunk, "devices": devices}
+    ask = functools.partial(escape, method=method, seed=seed, confidence=confidence, chunk=chunk, devices=devices)
     passages: list[FirstPassage] = []
     with _progress.shown(progress, "escape from"):
         for way in ways:
-            passages += _cells(way, grid, iterations, trajectories, options)
+            passages += _cells(way, grid, iterations, trajectories, ask)
     shape = (len(ways), len(grid.learning_rate), len(grid.batch_size))
     provenance = Provenance.of(number, "escape from", sum(each.path_steps for each in passages), began, devices)
     return TrainedEscape(
@@ -156,7 +157,7 @@ def _quadratic(theta, curvatures):
 
 
 def _cells(
-    way: _Process, grid: Grid, iterations: int, trajectories: int, options: dict[str, Any]
+    way: _Process, grid: Grid, iterations: int, trajectories: int, ask: Callable[..., FirstPassage]
 ) -> list[FirstPassage]:
     """Passages of all cells, sizes within rates; each has trajectories that no other cell or process has."""
     found: list[FirstPassage] = []
@@ -166,7 +167,7 @@ def _cells(
             ids = (first + len(found)) * trajectories + np.arange(trajectories)
             chain = way.chain(jnp.asarray(rate, float), int(size))
             _progress.stage(f"{way.name}, γ = {rate:g}, M = {size}")
-            found.append(escape(chain, way.start, way.region, iterations * rate, trajectory_ids=ids, **options))
+            found.append(ask(chain, way.start, way.region, iterations * rate, trajectory_ids=ids))
     return found
 
 

@@ -5,6 +5,7 @@ after another; and one network's own convolution takes one thread where it stand
 product of matrices, mapped or not (Chellapilla, Puri and Simard 2006).
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -35,19 +36,23 @@ def product_of_patches(image: Array, kernel: Array, parameters: dict[str, Any]) 
     padded = _padded(image, axes, parameters["padding"], parameters["lhs_dilation"])
     room = [padded.shape[axis] - (size - 1) * step - 1 for axis, size, step in zip(axes, shape, spread, strict=True)]
     places = [space // step + 1 for space, step in zip(room, strides, strict=True)]
-    options = {"precision": parameters["precision"], "preferred_element_type": parameters["preferred_element_type"]}
+    product = functools.partial(
+        jax.lax.dot_general,
+        precision=parameters["precision"],
+        preferred_element_type=parameters["preferred_element_type"],
+    )
     if math.prod(shape) <= math.prod(places):
         patches = _cut(padded.transpose(features, *axes, examples), shape, spread, places, strides)
         outputs, *inner, inputs = kernel.shape
         kernel = kernel.reshape(outputs, math.prod(inner), inputs)
         # (outputs, places…, examples)
-        result = jax.lax.dot_general(kernel, patches, (((1, 2), (0, 1)), ((), ())), **options)
+        result = product(kernel, patches, (((1, 2), (0, 1)), ((), ())))
         order = (len(axes) + 1, 0, *range(1, len(axes) + 1))
     else:
         patches = _cut(padded.transpose(examples, *axes, features), places, strides, shape, spread)
         inner = range(2, 2 + len(axes) + 1)
         # (places, examples, outputs)
-        result = jax.lax.dot_general(patches, kernel, ((inner, range(1, kernel.ndim)), ((), ())), **options)
+        result = product(patches, kernel, ((inner, range(1, kernel.ndim)), ((), ())))
         result = result.reshape(*places, *result.shape[1:])
         order = (len(axes), len(axes) + 1, *range(len(axes)))
     # to (examples, outputs, places…), and then to where the result has them

@@ -168,7 +168,14 @@ def reproduce(
             metavar="DIR", help="Output folder; ./reproduction[-quick|-full] if left out.", show_default=False
         ),
     ] = None,
-    processes: Workers = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Run studies in N processes; by default one a core, at most 4, and one alone on an accelerator.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Measure the claims of the paper's abstract and say of each whether the numbers support it: one HTML report.
 
@@ -182,7 +189,8 @@ def reproduce(
         from sde_sgd import reproduction
 
         size = "quick" if quick else "full" if full else "normal"
-        found = reproduction.reproduce(out, size=size, only=only or (), executor=processes)
+        executor = reproduction.sensible_processes() if processes is None else processes
+        found = reproduction.reproduce(out, size=size, only=only or (), executor=executor)
         print(f"\n{found}\n\nreport   {found.report}")
 
     _guard(measure)

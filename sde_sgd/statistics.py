@@ -23,6 +23,7 @@ __all__ = [
     "inverse_binomial",
     "normal_width",
     "proportion_with_undecided",
+    "smirnov_probability",
     "student_mean",
     "student_width",
 ]
@@ -270,6 +271,28 @@ def student_width(confidence: float, freedom: Any) -> Any:
     confidence: coverage, between 0 and 1. freedom: degrees of freedom, at least 1, of any shape.
     """
     return -special.stdtrit(freedom, (1 - confidence) / 2)
+
+
+def smirnov_probability(ones: Any, others: Any) -> float:
+    """How likely two samples of one law on the line are at least this far from each other (Smirnov 1939), from 0 to 1.
+
+    ones, others: n and m independent numbers (n,), (m,) in one unit, at least one each. Far is the largest difference
+        between their empirical distribution functions, d.
+    The law of √(nm/(n + m))·d is nearly Kolmogorov's, with the correction of Vrbik (Pioneer Journal of Theoretical and
+    Applied Statistics 15, 15, 2018): within 2 % of the probability where that is 1 in 100 and n = m = 128, and the
+    nearer the more numbers there are. With ties it is too large.
+    Raises ValueError for a sample without numbers.
+    """
+    # scipy.stats has it, and takes half a second to import
+    ones, others = np.sort(_float64(ones)), np.sort(_float64(others))
+    if not (len(ones) and len(others)):
+        raise ValueError(f"ones and others must have a number each, at least, got {len(ones)} and {len(others)}")
+    both = np.concatenate([ones, others])
+    shares = [np.searchsorted(each, both, side="right") / len(each) for each in (ones, others)]
+    far = np.max(np.abs(shares[0] - shares[1]))
+    count = len(ones) * len(others) / len(both)
+    root = np.sqrt(count)
+    return float(special.kolmogorov(root * far + 1 / (6 * root) + (root * far - 1) / (4 * count)))
 
 
 def student_mean(values: Any, confidence: float = 0.95, axis: int = -1) -> Estimate:

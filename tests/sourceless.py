@@ -19,7 +19,7 @@ _BY_ROOM = {
         transitions width_figure""",
     "random": "bridge_uniforms group_words increments_of seed_key seed_number short_name stream_keys",
     "reference": "Grid GridFunction",
-    "reproduction": "all_claims judged_by register",
+    "reproduction": "all_claims judged_by register sensible_processes",
     "results": "Provenance Verdict",
     "stationary": "Histogram Occupancy RegionBasins",
     "statistics": "Estimate add_estimate",

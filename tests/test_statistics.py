@@ -15,6 +15,7 @@ from sde_sgd.statistics import (
     in_one_format,
     inverse_binomial,
     proportion_with_undecided,
+    smirnov_probability,
     student_mean,
 )
 
@@ -308,3 +309,15 @@ def test_students_mean_is_scipys(confidence):
     assert np.all(found.low[2] == -np.inf) and np.all(found.high[2] == np.inf)
     np.testing.assert_array_equal(found.value[2], values[2, 0])
     assert np.all(np.isnan(found.value[3])) and np.all(np.isnan(found.low[3]))
+
+
+@pytest.mark.parametrize(("n", "m", "shift"), [(64, 512, 0.0), (64, 512, 0.35), (512, 512, 0.1), (2_048, 2_048, 0.06)])
+def test_two_samples_are_as_far_apart_as_scipy_says(n, m, shift):
+    """Within 2 % of the law of a finite number of numbers; without a part of the correction some are not."""
+    generator = np.random.default_rng(n)
+    ones, others = generator.normal(size=n), generator.normal(size=m) + shift
+    truth = stats.ks_2samp(ones, others, method="asymp").pvalue
+    assert 1e-4 < truth < 0.99
+    assert smirnov_probability(ones, others) == pytest.approx(truth, rel=0.02)
+    with pytest.raises(ValueError, match="ones and others must have a number each, at least, got 0 and"):
+        smirnov_probability([], others)

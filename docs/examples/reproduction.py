@@ -26,6 +26,9 @@ reproduction.register(type(claims[0])) is type(claims[0])  # → True
 # %% Size
 [size.value for size in reproduction.Size]  # → ['quick', 'normal', 'full']
 
+# %% sensible_processes
+1 <= reproduction.sensible_processes() <= 4  # → True
+
 # %% reproduce, Reproduction, Judged, judged_by
 done: reproduction.Reproduction = reproduction.reproduce(
     tempfile.mkdtemp() + "/all", size="quick", only=[2], progress=False

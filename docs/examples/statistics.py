@@ -24,6 +24,9 @@ ss.statistics.chi_square_rate(events=4, exposure=2.0).value  # → 2.0
 # %% student_mean
 ss.statistics.student_mean(np.array([1.0, 2.0, 3.0])).value  # → 2.0
 
+# %% smirnov_probability
+ss.statistics.smirnov_probability(np.arange(100.0), np.arange(100.0) + 19.5)  # → 0.032
+
 # %% normal_width, student_width
 ss.statistics.normal_width(0.95)  # → 1.96
 ss.statistics.student_width(0.95, 2)  # → 4.303

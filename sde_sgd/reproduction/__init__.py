@@ -2,6 +2,7 @@
 
 from .._exports import names_in as _names_in
 from . import claims as claims
+from ._backwards import sensible_processes as sensible_processes
 from ._cells import Cells as Cells
 from ._claim import AbstractClaim as AbstractClaim
 from ._claim import Size as Size

@@ -1,12 +1,13 @@
 """Runs the studies of each claim, judges it, and writes one HTML report beside the stored datasets."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import study as studies
 from ..study import StudyError
 from ..study.running._look import write_page
+from ._backwards import others_of, run_backwards
 from ._claim import AbstractClaim, Size, all_claims, changes_of, study_file
 from ._judgement import Finding, Verdict, judge, together
 
@@ -57,13 +58,16 @@ def reproduce(
     out: a new folder, or one of an earlier run, of which only what is missing is then run; None takes ./reproduction,
         with the size behind it unless that is "normal". It has a folder for each study, `report.html` and the figures.
     size: "quick" takes minutes on two cores, "normal" a quarter of an hour, "full" is for an accelerator.
-    only: the number of a claim, or several; all by default. executor, progress: as of `study.run`.
+    only: the number of a claim, or several; all by default.
+    executor: None is this process; a number, so many processes of this machine: this one runs the studies from the
+        first one on, the others from the last one back; anything with submit(), as of `study.run`, computes cells.
+    progress: print what it is at, what was found, and progress bars.
     The report is written anew after each claim, so that Ctrl-C loses none, and has what earlier runs of this size into
     the folder finished too.
     Raises StudyError, a ValueError, for a claim or size that there is not, and as `study.run`: of a folder that has
     been run at another size, say.
     """
-    size, chosen = _size(size), _chosen(only)
+    size, chosen, others = _size(size), _chosen(only), others_of(executor)
     default = "reproduction" if size is Size.NORMAL else f"reproduction-{size.value}"
     folder = Path(default if out is None else out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,14 +76,19 @@ def reproduce(
     judged = {number: found for number, claim in earlier.items() if (found := _stored(claim, folder, size))}
     sections = {number: _drawn(found, folder) for number, found in judged.items()}
     report = folder / "report.html"
-    for claim in chosen:
-        if progress:
-            print(f"\n{claim.number}  {claim.title}", flush=True)
-        found = judged_by(claim, _datasets(claim, folder, size, executor, progress))
-        if progress:
-            print(found.verdict, flush=True)
-        judged[claim.number], sections[claim.number] = found, _drawn(found, folder)
-        _write(report, judged, sections, size)
+    # numbers of processes are of studies, not of a study's cells
+    cells = None if isinstance(executor, int) else executor
+    names = list(dict.fromkeys(name for claim in chosen for name in claim.studies))
+    missing = [name for name in names if not _is_finished(folder / name)]
+    with run_backwards(missing, folder, size, others) as take:
+        for claim in chosen:
+            if progress:
+                print(f"\n{claim.number}  {claim.title}", flush=True)
+            found = judged_by(claim, _datasets(claim, folder, size, cells, progress, take))
+            if progress:
+                print(found.verdict, flush=True)
+            judged[claim.number], sections[claim.number] = found, _drawn(found, folder)
+            _write(report, judged, sections, size)
     return Reproduction(folder, [judged[claim.number] for claim in chosen], report)
 
 
@@ -89,9 +98,17 @@ def judged_by(claim: AbstractClaim, data: "dict[str, xr.Dataset]") -> Judged:
     return Judged(claim, data, found, together([verdict for _, verdict in found]), claim.remarks(data))
 
 
-def _datasets(claim: AbstractClaim, folder: Path, size: Size, executor: Any, progress: bool) -> "dict[str, xr.Dataset]":
+def _datasets(
+    claim: AbstractClaim,
+    folder: Path,
+    size: Size,
+    executor: Any = None,
+    progress: bool = False,
+    take: Callable[[str], None] = lambda name: None,
+) -> "dict[str, xr.Dataset]":
     found = {}
     for name in claim.studies:
+        take(name)
         changes = changes_of(name, size)
         outcome = studies.run(study_file(name), folder / name, changes=changes, executor=executor, progress=progress)
         if outcome.unwritten and not outcome.complete:
@@ -102,13 +119,20 @@ def _datasets(claim: AbstractClaim, folder: Path, size: Size, executor: Any, pro
 
 def _stored(claim: AbstractClaim, folder: Path, size: Size) -> Judged | None:
     """The claim judged by what an earlier run of this size finished; None where there is none."""
+    if not all(_is_finished(folder / name) for name in claim.studies):
+        return None
     try:
-        progress = [studies.status(folder / name) for name in claim.studies]
-        if any(each.finished < each.cells for each in progress):
-            return None
-        return judged_by(claim, _datasets(claim, folder, size, None, False))
+        return judged_by(claim, _datasets(claim, folder, size))
     except StudyError:
         return None
+
+
+def _is_finished(folder: Path) -> bool:
+    try:
+        progress = studies.status(folder)
+    except StudyError:
+        return False
+    return progress.finished == progress.cells
 
 
 def _drawn(judged: Judged, folder: Path) -> Any:

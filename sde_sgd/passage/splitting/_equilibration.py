@@ -1,12 +1,13 @@
 """Equilibration: how long trajectories take to forget where they started (two-sample Kolmogorov–Smirnov tests)."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ...engine import StopCode
 from ...random import Stream
+from ...statistics import smirnov_probability
 from .._execution import Execution
 from ._score import Score, scores
 
@@ -103,8 +104,4 @@ def _alike(ones: Float[np.ndarray, "n k"], others: Float[np.ndarray, "m k"], few
         # nearly all have arrived: what the rest looks like does not matter
         return True
     least = _FALSE_ALARM / ones.shape[1] / rounds
-    # half a second to import, and few questions come here
-    from scipy import stats
-
-    tests: list[Any] = [stats.ks_2samp(*pair, method="asymp") for pair in zip(ones.T, others.T, strict=True)]
-    return all(test.pvalue > least for test in tests)
+    return all(smirnov_probability(*pair) > least for pair in zip(ones.T, others.T, strict=True))

@@ -172,21 +172,25 @@ def drive(chain, start, increments, steps):
     return np.asarray(run(jnp.asarray(noise)))[:, 0]
 
 
-def strong_slope(make, start, reference, increments, steps):
-    """Slope of the root mean square error over dt, and its standard error by the jackknife over 32 groups of paths."""
+STRONG_STEPS = (16, 32, 64, 128)
+
+
+def driven(make, start, increments):
+    """End states in each number of steps, (4, PATHS)."""
     with jax.enable_x64(True):
-        squares = np.stack([(drive(make(1.0 / k), start, increments, k) - reference) ** 2 for k in steps])
-    x = -np.log(np.asarray(steps, np.float64))
+        return np.stack([drive(make(1.0 / steps), start, increments, steps) for steps in STRONG_STEPS])
+
+
+def strong_slope(ends, reference):
+    """Slope of the root mean square error over dt, and its standard error by the jackknife over 32 groups of paths."""
+    squares, x = (ends - reference) ** 2, -np.log(np.asarray(STRONG_STEPS, np.float64))
 
     def slope(squares):
         return np.polyfit(x, 0.5 * np.log(squares.mean(axis=1)), 1)[0]
 
-    parts = squares.reshape(len(steps), 32, -1)
-    left_out = [slope(np.delete(parts, k, axis=1).reshape(len(steps), -1)) for k in range(32)]
+    parts = squares.reshape(len(x), 32, -1)
+    left_out = [slope(np.delete(parts, k, axis=1).reshape(len(x), -1)) for k in range(32)]
     return slope(squares), float(np.sqrt(31 / 32 * np.sum((left_out - np.mean(left_out)) ** 2)))
-
-
-STRONG_STEPS = (16, 32, 64, 128)
 
 
 def test_strong_order_is_one_half_with_multiplicative_noise():
@@ -197,11 +201,12 @@ def test_strong_order_is_one_half_with_multiplicative_noise():
     mu, nu = 0.1, 0.4
     increments = brownian_increments(51, 2**9)
     exact = np.exp(mu - nu**2 / 2 + nu * increments.sum(0))
-    slope, error = strong_slope(lambda dt: geometric(mu, nu, dt), 1.0, exact, increments, STRONG_STEPS)
+    ends = driven(lambda dt: geometric(mu, nu, dt), 1.0, increments)
+    slope, error = strong_slope(ends, exact)
     assert abs(slope - 0.5) < 0.1 and Z * error < 0.1, (slope, error)
     stratonovich = exact * np.exp(nu**2 / 2)
     for reference in (stratonovich, np.roll(exact, 1)):
-        broken, _ = strong_slope(lambda dt: geometric(mu, nu, dt), 1.0, reference, increments, STRONG_STEPS)
+        broken, _ = strong_slope(ends, reference)
         assert abs(broken - 0.5) > 0.2
 
 
@@ -219,7 +224,7 @@ def test_strong_order_is_one_with_additive_noise():
 
     with jax.enable_x64(True):
         fine = drive(chain(1.0 / FINE), -0.5, increments, FINE)
-    slope, error = strong_slope(chain, -0.5, fine, increments, STRONG_STEPS)
+    slope, error = strong_slope(driven(chain, -0.5, increments), fine)
     assert abs(slope - 1) < 0.1 and Z * error < 0.1, (slope, error)
-    broken, spread = strong_slope(lambda dt: HalfOrder(chain(dt)), -0.5, fine, increments, STRONG_STEPS)
+    broken, spread = strong_slope(driven(lambda dt: HalfOrder(chain(dt)), -0.5, increments), fine)
     assert broken + Z * spread < 0.9, broken

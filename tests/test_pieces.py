@@ -34,9 +34,10 @@ def test_a_step_in_pieces_is_the_whole_one(cuts):
         return jnp.cumsum(kept) + jnp.sum(state) + jnp.sum(state[::2]), jnp.concatenate([kept[2:], kept[:2]])
 
     state, numbers = map(jnp.asarray, np.random.default_rng(0).normal(size=(2, 12)).astype(np.float32))
-    pieces, other = program_of(step, state, numbers).batched(jnp.split(state, cuts), numbers)
+    batched = jax.jit(program_of(step, state, numbers).batched)
+    pieces, other = batched(np.split(np.asarray(state), cuts), numbers)
     assert [piece.size for piece in pieces] == np.diff([0, *cuts, 12]).tolist()
-    exact = step(state, numbers)
+    exact = jax.jit(step)(state, numbers)
     np.testing.assert_allclose(np.concatenate(pieces), exact[0], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(other, exact[1], rtol=1e-6)
 

@@ -1,5 +1,6 @@
 """Noise with the trace of another model and a shape of its own, and Zhu's comparison of six in a sharp valley."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,8 +36,8 @@ KINDS = {
 
 def expected(name, theta):
     """V written out, and Tr C."""
-    sigma = np.asarray(factor(jnp.asarray(theta)))
-    whole, hessian = sigma @ sigma.T, np.asarray(jax.hessian(loss)(jnp.asarray(theta)))
+    sigma, hessian = (np.asarray(each(jnp.asarray(theta))) for each in (jax.jit(factor), jax.jit(jax.hessian(loss))))
+    whole = sigma @ sigma.T
     trace = np.trace(whole)
     values, vectors = np.linalg.eigh(hessian)
     bent = (vectors * np.maximum(values, 0)) @ vectors.T
@@ -50,23 +51,34 @@ def expected(name, theta):
     }[name], trace
 
 
+@eqx.filter_jit
+def what_it_says(model, theta):
+    """σ, V, the diagonal of V, and the gradient with 0.3 times the first column of σ, and without."""
+    units = jnp.eye(model.noise_dim(SURFACE))
+    sigma = jax.vmap(lambda unit: model.apply(SURFACE, theta, unit), out_axes=1)(units)
+    drawn = model.noisy_gradient(SURFACE, theta, 0.3, units[0])
+    return sigma, model.covariance(SURFACE, theta), model.diagonal(SURFACE, theta), drawn, SURFACE.gradient(theta)
+
+
+@eqx.filter_jit
+def trace(model, risk, theta):
+    return jnp.trace(model.covariance(risk, theta))
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_shape_and_trace_are_those_that_are_said(name, double_precision):
     """σσᵀ = V = the formula, and Tr V = Tr C, at two points; with the gradient beside it. Twin: the other point."""
     model = KINDS[name]
     model.check(SURFACE)
     for place, other in (PLACES, PLACES[::-1]):
-        theta, (exact, trace) = jnp.asarray(place), expected(name, place)
-        units = jnp.eye(model.noise_dim(SURFACE))
-        sigma = np.stack([model.apply(SURFACE, theta, unit) for unit in units], axis=1)
-        found = np.asarray(model.covariance(SURFACE, theta))
+        exact, total = expected(name, place)
+        sigma, found, diagonal, drawn, gradient = map(np.asarray, what_it_says(model, jnp.asarray(place)))
         np.testing.assert_allclose(sigma @ sigma.T, exact, atol=1e-9)
         np.testing.assert_allclose(found, exact, atol=1e-9)
-        np.testing.assert_allclose(model.diagonal(SURFACE, theta), np.diag(exact), atol=1e-9)
-        assert np.trace(found) == pytest.approx(trace, rel=1e-9)
+        np.testing.assert_allclose(diagonal, np.diag(exact), atol=1e-9)
+        assert np.trace(found) == pytest.approx(total, rel=1e-9)
         assert np.abs(found - expected(name, other)[0]).max() > 0.05
-        drawn = model.noisy_gradient(SURFACE, theta, 0.3, units[0])
-        np.testing.assert_allclose(drawn, SURFACE.gradient(theta) + 0.3 * sigma[:, 0], atol=1e-9)
+        np.testing.assert_allclose(drawn, gradient + 0.3 * sigma[:, 0], atol=1e-9)
 
 
 def test_what_they_say_of_themselves():
@@ -94,7 +106,7 @@ def test_of_the_examples_gradients(double_precision):
     exact = np.asarray(whole.covariance(risk, theta))
     np.testing.assert_allclose(whole.diagonal(risk, theta), np.diag(exact), rtol=1e-9)
     for model in (IsotropicOf(whole), DiagonalOf(whole), HessianOf(whole), LeadingOf(whole)):
-        assert np.trace(model.covariance(risk, theta)) == pytest.approx(np.trace(exact), rel=1e-9)
+        assert float(trace(model, risk, theta)) == pytest.approx(np.trace(exact), rel=1e-9)
     with pytest.raises(ValueError, match="PerExample noise needs a landscape that is an EmpiricalRisk"):
         ss.LangevinSGD(SURFACE, IsotropicOf(whole), 0.1, 1)
 
@@ -102,7 +114,7 @@ def test_of_the_examples_gradients(double_precision):
 def test_no_positive_curvature_is_no_shape():
     """At a maximum σ is not a number: a trajectory there counts as diverged, and is not silently without noise."""
     hill = ss.landscapes.Landscape(lambda x: -jnp.sum(x**2), 2)
-    assert np.all(np.isnan(HessianOf(ss.noise.Isotropic(1.0)).apply(hill, jnp.ones(2), jnp.ones(2))))
+    assert np.all(np.isnan(eqx.filter_jit(HessianOf(ss.noise.Isotropic(1.0)).apply)(hill, jnp.ones(2), jnp.ones(2))))
 
 
 def test_what_is_no_model_is_refused():

@@ -30,8 +30,17 @@ def test_a_complex_start_is_refused(start):
             call()
 
 
-def diffusing(amplitude, pull=0.1):
-    return ss.diffusions.ItoDiffusion(lambda x, t: -pull * x, lambda x, t: amplitude + 0 * x, 1)
+def pull(x, t):
+    return -0.1 * x
+
+
+def constant(amplitude, x, t):
+    return jnp.asarray(amplitude, x.dtype) + 0 * x
+
+
+def diffusing(amplitude):
+    """The amplitude is a leaf, so that another one is not another program."""
+    return ss.diffusions.ItoDiffusion(pull, jax.tree_util.Partial(constant, np.float64(amplitude)), 1)
 
 
 def test_steps_that_round_away_are_refused():

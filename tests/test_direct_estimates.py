@@ -22,7 +22,8 @@ def below(offset):
 
 
 def passage(offset, steps, **options):
-    options = {"trajectories": 4096, "seed": 8, "method": "direct"} | options
+    """In chunks of 1024, whatever their number: one program."""
+    options = {"trajectories": 4096, "chunk": 1024, "seed": 8, "method": "direct"} | options
     return ss.escape(CHAIN, START, below(offset), None if steps is None else steps * DT, **options)
 
 
@@ -65,10 +66,10 @@ def test_a_precision_is_reached_by_inverse_sampling():
 
 def test_a_budget_of_steps_leaves_trajectories_undecided():
     """Without a horizon those that still run may yet come: left out of the value, both ways in the interval."""
-    found = passage(1.5, None, trajectories=1000, max_steps=40)
+    found = passage(1.5, None, trajectories=1024, max_steps=40)
     reached, running = int(np.isfinite(found.exit_times).sum()), found.censored
-    assert reached > 20 and running == 1000 - reached
-    same(found.probability, proportion_with_undecided(reached, running, 1000))
+    assert reached > 20 and running == 1024 - reached
+    same(found.probability, proportion_with_undecided(reached, running, 1024))
     assert found.probability.value == 1 and found.probability.high == 1 and found.probability.low < 0.5
 
 
@@ -91,7 +92,7 @@ def test_the_rate_is_exits_over_time_at_risk(offset, few):
 
 
 def test_the_mean_time_where_all_have_left():
-    found = passage(0.8, None, trajectories=2000)
+    found = passage(0.8, None, trajectories=2048)
     assert found.censored == 0
     value, low, high = jackknife(found.exit_times[:, None], lambda mean: mean[:, 0])
     assert float(found.mean_exit_time.value) == pytest.approx(value, rel=1e-12)

@@ -1,5 +1,7 @@
 """Theory of the diffusion linearised at a minimum, beside independent integration."""
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ class Point:
         self.location = location
 
 
+# kept, for programs are of one landscape
+@functools.cache
 def quartic():
     return ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 

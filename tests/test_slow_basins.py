@@ -3,12 +3,14 @@
 import math
 from types import SimpleNamespace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from chains_with_memory import Underdamped
 from numpy.polynomial import Polynomial
+from polynomials import on_the_line
 
 import sde_sgd as ss
 from sde_sgd._jumps import core_sets, slow_groups
@@ -33,7 +35,7 @@ from sde_sgd.stationary._missing_minima import missing_minima
 def of_force(roots, factor=1.0):
     """The landscape on the line whose slope is a polynomial with these roots."""
     loss = (factor * Polynomial.fromroots(roots)).integ()
-    return ss.landscapes.Landscape(lambda x: sum(c * x[0] ** n for n, c in enumerate(loss.coef.tolist())), dim=1), loss
+    return on_the_line(loss), loss
 
 
 # from a shallow well at 0 to a deep one at 2.3 thirteen times as fast as anywhere, and over the hilltop at −1.4 rarely
@@ -243,12 +245,17 @@ def test_light_basins_are_passed_through():
 def test_the_union_of_those_chosen():
     sets = (ss.regions.Ball([0.0], 1.0), ss.regions.HalfSpace([-1.0], -2.0), ss.regions.Ball([-3.0], 0.5))
     points = jnp.linspace(-4, 4, 33)[:, None]
+
+    @eqx.filter_jit
+    def of_each(region):
+        return jax.vmap(region.contains)(points), jax.vmap(region.level)(points)
+
     for chosen in ([True, False, True], [False, True, False], [False, False, False]):
-        made = OneOf(sets, np.array(chosen))
-        for point in points:
-            there = [each for each, wanted in zip(sets, chosen, strict=True) if wanted]
-            assert bool(made.contains(point)) == any(bool(each.contains(point)) for each in there)
-            assert float(made.level(point)) == min([float(each.level(point)) for each in there], default=math.inf)
+        inside, level = of_each(OneOf(sets, np.array(chosen)))
+        there = [of_each(each) for each, wanted in zip(sets, chosen, strict=True) if wanted]
+        there.append((np.zeros(33, bool), np.full(33, math.inf)))
+        assert np.array_equal(inside, np.any([each for each, _ in there], axis=0))
+        assert np.array_equal(level, np.min([each for _, each in there], axis=0))
 
 
 def test_cores_in_many_dimensions_hold_typical_states():
@@ -261,7 +268,7 @@ def test_cores_in_many_dimensions_hold_typical_states():
     states = np.random.default_rng(0).normal(size=(4_000, dim)) * np.sqrt(temperature / curvatures)
     for towards, low, high in (((way,), 0.5, 1.0), (None, 0.0, 0.0)):
         (core,) = core_sets([bowl], np.array([8.0]), None, ("bowl",), towards=towards)
-        share = np.mean([float(core.level(jnp.asarray(state))) < 0 for state in states[:400]])
+        share = np.mean(np.asarray(jax.jit(jax.vmap(core.level))(states)) < 0)
         assert low <= share <= high
     (core,) = core_sets([bowl], np.array([8.0]), None, ("bowl",), towards=(way,))
     # the quadratic part along the way alone is a quarter of the barrier

@@ -7,6 +7,9 @@ the number of exits has the law of a sum of independent events of known chances.
 deviations, a false-fail rate of 6.3e-5; the twins are chances that are wrong by little, far beyond it.
 """
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -27,7 +30,34 @@ def chain_of(drift, amplitude, dim=1, dt=DT):
     return ss.EulerMaruyama(ss.diffusions.ItoDiffusion(drift, amplitude, dim), dt)
 
 
-WALK = chain_of(lambda x, t: 0 * x, lambda x, t: jnp.ones_like(x))
+def no_drift(x, t):
+    return 0 * x
+
+
+def amplitude(factors, x, t):
+    constant, in_time, of_state = factors
+    return constant + in_time * t / DT + of_state * x**2
+
+
+def walk_of(constant, in_time=0.0, of_state=0.0):
+    """On the line, without a drift; one program for all, whose noise is constant + in_time·(step) + of_state·x²."""
+    return chain_of(no_drift, jax.tree_util.Partial(amplitude, np.array([constant, in_time, of_state], np.float32)))
+
+
+WALK = walk_of(1.0)
+
+
+def constant(amplitude, x, t):
+    return amplitude + 0 * x
+
+
+def steady(amplitude):
+    """On the line, without a drift, with noise that depends on nothing, which mean times need."""
+    return chain_of(no_drift, jax.tree_util.Partial(constant, np.float32(amplitude)))
+
+
+def box(half):
+    return below(half) & below(half, (-1.0,))
 
 
 def paths_of(chain, start, steps, n=N, seed=3):
@@ -38,6 +68,12 @@ def paths_of(chain, start, steps, n=N, seed=3):
         after = np.concatenate([np.broadcast_to(start, (1, *after.shape[1:])), after])
     assert after.shape == (steps + 1, n, start.size) and np.all(after[0] == start)
     return after
+
+
+@functools.cache
+def of_the_walk():
+    """Its first three steps: (4, n, 1)."""
+    return paths_of(WALK, [0.0], 3)
 
 
 def bridge(before, after, variance, exponent=2.0):
@@ -65,7 +101,7 @@ def exits(chain, start, region, steps, n=N, seed=3, **options):
 def test_one_step_across_a_flat_boundary(distance):
     """P = 2Φ(−d/√dt) by reflection, and given the steps' ends a sum of bridges. Twins: an exponent of 1.9, of 2.1."""
     (count,), passage = exits(WALK, [0.0], below(distance), 1)
-    after = paths_of(WALK, [0.0], 1)[1, :, 0]
+    after = of_the_walk()[1, :, 0]
     assert abs(deviations(count, bridge(distance, distance - after, DT))) < 4
     exact = 2 * stats.norm.sf(distance / np.sqrt(DT))
     assert abs(passage.probability.value - exact) < 4 * np.sqrt(exact * (1 - exact) / N)
@@ -81,7 +117,7 @@ def walk():
     passage = ss.escape(
         WALK, np.zeros(1, np.float32), below(0.5), DT, trajectory_ids=ids, seed=3, monitoring="continuous"
     )
-    paths = paths_of(WALK, [0.0], 3)[..., 0]
+    paths = of_the_walk()[..., 0]
     return paths, bridge(0.5, 0.5 - paths[1], DT), np.isfinite(passage.exit_times)
 
 
@@ -122,8 +158,9 @@ def test_an_exit_between_steps_is_placed_in_their_middle(method, monitoring, ear
     """The chain's own exit is at the end of its step."""
     times = np.array([0.0, 0.49, 0.51, 0.99, 1.0]) * DT
     passage = ss.escape(
-        WALK, np.zeros(1, np.float32), below(0.5), DT, trajectories=2048, seed=4, method=method, monitoring=monitoring
-    )
+        steady(1.0), np.zeros(1, np.float32), box(0.5), DT, trajectories=2048, seed=4, method=method,
+        monitoring=monitoring,
+    )  # fmt: skip
     out = float(passage.probability.value)
     assert 0.1 < out < 0.9
     np.testing.assert_allclose(passage.survival(times).value, np.where(times < earliest * DT, 1.0, 1 - out), atol=1e-12)
@@ -131,12 +168,11 @@ def test_an_exit_between_steps_is_placed_in_their_middle(method, monitoring, ear
 
 def test_mean_times_count_half_steps():
     """So wide a step that every path leaves in the first: E τ is half of it, exactly."""
-    wide = chain_of(lambda x, t: 0 * x, lambda x, t: 1e4 * jnp.ones_like(x))
-    box = below(1.0) & below(1.0, (-1.0,))
     for monitoring, expected in (("continuous", 0.5), ("discrete", 1.0)):
         passage = ss.escape(
-            wide, np.zeros(1, np.float32), box, trajectories=512, seed=1, monitoring=monitoring, method="direct"
-        )
+            steady(1e4), np.zeros(1, np.float32), box(1.0), trajectories=2048, seed=1, monitoring=monitoring,
+            method="direct",
+        )  # fmt: skip
         assert float(passage.mean_exit_time.value) == pytest.approx(expected * DT, rel=1e-3)
 
 
@@ -149,11 +185,7 @@ def hazard_of(paths, variance, distance):
 
 def test_noise_that_changes_in_time_is_that_of_the_step():
     """Twins: the noise of the step before, and of the step after."""
-
-    def amplitude(x, t):
-        return (0.5 + t / DT) * jnp.ones_like(x)
-
-    chain, steps, distance = chain_of(lambda x, t: 0 * x, amplitude), 3, 1.5
+    chain, steps, distance = walk_of(0.5, in_time=1.0), 3, 1.5
     counts, _ = exits(chain, [0.0], below(distance), steps)
     paths = paths_of(chain, [0.0], steps)[..., 0]
     number = np.arange(steps)[:, None]
@@ -170,9 +202,9 @@ def test_noise_that_changes_in_time_is_that_of_the_step():
 
 def test_noise_that_depends_on_the_state_is_that_at_the_beginning():
     """Itô. Twins: the noise at the end of the step, and in its middle."""
-    chain, distance = chain_of(lambda x, t: 0 * x, lambda x, t: 0.4 + x**2), 0.6
+    chain, distance = walk_of(0.4, of_state=1.0), 0.6
     (count,), _ = exits(chain, [0.5], below(0.5 + distance), 1)
-    before, after = paths_of(chain, [0.5], 1)[..., 0]
+    before, after = paths_of(chain, [0.5], 3)[:2, :, 0]
 
     def chance(x):
         return bridge(distance, 0.5 + distance - after, (0.4 + x**2) ** 2 * DT)
@@ -240,7 +272,7 @@ def test_sets_that_are_put_together(kind):
     """The bridge takes the level function of the whole; the twin is the other set's boundary."""
     region, offset = put_together(kind)
     (count,), _ = exits(WALK, [0.0], region, 1)
-    after = paths_of(WALK, [0.0], 1)[1, :, 0]
+    after = of_the_walk()[1, :, 0]
     assert abs(deviations(count, bridge(offset, offset - after, DT))) < 4
     other = 1.0 if offset < 0.9 else 0.5
     assert abs(deviations(count, bridge(other, other - after, DT))) > 8
@@ -252,7 +284,7 @@ def test_two_sets_have_a_uniform_each():
     passage = ss.first_passage(
         WALK, np.zeros(1, np.float32), up, down, DT, trajectories=N, seed=3, monitoring="continuous", method="direct"
     )
-    after = paths_of(WALK, [0.0], 1)[1, :, 0]
+    after = of_the_walk()[1, :, 0]
     target, avoid = bridge(0.3, 0.3 - after, DT), bridge(0.4, 0.4 + after, DT)
     assert abs(deviations(round(float(passage.probability.value) * N), target)) < 4
     avoided = N - passage.censored - round(float(passage.probability.value) * N)

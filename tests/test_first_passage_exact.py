@@ -174,7 +174,7 @@ def test_double_well_mean_passage(beta, target, dt, n):
 
 def passage_of(chain, target, n, monitoring="continuous"):
     fp = ss.first_passage(
-        chain, -np.ones(1, np.float32), ~below(target), trajectories=n, seed=13, monitoring=monitoring
+        chain, -np.ones(1, np.float32), ~below(target), trajectories=n, seed=13, monitoring=monitoring, method="direct"
     )
     return fp.mean_exit_time.value, standard_error(fp)
 

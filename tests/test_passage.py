@@ -76,10 +76,10 @@ def test_a_method_is_one_class_and_one_name(monkeypatch):
     """It answers as the others do, by its name and as an object."""
     monkeypatch.setitem(METHODS, "batches", Batches())
     found = ss.escape(CHAIN, START, below(1.0), 6.0, trajectories=1_024, method="batches", seed=4)
-    direct = ss.escape(CHAIN, START, below(1.0), 6.0, trajectories=1_024, method="direct", seed=4)
+    direct = ss.escape(CHAIN, START, below(1.0), 6.0, trajectories=1_024, method="direct", chunk=512, seed=4)
     assert found.method == "batches" and found.status == Status.COMPLETE
     assert np.array_equal(found.steps, direct.steps) and found.probability.value == direct.probability.value
-    spent = ss.escape(CHAIN, START, below(1.0), 6.0, rtol=1e-3, max_trajectories=1_100, method=Batches(256))
+    spent = ss.escape(CHAIN, START, below(1.0), 6.0, rtol=1e-3, max_trajectories=1_100, method=Batches(512))
     assert spent.trajectories == 1_024 and spent.result.startswith("budget spent") and "batches" in repr(spent)
 
 
@@ -111,9 +111,14 @@ def test_the_options_are_to_be_seen():
         assert all(name in (call.__doc__ or "") for name in parameters)
 
 
+def broken(x, edge):
+    return jnp.where(x[0] < edge, jnp.nan, 0.5) * x[0] ** 2
+
+
 def not_a_number_beyond(edge):
-    broken = ss.landscapes.Landscape(lambda x: jnp.where(x[0] < edge, jnp.nan, 0.5) * x[0] ** 2, dim=1)
-    return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(broken, 0.5), DT)
+    """One program for all edges; CHAIN where there is none, at −∞."""
+    broken_bowl = ss.landscapes.Landscape(broken, 1, np.float32(edge))
+    return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(broken_bowl, 0.5), DT)
 
 
 def test_divergence_is_read_both_ways_in_every_interval():
@@ -123,8 +128,8 @@ def test_divergence_is_read_both_ways_in_every_interval():
     above that. Twin: what it was without the diverged.
     """
     horizon = 20.0
-    found = ss.escape(not_a_number_beyond(-1.5), START, below(4.0), horizon, trajectories=2_048, method="direct")
-    share = found.diverged / 2_048
+    found = ss.escape(not_a_number_beyond(-1.5), START, below(4.0), horizon, trajectories=4_096, method="direct")
+    share = found.diverged / 4_096
     assert 0.2 < share < 0.9 and found.status == Status.DIVERGED and str(found.diverged) in found.result
     assert found.probability.value == 0 and found.probability.high == pytest.approx(share, abs=0.03)
     implied = -horizon / np.log1p(-found.probability.high)
@@ -132,7 +137,7 @@ def test_divergence_is_read_both_ways_in_every_interval():
     assert found.exit_rate.low == 0 and found.exit_rate.high > 0.8 / implied
     assert found.survival([horizon]).low == pytest.approx(1 - found.probability.high, abs=0.01)
     seen = found.exit_rate.value
-    assert seen == 0 and -np.log(0.025) / (2_048 * horizon) < 0.01 * found.exit_rate.high
+    assert seen == 0 and -np.log(0.025) / (4_096 * horizon) < 0.01 * found.exit_rate.high
 
 
 @pytest.mark.long
@@ -266,6 +271,7 @@ def test_the_bridge_is_taken_where_the_boundary_sees_noise():
 def test_a_rate_is_that_of_the_kernel_where_nothing_diverges():
     """The readings of the diverged change nothing without any: the plain interval holds the kernel's value."""
     kernel = ChainExit(lambda x: x * (1 - DT), np.sqrt(DT), 0.0, 1.0, -6.0)
-    found = ss.escape(CHAIN, START, below(1.0), trajectories=16_384, method="direct", seed=8)
+    chain, region = not_a_number_beyond(-np.inf), below(1.0)
+    found = ss.escape(chain, START, region, trajectories=16_384, chunk=4_096, method="direct", seed=8)
     assert found.diverged == 0 and found.mean_exit_time.contains(kernel.mean_steps() * DT)
     assert found.exit_rate.value == pytest.approx(1 / found.mean_exit_time.value)

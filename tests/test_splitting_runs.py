@@ -70,6 +70,7 @@ def test_what_tells_how_many_is_not_in_the_answer(monkeypatch):
 
     monkeypatch.setattr(_repetitions.Repetitions, "__call__", spy)
     fp = escape(3.5, rtol=0.1, seed=16)
+    assert fp.method == "splitting"
     assert len(seen) >= 2 and len(seen[0].level_probability) == 32
     kept = np.concatenate([tally.level_probability for tally in seen[1:]])
     assert np.array_equal(fp.level_probability, kept)
@@ -77,13 +78,13 @@ def test_what_tells_how_many_is_not_in_the_answer(monkeypatch):
 
 def test_auto_is_direct_where_passages_are_frequent():
     """The same trajectories, bit for bit, as with method="direct"; the pilot is in the cost."""
-    for options in ({"trajectories": 4096}, {"rtol": 0.2}):
+    for options in ({"trajectories": 8192, "chunk": 1024}, {"rtol": 0.2, "chunk": 1024}):
         auto, direct = (escape(1.0, method=method, **options) for method in ("auto", "direct"))
         assert isinstance(auto.evidence, DirectSample)
         assert np.array_equal(auto.steps, direct.steps) and np.array_equal(auto.outcome, direct.outcome)
         assert auto.method == "direct" and auto.path_steps > direct.path_steps
-    assert escape(4.0, trajectories=4096).method == "splitting"
-    assert escape(4.0, trajectories=256).method == "direct"
+    question, run, _ = asked(4.0, 6.0)
+    assert _pilots.is_rare(question, run, 8192).rare and not _pilots.is_rare(question, run, 256).rare
 
 
 def test_the_choice_does_not_look_at_the_run_itself(monkeypatch):
@@ -91,14 +92,14 @@ def test_the_choice_does_not_look_at_the_run_itself(monkeypatch):
     seen = []
 
     def spy(question, run, trajectories):
-        stops = run.derived(Stream.PILOT).run(np.arange(512))
+        stops = run.derived(Stream.PILOT).run(np.arange(1024))
         seen.append((stops.step, stops.code))
         return _pilots.is_rare(question, run, trajectories)
 
     monkeypatch.setattr(_automatic, "is_rare", spy)
-    fp = escape(1.0, trajectories=4096)
-    (steps, codes), own = seen[0], fp.steps[:512]
-    both = (codes == StopCode.TARGET) & (fp.outcome[:512] == StopCode.TARGET)
+    fp = escape(1.0, trajectories=8192, chunk=1024)
+    (steps, codes), own = seen[0], fp.steps[:1024]
+    both = (codes == StopCode.TARGET) & (fp.outcome[:1024] == StopCode.TARGET)
     # the same trajectories would agree everywhere, independent ones hardly ever
     assert both.sum() > 20 and np.mean(steps[both] == own[both]) < 0.2
 

@@ -33,12 +33,15 @@ def wells_chain(temperature=WARM, dt=DT):
     return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(WELLS, temperature), dt)
 
 
+SLOPE = jax.jit(jax.vmap(lambda x: WELLS.gradient(x[None])[0]))
+
+
+@functools.cache
 def wells_law(temperature=WARM, dt=DT, cuts=(-6.0, RARE, SADDLE, 7.0)):
     with jax.enable_x64(True):
-        slope = jax.jit(jax.vmap(lambda x: WELLS.gradient(x[None])[0]))
 
         def mean(x):
-            return x - dt * np.asarray(slope(jnp.asarray(np.ravel(x)))).reshape(np.shape(x))
+            return x - dt * np.asarray(SLOPE(jnp.asarray(np.ravel(x)))).reshape(np.shape(x))
 
         return ChainLaw(mean, np.sqrt(2 * temperature * dt), cuts, nodes=120)
 
@@ -241,25 +244,31 @@ def test_chains_that_are_not_confining():
     assert (at.probability.low[1, 0], at.probability.high[1, 0]) == (0, 1)
 
 
+@functools.cache
+def by_regions(**mode):
+    """Over a window or at times: one run each for all tests that ask what a result says of itself."""
+    return ss.occupancy(wells_chain(), [SHARP], regions={"sharp": LEFT, "flat": ~LEFT}, trajectories=200, **mode)
+
+
 def test_diverged_trajectories_are_read_both_ways():
-    """One lost of 20: the value is that of the others, the interval holds both readings."""
-    regions = {"sharp": LEFT, "flat": ~LEFT}
-    run = ss.occupancy(wells_chain(), [SHARP], regions=regions, horizon=40.0, trajectories=20)
-    lost = eqx.tree_at(lambda r: r.counted.has_diverged, run, np.arange(20) == 3)
-    others = eqx.tree_at(both, run, (np.delete(run.visits, 3, axis=1), np.zeros(19, bool)))
+    """One lost of 200: the value is that of the others, the interval holds both readings."""
+    run = by_regions(horizon=40.0)
+    lost = eqx.tree_at(lambda r: r.counted.has_diverged, run, np.arange(200) == 3)
+    others = eqx.tree_at(both, run, (np.delete(run.visits, 3, axis=1), np.zeros(199, bool)))
     assert np.array_equal(lost.weight.value, others.weight.value)
-    np.testing.assert_allclose(lost.weight.low, others.weight.low * 19 / 20)
-    np.testing.assert_allclose(lost.weight.high, others.weight.high * 19 / 20 + 1 / 20)
-    assert lost.diverged == 1 and lost.result.startswith("diverged: 1 of 20 trajectories diverged")
+    np.testing.assert_allclose(lost.weight.low, others.weight.low * 199 / 200)
+    np.testing.assert_allclose(lost.weight.high, others.weight.high * 199 / 200 + 1 / 200)
+    assert lost.diverged == 1 and lost.result.startswith("diverged: 1 of 200 trajectories diverged")
 
 
-OVERLAP = {"wide": ss.regions.HalfSpace([1.0], SADDLE + 0.2), "right": ss.regions.Ball([FLAT], FLAT - SADDLE)}
+# of the same structure as those that do not
+OVERLAP = {"wide": ss.regions.HalfSpace([1.0], SADDLE + 0.2), "right": ~LEFT}
 
 
 @pytest.mark.parametrize("mode", [{"times": [30.0]}, {"horizon": 60.0}], ids=["times", "horizon"])
 def test_regions_that_overlap_are_named(mode):
     with pytest.raises(ValueError, match=r"^regions must not overlap, got 'wide' and 'right' that both hold \[-0\."):
-        ss.occupancy(wells_chain(), [SHARP], regions=OVERLAP, trajectories=2_000, **mode)
+        ss.occupancy(wells_chain(), [SHARP], regions=OVERLAP, trajectories=200, **mode)
 
 
 def numbers(result):
@@ -299,14 +308,16 @@ def test_a_sweep_is_one_program():
 
 def test_rules_of_basins():
     """The nearest minimum moves the border to the middle; a sublevel leaves the pass between them to nobody."""
+    label = eqx.filter_jit(_basins.labels)
     points = np.array([[SADDLE - 0.01, SADDLE + 0.01, -0.01, 0.01, SHARP, FLAT]], np.float32)
     expected = {"quench": [0, 1, 1, 1, 0, 1], "nearest": [0, 0, 0, 1, 0, 1], "sublevel": [2, 2, 2, 2, 0, 1]}
     for rule, labels in expected.items():
         height = 0.5 if rule == "sublevel" else None
         made, names = _basins.describe_basins(wells_chain(), None, MINIMA, rule, height)
-        assert list(np.asarray(_basins.labels(made, jnp.asarray(points)))) == labels and names == ("sharp", "flat")
-    regions, _ = _basins.describe_basins(wells_chain(), OVERLAP, None, None, None)
-    assert list(np.asarray(_basins.labels(regions, jnp.asarray([[SADDLE + 0.1, 9.0, np.nan]])))) == [3, 2, 4]
+        assert list(np.asarray(label(made, jnp.asarray(points)))) == labels and names == ("sharp", "flat")
+    overlap = {"wide": ss.regions.HalfSpace([1.0], SADDLE + 0.2), "right": ss.regions.Ball([FLAT], FLAT - SADDLE)}
+    regions, _ = _basins.describe_basins(wells_chain(), overlap, None, None, None)
+    assert list(np.asarray(label(regions, jnp.asarray([[SADDLE + 0.1, 9.0, np.nan]])))) == [3, 2, 4]
 
 
 class Coarse(ss.stationary.AbstractBasins):
@@ -353,9 +364,7 @@ def test_rules_as_objects_and_a_rule_of_ones_own(monkeypatch):
 
 
 def test_one_result_for_both_ways_prints_its_answer():
-    regions = {"sharp": LEFT, "flat": ~LEFT}
-    at = ss.occupancy(wells_chain(), [SHARP], regions=regions, times=[0.1, 0.2], trajectories=200)
-    run = ss.occupancy(wells_chain(), [SHARP], regions=regions, horizon=4.0, trajectories=200)
+    at, run = by_regions(times=(0.1, 0.2)), by_regions(horizon=40.0)
     assert type(at) is type(run) is ss.Occupancy
     assert at.probability.value.shape == (2, 2) and run.probability.value.shape == (2,)
     assert np.array_equal(run.weight.low, run.probability.low)
@@ -367,19 +376,18 @@ def test_one_result_for_both_ways_prints_its_answer():
     with pytest.raises(AttributeError, match="counts belongs to occupancy at given times, times=; this one is over"):
         _ = run.counts
     with pytest.raises(ValueError, match="unknown option 'chunks'; did you mean 'chunk'"):
-        ss.occupancy(wells_chain(), [SHARP], regions=regions, times=[0.1], chunks=8)
+        by_regions(times=(0.1,), chunks=8)
 
 
 def test_datasets_carry_units():
-    regions = {"sharp": LEFT, "flat": ~LEFT}
     results = [
-        ss.occupancy(wells_chain(), [SHARP], regions=regions, times=[0.1, 0.2], trajectories=8),
-        ss.occupancy(wells_chain(), [SHARP], regions=regions, horizon=4.0, trajectories=8),
-        ss.histogram(wells_chain(), [SHARP], bins=(-2, 2, 4), horizon=4.0, trajectories=8),
+        by_regions(times=(0.1, 0.2)),
+        by_regions(horizon=40.0),
+        ss.histogram(wells_chain(), [SHARP], bins=(-2, 2, 4), horizon=4.0, trajectories=200),
     ]
     assert [type(each).__name__ for each in results] == ["Occupancy", "Occupancy", "Histogram"]
     for data in (each.to_dataset() for each in results):
-        assert data.attrs["trajectories"] == 8 and "result" in data.attrs
+        assert data.attrs["trajectories"] == 200 and "result" in data.attrs
         bounded = [name for name in data.data_vars if f"{name}_low" in data]
         assert bounded
         for name in bounded:

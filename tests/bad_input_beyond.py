@@ -70,10 +70,6 @@ BEYOND = {
         lambda: ss.landscapes.along(WELL, [1.0], [1.0]),
         r"a and b must be two points, got \[1\.?0?\] twice",
     ),
-    "survival at a word": (
-        lambda: ss.escape(CHAIN, [-1.0], LEFT, 1.0, trajectories=8).survival("all"),
-        "times must be real numbers, got 'all'",
-    ),
     "branches of a word": (
         lambda: ss.passage.branches(CHAIN, [-1.0], RIGHT, trajectories="x"),
         "trajectories must be a whole number of at least 1, got 'x'",

@@ -4,6 +4,7 @@ Run as a program it makes every call as a person would, without the type checks 
 raised: a JSON object of [type, message] by name.
 """
 
+import functools
 import json
 import sys
 
@@ -35,6 +36,12 @@ def momentum(**changes):
 
 def escape(chain=CHAIN, start=(-1.0,), region=LEFT, horizon=1.0, trajectories=64, **options):
     return ss.escape(chain, list(start), region, horizon, trajectories=trajectories, **options)
+
+
+@functools.cache
+def escaped():
+    """A result, which is asked more than one thing."""
+    return escape()
 
 
 def simulate(**changes):
@@ -252,7 +259,8 @@ BAD = {
         lambda: ss.integrate(CHAIN, jnp.zeros((3, 1)), 0, 2, 0, [0, 1]),
         r"states must have shape \(2, 1\)",
     ),
-    "times beyond the horizon": (lambda: escape().survival([2.0]), "times must lie from 0 to the horizon"),
+    "times beyond the horizon": (lambda: escaped().survival([2.0]), "times must lie from 0 to the horizon"),
+    "survival at a word": (lambda: escaped().survival("all"), "times must be real numbers, got 'all'"),
     "a solver of a chain": (lambda: ss.reference.FokkerPlanck(CHAIN, (-2, 2, 50)), "diffusion must be a diffusion"),
     "a solver's region that is none": (lambda: solver().mean_exit_time(0.5), "region must be a region"),
     "a solver's region of another dim": (
@@ -362,7 +370,7 @@ BAD = {
         lambda: escape(chain=ss.chains.LevyEuler(WARM, 1.5, 0.1), monitoring="continuous"),
         "needs an EulerMaruyama chain with gaussian increments, .* got LevyEuler with Stable",
     ),
-    "an unknown outcome": (lambda: escape().count("lost"), "outcome must be one of running, diverged, target, avoid"),
+    "an unknown outcome": (lambda: escaped().count("lost"), "outcome must be one of running, diverged, target, avoid"),
 }
 
 BAD |= BEYOND

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from parameters import quick
 from scipy.linalg import expm
 from scipy.stats import norm
 
@@ -110,7 +111,7 @@ def test_occupancy_tends_to_the_law_and_keeps_its_digits():
     np.testing.assert_allclose(mixed.value[0], [0.5, 0.25, 0.25])
 
 
-@pytest.mark.parametrize("error", [0.05, 0.3])
+@pytest.mark.parametrize("error", quick([0.05, 0.3], 0.3))
 def test_coverage_of_what_the_rates_carry(error):
     """200 repeats with noisy rates, three shares, gap and an occupancy each: 95 % intervals hold the truth.
 

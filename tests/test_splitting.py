@@ -29,8 +29,12 @@ def group(fp, first, number):
 
 @pytest.mark.parametrize(
     ("level", "dt", "size"),
-    [(2.5, DT, 256), (4.0, DT, 512), (5.5, FINE, 512), pytest.param(7.8, FINE, 2048, marks=pytest.mark.long)],
-    ids=["1e-3", "1e-7", "1e-13", "1e-25"],
+    [
+        pytest.param(2.5, DT, 256, marks=pytest.mark.long, id="1e-3"),
+        pytest.param(4.0, DT, 512, id="1e-7"),
+        pytest.param(5.5, FINE, 512, marks=pytest.mark.long, id="1e-13"),
+        pytest.param(7.8, FINE, 2048, marks=pytest.mark.long, id="1e-25"),
+    ],
 )
 def test_the_probability_is_that_of_the_kernel(level, dt, size):
     """Within 4 standard errors of the repetitions' mean (false-fail rate 1e-4 each), to some per cent."""

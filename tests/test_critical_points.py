@@ -249,16 +249,18 @@ def test_minima_are_found_from_states_of_sgd():
         assert one.largest_eigenvalue == pytest.approx(np.linalg.norm(other.hessian, 2))
 
 
+def monkey_loss(theta, given):
+    turned, shift, scale = given
+    x, y = turned @ (theta - shift)
+    return scale * (x**3 - 3 * x * y**2 + (x**2 + y**2) ** 2)
+
+
 def monkey(turn=0.0, shift=(0.0, 0.0), scale=1.0):
     """Three minima at distance 0.75 that meet in one degenerate point, where the Hessian is zero."""
-    cosine, sine, shift = np.cos(turn), np.sin(turn), jnp.asarray(shift)
-
-    def loss(theta):
-        x, y = jnp.array([[cosine, sine], [-sine, cosine]]) @ (theta - shift)
-        return scale * (x**3 - 3 * x * y**2 + (x**2 + y**2) ** 2)
-
+    cosine, sine, shift = np.cos(turn), np.sin(turn), np.asarray(shift, np.float32)
+    given = np.array([[cosine, sine], [-sine, cosine]]), shift, np.float64(scale)
     angles = turn + np.pi + 2 * np.pi / 3 * np.arange(3)
-    return Landscape(loss, 2), np.asarray(shift) + 0.75 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return Landscape(monkey_loss, 2, given), shift + 0.75 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 @pytest.mark.parametrize(

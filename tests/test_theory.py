@@ -1,5 +1,7 @@
 """Theory against independent integration: every formula beside a quadrature or a closed form that shares no code."""
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -15,10 +17,13 @@ class Point:
         self.location = location
 
 
+# kept, for programs are of one landscape
+@functools.cache
 def quartic():
     return ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 
 
+@functools.cache
 def valley(stiffness=3.0):
     return ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + stiffness * x[1] ** 2 / 2, dim=2)
 
@@ -191,6 +196,7 @@ def test_a_loss_that_rounds_to_float32_inside_has_critical_points():
         theory.gibbs_weights(ss.LangevinSGD.at_temperature(steep, 0.1), [[1e-4]])
 
 
+@functools.cache
 def tilted():
     return ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 * (1 + 0.3 * x[0] + 0.2 * x[0] ** 2), dim=1)
 

@@ -2,6 +2,7 @@
 
 import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -88,6 +89,11 @@ def test_one_way_alone_finds_half(hasty):
     assert found.result == "complete" and found.mean_exit_time.value > 1.3 * exact() and not near_exact(found)
 
 
+@eqx.filter_jit
+def at(score, place):
+    return score(jnp.asarray(place))
+
+
 @pytest.fixture(scope="module")
 def explored():
     return ss.landscapes.explore(HOLES, LEFT)
@@ -103,11 +109,10 @@ def test_ways_are_made_comparable(explored):
     assert isinstance(score, WaysScore) and score.number == len(found) == 2
     low, high = (way.barrier for way in found)
     assert high - low == pytest.approx(0.2621, abs=1e-3)
-    values = {name: float(score(jnp.asarray(place))) for name, place in
+    values = {name: float(at(score, place)) for name, place in
               {"start": LEFT, "low": LOW, "high": HIGH, "end": RIGHT}.items()}  # fmt: skip
     climb = float(-np.min(score.points.heights))
-    top = HOLES.loss(jnp.asarray(TOP)), HOLES.loss(jnp.asarray(-LOW)), HOLES.loss(jnp.asarray(LOW))
-    second = float(top[2] - top[0])
+    second = float(at(HOLES.loss, LOW) - at(HOLES.loss, TOP))
     assert climb == pytest.approx(min(high, low + second), abs=2e-3)
     assert values["start"] == pytest.approx(-climb, abs=1e-3)
     assert values["high"] == pytest.approx(0.0, abs=0.05)
@@ -116,7 +121,7 @@ def test_ways_are_made_comparable(explored):
     assert values["end"] == pytest.approx(0.1 * climb, abs=0.01)
     one, other = (ss.scores.path(HOLES, LEFT, *between, RIGHT) for between in ((), (TOP,)))
     from_the_start = Farthest((one, other))
-    assert abs(float(from_the_start(jnp.asarray(HIGH)) - from_the_start(jnp.asarray(LOW)))) > 0.2
+    assert abs(float(at(from_the_start, HIGH) - at(from_the_start, LOW))) > 0.2
 
 
 @pytest.mark.long
@@ -143,9 +148,9 @@ def test_the_nearest_way_counts_and_not_the_furthest(explored):
     found = explored.ways(2)
     both, alone = ss.scores.ways(HOLES, *found), [ss.scores.ways(HOLES, way) for way in found]
     place = jnp.asarray(found[1].path(33)[12])
-    right = float(alone[1](place))
-    assert float(both(place)) == pytest.approx(right, abs=0.1)
-    assert float(Farthest(tuple(alone))(place)) >= right
+    right = float(at(alone[1], place))
+    assert float(at(both, place)) == pytest.approx(right, abs=0.1)
+    assert float(at(Farthest(tuple(alone)), place)) >= right
 
 
 def test_where_ways_run_together_the_best_one_counts():
@@ -158,6 +163,7 @@ def test_where_ways_run_together_the_best_one_counts():
         assert float(points.heights[parting]) == pytest.approx(-1 + 0.2 * 0.4, abs=0.06)
 
 
+WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 TILTED = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 - x[0], dim=1)
 
 
@@ -165,23 +171,27 @@ def bowl(dim):
     return ss.landscapes.Landscape(lambda x: 0.5 * jnp.sum(x**2), dim)
 
 
-def crater(x):
-    """Two wells 2 apart, and a box that cuts the bowl around the left one below the saddle."""
-    return (x[0] ** 2 - 1) ** 2 + 0.3 * jnp.sum(x[1:] ** 2)
+def in_space(x, factors):
+    wells, squares = factors
+    return wells * (x[0] ** 2 - 1) ** 2 + jnp.sum(squares * x**2)
 
 
 def beyond(side):
     return ~ss.regions.HalfSpace([0.0, 1.0, 0.0], side)
 
 
-CRATER = ss.landscapes.Landscape(crater, 3)
+# one program: a bowl; and two wells 2 apart, of which a target cuts the bowl around the left one below the saddle
+BOWL, CRATER = (
+    ss.landscapes.Landscape(in_space, 3, (np.float64(wells), np.array(squares)))
+    for wells, squares in ((0.0, [0.5, 0.5, 0.5]), (1.0, [0.0, 0.3, 0.3]))
+)
 ONE, OTHER = -np.eye(3)[0], np.eye(3)[0]
 
 
 @pytest.mark.parametrize(
     ("landscape", "start", "target", "reason"),
     [
-        (bowl(3), np.zeros(3), ~ss.regions.Ball(np.zeros(3), 2.0), "no ways over saddles: of 1 minima that an explor"),
+        (BOWL, np.zeros(3), ~ss.regions.Ball(np.zeros(3), 2.0), "no ways over saddles: of 1 minima that an explor"),
         (CRATER, ONE, ss.regions.Ball(OTHER, 0.3) | beyond(1.0), "entered uphill where"),
         (CRATER, ONE, ~ss.regions.Ball(ONE, 0.3), "the target begins before the first saddle"),
         (None, np.zeros(3), ss.regions.Ball(OTHER, 0.3), "the chain has no landscape"),
@@ -217,8 +227,7 @@ def test_a_wall_higher_than_the_saddle_hides_no_way():
 )
 def test_on_the_line(target, kind):
     """`plain`: the level function where it orders states as the committor does, from one end to the other."""
-    well = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
-    chain = ss.EulerMaruyama(langevin(well), DT)
+    chain = ss.EulerMaruyama(langevin(WELL), DT)
     assert type(choose(chain, np.array([-1.0]), target, horizon=5.0, plain=True).score) is kind
     assert type(choose(chain, np.array([-1.0]), target, horizon=5.0).score) is ss.scores.GridScore
 

@@ -1,5 +1,6 @@
 """The score that is chosen for a passage, and what splitting finds with it."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -82,10 +83,10 @@ def test_every_way_in_a_plane_is_seen(avoid, horizon):
     start = LEFT if avoid is None else LEFT + np.array([0.0, 0.3])
     target = ss.regions.Ball(RIGHT, 0.3)
     score = automatic(chain_on(HOLES, 0.12), start, target, avoid=avoid, horizon=horizon)
-    way = np.linspace(start, TOP, 12)[2:]
-    seen = np.array([score(jnp.asarray(point)) for point in way])
+    way = jnp.asarray(np.linspace(start, TOP, 12)[2:])
+    seen = np.asarray(jax.jit(jax.vmap(score))(way))
     assert np.all(np.diff(seen) > -0.05) and seen[-1] - seen[0] > 2
-    default = np.array([-target.level(jnp.asarray(point)) for point in way])
+    default = -np.asarray(jax.jit(jax.vmap(target.level))(way))
     assert np.any(np.diff(default) < 0)
 
 

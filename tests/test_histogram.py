@@ -126,15 +126,25 @@ def test_a_law_that_is_not_settled_is_told():
     assert found(2.0, -1.0).status is ss.results.Status.COMPLETE
 
 
+def hill(x, factors):
+    rise, fall = factors
+    return rise * x[0] ** 2 - fall * x[0] ** 4
+
+
+def on_a_hill(rise, fall, temperature):
+    """256 trajectories, most of which leave it for infinity; one program for all."""
+    landscape = ss.landscapes.Landscape(hill, 1, np.array([rise, fall], np.float32))
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, temperature), 0.02)
+    return ss.histogram(chain, [0.0], bins=(-3, 3, 6), horizon=40.0, trajectories=256)
+
+
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_divergence_is_named_and_read_both_ways():
     """A well that is left for infinity: what is not seen could all be in one bin, or in none.
 
     Twin: intervals of the looks that were seen alone, which are far narrower than what is left open.
     """
-    hill = ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2 - x[0] ** 4 / 40, dim=1)
-    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(hill, 0.5), 0.02)
-    found = ss.histogram(chain, [0.0], bins=(-3, 3, 6), horizon=40.0, trajectories=256)
+    found = on_a_hill(1 / 2, 1 / 40, 0.5)
     assert 0 < found.diverged < 256 and 0.02 < found.unseen < 0.9
     assert found.status == "diverged" and f"{found.diverged} of 256 trajectories diverged" in found.result
     assert np.all(found.density.high - found.density.low >= found.unseen / found.volume * (1 - 1e-12))
@@ -148,17 +158,15 @@ def test_divergence_is_named_and_read_both_ways():
 
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")
 def test_all_diverged_is_an_outcome():
-    hill = ss.landscapes.Landscape(lambda x: -(x[0] ** 4) + 0 * x[0], dim=1)
-    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(hill, 1.0), 0.02)
-    found = ss.histogram(chain, [0.0], bins=(-3, 3, 6), horizon=40.0, trajectories=64)
-    assert found.diverged == 64 and found.status == "diverged" and found.unseen == 1
+    found = on_a_hill(0.0, 1.0, 1.0)
+    assert found.diverged == 256 and found.status == "diverged" and found.unseen == 1
     assert np.all(np.isnan(found.density.value)) and np.all(found.density.low == 0)
     assert np.all(found.density.high * found.volume == 1) and np.isnan(found.mean.value[0])
-    assert "64 of them diverged" in str(found)
+    assert "256 of them diverged" in str(found)
 
 
 def test_what_is_printed():
-    found = quadratic_histogram(observable=first_component, bins=(-1.5, 1.5, 6), trajectories=64, horizon=20.0)
+    found = quadratic_histogram(observable=first_component, bins=(-1.5, 1.5, 6), trajectories=100, horizon=20.0)
     assert str(found.mean[0]) in str(found) and str(found.covariance[0, 0]) in str(found)
     assert "6 from -1.5 to 1.5" in str(found) and found.provenance.seed == 7
 

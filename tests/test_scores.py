@@ -112,9 +112,9 @@ def test_a_minimum_energy_path(muller_brown):
     chords = np.diff(path, axis=0)
     gaps = np.linalg.norm(chords, axis=1)
     assert gaps.max() < 1.02 * gaps.min()
-    assert np.max(jax.vmap(landscape.loss)(path)) == pytest.approx(-0.4066484, abs=0.005)
+    assert np.max(jax.jit(jax.vmap(landscape.loss))(path)) == pytest.approx(-0.4066484, abs=0.005)
     middles = (path[1:] + path[:-1]) / 2
-    gradients = np.asarray(jax.vmap(landscape.gradient)(middles))
+    gradients = np.asarray(jax.jit(jax.vmap(landscape.gradient))(middles))
     across = np.abs(gradients[:, 0] * chords[:, 1] - gradients[:, 1] * chords[:, 0]) / gaps
     # the straight line from end to end crosses slopes ten times as steep
     assert across.max() < 0.3
@@ -129,7 +129,7 @@ def test_the_path_goes_through_the_minima_in_between():
     assert around.shape == (41, 2)
     assert np.linalg.norm(around - (0.0, 1.53708), axis=1).min() < 0.1
     for path, saddle in ((straight, -1.38459), (around, -1.64669)):
-        assert np.max(jax.vmap(landscape.loss)(path)) == pytest.approx(saddle, abs=0.01)
+        assert np.max(jax.jit(jax.vmap(landscape.loss))(path)) == pytest.approx(saddle, abs=0.01)
 
 
 @pytest.mark.long

@@ -1,5 +1,7 @@
 """A small network on data, shared by the tests of chains that draw examples."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,7 @@ def squared(model, x, y):
     return 0.5 * jnp.sum((model(x) - y) ** 2)
 
 
+@functools.cache
 def network(examples=4, dtype=None):
     keys = jax.random.split(jax.random.key(3), 3)
     model = eqx.nn.MLP(2, 1, 3, 1, activation=jnp.tanh, key=keys[0], dtype=dtype)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from parameters import quick
 from test_engine import CASES, chain_on, coupled, double_well
 
 import sde_sgd as ss
@@ -59,11 +60,15 @@ WELLS = {
 }
 EXACT = [*(f"simulate {chain}" for chain in WELLS), "discrete one", "continuous three"]
 CLOSE = ["simulate minibatches 7", "discrete minibatches 2"]
+# three components between steps are those of "simulate three", watched; one component is the same with fewer
+QUICK = ["simulate signs", "simulate products of two", "simulate batched", "continuous three"]
 
 
 @pytest.fixture(scope="module")
-def with_eight_devices():
-    """Every case on 8 fake devices, run by this file in a process of its own."""
+def with_eight_devices(request):
+    """What the tests of this run ask for on 8 fake devices, run by this file in a process of its own."""
+    asked = [each for each in request.session.items if "with_eight_devices" in getattr(each, "fixturenames", ())]
+    names = [each.callspec.params["name"] for each in asked]
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "runs.npz"
         flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
@@ -71,22 +76,25 @@ def with_eight_devices():
         paths = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
         environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": paths}
         done = subprocess.run(
-            [sys.executable, "-W", "error", __file__, str(target)], env=environment, capture_output=True, text=True
+            [sys.executable, "-W", "error", __file__, str(target), *names],
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
         yield dict(np.load(target))
 
 
-def main(target):
+def main(target, *names):
     assert len(jax.devices()) == 8
     results = {}
-    for name in EXACT + CLOSE:
+    for name in names:
         for number, array in enumerate(run(name, jax.devices())):
             results[f"{name}, {number}"] = array
     np.savez(target, **results)
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", quick(EXACT, *QUICK))
 def test_bits_do_not_depend_on_the_devices(name, with_eight_devices):
     here = run(name, jax.devices()[:1])
     for number, (array, two) in enumerate(zip(here, run(name, jax.devices()), strict=True)):
@@ -166,7 +174,7 @@ def test_a_step_that_is_not_read_by_components(name):
         assert np.array_equal(run(trajectory_ids=ids, **alike), narrow[ids])
 
 
-@pytest.mark.parametrize("name", ["simulate one", "discrete one", "continuous three"])
+@pytest.mark.parametrize("name", quick(["simulate one", "discrete one", "continuous three"], "continuous three"))
 def test_bits_do_not_depend_on_the_chunk(name):
     whole = run(name, jax.devices()[:1])
     for chunk, devices in ((64, jax.devices()[:1]), (100, jax.devices())):
@@ -174,21 +182,21 @@ def test_bits_do_not_depend_on_the_chunk(name):
             assert np.array_equal(one, other), chunk
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", quick(EXACT, *QUICK))
 def test_a_trajectory_alone_has_the_bits_it_had_among_many(name):
     ids = [199, 3, 64]
     for one, other in zip(run(name, jax.devices()[:1]), run(name, ids=ids), strict=True):
         assert np.array_equal(one[ids], other)
 
 
-@pytest.mark.parametrize("chain", ["one", "three"])
+@pytest.mark.parametrize("chain", quick(["one", "three"], "one"))
 def test_the_path_ends_and_leaves_where_it_did(chain):
     """Saved after every step, the same states: the last ones, and the first outside the region."""
     ids, dim = np.array([0, 7, 150]), WELLS[chain].dim
     start = -np.ones(dim, np.float32)
     path = ss.simulate(WELLS[chain], start, STEPS, trajectory_ids=ids, seed=5, save_every=1)
     assert np.array_equal(path[-1], run(f"simulate {chain}")[0][ids])
-    inside = np.asarray(jax.vmap(jax.vmap(INSIDE[dim].contains))(path))
+    inside = np.asarray(jax.jit(jax.vmap(jax.vmap(INSIDE[dim].contains)))(path))
     steps, outcome = run(f"discrete {chain}")
     assert np.array_equal(steps[ids], np.where(inside.all(0), -1, (~inside).argmax(0)))
     assert np.array_equal(outcome[ids], np.where(inside.all(0), 0, 2))
@@ -208,4 +216,4 @@ def test_a_device_named_twice():
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

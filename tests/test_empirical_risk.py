@@ -52,16 +52,26 @@ def by_hand(theta, scale=2.0):
     return np.log(np.exp(logits).sum(1)) - logits[np.arange(12), LABELS]
 
 
+@eqx.filter_jit
+def measures(risk, theta, batch):
+    """All of a risk at a point, in one program."""
+    return {
+        "loss": risk.loss(theta), "losses": risk.per_example_losses(theta), "batch": risk.batch_loss(theta, batch),
+        "data": risk.data_loss(theta), "gradient": risk.gradient(theta),
+        "covariance": PerExample().covariance(risk, theta),
+    }  # fmt: skip
+
+
 def test_losses_one_by_one_and_all_at_once_are_those_by_hand():
     one, all_at_once = risk(), risk(per_example_loss=cross_entropies, batched=True)
     assert one.dim == all_at_once.dim == 36
-    exact = by_hand(one.initial)
+    exact, gradients = by_hand(one.initial), []
     for each in (one, all_at_once):
-        np.testing.assert_allclose(each.per_example_losses(each.initial), exact, rtol=2e-6)
-        np.testing.assert_allclose(
-            each.batch_loss(each.initial, jnp.array([3, 3, 8])), exact[[3, 3, 8]].mean(), rtol=2e-6
-        )
-    np.testing.assert_allclose(one.gradient(one.initial), all_at_once.gradient(one.initial), atol=2e-6)
+        found = measures(each, each.initial, np.array([3, 3, 8]))
+        np.testing.assert_allclose(found["losses"], exact, rtol=2e-6)
+        np.testing.assert_allclose(found["batch"], exact[[3, 3, 8]].mean(), rtol=2e-6)
+        gradients.append(found["gradient"])
+    np.testing.assert_allclose(*gradients, atol=2e-6)
     # a mistake of one example is seen
     assert np.abs(by_hand(one.initial)[::-1] - exact).max() > 1e-2
 
@@ -120,19 +130,17 @@ def test_penalty_is_in_every_example_and_in_no_measure_of_data(batched):
         model = network(dtype=jnp.float64)
         plain, decayed = risk(model=model, **given), risk(model=model, penalty=0.1, **given)
         by_function = risk(model=model, penalty=lambda net: 0.05 * jnp.sum(net.first**2), **given)
-        theta = plain.initial
-        square, first = jnp.sum(theta**2), jnp.sum(theta[:20] ** 2)
-        np.testing.assert_allclose(decayed.loss(theta), plain.loss(theta) + 0.05 * square, rtol=1e-13)
-        np.testing.assert_allclose(by_function.loss(theta), plain.loss(theta) + 0.05 * first, rtol=1e-13)
-        np.testing.assert_allclose(decayed.gradient(theta), plain.gradient(theta) + 0.1 * theta, atol=1e-13)
-        batch = jnp.array([1, 4])
-        np.testing.assert_allclose(
-            decayed.batch_loss(theta, batch), plain.batch_loss(theta, batch) + 0.05 * square, rtol=1e-13
-        )
+        theta = np.asarray(plain.initial)
+        square, first = np.sum(theta**2), np.sum(theta[:20] ** 2)
+        bare, decayed = (measures(each, plain.initial, np.array([1, 4])) for each in (plain, decayed))
+        np.testing.assert_allclose(decayed["loss"], bare["loss"] + 0.05 * square, rtol=1e-13)
+        by_function = eqx.filter_jit(by_function.loss)(plain.initial)
+        np.testing.assert_allclose(by_function, bare["loss"] + 0.05 * first, rtol=1e-13)
+        np.testing.assert_allclose(decayed["gradient"], bare["gradient"] + 0.1 * theta, atol=1e-13)
+        np.testing.assert_allclose(decayed["batch"], bare["batch"] + 0.05 * square, rtol=1e-13)
         # the noise of a gradient does not see it
-        covariance = PerExample().covariance(plain, theta)
-        np.testing.assert_allclose(PerExample().covariance(decayed, theta), covariance, atol=1e-12)
-        np.testing.assert_allclose(decayed.data_loss(theta), plain.loss(theta), rtol=1e-13)
+        np.testing.assert_allclose(decayed["covariance"], bare["covariance"], atol=1e-12)
+        np.testing.assert_allclose(decayed["data"], bare["loss"], rtol=1e-13)
 
 
 def test_a_penalty_is_swept_without_another_program():
@@ -191,9 +199,10 @@ def test_a_convolution_with_relu():
         ]
     )
     conv = risk(model=model, inputs=INPUTS[:, None, :])
-    direct = [cross_entropy(model, x, y) for x, y in zip(INPUTS[:, None, :], LABELS, strict=True)]
-    np.testing.assert_allclose(conv.per_example_losses(conv.initial), direct, rtol=1e-5)
-    assert conv.dim == 2 * 2 + 2 + 18 + 3 and conv.gradient(conv.initial).shape == (27,)
+    one = eqx.filter_jit(cross_entropy)
+    direct = [one(model, x, y) for x, y in zip(INPUTS[:, None, :], LABELS, strict=True)]
+    np.testing.assert_allclose(eqx.filter_jit(conv.per_example_losses)(conv.initial), direct, rtol=1e-5)
+    assert conv.dim == 2 * 2 + 2 + 18 + 3 and jax.eval_shape(conv.gradient, conv.initial).shape == (27,)
 
 
 def integer_loss(model, x, y):

@@ -79,9 +79,7 @@ def test_blocks_may_begin_and_end_anywhere_in_long_groups():
     assert_same_path("double well", np.float32, 300, 150, "rademacher")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.long] * (name not in ("quadratic", "log"))) for name in LOSSES]
-)
+@pytest.mark.parametrize("name", quick(LOSSES, "log"))
 def test_a_kernel_has_the_bits_of_the_loop_in_float64(name):
     """Also where a block begins within a hash group, and chooses between a sine and a cosine."""
     assert_same_path(name, np.float64, 30, 15)
@@ -102,17 +100,16 @@ def test_squares_that_two_sums_use_may_round_otherwise():
     assert all(np.array_equal(other, apart()) for other in (*both(apart), apart(save_every=1)[-1]))
 
 
+@pytest.mark.parametrize("unrolled", quick([2, 8], 2))
 @pytest.mark.parametrize(
     ("increments", "lanes"),
     [("rademacher", 256), *(pytest.param("gaussian", lanes, marks=pytest.mark.long) for lanes in (64, 512))],
 )
-def test_bits_depend_neither_on_programs_nor_on_devices(increments, lanes):
+def test_bits_depend_neither_on_programs_nor_on_devices(increments, lanes, unrolled):
+    """Of whole hash groups, on all local devices."""
     chain, start = chain_of("quadratic", increments), start_of("quadratic")
-    # whole hash groups, all local devices
-    loop, kernel = both(lambda: ss.simulate(chain, start, 128, 200, seed=1), lanes=lanes)
+    loop, kernel = both(lambda: ss.simulate(chain, start, 128, 200, seed=1), lanes=lanes, kernel_steps=unrolled)
     assert np.array_equal(loop, kernel)
-    _, unrolled = both(lambda: ss.simulate(chain, start, 128, 200, seed=1), lanes=lanes, kernel_steps=2)
-    assert np.array_equal(loop, unrolled)
 
 
 def test_a_broken_kernel_would_be_seen(monkeypatch):
@@ -173,8 +170,8 @@ def assert_same_stops(name, which, dtype=np.float32, steps=100):
 @pytest.mark.parametrize(
     ("name", "which"),
     [
-        ("double well", "discrete"),
         ("double well", "own"),
+        pytest.param("double well", "discrete", marks=pytest.mark.long),
         pytest.param("double well", "bridge", marks=pytest.mark.long),
         pytest.param("coupled 4", "bridge", marks=pytest.mark.long),
     ],

@@ -203,10 +203,23 @@ ZOO = {
 }
 
 
-@pytest.mark.parametrize("name", ZOO)
-def test_the_zoo(name, dtype):
+def in_both(names, *always):
+    """Each name in both precisions, then in float64 with its derivatives, which are long but for these."""
+    for name in names:
+        yield pytest.param(name, np.float32, False, id=f"float32-{name}")
+        yield pytest.param(name, np.float64, name in always, id=f"float64-{name}")
+        if name not in always:
+            yield pytest.param(name, np.float64, True, id=f"derivatives-{name}", marks=pytest.mark.long)
+
+
+def stepped(names, *always):
+    return pytest.mark.parametrize(("name", "dtype", "derivatives"), list(in_both(names, *always)), indirect=["dtype"])
+
+
+@stepped(ZOO, "Quadratic", "MullerBrown", "TwoWells")
+def test_the_zoo(name, dtype, derivatives):
     chain = ss.EulerMaruyama(ss.LangevinSGD(ZOO[name](), ss.noise.Isotropic(2.0), 0.05, 4))
-    expect(check_step(chain, dtype, derivatives=dtype == np.float64), None)
+    expect(check_step(chain, dtype, derivatives), None)
 
 
 def hilly(x):
@@ -235,13 +248,13 @@ NOISES = {
 }
 
 
-@pytest.mark.parametrize("name", NOISES)
-def test_noise_models_schedules_and_order_two(name, dtype):
+@stepped(NOISES, "ConstantCovariance", "LossProportional, shaped", "FromFunction, wide", "schedules", "order 2")
+def test_noise_models_schedules_and_order_two(name, dtype, derivatives):
     dim, noise, options, obstacle = NOISES[name]
     landscape = ss.landscapes.Landscape(hilly, dim)
     options = {"learning_rate": 0.05, "batch_size": 4.0} | options
     chain = ss.EulerMaruyama(ss.LangevinSGD(landscape, noise(), **options))
-    expect(check_step(chain, dtype, derivatives=dtype == np.float64), obstacle)
+    expect(check_step(chain, dtype, derivatives), obstacle)
 
 
 def swept(x, parameters):

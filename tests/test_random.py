@@ -1,5 +1,7 @@
 """The random numbers: published vectors, uniformity, independence, and the normals made of them."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,6 +31,7 @@ def test_threefry_matches_the_published_vectors(key, counter, expected):
     assert tuple(map(int, words)) == expected
 
 
+@functools.cache
 def _stream(groups=64, components=2, seed=7):
     """Words as the engine consumes them: (2 words, groups, components, trajectories)."""
     words = jax.vmap(lambda group: jnp.stack(group_words(seed_key(seed), IDS, group, components)))(

@@ -182,7 +182,11 @@ def draws(chain, steps, trajectories=128):
     return np.diff(np.concatenate([begun[None], path])[:, :, : chain.dim], axis=0).astype(int)
 
 
-@pytest.mark.parametrize(("examples", "batch_size"), [(12, 3), (14, 4), (70, 35), (5, 5), (3, 1)])
+@pytest.mark.parametrize(
+    ("examples", "batch_size"),
+    # with a rest and of few rounds, without one and of more
+    [(14, 4), (70, 35), *(pytest.param(*each, marks=pytest.mark.long) for each in ((12, 3), (5, 5), (3, 1)))],
+)
 def test_an_epoch_takes_every_example_once(examples, batch_size):
     chain, length = counting_chain(examples, batch_size, "epoch"), examples // batch_size
     taken = draws(chain, 3 * length)

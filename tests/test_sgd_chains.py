@@ -2,6 +2,7 @@
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,6 +55,19 @@ def moments(chain, state, words):
     return moved.mean(axis=0), np.cov(moved.T, bias=True)
 
 
+@eqx.filter_jit
+def _gradient_and_variance(risk, theta):
+    return risk.gradient(theta), PerExample().covariance(risk, theta)
+
+
+def gradient_of(risk, theta):
+    return np.asarray(_gradient_and_variance(risk, theta)[0])
+
+
+def variance_of(risk, theta):
+    return np.asarray(_gradient_and_variance(risk, theta)[1])
+
+
 def spread(replacement, examples, batch_size):
     """c, by hand."""
     return 1 / batch_size if replacement is True else (examples - batch_size) / (batch_size * (examples - 1))
@@ -92,12 +106,13 @@ def test_a_step_has_the_mean_and_covariance_that_it_states(name, replacement):
             state = state.at[risk.dim : 2 * risk.dim].set(velocity)
         mean, covariance = moments(chain, state, batches_of(chain.sampling, 4, 2))
         followed, gain = FOLLOWED[name]
-        variance = np.asarray(PerExample().covariance(risk, theta))
-        exact = (RATE * gain) ** 2 * spread(replacement, 4, 2) * variance
-        np.testing.assert_allclose(mean, theta - RATE * (followed * velocity + gain * risk.gradient(theta)), atol=1e-13)
+        exact = (RATE * gain) ** 2 * spread(replacement, 4, 2) * variance_of(risk, theta)
+        moved = theta - RATE * (followed * velocity + gain * gradient_of(risk, theta))
+        np.testing.assert_allclose(mean, moved, atol=1e-13)
         np.testing.assert_allclose(covariance, exact, atol=1e-13)
-        np.testing.assert_allclose(chain.covariance(state), exact, atol=1e-13)
-        np.testing.assert_allclose(chain.covariance(theta), exact, atol=1e-13)
+        stated = jax.jit(lambda state, theta: (chain.covariance(state), chain.covariance(theta)))
+        for each in stated(state, theta):
+            np.testing.assert_allclose(each, exact, atol=1e-13)
 
 
 def test_batches_of_one_epoch_depend_on_each_other_as_stated():
@@ -111,10 +126,10 @@ def test_batches_of_one_epoch_depend_on_each_other_as_stated():
             return jnp.stack([indices, sampling.draw(place, ~key, 4, 2)[0]])
 
         keys = jnp.asarray(batches_of(sampling, 4, 2))
-        pairs = np.asarray(jax.vmap(both)(keys))
-        gradients = np.asarray(jax.jacrev(risk.per_example_losses)(theta))
+        pairs = np.asarray(jax.jit(jax.vmap(both))(keys))
+        gradients = np.asarray(jax.jit(jax.jacrev(risk.per_example_losses))(theta))
         first, second = (gradients[pairs[:, at]].mean(axis=1) - gradients.mean(axis=0) for at in (0, 1))
-        exact = -np.asarray(PerExample().covariance(risk, theta)) / 3
+        exact = -variance_of(risk, theta) / 3
         np.testing.assert_allclose(first.T @ second / len(keys), exact, atol=1e-13)
 
 
@@ -128,10 +143,10 @@ def test_svag_has_the_mean_and_covariance_that_it_states(replacement, batch_size
         one = batches_of(chain.sampling, 3, batch_size)
         words = np.array([np.concatenate(pair) for pair in itertools.product(one, one)])
         mean, covariance = moments(chain, theta, words)
-        exact = RATE**2 / 3 * spread(replacement, 3, batch_size) * np.asarray(PerExample().covariance(risk, theta))
-        np.testing.assert_allclose(mean, theta - RATE / 3 * risk.gradient(theta), atol=1e-13)
+        exact = RATE**2 / 3 * spread(replacement, 3, batch_size) * variance_of(risk, theta)
+        np.testing.assert_allclose(mean, theta - RATE / 3 * gradient_of(risk, theta), atol=1e-13)
         np.testing.assert_allclose(covariance, exact, atol=1e-13)
-        np.testing.assert_allclose(chain.covariance(theta), exact, atol=1e-13)
+        np.testing.assert_allclose(eqx.filter_jit(chain.covariance)(theta), exact, atol=1e-13)
         assert chain.time_step == pytest.approx(RATE / 3)
 
 

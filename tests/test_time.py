@@ -147,16 +147,18 @@ def test_schedule_and_covariance_and_bridge(name):
     target = ss.regions.HalfSpace([1.0, 0.0], 0.0)
     monitor = BrownianBridge(chain, target, None)
     before, after = jnp.array([0.02, 0.3]), jnp.array([0.03, 0.3])
+    codes = jax.jit(lambda step, uniform: monitor.code(before, after, step, uniform))
+    covariance = jax.jit(lambda step: chain.diffusion.covariance(before, chain.instant(step, jnp.float32)))
+    variance = np.asarray(NOISES[name].covariance(bowl, before))
     for step in (0, 9, 10, 11, 15, 16, 17, 40):
         iteration = step // 2
         rate, batch = (0.1 if iteration < 5 else 0.05), (4.0 if iteration < 8 else 8.0)
-        expected = (rate / 0.1) ** 2 * 0.1 / batch * np.asarray(NOISES[name].covariance(bowl, before))
-        found = chain.diffusion.covariance(before, chain.instant(step, jnp.float32))
-        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-9)
+        expected = (rate / 0.1) ** 2 * 0.1 / batch * variance
+        np.testing.assert_allclose(covariance(np.uint32(step)), expected, rtol=1e-5, atol=1e-9)
         crossing = np.exp(-2 * 0.02 * 0.03 / (0.05 * expected[0, 0]))
         for factor, code in ((0.99, 2), (1.01, 0)):
-            uniform = jnp.array([crossing * factor], jnp.float32)
-            assert int(monitor.code(before, after, jnp.uint32(step), uniform)) == code, (step, factor)
+            uniform = np.array([crossing * factor], np.float32)
+            assert int(codes(np.uint32(step), uniform)) == code, (step, factor)
 
 
 def test_a_replaced_dt_is_refused():

@@ -69,9 +69,9 @@ def test_measures_are_those_of_each_network(trained):
     for name, value in expected.items():
         assert float(picked[name]) == pytest.approx(float(value), rel=1e-4), name
         assert data[name].attrs["units"] and data[name].attrs["long_name"]
-    line = ss.train(RISK, networks=2, learning_rate=0.1, batch_size=[4, 16], stop=Steps(2))
+    line = ss.train(RISK, networks=2, learning_rate=0.1, batch_size=[4], stop=Steps(2))
     own = Measure(lambda risk, thetas, starts: thetas[:, 0], "θ", "first weight")
-    assert dict(line.measure(own).sizes) == {"batch_size": 2, "network": 2}
+    assert dict(line.measure(own).sizes) == {"batch_size": 1, "network": 2}
     np.testing.assert_array_equal(line.measure(own)["first_weight"], line.thetas[0, :, 0, :, 0])
 
 
@@ -95,11 +95,12 @@ def test_a_loss_ends_a_network_when_it_is_there():
     """Its loss is low enough, and was not one step earlier, where velocities count too. What never comes is told."""
     value, options = 0.08, {"learning_rate": [0.02, 1e-6], "batch_size": 2, "momentum": [0.0, 0.6]}
     found = ss.train(RISK, networks=4, stop=Loss(value, most=Epochs(50)), **options)
+    losses_of = jax.jit(jax.vmap(jax.vmap(RISK.loss)))
     assert np.all(found.reached[0]) and not np.any(found.reached[1]) and np.all(found.steps[1] == 400)
     for place, momentum in enumerate(options["momentum"]):
         chain = Varying(MomentumSGD(RISK, 0.02, 2, momentum, replacement="epoch"), "learning_rate")
         paths = ss.simulate(chain, RISK.initial, 400, trajectory_ids=4 * place + np.arange(4), save_every=1)
-        losses = np.asarray(jax.vmap(jax.vmap(RISK.loss))(paths))
+        losses = np.asarray(losses_of(paths))
         for number, last in enumerate(found.steps[0, 0, place]):
             assert losses[last, number] <= value < losses[last - 1, number]
             np.testing.assert_allclose(found.thetas[0, 0, place, number], paths[last, number], rtol=1e-5)
@@ -113,7 +114,7 @@ def test_an_epoch_is_no_grain_of_a_loss(every):
 
     A twin that ends where it looks goes on to the end of the epoch, which of small batches is far.
     """
-    alike = ss.EmpiricalRisk(jnp.zeros(1), lambda w, x, y: (w @ x - y) ** 2 / 2, np.full((64, 1), 2.0), np.ones(64))
+    alike = ss.EmpiricalRisk(jnp.zeros(1), lambda w, x, y: (w @ x - y) ** 2 / 2, np.full((40, 1), 2.0), np.ones(40))
     rates, sizes, value = np.array([0.01, 0.003]), [1, 8], 1e-3
     exact = np.ceil(np.log(value / 0.5) / (2 * np.log(1 - 4 * rates))).astype(int)
     assert exact.tolist() == [77, 258]
@@ -122,14 +123,14 @@ def test_an_epoch_is_no_grain_of_a_loss(every):
     assert np.all(found.steps == exact[:, None, None, None]) and np.all(found.reached)
     expected = (1 - (1 - 4 * rates) ** exact)[:, None] / 2
     np.testing.assert_allclose(found.thetas[:, :, 0, :, 0], np.broadcast_to(expected[..., None], (2, 2, 2)), rtol=1e-5)
-    epochs = 64 // np.array(sizes)
+    epochs = 40 // np.array(sizes)
     assert np.all(-(-exact[:, None] // epochs) * epochs > exact[:, None])
     assert np.all(ss.train(alike, stop=Loss(0.5, Epochs(3), every), **options).steps == 0)
 
 
 def test_networks_that_diverge_are_counted():
     """A rate far above 2 over the sharpness: no number of theirs, and those of the others as they are."""
-    found = ss.train(RISK, networks=2, learning_rate=[0.1, 40.0], batch_size=8, stop=Steps(400))
+    found = ss.train(RISK, networks=2, learning_rate=[0.1, 40.0], batch_size=4, stop=Steps(400))
     assert found.diverged == 2 and found.status is Status.DIVERGED and "2 of 4 networks" in found.reasons[0]
     data, law = found.measure("loss"), found.law("loss")
     assert np.all(np.isfinite(data["loss"].sel(learning_rate=0.1))) and np.all(np.isnan(data["loss"][1]))

@@ -37,7 +37,11 @@ def shell(cluster, command):
     return subprocess.run(command, shell=True, cwd=home, env=variables, capture_output=True, text=True, timeout=300)
 
 
-@pytest.mark.parametrize("more", ["", "budget = 1.0\n"], ids=["without a pilot", "with a pilot"])
+# the array of a study with a pilot does all that one without does
+@pytest.mark.parametrize(
+    "more",
+    [pytest.param("", id="without a pilot", marks=pytest.mark.long), pytest.param("budget = 1.0\n", id="with a pilot")],
+)
 def test_an_array_of_jobs_computes_a_study(cluster, tmp_path, more):
     """One of whose tasks is killed; the last line of the page then finishes what is missing, with the same bits."""
     home, _ = cluster

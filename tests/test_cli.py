@@ -134,9 +134,9 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    (tmp_path / "study.toml").write_text(STUDY)
+    study = cheap_study.write(tmp_path / "study")
     monkeypatch.setattr("sde_sgd.study.store._accounts.Account.to_bytes", full)
-    result = call("run", tmp_path / "study.toml", "--out", tmp_path / "out")
+    result = call("run", study, "--out", tmp_path / "out")
     assert result.exit_code == 2 and "Traceback" not in result.output
     # after the progress bar
     last = result.stderr.splitlines()[-1]

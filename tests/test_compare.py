@@ -12,6 +12,7 @@ from scipy import stats
 from statistical import agrees, binomial_error
 
 import sde_sgd as ss
+from sde_sgd import _numerics
 from sde_sgd.chains import SVAG, GradientDescent, Optimizer, Varying
 from sde_sgd.results import Status
 from sde_sgd.training import Measure
@@ -70,7 +71,7 @@ def small():
     return Diabetes(40, 3)
 
 
-def compare(diabetes, networks, permutations):
+def compare(diabetes, networks, permutations, times):
     """The SDE, SGD and SVAG from the minimum on."""
     risk, hessian, minimum = diabetes.risk, diabetes.hessian, diabetes.minimum
     excess = Measure(
@@ -82,16 +83,15 @@ def compare(diabetes, networks, permutations):
         "SGD": ss.MinibatchSGD(risk, GAMMA, SIZE),
         "SVAG": SVAG(risk, GAMMA, SIZE, BETWEEN),
     }
-    times = np.array([1, 3, 5])
     return ss.compare(
-        risk, minimum, chains=chains, times=times, networks=networks, measures=(excess, "loss"), seed=1,
+        risk, minimum, chains=chains, times=np.array(times), networks=networks, measures=(excess, "loss"), seed=1,
         permutations=permutations,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def compared(diabetes):
-    return compare(diabetes, 2_048, 999)
+    return compare(diabetes, 2_048, 999, [1, 3, 5])
 
 
 def test_the_exact_law_has_the_known_limits(diabetes):
@@ -139,7 +139,8 @@ def test_sgd_is_told_from_the_sde_and_svag_is_not(compared):
 
 
 def test_the_dataset_and_its_figure(diabetes):
-    compared = compare(diabetes, 16, 99)
+    # equally far apart: one program for each chain
+    compared = compare(diabetes, 16, 99, [1, 2, 3])
     data = compared.to_dataset()
     assert dict(data.sizes) == {"chain": 3, "other": 2, "time": 3, "statistic": 4}
     for name in data.variables:
@@ -197,6 +198,17 @@ def test_networks_are_trajectories_of_their_own(small):
     mean, last = found.mean("third_weight")[1, -1], alone[5:]
     assert float(mean) == pytest.approx(last.mean(), rel=1e-5)
     assert mean.high - mean.value == pytest.approx(2.776445 * last.std(ddof=1) / np.sqrt(5), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["loss", "gradient_norm"])
+def test_a_measure_is_one_program(small, name):
+    """However often it is looked at."""
+    thetas = np.zeros((2, 3), np.float32)
+    measure = ss.training.MEASURES[name].of
+    measure(small.risk, thetas, thetas)
+    made = _numerics._program.cache_info().misses
+    measure(small.risk, thetas + 1, thetas)
+    assert _numerics._program.cache_info().misses == made
 
 
 def looked_at(rng, networks, shift=0.0, shared=0.0):

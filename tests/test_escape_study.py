@@ -24,7 +24,7 @@ kind = "Isotropic"
 beta = [16, 40]
 [sweep]
 learning_rate = [0.1]
-batch_size = [4, 2]
+batch_size = [2]
 [[start]]
 name = "sharp"
 point = "sharp_minimum"
@@ -51,14 +51,10 @@ class TestEscape:
         data, surface = escape.dataset, wells()
         assert list(data.probability.dims) == ["horizon", "beta", "start", "learning_rate", "batch_size"]
         study = parse(ESCAPE, "x")
-        for cell in study.cells()[5::4]:
+        for cell in study.cells()[2::3]:
             values = study.values_at(cell.index)
-            diffusion = ss.LangevinSGD(
-                surface,
-                ss.noise.Isotropic(values["noise.beta"]),
-                jnp.asarray(0.1),
-                jnp.asarray(values["sweep.batch_size"]),
-            )
+            # numbers as they are: of `jnp.asarray(0.1)` JAX would make another program, for its weak type
+            diffusion = ss.LangevinSGD(surface, ss.noise.Isotropic(values["noise.beta"]), 0.1, 2.0)
             chain, way = ss.EulerMaruyama(diffusion, 0.05), {"trajectories": 256, "seed": cell.seed}
             if cell.index["start"]:
                 found = ss.escape(
@@ -79,7 +75,7 @@ class TestEscape:
         )
         assert escape.dataset.exit_exact.sel(start="sharp").isnull().all()
         assert "exact solver: it is not computed beside a set to avoid" in escape.report
-        assert len(escape.table) == 16 and "horizon" in escape.table and "beta" in escape.table
+        assert len(escape.table) == 8 and "horizon" in escape.table and "beta" in escape.table
 
     def test_no_theory_stands_beside_a_set_to_avoid(self, tmp_path):
         """Nor Eyring–Kramers, which knows no such set; without it, it does."""
@@ -93,7 +89,7 @@ class TestEscape:
 
     def test_without_horizon_it_has_mean_times_alone(self, tmp_path):
         text = ESCAPE.replace("horizon = [1.0, 2.0]", 'method = "direct"').replace("[16, 40]", "40.0")
-        text = text.split("[[start]]")[0].replace("[4, 2]", "[2]") + "[[start]]" + ESCAPE.split("[[start]]")[2]
+        text = text.split("[[start]]")[0] + "[[start]]" + ESCAPE.split("[[start]]")[2]
         outcome = made(text, tmp_path)
         assert "probability" not in outcome.dataset and "P simulated" not in outcome.table
         exact, found = outcome.dataset.mean_exit_time_exact.item(), outcome.dataset.mean_exit_time.item()

@@ -101,7 +101,7 @@ def test_escape_to_a_precision_and_between_steps(chain, left):
     start = jnp.array([-1.0])
     tight = ss.escape(chain, start=start, region=left, horizon=20.0, rtol=0.2, seed=0)
     assert tight.probability.relative_half_width <= 0.25 and "complete" in tight.result
-    spent = ss.escape(chain, start=start, region=left, horizon=20.0, rtol=0.01, max_trajectories=256, seed=0)
+    spent = ss.escape(chain, start=start, region=left, horizon=20.0, rtol=0.01, max_trajectories=512, seed=0)
     assert "budget" in spent.result
     both = (
         ss.escape(chain, start=start, region=left, horizon=20.0, trajectories=512, monitoring=kind).probability.value

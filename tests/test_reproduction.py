@@ -1,5 +1,6 @@
 """The claims of the paper: judged of numbers that support them, contradict them, or decide nothing; and the page."""
 
+import functools
 import html
 import re
 
@@ -17,6 +18,14 @@ from sde_sgd.reproduction._page import page, section
 from sde_sgd.reproduction.claims import _agreement, _exponential, _momentum
 
 SUPPORTED, NOT, OPEN = Answer.SUPPORTED, Answer.NOT_SUPPORTED, Answer.UNDECIDED
+
+
+@pytest.fixture(scope="module", autouse=True)
+def moments_are_worked_out_once():
+    """For each γ and number of steps to it: they were most of the time of this file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_agreement._Regression, "excess", functools.cache(_agreement._Regression.excess))
+        yield
 
 
 def cells(*intervals, status=None):
@@ -274,6 +283,7 @@ CASES = {
 }
 
 
+@functools.cache
 def case(number, place):
     """The claim, judged by numbers of one of the three cases."""
     make, *changes = CASES[number]

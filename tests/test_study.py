@@ -23,6 +23,12 @@ def small(tmp_path_factory):
     return run(folder / "small.toml", folder / "out", progress=False)
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """No figures, where none is looked at: they are most of the time of a study that is there already."""
+    monkeypatch.setattr(EscapeStudy, "figures", lambda study, dataset: {})
+
+
 DIGITS = """
 kind = "digits"
 seed = 3
@@ -112,12 +118,12 @@ class TestStudy:
         assert outcome.dataset.trajectories.values.tolist() == [[[256, 256]]]
         assert "start sharp, γ = 0.04, M = 8: budget spent: max_trajectories = 256" in outcome.report
 
-    def test_running_again_runs_nothing(self, small):
+    def test_running_again_runs_nothing(self, small, undrawn):
         again = resume(small.folder, progress=False)
         assert again.computed == 0 and again.complete
         assert again.dataset.equals(small.dataset)
 
-    def test_same_file_same_folder_runs_nothing(self, small):
+    def test_same_file_same_folder_runs_nothing(self, small, undrawn):
         again = run(small.folder.parent / "small.toml", small.folder, progress=False)
         assert again.computed == 0 and again.complete
 
@@ -125,13 +131,13 @@ class TestStudy:
         progress = status(small.folder)
         assert (progress.finished, progress.cells, progress.kind) == (4, 4, "escape")
 
-    def test_a_unit_of_another_study_is_not_counted(self, small, tmp_path):
+    def test_a_unit_of_another_study_is_not_counted(self, small, undrawn, tmp_path):
         store = _copy(small.folder, tmp_path / "copy")
         account = store.folder / "units" / "sharp-000-000.json"
         account.with_stem("blunt-000-000").write_bytes(account.read_bytes())
         assert status(store.folder).finished == 4 and resume(store.folder, progress=False).computed == 0
 
-    def test_missing_cell_is_computed_to_the_same_bits(self, small, tmp_path):
+    def test_missing_cell_is_computed_to_the_same_bits(self, small, undrawn, tmp_path):
         store = _copy(small.folder, tmp_path / "copy")
         (store.folder / "dataset.zarr" / "status" / "c.0.1.0").unlink()
         again = resume(store.folder, progress=False)
@@ -147,7 +153,7 @@ class TestRedraw:
 
 
 class TestInterruption:
-    def test_ctrl_c_keeps_finished_cells(self, small, tmp_path, monkeypatch):
+    def test_ctrl_c_keeps_finished_cells(self, small, undrawn, tmp_path, monkeypatch):
         store = _copy(small.folder, tmp_path / "copy")
         for path in (store.folder / "dataset.zarr" / "status").glob("c.*"):
             path.unlink()

@@ -9,6 +9,7 @@ import xarray as xr
 from study_cases import made
 
 import sde_sgd as ss
+from sde_sgd.engine import _stopping
 from sde_sgd.study import StudyError, TrainedEscapeStudy, combine, parse
 from sde_sgd.study._kind import cell_seed
 
@@ -36,7 +37,7 @@ name = "large"
 batch_size = 10
 [[start]]
 name = "small"
-batch_size = 2
+batch_size = 5
 [height]
 excess = 1.5
 learning_rate = 0.1
@@ -92,11 +93,14 @@ class TestRidge:
         study = parsed(RIDGE)
         shared, one = study.prepare(tmp_path), cell(study, start=1)
         theta = shared.trained(one, one.start[1]).thetas[0, 0, 0, 0]
+        programs = len(_stopping._BLOCK)
         found = ss.training.escape_from(
             shared.risk(one), ss.landscapes.polish(shared.risk(one), theta, leave_saddles=True), learning_rate=0.1,
             batch_size=4, height=float(ridge.dataset.height[1, 0, 0]), processes=("sgd", "linear"), iterations=300,
             trajectories=64, leave_saddles=True, seed=cell_seed(0, 1),
         )  # fmt: skip
+        # another minimum, or the same one again, is no other program
+        assert len(_stopping._BLOCK) == programs == 2
         here = ridge.dataset.isel(start=1, learning_rate=0, batch_size=0)
         for name, part in (("", "value"), ("_low", "low"), ("_high", "high")):
             np.testing.assert_array_equal(here[f"mean_exit_time{name}"], getattr(found.mean_time, part).ravel())
@@ -145,7 +149,7 @@ class TestMinima:
 
     def test_all_networks_are_a_dimension(self, shared):
         study = parsed(TANH.replace('batch_size = 10\n', 'batch_size = 10\ntake = "all"\n')
-                       .replace('batch_size = 2\n', 'batch_size = 2\ntake = "all"\n'))  # fmt: skip
+                       .replace('batch_size = 5\n', 'batch_size = 5\ntake = "all"\n'))  # fmt: skip
         assert study.axes() == {"start": 2, "network": 4, "learning_rate": 1, "batch_size": 1}
         assert "network" in [column.variable for column in study.columns()]
         assert study.programs() == parsed(TANH).programs() == 1
@@ -167,7 +171,7 @@ class TestMinima:
     def test_what_is_refused_is_a_note(self, tmp_path):
         """One example has no noise: nothing to leave with, and no height in its unit."""
         text = RIDGE.replace("examples = 20", "examples = 1").replace("batch_size = 10", "batch_size = 1")
-        study = parsed(text.replace("batch_size = 2\n", "batch_size = 1\n"))
+        study = parsed(text.replace("batch_size = 5\n", "batch_size = 1\n"))
         data = study.run_cell(study.cells()[0], study.prepare(tmp_path))
         assert data.attrs["notes"].startswith("start large, γ = 0.1, M = 4: height must be a finite number above 0")
         assert np.isnan(data.mean_exit_time.values).all() and data.status == "incomplete" and data.trajectories == 0

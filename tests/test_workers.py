@@ -67,7 +67,11 @@ class TestExecutors:
         with pytest.raises(StudyError, match="has no unit 'nobody'"):
             run_unit(str(folder), "nobody")
 
-    @pytest.mark.parametrize("kind", ["processes", "pool", "threads", "by hand"])
+    # that processes of ours have the same numbers is what is seen where one dies, too
+    @pytest.mark.parametrize(
+        "kind",
+        ["threads", "by hand", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("processes", "pool"))],
+    )
     def test_numbers_do_not_depend_on_who_computes(self, kind, study, tmp_path, whole):
         if kind == "processes":
             outcome = run(study, tmp_path / "out", executor=2, progress=False)
@@ -116,16 +120,18 @@ class TestExecutors:
 
 class TestDeaths:
     def test_a_process_that_dies_is_replaced(self, study, tmp_path, whole):
-        (study.parent / "die-000-002").write_text("2")
+        """Nobody else takes harm, and nothing is computed here."""
+        (study.parent / "die-000-002").write_text("1")
         outcome = run(study, tmp_path / "out", executor=2, progress=False)
-        assert outcome.complete and same_numbers(outcome.dataset, whole)
-        begun = [key for key, _ in cheap_study.begun(study.parent)]
-        assert begun.count("000-002") == 3 and len(begun) == 10
+        assert outcome.complete and outcome.computed == 8 and same_numbers(outcome.dataset, whole)
+        begun, processes = zip(*cheap_study.begun(study.parent), strict=True)
+        assert begun.count("000-002") == 2 and len(begun) == 9
+        assert len(set(processes)) in (2, 3) and os.getpid() not in processes
 
     def test_a_unit_that_always_kills_is_named_and_the_others_are_kept(self, study, tmp_path):
         (study.parent / "die-001-001").write_text("99")
         with pytest.raises(StudyError, match=r"unit 001-001: .*died, 3 times.*what was finished is kept"):
-            run(study, tmp_path / "out", executor=2, progress=False)
+            run(study, tmp_path / "out", executor=1, progress=False)
         assert TRIES == 3 and [key for key, _ in cheap_study.begun(study.parent)].count("001-001") == 3
         assert status(tmp_path / "out").finished == 7
         (study.parent / "die-001-001").unlink()
@@ -141,7 +147,7 @@ class TestDeaths:
     def test_nobody_outlives_a_killed_parent(self, study, tmp_path):
         """And its claims are free at once."""
         (study.parent / "wait-000-000").touch()
-        code = "import sys, cheap_study, sde_sgd.study as s; s.run(sys.argv[1], sys.argv[2], executor=2)"
+        code = "import sys, cheap_study, sde_sgd.study as s; s.run(sys.argv[1], sys.argv[2], executor=1)"
         parent = subprocess.Popen([sys.executable, "-c", code, study, tmp_path / "out"], env=environment())
         child = next(process for key, process in waited_for(study.parent, "000-000") if key == "000-000")
         parent.kill()
@@ -160,7 +166,8 @@ class TestMistakes:
         assert isinstance(found.value, ValueError)
         assert [key for key, _ in cheap_study.begun(study.parent)] == ["000-000"]
 
-    @pytest.mark.parametrize("executor", [None, 2])
+    # how a mistake comes back from another process is seen with Dask, and in TestProcesses
+    @pytest.mark.parametrize("executor", [None, pytest.param(2, marks=pytest.mark.long)])
     def test_one_bad_cell_of_many_stops_no_other(self, executor, study, tmp_path):
         (study.parent / "bug-001-000").touch()
         with pytest.raises(StudyError, match="cell 001-000 of study cheap: TypeError: a bug"):
@@ -272,7 +279,7 @@ def test_submitit(study, tmp_path, whole, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
     executor = submitit.LocalExecutor(folder=tmp_path / "jobs")
     executor.update_parameters(timeout_min=2)
-    path = cheap_study.write(study.parent, rows=1, length=2)
+    path = cheap_study.write(study.parent, rows=1, length=1)
     outcome = run(path, tmp_path / "out", executor=executor, progress=False)
-    assert outcome.complete and same_numbers(outcome.dataset, whole.isel(row=[0], place=[0, 1]))
+    assert outcome.complete and same_numbers(outcome.dataset, whole.isel(row=[0], place=[0]))
     assert os.getpid() not in {process for _, process in cheap_study.begun(study.parent)}

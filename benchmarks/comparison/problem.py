@@ -1,5 +1,7 @@
 """The question that all contenders answer."""
 
+import functools
+
 import numpy as np
 
 import sde_sgd as ss  # its rooms load when they are first used: rivals need none
@@ -17,6 +19,7 @@ def slope(x):
     return (x * x - 1) * (4 * x - 1)
 
 
+@functools.cache
 def exact(temperature: float, *, dt: float = DT, loudness: float = 1.0) -> float:
     """P(seen at or beyond the saddle by HORIZON) of the chain of steps dt, its noise multiplied by `loudness`."""
     deviation = loudness * np.sqrt(2 * temperature * dt)

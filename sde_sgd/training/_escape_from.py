@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
@@ -148,8 +149,13 @@ def _process(name: str, risk: EmpiricalRisk, polished: Polished, height: float) 
         raise ValueError("risk must have noise at the minimum, got examples whose gradients are all 0 there")
     factor = vectors[:, heard] * np.sqrt(values[heard])
     quadratic = Landscape(fn=_quadratic, dim=risk.dim, parameters=jnp.asarray(curvatures, float))
-    noise = FromFunction(lambda theta: jnp.asarray(factor, theta.dtype))
+    # its numbers are leaves, so that all minima are one program
+    noise = FromFunction(jax.tree_util.Partial(_constant, factor))
     return _Process(name, quadratic, noise, np.zeros(risk.dim), Sublevel(quadratic, height))
+
+
+def _constant(factor, theta):
+    return jnp.asarray(factor, theta.dtype)
 
 
 def _quadratic(theta, curvatures):

@@ -1,5 +1,6 @@
 """Measures of trained networks: losses, accuracies, distances, and the curvature where they ended."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,7 +27,10 @@ def _each(name: str) -> Callable[[EmpiricalRisk, Any, Any], Any]:
     return values
 
 
+@functools.cache
 def _mapped(name: str) -> Callable:
+    """For `bound`, which keeps a program for each function: one for each name."""
+
     def mapped(risk, thetas):
         return jax.lax.map(getattr(risk, name), thetas)
 

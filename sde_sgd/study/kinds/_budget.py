@@ -239,25 +239,29 @@ def allocation(
     so that every machine finds the same numbers. Raises StudyError where the budget has less than `least` for a cell.
     """
     left = budget - math.fsum(path_steps.ravel())
-
-    def counts(share: float) -> np.ndarray:
-        return np.clip(np.floor(share * spread), least, enough)
-
-    def cost(share: float) -> float:
-        return math.fsum((counts(share) * each).ravel())
-
-    if cost(0.0) > left:
+    given = (spread, enough, least)
+    smallest = _cost(_counts(0.0, *given), each)
+    if smallest > left:
         raise StudyError(
-            f"budget must be at least {budget - left + cost(0.0):.4g} path-steps, for the pilot and {least} more in "
+            f"budget must be at least {budget - left + smallest:.4g} path-steps, for the pilot and {least} more in "
             f"each cell, got {budget:.4g}"
         )
     low, high = 0.0, 1.0
-    while cost(high) <= left and high < 1e18:
+    while _cost(_counts(high, *given), each) <= left and high < 1e18:
         low, high = high, 2 * high
     # until there is no number between the two
     while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if cost(middle) <= left else (low, middle)
-    return counts(low).astype(np.int64)
+        low, high = (middle, high) if _cost(_counts(middle, *given), each) <= left else (low, middle)
+    return _counts(low, *given).astype(np.int64)
+
+
+def _counts(share: float, spread: np.ndarray, enough: np.ndarray, least: int) -> np.ndarray:
+    """Whole numbers in proportion to the spread, between `least` and `enough`."""
+    return np.clip(np.floor(share * spread), least, enough)
+
+
+def _cost(counts: np.ndarray, each: np.ndarray) -> float:
+    return math.fsum((counts * each).ravel())
 
 
 def over(study: AbstractStudy, values: "xr.DataArray") -> Float[np.ndarray, "..."]:

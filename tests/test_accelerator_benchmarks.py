@@ -30,14 +30,8 @@ def test_the_accelerator_script_names_what_time_did_not_allow(tmp_path, capsys):
     assert json.loads((tmp_path / "accelerator.json").read_text())["skipped"] == ["floor"]
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [
-        ("call", "tuning_double_well"),
-        pytest.param((), marks=pytest.mark.long),
-    ],
-    ids=["some", "all"],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("rows", [("call", "tuning_double_well"), ()], ids=["some", "all"])
 def test_the_rows_of_a_kernel_run_unattended(tmp_path, monkeypatch, rows):
     """Every row, tiny, interpreted: each is written as it comes, none fails."""
     written = []

@@ -120,6 +120,7 @@ def test_by_leaf_by_products(thetas, hessians):
         assert found.contains(exact) and not found.contains(exact * (1 + 1e-6))
 
 
+@pytest.mark.long
 def test_a_large_landscape_needs_no_matrix():
     """5,000 components, of known curvature; the trace is of what is beside the sketch too."""
     curvatures = np.linspace(0.1, 3.0, 5_000)

@@ -10,6 +10,7 @@ import pytest
 from html_cases import RECORD, marked_page
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from parameters import quick
 from study_cases import SMALL, fake_dataset
 
 from sde_sgd import plotting
@@ -138,8 +139,11 @@ def ids(text):
     return Parsed(text).attributes("id")
 
 
+WRITTEN = ["name", "description", "text", "notes", "record", "start", "status", "units"]
+
+
 class TestEscaping:
-    @pytest.mark.parametrize("where", ["name", "description", "text", "notes", "record", "start", "status", "units"])
+    @pytest.mark.parametrize("where", quick(WRITTEN, "name", "record", "status"))
     def test_what_a_person_wrote_is_text(self, where):
         """The twin: the same page with one of its texts left as it is."""
         study, _, data = fake_dataset()

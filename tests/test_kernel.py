@@ -63,7 +63,7 @@ def assert_same_path(name, dtype, steps, every, increments="gaussian"):
     np.testing.assert_array_equal(kernel, loop)
 
 
-@pytest.mark.parametrize("name", quick(LOSSES, "double well", "data"))
+@pytest.mark.parametrize("name", quick(LOSSES, "double well"))
 def test_a_kernel_has_the_bits_of_the_loop(name):
     assert_same_path(name, np.float32, 32, 32)
 
@@ -74,12 +74,14 @@ def test_blocks_may_begin_and_end_anywhere(name):
     assert_same_path(name, np.float32, 45, 15)
 
 
+@pytest.mark.long
 def test_blocks_may_begin_and_end_anywhere_in_long_groups():
     """At step 150: 42 steps to the end of its group of 64, one whole group, 44 steps of the next."""
     assert_same_path("double well", np.float32, 300, 150, "rademacher")
 
 
-@pytest.mark.parametrize("name", quick(LOSSES, "log"))
+@pytest.mark.long
+@pytest.mark.parametrize("name", LOSSES)
 def test_a_kernel_has_the_bits_of_the_loop_in_float64(name):
     """Also where a block begins within a hash group, and chooses between a sine and a cosine."""
     assert_same_path(name, np.float64, 30, 15)
@@ -100,11 +102,9 @@ def test_squares_that_two_sums_use_may_round_otherwise():
     assert all(np.array_equal(other, apart()) for other in (*both(apart), apart(save_every=1)[-1]))
 
 
-@pytest.mark.parametrize("unrolled", quick([2, 8], 2))
-@pytest.mark.parametrize(
-    ("increments", "lanes"),
-    [("rademacher", 256), *(pytest.param("gaussian", lanes, marks=pytest.mark.long) for lanes in (64, 512))],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("unrolled", [2, 8])
+@pytest.mark.parametrize(("increments", "lanes"), [("rademacher", 256), ("gaussian", 64), ("gaussian", 512)])
 def test_bits_depend_neither_on_programs_nor_on_devices(increments, lanes, unrolled):
     """Of whole hash groups, on all local devices."""
     chain, start = chain_of("quadratic", increments), start_of("quadratic")
@@ -263,7 +263,7 @@ NO_KERNEL = {
 }
 
 
-@pytest.mark.parametrize("name", NO_KERNEL)
+@pytest.mark.parametrize("name", quick(NO_KERNEL, "shared"))
 def test_what_has_no_kernel_says_why_and_runs_all_the_same(name):
     chain, reason = NO_KERNEL[name]
     start = np.full(chain.dim, 0.3, np.float32)

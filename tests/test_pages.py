@@ -14,7 +14,13 @@ PACKAGE = Path(ss.__file__).parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "theory").glob("*.md"))]
 TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
 # pages whose code takes more than some six seconds; that of README is the first of docs/start.md
-LONG = {"README.md", "docs/training.md", "docs/theory/crossings.md", "docs/theory/splitting.md"}
+LONG = {
+    "README.md",
+    "docs/training.md",
+    "docs/theory/action.md",
+    "docs/theory/crossings.md",
+    "docs/theory/splitting.md",
+}
 # pages whose code needs a scheduler at an address, or extras, with which a test of their own runs it
 NOT_RUN = {"docs/machines.md", "docs/interoperation.md"} & set(TEXTS)
 # generated from the types, held to them by another test

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from parameters import quick
 
 import sde_sgd as ss
 from sde_sgd.landscapes import Landscape, _kinks, _polish, find_minima, polish
@@ -29,7 +30,7 @@ def test_a_saddle_is_told_and_left_when_asked():
     assert polish(hills, np.zeros(3), leave_saddles=True, most_saddles=1).kind in ("saddle", "minimum")
 
 
-@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("dense", quick([True, False], True))
 def test_a_minimum_is_that_of_find_minima(monkeypatch, dense):
     """By the whole Hessian and by products with it."""
     generator = np.random.RandomState(0)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from parameters import quick
 from sgd_cases import network
 from statistical import agrees
 
@@ -134,7 +135,7 @@ def test_batches_of_one_epoch_depend_on_each_other_as_stated():
 
 
 @pytest.mark.parametrize("replacement", [True, False])
-@pytest.mark.parametrize("batch_size", [2, 3])
+@pytest.mark.parametrize("batch_size", quick([2, 3], 2))
 def test_svag_has_the_mean_and_covariance_that_it_states(replacement, batch_size):
     """Exact, over all pairs of batches of three examples; by gathering (M < N) and by counting."""
     with jax.enable_x64(True):

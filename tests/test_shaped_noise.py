@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from parameters import quick
 from statistical import agrees, binomial_error
 
 import sde_sgd as ss
@@ -65,7 +66,7 @@ def trace(model, risk, theta):
     return jnp.trace(model.covariance(risk, theta))
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", quick(KINDS, "diagonal", "hessian", "leading"))
 def test_shape_and_trace_are_those_that_are_said(name, double_precision):
     """σσᵀ = V = the formula, and Tr V = Tr C, at two points; with the gradient beside it. Twin: the other point."""
     model = KINDS[name]

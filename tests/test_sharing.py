@@ -122,7 +122,7 @@ class TestCtrlC:
         command = [sys.executable, "-c", code, "run", str(study), "--out", str(out), *options]
         return subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    @pytest.mark.parametrize("options", [(), ("--processes", "1")])
+    @pytest.mark.parametrize("options", [(), pytest.param(("--processes", "1"), marks=pytest.mark.long)])
     def test_once(self, options, study, tmp_path, whole):
         """What is finished is kept, and nobody is left; exit status 130."""
         (study.parent / "wait-000-002").touch()

@@ -6,6 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 import xarray as xr
+from parameters import quick
 from store_cases import Disk, disk, expected, make, opened, tree, work
 
 from sde_sgd.study import Store, StudyError
@@ -23,16 +24,17 @@ def spoil(path, how):
         path.write_bytes(b"")
     else:
         path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
-    if how == "flipped, with its old time":
+    if how == OLD_TIME:
         os.utime(path, ns=(0, NOW[0]))
 
 
 NOW = [0]
 DAMAGE = ("missing", "cut short", "empty", "flipped")
+OLD_TIME = "flipped, with its old time"
 
 
 class TestDamage:
-    @pytest.mark.parametrize("how", [*DAMAGE, "flipped, with its old time"])
+    @pytest.mark.parametrize("how", quick([*DAMAGE, OLD_TIME], "cut short", OLD_TIME))
     @pytest.mark.parametrize("name", ["value", "name", "status", "units"])
     def test_a_damaged_unit_is_named_once_and_computed_again(self, tmp_path, name, how):
         study, store = make(tmp_path / "out", 3)
@@ -95,7 +97,7 @@ class TestDamage:
         xr.testing.assert_identical(again.dataset(), expected(study))
         xr.testing.assert_equal(opened(again), expected(study))
 
-    @pytest.mark.parametrize("how", DAMAGE)
+    @pytest.mark.parametrize("how", quick(DAMAGE, "missing"))
     @pytest.mark.parametrize("name", ["zarr.json", "value/zarr.json", "time/zarr.json", "row/c.0", "ratio/zarr.json"])
     def test_what_is_known_otherwise_is_repaired(self, tmp_path, name, how):
         study, store = make(tmp_path / "out")

@@ -211,6 +211,7 @@ def recorder():
     return Recorded()
 
 
+@pytest.mark.long
 def test_the_stages_of_splitting_are_driven_by_different_noise():
     """Four consecutive normals tell where in all random numbers a path is: none is met twice in a whole tree."""
     tree = ss.passage.branches(

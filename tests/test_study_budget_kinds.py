@@ -111,6 +111,7 @@ def test_networks_that_a_cell_has_no_budget_for_are_unknown(outcome):
     np.testing.assert_allclose(each.mean("network"), outcome.dataset.train_loss.values.ravel(), rtol=1e-6)
 
 
+@pytest.mark.long
 def test_cells_that_are_precise_enough_take_no_more(tmp_path):
     """atol is the half-width of each share; what a budget has room for beyond it is left."""
     text = STUDIES["times"][0].replace("dt = 0.05", "dt = 0.05\nbudget = 1e8\natol = 0.05")

@@ -70,6 +70,7 @@ def ridge(tmp_path_factory):
     return made(RIDGE, tmp_path_factory.mktemp("ridge"))
 
 
+@pytest.mark.long
 class TestRidge:
     def test_the_minimum_and_the_height_are_the_exact_ones(self, ridge, tmp_path):
         """By NumPy, for all cells. Twin: the height of 5 % more noise."""

@@ -5,7 +5,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from parameters import quick
 
 import sde_sgd as ss
 from sde_sgd.chains import MinibatchSGD, MomentumSGD, Varying
@@ -108,7 +107,8 @@ def test_a_loss_ends_a_network_when_it_is_there():
     assert found.status is Status.BUDGET_SPENT and found.reasons[0].startswith("8 of 16 networks did not come to a los")
 
 
-@pytest.mark.parametrize("every", quick([0.5, 2.0], 2.0))
+@pytest.mark.long
+@pytest.mark.parametrize("every", [0.5, 2.0])
 def test_an_epoch_is_no_grain_of_a_loss(every):
     """All examples are alike, so that the loss is L₀(1 − γx²)^{2k} whatever the batch: all end at the same step.
 

@@ -49,7 +49,7 @@ def run_backwards(names: Sequence[str], folder: Path, size: Size, count: int) ->
         yield lambda name: None
         return
     with Processes(count) as others:
-        calls = {name: others.submit(_run_quietly, name, str(folder), size.value) for name in reversed(names)}
+        calls = {name: others.submit(_compute, name, str(folder), size.value) for name in reversed(names)}
 
         def take(name: str) -> None:
             if name in calls:
@@ -58,5 +58,7 @@ def run_backwards(names: Sequence[str], folder: Path, size: Size, count: int) ->
         yield take
 
 
-def _run_quietly(name: str, folder: str, size: str) -> None:
-    studies.run(study_file(name), Path(folder) / name, changes=changes_of(name, Size(size)), progress=False)
+def _compute(name: str, folder: str, size: str) -> None:
+    """All cells; table and figures are made by the run here."""
+    made = studies.init(study_file(name), Path(folder) / name, changes=changes_of(name, Size(size)))
+    studies.worker(made, (0, 1), progress=False)

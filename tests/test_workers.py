@@ -201,6 +201,14 @@ class TestMistakes:
         assert status(tmp_path / "out").finished == 3
 
 
+UNGUARDED = [
+    "from sde_sgd.study.running._processes import Processes",
+    "with Processes(1) as processes:",
+    "    processes.submit(abs, -1).result()",
+]
+UNGUARDED_STUDY = ["import sde_sgd as ss", "ss.study.run('occupancy', executor=2, progress=False)"]
+
+
 class TestProcesses:
     def test_cores_are_shared_out(self, monkeypatch):
         monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(10, 17)), raising=False)
@@ -218,6 +226,17 @@ class TestProcesses:
             assert "Traceback" in found.value.__notes__[0]
             with pytest.raises(StudyError, match="cannot be sent"):
                 processes.submit(threading.Lock).result(60)
+
+    @pytest.mark.parametrize("lines", [UNGUARDED, pytest.param(UNGUARDED_STUDY, marks=pytest.mark.long)])
+    def test_a_script_without_a_guard_is_told(self, lines, tmp_path):
+        """Each process imports the script anew; of a study it would wait for the units that the first one gave it."""
+        script = tmp_path / "unguarded.py"
+        script.write_text("\n".join(lines))
+        command = [sys.executable, script]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment(), cwd=tmp_path)
+        said = done.stderr.splitlines()[-1]
+        assert done.returncode == 1 and "ended while it started" in said
+        assert 'must do so behind `if __name__ == "__main__":`' in said
 
     def test_a_call_that_was_called_back_is_not_made(self, tmp_path):
         with Processes(1) as processes:

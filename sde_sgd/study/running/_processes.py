@@ -19,18 +19,23 @@ from typing import Any
 
 from .._errors import StudyError
 
+# each process imports the script that asks for it
+_UNGUARDED = "a script that asks for processes must do so behind `if __name__ == \"__main__\":`"
+
 
 class Processes:
     """An executor of `count` processes, started when they are first needed.
 
     A call whose process dies raises BrokenProcessPool from its future; the next one gets a new process. Use it as a
     context, which ends the processes: at once after an exception.
-    Raises StudyError for a count below 1.
+    Raises StudyError for a count below 1, and in a process that is being started itself, where it would wait for ever.
     """
 
     def __init__(self, count: int):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise StudyError(f"processes must be a whole number of at least 1, got {count!r}")
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise StudyError(_UNGUARDED)
         self.count = count
         self._calls: queue.SimpleQueue[tuple[Future, Callable, tuple] | None] = queue.SimpleQueue()
         self._context = multiprocessing.get_context("spawn")
@@ -103,6 +108,10 @@ class Processes:
             self._alive[place] = process
         # theirs alone then, so that its end is seen here
         theirs.close()
+        try:
+            ours.recv()
+        except EOFError:
+            raise StudyError(f"a process of this machine ended while it started; {_UNGUARDED}") from None
         return ours
 
 
@@ -124,6 +133,8 @@ def _serve_calls(pipe: Connection, cores: set[int]) -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
+        # it has started
+        pipe.send(None)
         while True:
             function, arguments = pipe.recv()
             try:

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.speed import _unattended, accelerator, kernel
 
 
+@pytest.mark.long
 def test_the_accelerator_script_runs_on_cpu(tmp_path):
     names = ["floor", "diffeqgpu", "escape"]
     only = [word for name in names for word in ("--only", name)]

@@ -87,6 +87,7 @@ def test_a_record_keeps_the_sections_that_are_not_made_anew(tmp_path, capsys):
     assert "no section three; there are one, two" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_ablations_leave_a_part_out_and_the_numbers_alike():
     contenders = _ours.ablated(_ours.simulate(COUPLED_4, 256, 32))
     assert [contender.family for contender in contenders] == [OURS, *(f"{OURS}, {part}" for part in _ours.PARTS)]

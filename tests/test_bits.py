@@ -13,6 +13,7 @@ KNOWN = json.loads(RECORD.read_text("utf-8"))
 # those that take less than some five seconds
 QUICK = set(CASES) - {"rates", "mean time", "automatic score", "one example's noise", "splitting of minibatches"}
 QUICK -= {"noise along the Hessian", "splitting in parts", "coupled, dim 16", "study"}
+QUICK -= {"minibatches, as large as the data", "exits, dim 2", "mapped, dim 40", "occupancy in a window"}
 
 
 @pytest.mark.parametrize("name", quick(CASES, *QUICK))

@@ -101,6 +101,7 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch):
         data.digits()
 
 
+@pytest.mark.long
 def test_a_classifier_learns_what_it_was_not_shown():
     examples = data.breast_cancer()
     risk = ss.EmpiricalRisk(

@@ -174,7 +174,8 @@ def test_a_step_that_is_not_read_by_components(name):
         assert np.array_equal(run(trajectory_ids=ids, **alike), narrow[ids])
 
 
-@pytest.mark.parametrize("name", quick(["simulate one", "discrete one", "continuous three"], "continuous three"))
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["simulate one", "discrete one", "continuous three"])
 def test_bits_do_not_depend_on_the_chunk(name):
     whole = run(name, jax.devices()[:1])
     for chunk, devices in ((64, jax.devices()[:1]), (100, jax.devices())):

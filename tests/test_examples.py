@@ -12,7 +12,7 @@ from site_parts import examples
 ROOMS = [room for room in documentation.rooms() if room != "study.kinds"]
 # rooms whose examples take more than some six seconds
 LONG = {"chains", "engine", "landscapes", "noise", "passage", "plotting", "random", "reproduction", "stationary"}
-LONG |= {"scores", "study", "theory", "training"}
+LONG |= {"results", "scores", "study", "theory", "training"}
 
 
 @pytest.mark.parametrize("room", ROOMS)

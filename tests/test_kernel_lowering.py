@@ -84,7 +84,7 @@ def assert_one_call(text):
 
 
 @pytest.mark.parametrize("where", ["Ampere", "TPU"])
-@pytest.mark.parametrize("name", quick(["double well", "coupled 4", "data"], "double well", "data"))
+@pytest.mark.parametrize("name", quick(["double well", "coupled 4", "data"], "double well"))
 def test_a_block_is_one_call(name, where):
     kind, text = program(name, where)
     assert_one_call(text)

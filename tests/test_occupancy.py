@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from arviz_stats.base import array_stats
-from parameters import quick
 from scipy import linalg
 from statistical import agrees, binomial_error, false_pass
 
@@ -275,7 +274,8 @@ def numbers(result):
     return [leaf for leaf in jax.tree.leaves(result) if isinstance(leaf, np.ndarray)]
 
 
-@pytest.mark.parametrize("call", quick(["times", "window", "histogram"], "histogram"))
+@pytest.mark.long
+@pytest.mark.parametrize("call", ["times", "window", "histogram"])
 def test_bits_do_not_depend_on_chunk_or_devices(call):
     chain = plane_chain()
 

@@ -13,9 +13,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(ss.__file__).parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "theory").glob("*.md"))]
 TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
-# pages whose code takes more than some six seconds; that of README is the first of docs/start.md
+# pages whose code takes long; that of README is the first of docs/start.md
 LONG = {
     "README.md",
+    "docs/fast.md",
+    "docs/speed.md",
     "docs/training.md",
     "docs/theory/action.md",
     "docs/theory/crossings.md",

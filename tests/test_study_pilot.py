@@ -53,7 +53,7 @@ def test_its_numbers_are_by_the_pilot(whole):
 
 
 class TestExecutors:
-    @pytest.mark.parametrize("executor", [2, "threads"])
+    @pytest.mark.parametrize("executor", [pytest.param(2, marks=pytest.mark.long), "threads"])
     def test_numbers_do_not_depend_on_who_computes(self, executor, study, tmp_path, whole):
         """Two processes compute both, each of which is started once."""
         if executor == 2:
@@ -66,6 +66,7 @@ class TestExecutors:
         others = {process for _, process in cheap_study.begun(study.parent)} - {os.getpid()}
         assert len(others) in ({1, 2} if executor == 2 else {0})
 
+    @pytest.mark.long
     def test_processes_that_die_in_either(self, study, tmp_path, whole):
         for key in ("000-002", "main-001-001"):
             (study.parent / f"die-{key}").write_text("1")

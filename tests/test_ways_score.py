@@ -192,7 +192,9 @@ ONE, OTHER = -np.eye(3)[0], np.eye(3)[0]
     ("landscape", "start", "target", "reason"),
     [
         (BOWL, np.zeros(3), ~ss.regions.Ball(np.zeros(3), 2.0), "no ways over saddles: of 1 minima that an explor"),
-        (CRATER, ONE, ss.regions.Ball(OTHER, 0.3) | beyond(1.0), "entered uphill where"),
+        pytest.param(
+            CRATER, ONE, ss.regions.Ball(OTHER, 0.3) | beyond(1.0), "entered uphill where", marks=pytest.mark.long
+        ),
         (CRATER, ONE, ~ss.regions.Ball(ONE, 0.3), "the target begins before the first saddle"),
         (None, np.zeros(3), ss.regions.Ball(OTHER, 0.3), "the chain has no landscape"),
         (bowl(301), np.zeros(301), ss.regions.Ball(np.eye(301)[0], 0.3), "301 components"),

@@ -41,7 +41,7 @@ class Processes:
         self._context = multiprocessing.get_context("spawn")
         self._alive: dict[int, Any] = {}
         self._lock = threading.Lock()
-        self._is_closed = False
+        self._is_closed = self._has_begun = False
         self._threads = [threading.Thread(target=self._serve, args=(place,), daemon=True) for place in range(count)]
         for thread in self._threads:
             thread.start()
@@ -111,7 +111,11 @@ class Processes:
         try:
             ours.recv()
         except EOFError:
+            if self._has_begun:
+                raise
+            # the first one: not by chance
             raise StudyError(f"a process of this machine ended while it started; {_UNGUARDED}") from None
+        self._has_begun = True
         return ours
 
 

@@ -66,7 +66,7 @@ def test_none_without_others(others, tmp_path):
 
 @pytest.mark.parametrize("executor", [0, -1, True])
 def test_a_number_of_processes_is_at_least_one(executor, tmp_path):
-    with pytest.raises(ValueError, match=f"executor must be a number of processes, at least 1, got {executor!r}"):
+    with pytest.raises(ValueError, match=f"processes must be a whole number of at least 1, got {executor!r}"):
         reproduction.reproduce(tmp_path / "out", executor=executor)
     assert not (tmp_path / "out").exists()
 

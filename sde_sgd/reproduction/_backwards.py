@@ -33,7 +33,7 @@ def others_of(executor: Any) -> int:
     if not isinstance(executor, int):
         return 0
     if isinstance(executor, bool) or executor < 1:
-        raise StudyError(f"executor must be a number of processes, at least 1, got {executor!r}")
+        raise StudyError(f"processes must be a whole number of at least 1, got {executor!r}")
     return executor - 1
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from .._errors import StudyError
 
 # each process imports the script that asks for it
-_UNGUARDED = "a script that asks for processes must do so behind `if __name__ == \"__main__\":`"
+_UNGUARDED = 'a script that asks for processes must do so behind `if __name__ == "__main__":`'
 
 
 class Processes:

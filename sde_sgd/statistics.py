@@ -273,24 +273,37 @@ def student_width(confidence: float, freedom: Any) -> Any:
     return -special.stdtrit(freedom, (1 - confidence) / 2)
 
 
+def kolmogorov_smirnov(
+    values: Float[np.ndarray, " pooled"], weights: Float[np.ndarray, "rows pooled"]
+) -> Float[np.ndarray, " rows"]:
+    """Largest difference of two empirical distribution functions, for each row of weights.
+
+    values: of both samples, NaN only where they have no weight. weights: 1/n for each of the n of the one, −1/m for
+    each of the m of the other.
+    """
+    order = np.argsort(values)
+    # a distribution function is read where the value changes
+    ends = np.flatnonzero(values[order][1:] != values[order][:-1])
+    return np.abs(np.cumsum(weights[:, order], axis=1)[:, ends]).max(axis=1, initial=0.0)
+
+
 def smirnov_probability(ones: Any, others: Any) -> float:
     """How likely two samples of one law on the line are at least this far from each other (Smirnov 1939), from 0 to 1.
 
     ones, others: n and m independent numbers (n,), (m,) in one unit, at least one each. Far is the largest difference
         between their empirical distribution functions, d.
     The law of √(nm/(n + m))·d is nearly Kolmogorov's, with the correction of Vrbik (Pioneer Journal of Theoretical and
-    Applied Statistics 15, 15, 2018): within 2 % of the probability where that is 1 in 100 and n = m = 128, and the
-    nearer the more numbers there are. With ties it is too large.
+    Applied Statistics 15, 15, 2018): within 2 % of that of `scipy.stats.ks_2samp(method="asymp")` at 1 in 100 with
+    n = m = 128, and the nearer the more numbers there are. With ties it is too large.
     Raises ValueError for a sample without numbers.
     """
     # scipy.stats has it, and takes half a second to import
-    ones, others = np.sort(_float64(ones)), np.sort(_float64(others))
+    ones, others = _float64(ones), _float64(others)
     if not (len(ones) and len(others)):
         raise ValueError(f"ones and others must have a number each, at least, got {len(ones)} and {len(others)}")
-    both = np.concatenate([ones, others])
-    shares = [np.searchsorted(each, both, side="right") / len(each) for each in (ones, others)]
-    far = np.max(np.abs(shares[0] - shares[1]))
-    count = len(ones) * len(others) / len(both)
+    n, m = len(ones), len(others)
+    (far,) = kolmogorov_smirnov(np.concatenate([ones, others]), np.repeat([1 / n, -1 / m], [n, m])[None])
+    count = n * m / (n + m)
     root = np.sqrt(count)
     return float(special.kolmogorov(root * far + 1 / (6 * root) + (root * far - 1) / (4 * count)))
 

@@ -1,7 +1,6 @@
 """Studies of the reproduction in several processes: who runs which, and what is one study's alone."""
 
 import concurrent.futures
-import os
 
 import pytest
 import xarray as xr
@@ -75,7 +74,7 @@ def test_in_the_shell_a_process_a_core_but_no_more_than_four(monkeypatch):
     asked = []
     monkeypatch.setattr(reproduction, "reproduce", lambda out, **asking: asked.append(asking["executor"]) or _Found())
     for cores in (1, 2, 64):
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
+        monkeypatch.setattr(_backwards, "workers", lambda mesh, cores=cores: cores)
         assert CliRunner().invoke(cli.app, ["reproduce", "--quick"]).exit_code == 0
     assert CliRunner().invoke(cli.app, ["reproduce", "--quick", "--processes", "3"]).exit_code == 0
     assert asked == [1, 2, 4, 3]
@@ -83,6 +82,13 @@ def test_in_the_shell_a_process_a_core_but_no_more_than_four(monkeypatch):
 
 class _Found:
     report = "report.html"
+
+
+def test_what_another_process_does(tmp_path):
+    """All cells of a study, of the size that is asked for, and no table: that is made by the run that judges."""
+    _backwards._compute("momentum_alone", str(tmp_path), "quick")
+    there = ss.study.status(tmp_path / "momentum_alone")
+    assert there.finished == there.cells == 2 and not (tmp_path / "momentum_alone" / "report.txt").exists()
 
 
 @pytest.mark.long

@@ -1,39 +1,33 @@
 """Other processes that run the studies from the last one back, while this one runs them from the first one on."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from .. import study as studies
-from ..study import StudyError
+from .._errors import positive_integer
+from ..engine._devices import mesh_of, workers
 from ..study.running._processes import Processes
 from ._claim import Size, changes_of, study_file
 
-# each takes up to 1.5 GB
+# each takes some 2 GB
 _MOST = 4
 
 
 def sensible_processes() -> int:
     """How many processes are worth while here: one a core, at most four; one on an accelerator, which they would share.
 
-    Most of the time of a study is compiling and tracing, which one process does on one core.
+    A study by itself keeps little more than one core busy: most of a quick one is tracing and compiling.
     """
-    import jax
-
-    if jax.default_backend() != "cpu":
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MOST)
+    return min(workers(mesh_of(None)), _MOST)
 
 
 def others_of(executor: Any) -> int:
-    """How many processes there are beside this one, where `executor` is a number. Raises StudyError below 1."""
+    """How many processes there are beside this one, where `executor` is a number. Raises ValueError below 1."""
     if not isinstance(executor, int):
         return 0
-    if isinstance(executor, bool) or executor < 1:
-        raise StudyError(f"processes must be a whole number of at least 1, got {executor!r}")
+    positive_integer("processes", executor)
     return executor - 1
 
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..statistics import kolmogorov_smirnov
+
 # entries of the arrays that are made of labels at a time
 _BLOCK = 2**22
 _ROUNDING = 1e-9
@@ -128,16 +130,6 @@ def energy_distance(
     gaps: |x − y| of all pairs. weights: as `weights_of` makes them.
     """
     return np.sqrt(np.maximum(-np.sum((weights @ gaps) * weights, axis=1), 0.0))
-
-
-def kolmogorov_smirnov(
-    values: Float[np.ndarray, " pooled"], weights: Float[np.ndarray, "rows pooled"]
-) -> Float[np.ndarray, " rows"]:
-    """Largest difference of the two distribution functions; values that have no weight may be NaN."""
-    order = np.argsort(values)
-    # a distribution function is read where the value changes
-    ends = np.flatnonzero(values[order][1:] != values[order][:-1])
-    return np.abs(np.cumsum(weights[:, order], axis=1)[:, ends]).max(axis=1, initial=0.0)
 
 
 def euclidean(points: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n n"]:

@@ -26,7 +26,7 @@ class Size(enum.Enum):
     QUICK = "quick"
     """A few minutes for all claims on two cores; intervals are wide."""
     NORMAL = "normal"
-    """A quarter of an hour on two cores."""
+    """Some ten minutes on two cores, six in two processes."""
     FULL = "full"
     """For an accelerator."""
 

@@ -57,10 +57,11 @@ def reproduce(
 
     out: a new folder, or one of an earlier run, of which only what is missing is then run; None takes ./reproduction,
         with the size behind it unless that is "normal". It has a folder for each study, `report.html` and the figures.
-    size: "quick" takes minutes on two cores, "normal" a quarter of an hour, "full" is for an accelerator.
+    size: "quick" takes minutes on two cores, "normal" some ten, "full" is for an accelerator.
     only: the number of a claim, or several; all by default.
     executor: None is this process; a number, so many processes of this machine: this one runs the studies from the
-        first one on, the others from the last one back; anything with submit(), as of `study.run`, computes cells.
+        first one on, the others from the last one back, and a script asks for them behind `if __name__ == "__main__":`;
+        anything with submit(), as of `study.run`, computes cells.
     progress: print what it is at, what was found, and progress bars.
     The report is written anew after each claim, so that Ctrl-C loses none, and has what earlier runs of this size into
     the folder finished too.

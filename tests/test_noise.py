@@ -165,6 +165,47 @@ def test_negative_curvature_in_two_dimensions(double_precision):
     np.testing.assert_allclose(model.covariance(saddle, jnp.zeros(2)), expected, atol=1e-6)
 
 
+DIRECTION = np.array([[1.0, 0.3], [0.3, -0.5]])
+
+
+def square_root_along(t, hessian, negative):
+    """σ as a matrix at `hessian` + t·DIRECTION."""
+    matrix = jnp.asarray(hessian) + t * jnp.asarray(DIRECTION)
+    landscape = ss.landscapes.Landscape(lambda x: x @ matrix @ x / 2, 2)
+    model = ss.noise.HessianProportional(negative=negative)
+    return jnp.stack([model.apply(landscape, jnp.zeros(2), xi) for xi in jnp.eye(2)], axis=1)
+
+
+IN_THE_PLANE = {
+    "both above 0": ([2.0, 0.5], "stop"),
+    "nearly alike": ([1.0, 1.0 - 1e-9], "stop"),
+    "equal": ([0.7, 0.7], "stop"),
+    "far apart": ([1e6, 1e-6], "stop"),
+    "one of each sign": ([2.0, -1.0], "clip"),
+    "no curvature across": ([3.0, 0.0], "clip"),
+    "both below 0": ([-0.5, -2.0], "clip"),
+    "nothing": ([0.0, 0.0], "clip"),
+}
+
+
+@pytest.mark.parametrize("case", IN_THE_PLANE)
+def test_root_of_a_hessian_in_the_plane(case, double_precision):
+    """σ is the symmetric root of the positive part, as eigenvectors give it (NumPy), and its derivative is finite."""
+    values, negative = IN_THE_PLANE[case]
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+    hessian = turn @ np.diag(values) @ turn.T
+    landscape = ss.landscapes.Landscape(lambda x: x @ jnp.asarray((hessian + hessian.T) / 2) @ x / 2, 2)
+    model = ss.noise.HessianProportional(negative=negative)
+    expected = turn @ np.diag(np.sqrt(np.maximum(values, 0.0))) @ turn.T
+    sigma = np.asarray(sigma_of(model, jnp.zeros(2), landscape))
+    np.testing.assert_allclose(sigma, expected, atol=3e-8 * max(np.sqrt(np.max(np.abs(values))), 1e-9))
+    along = jax.jacfwd(lambda t: square_root_along(t, hessian, negative))(0.0)
+    assert np.all(np.isfinite(along))
+    if min(values) > 0:
+        # d√A = X with X√A + √A X = dA
+        np.testing.assert_allclose(along @ expected + expected @ along, DIRECTION, rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.long
 def test_per_example_noise_has_its_covariance(double_precision):
     """σσᵀ put together from N unit vectors, the covariance, and the spread of the examples' gradients by hand."""

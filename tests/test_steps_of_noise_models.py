@@ -113,10 +113,10 @@ def test_at_an_sde_time_schedules_are_those_of_the_whole_iterations_before(doubl
         np.testing.assert_allclose(diffusion.covariance(theta, time), expected, rtol=1e-5, atol=1e-9)
 
 
-@pytest.mark.parametrize("dim", [1, 2])
+@pytest.mark.parametrize("dim", [1, 2, 3])
 def test_negative_curvature_is_clipped_or_stops(dim, double_precision):
     """At a saddle, and in one dimension at a maximum: no noise along it, or a state that is not a number."""
-    curvatures = np.array([-2.0, 3.0])[:dim]
+    curvatures = np.array([-2.0, 3.0, 1.0])[:dim]
     saddle = ss.landscapes.Quadratic(curvatures)
     theta = jnp.zeros(dim)
     clip = ss.noise.HessianProportional(1.0, "clip")

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from ._base import AbstractNoise
-from ._matrices import square_root
+from ._matrices import root_at_each_step
 from ._shaped import AbstractShapedNoise
 
 
@@ -14,17 +14,18 @@ class HessianOf(AbstractShapedNoise):
     noise along directions of negative curvature. Where no curvature is positive there is no such shape: σ is NaN, and
     a trajectory that gets there is counted as diverged.
 
-    noise: the model of C. Each step takes the eigenvectors of a dense Hessian, dim³ operations.
+    noise: the model of C. Each step takes a root of a dense Hessian: by formula up to two dimensions, beyond them by
+        eigenvectors, dim³ operations.
     Raises ValueError for what is no noise model.
     """
 
     noise: AbstractNoise
 
     def apply(self, landscape, theta, xi):
-        root = square_root(landscape.hessian(theta))
+        root = root_at_each_step(landscape.hessian(theta))
         # of a symmetric root of H₊ the squares sum to its trace
         return jnp.sqrt(self._trace(landscape, theta) / jnp.sum(root**2)) * (root @ xi)
 
     def covariance(self, landscape, theta):
-        root = square_root(landscape.hessian(theta))
+        root = root_at_each_step(landscape.hessian(theta))
         return self._trace(landscape, theta) / jnp.sum(root**2) * (root @ root.T)

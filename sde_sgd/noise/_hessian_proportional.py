@@ -8,13 +8,15 @@ from jaxtyping import Array, Float
 
 from .._errors import positive_number
 from ._base import AbstractNoise
-from ._matrices import square_root
+from ._matrices import root_at_each_step
 
 
 class HessianProportional(AbstractNoise):
     """V(θ) = scale·∇²L(θ), the covariance that a well-specified likelihood has near its minimum.
 
-    There the Fisher information is both. Far from a minimum, or where the model is wrong, it is an assumption.
+    There the Fisher information is both. Far from a minimum, or where the model is wrong, it is an assumption. Each
+    step takes a symmetric root of the Hessian: by formula up to two dimensions, beyond them by eigenvectors, dim³
+    operations.
 
     scale: factor > 0, shape (), in units of the loss.
     negative: what to do with a negative curvature direction, where ∇²L is no covariance. "stop" makes σ NaN, so
@@ -31,10 +33,10 @@ class HessianProportional(AbstractNoise):
             raise ValueError(f"negative must be 'stop' or 'clip', got {self.negative!r}")
 
     def apply(self, landscape, theta, xi):
-        return square_root(self._hessian(landscape, theta), self.negative) @ xi
+        return root_at_each_step(self._hessian(landscape, theta), self.negative) @ xi
 
     def covariance(self, landscape, theta):
-        root = square_root(self._hessian(landscape, theta), self.negative)
+        root = root_at_each_step(self._hessian(landscape, theta), self.negative)
         return root @ root.T
 
     def _hessian(self, landscape, theta):

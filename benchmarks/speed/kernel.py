@@ -12,7 +12,7 @@ Nobody has to be there: a row that fails is written down with its error, and the
   with the fastest of each, which is recorded.
 - the rows of the table, each with its target, and rivals that run on this device: scans with every kind of key, CUDA
   kernels through CuPy with cuRAND's Philox and with our own Threefry, hand-written scans of a loss's gradient, two CPU
-  cores for splitting, a vmapped scan by hand for networks.
+  cores for splitting, a vmapped scan by hand and `torch.func` for networks.
 - `ablation`: the same with the kernel left out, and with the plain tuning.
 """
 
@@ -40,7 +40,7 @@ from ..training import _rivals as by_hand
 from ..validation import splitting
 from . import _ours, rivals
 from ._call import run_call
-from ._measure import OURS, Contender, Entry, Missing, Target, measure, seconds_of
+from ._measure import OURS, Contender, Entry, Target, measure, seconds_of
 from ._problems import COUPLED_4, COUPLED_16, DOUBLE_WELL, MULLER_BROWN, geometric
 from ._report import case_row, contender_rows, print_case, significant
 from ._unattended import chosen, known_floor, parser_of, share_of_floor, work_off
@@ -254,10 +254,11 @@ def _networks(bench: Bench, problem: Any) -> dict[str, Any]:
         by_hand.ours(problem, networks, steps),
         *by_hand.vmapped_scan(problem, networks, steps),
         *by_hand.products(problem, networks, steps),
-        Missing("PyTorch, torch.func", "not written: its loop over networks stands in benchmarks/training"),
+        *by_hand.torch_func(problem, networks, steps),
     ]
     # a product of these shapes is the card's own rate for them
-    return bench.row(problem.text, entries, [Target(by_hand.BY_HAND), Target(by_hand.PRODUCTS, at_least=0.5)])
+    rivals = [Target(by_hand.BY_HAND), Target(by_hand.TORCH_FUNC)]
+    return bench.row(problem.text, entries, [*rivals, Target(by_hand.PRODUCTS, at_least=0.5)])
 
 
 def _ablation(bench: Bench, name: str, trajectories: int, steps: int) -> dict[str, Any]:

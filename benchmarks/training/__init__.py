@@ -16,6 +16,7 @@ Ours is the public call, `ss.train`, with all its checks. Rivals, each in its be
 - `one network, scanned`: the same for one network, once for each;
 - `Python loop over jitted steps`: one network, its step jitted and donated; its cost holds for each network;
 - `PyTorch loop`: the same where torch can be imported, else named as missing;
+- `PyTorch, torch.func`: all networks at once there, `vmap` of `grad` of a `functional_call`;
 - `products alone`: XLA's own rate for the matrix products of a step, forward and backward, for so many networks.
 
 What is fair stands in `benchmarks.speed`: interleaved rounds in rotating order, a timed run at once after an untimed

@@ -75,6 +75,7 @@ def _contenders(problem: Problem, quick: bool) -> list[Entry]:
         entries.append(_rivals.ours(problem, networks, few))
         if networks > 1:
             entries += _rivals.vmapped_scan(problem, networks, few)
+            entries += _rivals.torch_func(problem, networks, max(_QUICK_STEPS, few // _LOOP_SHARE))
         entries += _rivals.products(problem, networks, few)
     entries += _rivals.scanned(problem, steps)
     entries += _rivals.python_loop(problem, max(_QUICK_STEPS, steps // _LOOP_SHARE))
@@ -116,6 +117,7 @@ def _targets(problem: Problem) -> list[tuple[str, str, int, str, int, float, boo
             ("wall time of a Python loop", _rivals.LOOP, 1, "wall", together, 3 / 2, True),
             ("vmapped scan by hand", _rivals.BY_HAND, together, "cpu", together, 1.0, True),
             ("one network, scanned", _rivals.SCANNED, 1, "cpu", together, 1.0, True),
+            ("PyTorch, torch.func", _rivals.TORCH_FUNC, together, "cpu", together, 1.0, True),
         ]
     few, some, many = problem.networks
     loops = 10.0 if problem.name.startswith("digits") else 1.0
@@ -127,6 +129,7 @@ def _targets(problem: Problem) -> list[tuple[str, str, int, str, int, float, boo
         ("one network, scanned", _rivals.SCANNED, 1, "cpu", few, 1.0, True),
         ("Python loop over jitted steps", _rivals.LOOP, 1, "cpu", many, loops, True),
         ("PyTorch loop", _rivals.TORCH, 1, "cpu", many, loops, True),
+        ("PyTorch, torch.func", _rivals.TORCH_FUNC, many, "cpu", many, 1.0, True),
         *(("products alone", _rivals.PRODUCTS, n, "cpu", n, 0.8, True) for n in (few, some, many)),
     ]
 

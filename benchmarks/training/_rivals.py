@@ -15,7 +15,7 @@ from ..speed._measure import OURS, Contender, Entry, Missing
 from ._problems import BATCH, RATE, Problem
 
 BY_HAND, SCANNED, LOOP = "vmapped scan by hand", "one network, scanned", "Python loop over jitted steps"
-TORCH, PRODUCTS = "PyTorch loop", "products alone"
+TORCH, TORCH_FUNC, PRODUCTS = "PyTorch loop", "PyTorch, torch.func", "products alone"
 
 
 def ours(problem: Problem, networks: int, steps: int) -> Contender:
@@ -128,14 +128,12 @@ def torch_loop(problem: Problem, steps: int) -> list[Entry]:
     """A dense network of PyTorch's own modules and optimiser."""
     if problem.sizes is None:
         return [Missing(TORCH, "written for dense networks only")]
-    try:
-        import torch  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        return [Missing(TORCH, f"not installed ({error.name})")]
+    torch = _torch()
+    if isinstance(torch, str):
+        return [Missing(TORCH, torch)]
     inputs, labels = problem.data()
     x, y = torch.from_numpy(inputs), torch.from_numpy(labels.astype(np.int64))
-    first, hidden, last = problem.sizes
-    model = torch.nn.Sequential(torch.nn.Linear(first, hidden), torch.nn.Tanh(), torch.nn.Linear(hidden, last))
+    model = _torch_model(torch, problem)
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
 
     def run() -> None:
@@ -146,6 +144,54 @@ def torch_loop(problem: Problem, steps: int) -> list[Entry]:
             optimizer.step()
 
     return [Contender(TORCH, run, 1, steps)]
+
+
+def torch_func(problem: Problem, networks: int, steps: int) -> list[Entry]:
+    """Many networks at once as PyTorch's own guide to model ensembling has it, on its accelerator where it sees one."""
+    torch = _torch()
+    if isinstance(torch, str):
+        return [Missing(TORCH_FUNC, torch)]
+    place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    inputs, labels = problem.data()
+    x, y = torch.from_numpy(inputs).to(place), torch.from_numpy(labels.astype(np.int64)).to(place)
+    model = _torch_model(torch, problem).to(place)
+    start = {name: torch.stack([each.detach()] * networks) for name, each in model.named_parameters()}
+
+    def loss(parameters: Any, x: Any, y: Any) -> Any:
+        return torch.nn.functional.cross_entropy(torch.func.functional_call(model, parameters, (x,)), y)
+
+    gradients = torch.func.vmap(torch.func.grad(loss))
+
+    def run() -> np.ndarray:
+        with torch.no_grad():
+            arrays = {name: each.clone() for name, each in start.items()}
+            for _ in range(steps):
+                indices = torch.randint(len(x), (networks, BATCH), device=place)
+                for name, gradient in gradients(arrays, x[indices], y[indices]).items():
+                    arrays[name].sub_(gradient, alpha=RATE)
+            return torch.cat([each.reshape(networks, -1) for each in arrays.values()], dim=1).cpu().numpy()
+
+    return [Contender(TORCH_FUNC, run, networks, steps, str(place))]
+
+
+def _torch() -> Any:
+    """The module, or why there is none."""
+    try:
+        import torch  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        return f"not installed ({error.name})"
+    return torch
+
+
+def _torch_model(torch: Any, problem: Problem) -> Any:
+    """The problem's network of PyTorch's own modules, with weights of its own."""
+    nn = torch.nn
+    if problem.sizes is None:
+        images = nn.Unflatten(-1, (1, 8, 8))
+        convolutions = nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2, padding=1), nn.ReLU()
+        return nn.Sequential(images, *convolutions, nn.Flatten(), nn.Linear(256, 10))
+    first, hidden, last = problem.sizes
+    return nn.Sequential(nn.Linear(first, hidden), nn.Tanh(), nn.Linear(hidden, last))
 
 
 def products(problem: Problem, networks: int, steps: int) -> list[Entry]:

@@ -1,6 +1,7 @@
 """The lists of small mistakes fit the package as it is; their tests are run by `python -m tests.mutants`, not here."""
 
 import ast
+import contextlib
 import functools
 from collections import Counter
 from pathlib import Path
@@ -72,13 +73,20 @@ def root(tmp_path):
     return tmp_path / "root"
 
 
+@pytest.fixture
+def opened():
+    """What takes a workshop and closes it when the test has ended."""
+    with contextlib.ExitStack() as stack:
+        yield lambda workshop: stack.enter_context(contextlib.closing(workshop))
+
+
 def mistake(old="2 * x", new="2 + x", test="test_it.py::test_twice", keyword=""):
     return Mutant("room", "__init__.py", old, new, (test,), keyword)
 
 
-def test_what_fails_by_itself_is_told(root, tmp_path):
+def test_what_fails_by_itself_is_told(root, tmp_path, opened):
     """Whichever workshop has it, and what another one has passes; of what has a keyword, that alone is run."""
-    workshops = [Workshop(root, tmp_path / name, tmp_path / "cache") for name in ("one", "two")]
+    workshops = [opened(Workshop(root, tmp_path / name, tmp_path / "cache")) for name in ("one", "two")]
     odd = "test_other.py::test_odd"
     fine = [mistake(), mistake(test="test_other.py::test_fine"), mistake(test=odd, keyword="1 and not 2")]
     assert unharmed(workshops, fine, 60.0) == ""
@@ -88,9 +96,9 @@ def test_what_fails_by_itself_is_told(root, tmp_path):
     assert unharmed(workshops, fine, 1e-3).count("took too long") == 2
 
 
-def test_a_workshop_tells_killed_from_survived(root, tmp_path):
+def test_a_workshop_tells_killed_from_survived(root, tmp_path, opened):
     """Of mistakes in a package of two lines: one that a test sees, one that none sees, two that do not fit."""
-    workshop = Workshop(root, tmp_path / "copy", tmp_path / "cache")
+    workshop = opened(Workshop(root, tmp_path / "copy", tmp_path / "cache"))
 
     def word(*given):
         return workshop.run(mistake(*given), 60.0).word

@@ -1,6 +1,8 @@
 """Lists of small mistakes, one TOML file a room, and what puts them into a copy of the package and runs their tests."""
 
+import contextlib
 import itertools
+import json
 import os
 import queue
 import re
@@ -95,6 +97,8 @@ class Workshop:
 
     def __init__(self, root: Path, folder: Path, cache: Path):
         self.folder, self._changes = folder, itertools.count(1)
+        self._forks: subprocess.Popen[str] | None = None
+        self._prints = folder / "prints"
         folder.mkdir(parents=True)
         for name in _COPIED:
             source = root / name
@@ -136,11 +140,27 @@ class Workshop:
         """Exit code of tests, None where they take too long, and what they printed."""
         always = ["-q", "-n", "0", "-p", "no:cacheprovider", "--tb=line", "-rfE"]
         places = [f"tests/{node}" for node in nodes]
-        try:
-            done = self.python("-m", "pytest", *always, *options, *places, timeout=timeout)
-        except subprocess.TimeoutExpired:
+        code = self._pytest([*always, *options, *places], timeout)
+        if code is None:
             return None, f"took too long: {' '.join(places)}\n"
-        return done.returncode, done.stdout
+        return code, self._prints.read_text("utf-8", "replace")
+
+    def _pytest(self, arguments: Sequence[str], timeout: float) -> int | None:
+        """Exit code of a run in a fork of one process for all, which takes 2 s less than a process of its own."""
+        if self._forks is None or self._forks.poll() is not None:
+            self._forks = subprocess.Popen(
+                [sys.executable, str(HERE / "forks.py")], cwd=self.folder, env=self._environment, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+        assert self._forks.stdin is not None and self._forks.stdout is not None
+        asked = {"arguments": arguments, "prints": str(self._prints), "seconds": timeout}
+        print(json.dumps(asked), file=self._forks.stdin, flush=True)
+        return json.loads(self._forks.stdout.readline())
+
+    def close(self) -> None:
+        """End the process that forks."""
+        if self._forks is not None:
+            self._forks.communicate()
 
     def run(self, mutant: Mutant, timeout: float) -> Outcome:
         """Make the mistake, run its tests, take it back."""
@@ -229,9 +249,10 @@ def run_all(
         print("no mutants")
         return 1
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="mutants-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="mutants-") as temporary, contextlib.ExitStack() as opened:
         place = Path(temporary)
-        workshops = [Workshop(root, place / str(number), place / "cache") for number in range(max(jobs, 1))]
+        made = (Workshop(root, place / str(number), place / "cache") for number in range(max(jobs, 1)))
+        workshops = [opened.enter_context(contextlib.closing(each)) for each in made]
         seen = workshops[0].imported()
         if seen != workshops[0].folder.resolve() / PACKAGE:
             print(f"tests would see {seen}, not the copy")

@@ -11,7 +11,7 @@ from statistical import agrees
 
 import sde_sgd as ss
 from sde_sgd.passage import Splitting, SplittingSample
-from sde_sgd.passage.splitting import _repetitions, _run
+from sde_sgd.passage.splitting import _account, _levels, _run
 from sde_sgd.reference import ChainExit
 
 
@@ -91,7 +91,7 @@ def test_thinning_changes_no_expectation(monkeypatch):
 
     Twin: the others not weighted up for them.
     """
-    monkeypatch.setattr(_repetitions, "_RETREAT", 1)
+    monkeypatch.setattr(_levels, "_RETREAT", 1)
     truth = exact(3.5, 120)[-1]
 
     def run():
@@ -100,13 +100,7 @@ def test_thinning_changes_no_expectation(monkeypatch):
 
     value, error = run()
     assert agrees(value, truth, error) and error < 0.05 * truth, (value / truth, error / truth)
-    advance = _repetitions._advance
-
-    def unweighted(run, score, past, weights, *options):
-        ends, after = advance(run, score, past, weights, *options)
-        return ends, np.minimum(after, weights)
-
-    monkeypatch.setattr(_repetitions, "_advance", unweighted)
+    monkeypatch.setattr(_account, "KEPT", 1.0)
     value, error = run()
     assert not agrees(value, truth, error), (value / truth, error / truth)
 

@@ -1,7 +1,8 @@
 """Many short runs through a queue: each trajectory with a clock and a budget of its own, its state kept at the stop.
 
 They queue for the columns of one compiled loop: a column whose trajectory has stopped takes the next one, and the host
-is asked only when the queue is empty.
+is asked only when the queue is empty. A program of one's own may have such loops within (`population_loop`), and then
+the host is not asked between them.
 """
 
 import functools
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
 from .. import _progress
@@ -24,7 +26,7 @@ from ._compiled import Compiled
 from ._devices import mesh_of, run_chunks, shard, shard_apply, workers
 from ._integrate import MAX_STEPS, block_unit
 from ._stop_codes import CODES
-from ._tuning import Tuning, given_or_of
+from ._tuning import Tuning, given_or_of, tuning_of
 from ._watch import RUNNING, AbstractMonitor, watched
 from .kernel import AbstractRoute, choose
 from .kernel import watched as watched_in_kernel
@@ -81,10 +83,7 @@ def run_population(
     chain, monitor, mesh = as_leaves(chain), as_leaves(monitor), mesh_of(devices)
     tuning = given_or_of(tuning, mesh)
     queues = split_branching(runs, chain, chunk, mesh, tuning)
-    route = choose(chain, monitor, starts.dtype, mesh, tuning, past=True).route
-    block = math.lcm(
-        _BLOCK_STEPS, block_unit(chain.noise_kind, tuning), 1 if route is None else tuning.steps_in_kernel(chain)
-    )
+    route, block = _loop(chain, monitor, starts.dtype, mesh, tuning)
     run = _WORK_OFF.prepare((chain, monitor, key, block if tuning.static_trips else None, mesh, tuning, route))
     turns = np.int32(max(1, tuning.queue_work // (block * chain.state_dim * tuning.queue_width)))
 
@@ -102,6 +101,13 @@ def run_population(
 
     run_chunks(work, len(queues.ids), workers(mesh))
     return Ends(step, code, state, int(np.sum(block * -(-step // block))))
+
+
+def _loop(chain, monitor, dtype, mesh: Mesh, tuning: Tuning) -> tuple[AbstractRoute | None, int]:
+    """The kernel for a block of steps, or None, and how many steps that are."""
+    route = choose(chain, monitor, dtype, mesh, tuning, past=True).route
+    unit = 1 if route is None else tuning.steps_in_kernel(chain)
+    return route, math.lcm(_BLOCK_STEPS, block_unit(chain.noise_kind, tuning), unit)
 
 
 def _cut(rows: Int[np.ndarray, " m"], size: int, devices: int) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
@@ -162,14 +168,9 @@ def _work_off(shared, turns, count, guard, waits, states, counts):
     def run(shared, waits, states, counts):
         chain, monitor, key, turns, count, guard = shared
         steps = count if length is None else length
-
-        def turn(now: _Columns) -> _Columns:
-            running = _block(chain, monitor, key, guard, steps, tuning, route, now.running)
-            return now._replace(running=running, turns=now.turns - 1)
-
-        codes = jnp.where(waits, _UNFINISHED, 0).astype(jnp.int32)
-        width = min(tuning.queue_width, states.shape[1])
-        done = _through_columns(_Queue(states, *counts, codes), jnp.sum(waits, dtype=jnp.int32), turns, turn, width)
+        queue = _Queue(states, *counts, jnp.where(waits, _UNFINISHED, 0).astype(jnp.int32))
+        block = functools.partial(_block, chain, monitor, key, guard, steps, tuning, route)
+        done = _through_columns(queue, jnp.sum(waits, dtype=jnp.int32), turns, block, tuning.queue_width)
         return done.states, jnp.stack([done.steps, done.codes.astype(jnp.uint32)])
 
     return shard_apply(mesh, run, (chain, monitor, key, turns, count, guard), waits, states, counts)
@@ -179,9 +180,13 @@ _WORK_OFF = Compiled(_work_off, data_dependent_loop=True)
 
 
 def _through_columns(
-    queue: _Queue, waiting: Array, turns: Array, turn: Callable[[_Columns], _Columns], width: int
+    queue: _Queue, waiting: Array, turns: Array, block: Callable[[_Queue], _Queue], width: int
 ) -> _Queue:
-    """The first `waiting` of the queue, `width` of them side by side."""
+    """The first `waiting` of the queue, `width` of them side by side, or all."""
+    width = min(width, queue.states.shape[1])
+
+    def turn(now: _Columns) -> _Columns:
+        return now._replace(running=block(now.running), turns=now.turns - 1)
 
     def exchange(carry: tuple[_Queue, _Columns]) -> tuple[_Queue, _Columns]:
         queue, now = carry
@@ -218,8 +223,53 @@ def _block(
     # the noise counts each trajectory's own steps
     shared = chain, monitor, key, running.steps, running.steps, guard
     past = running.ids, running.clocks, running.budgets
-    states, marks = watch(shared, jnp.where(going, RUNNING, 0), steps, running.states, tuning, *past)
+    states, marks = watch(shared, jnp.where(going, jnp.int32(RUNNING), 0), steps, running.states, tuning, *past)
     stopped = going & (marks < RUNNING)
     taken = jnp.where(stopped, marks // CODES, jnp.where(going, steps, 0)).astype(jnp.uint32)
     codes = jnp.where(stopped, marks % CODES, running.codes)
     return running._replace(states=states, steps=running.steps + taken, codes=codes)
+
+
+class PopulationLoop(NamedTuple):
+    """What `run_population` does, within a program of one's own that runs on the devices from first to last.
+
+    block: steps between two looks at who has stopped. tuning, route: as the chain runs by them.
+    """
+
+    tuning: Tuning
+    route: AbstractRoute | None
+    block: int
+
+    def __call__(
+        self, chain: AbstractChain, monitor: AbstractMonitor, key: SeedKey, guard: Any, states, ids, clocks, budgets
+    ) -> tuple[Float[Array, "dim n"], UInt32[Array, " n"], Int32[Array, " n"]]:
+        """States, steps and codes of trajectories as in `run_population`, while JAX traces.
+
+        chain, monitor: with numbers as leaves. guard: 0, of which no compiler knows that.
+        states: (dim, n). ids, clocks, budgets: (n,) unsigned words.
+        """
+        runs = budgets > 0
+        order = jnp.argsort(~runs, stable=True).astype(jnp.int32)
+        codes = jnp.where(runs, _UNFINISHED, 0).astype(jnp.int32)
+        begin = _Queue(states, ids, clocks, budgets, jnp.zeros_like(ids), codes)
+        block = functools.partial(_block, chain, monitor, key, guard, self.block, self.tuning, self.route)
+        waiting, turns = jnp.sum(runs, dtype=jnp.int32), jnp.int32(2**31 - 1)
+        done = _through_columns(begin.load(order), waiting, turns, block, self.tuning.queue_width)
+        end = begin.store(done, order)
+        return end.states, end.steps, end.codes
+
+
+def population_loop(
+    chain: AbstractChain, monitor: AbstractMonitor, trajectories: int, dtype: Any, chunk: int | None, mesh: Mesh
+) -> PopulationLoop | None:
+    """The loop for so many trajectories, or None where the host had better be asked.
+
+    chain, monitor: as in `run_population`, with numbers as leaves. That is where the devices are the host itself, and
+    where not all trajectories fit one queue on each of them.
+    """
+    tuning = tuning_of(mesh)
+    if not tuning.has_own_memory or tuning.has_rows(chain):
+        return None
+    if len(split_branching(np.arange(trajectories), chain, chunk, mesh, tuning).ids) > 1:
+        return None
+    return PopulationLoop(tuning, *_loop(chain, monitor, dtype, mesh, tuning))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ..chains import AbstractChain
 from ..engine import (
@@ -117,8 +117,7 @@ class Execution(NamedTuple):
         self.ledger.start(len(ids))
         starts = self.states(len(ids))
         stops = run_until_stopped(self.chain, self.monitor, starts, ids, self.steps, self.key, self.chunk, self.devices)
-        self.ledger.path_steps += stops.path_steps
-        _check_apart(stops.code)
+        self.told(stops.code, stops.path_steps)
         return stops
 
     def go_on(self, monitor: AbstractMonitor, states, ids, clocks, budgets) -> Ends:
@@ -130,11 +129,11 @@ class Execution(NamedTuple):
         """
         arrays = (states, ids, clocks, budgets)
         ends = run_population(self.chain, monitor, *arrays, self.key, self.chunk, self.devices)
-        self.ledger.path_steps += ends.path_steps
-        _check_apart(ends.code)
+        self.told(ends.code, ends.path_steps)
         return ends
 
-
-def _check_apart(codes: np.ndarray) -> None:
-    if np.any(codes == StopCode.IN_BOTH_SETS):
-        raise ValueError("target and avoid must not overlap, got a trajectory that came to lie in both")
+    def told(self, codes: Int[np.ndarray, "..."], path_steps: int) -> None:
+        """Take down what trajectories cost; ValueError where one came to lie in both sets."""
+        self.ledger.path_steps += path_steps
+        if np.any(codes == StopCode.IN_BOTH_SETS):
+            raise ValueError("target and avoid must not overlap, got a trajectory that came to lie in both")

@@ -1,6 +1,5 @@
 """Levels of splitting, chosen by a pilot (adaptive quantiles), and the chance of success from each (isotonic fit)."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -9,17 +8,17 @@ from scipy.optimize import isotonic_regression
 
 from ...engine import DIVERGED, Ends, StopCode
 from .._execution import Execution
+from ._levels_at_once import Entrances, Pilot, Rule, pilot_at_once
 from ._score import LevelCrossing, RunningMaximum, Score, scores
 
-# near the optimum both where failures cost the most and where every trajectory costs the same
-_SHARE = 0.4
-# with 40 % from one to the next, for probabilities down to some 1e-120
-_MOST_LEVELS = 300
+# two fifths are near the optimum both where failures cost the most and where every trajectory costs the same; with
+# these 300 levels lead to probabilities down to some 1e-120
+_RULE = Rule(share=(2, 5), most=300, dwarfed=1e-3)
 # a late entrance is never given less than this of the best one's chance
 _LEAST_CHANCE = 0.02
 _GROUPS = 16
-# once what is left of the probability is so small a part of what has diverged, no further level is worth its cost
-_DWARFED = 1e-3
+# of those that have fallen so many levels back one in ten goes on: thence about one in 250 of the successful ones come
+_RETREAT = 6
 
 
 class SuccessProbability(NamedTuple):
@@ -45,15 +44,14 @@ class Levels(NamedTuple):
     overshoot: float
     path_steps: int
 
+    def bounds(self, thins: bool) -> list[tuple[float, float]]:
+        """Of each stage: the level that it leads to, none for the last, and that below which a trajectory falls back.
 
-class _Stage(NamedTuple):
-    """Entrances of a stage's trajectories, which of them went on to where, and which reached the target."""
-
-    score: float
-    clocks: np.ndarray
-    passed: np.ndarray
-    entered: np.ndarray
-    reached: np.ndarray
+        thins: whether most of those that do are dropped; else there is no such level.
+        """
+        below = [-np.inf] * _RETREAT + [float(score) for score in self.scores]
+        levels = [*map(float, self.scores), np.inf]
+        return [(level, floor if thins else -np.inf) for level, floor in zip(levels, below, strict=False)]
 
 
 def choose_levels(run: Execution, score: Score, size: int, randomness: np.random.Generator) -> Levels:
@@ -63,11 +61,21 @@ def choose_levels(run: Execution, score: Score, size: int, randomness: np.random
     are run again, with the same noise, to see them enter the new level. The levels are random, but independent of all
     that is run afterwards: for that they are fixed.
     """
+    spent = run.ledger.path_steps
+    pilot = pilot_at_once(run, score, size, randomness, _RULE) or _pilot(run, score, size, randomness)
+    overshoot = np.inf if pilot.stalled else _overshoot(pilot)
+    return Levels(
+        np.array(pilot.levels), _success_probabilities(pilot.stages), overshoot, run.ledger.path_steps - spent
+    )
+
+
+def _pilot(run: Execution, score: Score, size: int, randomness: np.random.Generator) -> Pilot:
+    """Level by level."""
     states, clocks = run.states(size), np.zeros(size, np.int64)
     highest = scores(score, states, clocks)
     found: list[float] = []
-    stages: list[_Stage] = []
-    last, spent = float(highest.min()), run.ledger.path_steps
+    stages: list[Entrances] = []
+    last = float(highest.min())
     alive, diverged = 1.0, 0.0
     while True:
         run.ledger.start(size)
@@ -76,21 +84,19 @@ def choose_levels(run: Execution, score: Score, size: int, randomness: np.random
         _check_scores(run, score, ends, clocks)
         reached = ends.code == StopCode.TARGET
         usable = np.where(reached, np.inf, peaks)[~_peaked_at_the_end(score, ends, peaks, highest, clocks)]
-        level = float(np.sort(usable)[-math.ceil(_SHARE * len(usable))]) if len(usable) else -np.inf
+        level = float(np.sort(usable)[-_RULE.rank(len(usable))]) if len(usable) else -np.inf
         diverged += alive * float(np.mean(ends.code == DIVERGED))
-        no_higher = np.isinf(level) or level <= last or len(found) == _MOST_LEVELS
-        if no_higher or alive < _DWARFED * diverged:
-            stages.append(_Stage(highest.mean(), clocks, np.zeros(size, bool), clocks, reached))
-            stalled = level <= last and not reached.any()
-            overshoot = np.inf if stalled else _overshoot(found, stages)
-            return Levels(np.array(found), _success_probabilities(stages), overshoot, run.ledger.path_steps - spent)
+        no_higher = np.isinf(level) or level <= last or len(found) == _RULE.most
+        if no_higher or alive < _RULE.dwarfed * diverged:
+            stages.append(Entrances(highest.mean(), clocks, np.zeros(size, bool), clocks, reached))
+            return Pilot(found, stages, bool(level <= last and not reached.any()))
         ahead = highest >= level
         onward = (peaks >= level) | reached
         budgets = np.where(onward & ~ahead, run.steps - clocks, 0)
         again, _ = _run(run, score, states, highest, clocks, ids, budgets, level)
         passed = ahead | (again.code == StopCode.LEVEL_CROSSED)
         alive *= float(passed.mean())
-        stages.append(_Stage(highest.mean(), clocks, passed, clocks + again.step, again.code == StopCode.TARGET))
+        stages.append(Entrances(highest.mean(), clocks, passed, clocks + again.step, again.code == StopCode.TARGET))
         found.append(level)
         chosen = _spread(np.flatnonzero(passed), size, randomness)
         states, clocks = again.state[chosen], (clocks + again.step)[chosen]
@@ -129,14 +135,14 @@ def _spread(rows: np.ndarray, size: int, randomness: np.random.Generator) -> np.
     return rows[((np.arange(size) + randomness.random()) * len(rows) / size).astype(np.int64)]
 
 
-def _overshoot(found: list[float], stages: list[_Stage]) -> float:
-    if len(found) < 2:
+def _overshoot(pilot: Pilot) -> float:
+    if len(pilot.levels) < 2:
         return 0.0
-    beyond = np.array([stage.score for stage in stages[1:]]) - found
-    return float(np.quantile(beyond[:-1] / np.diff(found), 0.75))
+    beyond = np.array([stage.score for stage in pilot.stages[1:]]) - pilot.levels
+    return float(np.quantile(beyond[:-1] / np.diff(pilot.levels), 0.75))
 
 
-def _success_probabilities(stages: list[_Stage]) -> list[SuccessProbability]:
+def _success_probabilities(stages: list[Entrances]) -> list[SuccessProbability]:
     """Backwards from the target: the chance from a level is the mean of the chances from the next one's entrances."""
     chances: list[SuccessProbability] = []
     for stage in reversed(stages[1:]):

@@ -1,45 +1,25 @@
 """Multilevel splitting with a fixed effort at each level, in independent repetitions (systematic resampling)."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from ...engine import DIVERGED, Ends, StopCode
+from ...engine import Ends, StopCode
 from ...random import Stream
 from .._execution import Execution
+from ._account import KEPT, Account, Tally
 from ._excursions import Excursions
 from ._levels import Levels
 from ._score import LevelCrossing, Score, scores
+from ._stages_at_once import stages_at_once
 from ._substeps import begun
 
 # the spread of one repetition, relative to its mean, that its size aims at: then the mean of many is nearly normal
 _SPREAD = 0.3
 LARGEST = 8_192
 """Most trajectories of a repetition."""
-# one of ten goes on of those that have fallen six levels back, whence about one in 250 of the successful ones come
-_RETREAT, _KEPT = 6, 0.1
-
-
-class Tally(NamedTuple):
-    """What R repetitions saw; each row by itself is an unbiased estimate.
-
-    steps, weights, repetition: (k,) of each passage, its step, its share in the probability and whose it is.
-    level_probability: (R, m + 1) probability to come past each level, or to reach the target earlier; the last is that
-        of the target.
-    diverging, unfinished: (R,) probability of a state that is not finite, and of one still running without a horizon.
-    exposure: (R,) mean steps until the end. n_diverged: how many trajectories did.
-    """
-
-    steps: Int[np.ndarray, " k"]
-    weights: Float[np.ndarray, " k"]
-    repetition: Int[np.ndarray, " k"]
-    level_probability: Float[np.ndarray, "R stages"]
-    diverging: Float[np.ndarray, " R"]
-    unfinished: Float[np.ndarray, " R"]
-    exposure: Float[np.ndarray, " R"]
-    n_diverged: int
 
 
 def population_size(levels: Levels) -> int:
@@ -115,9 +95,11 @@ class Repetitions:
         )
 
     def _tally(self, starts, weights, first_id: int, history: list[Stage] | None) -> Tally:
-        return _repeat(
-            self.run, self.score, self.levels, starts, weights, self.size, first_id, self._randomness, history
-        )
+        account = Account(weights, self.size, self.run.open_ended)
+        given = self.run, self.score, self.levels, account, starts, first_id, self._randomness
+        if history is not None or not stages_at_once(*given):
+            _one_by_one(*given, history)
+        return account.tally()
 
 
 def _share(
@@ -134,74 +116,47 @@ def _share(
     return order[np.minimum(chosen, len(trajectory) - 1)].reshape(-1), np.repeat(counts / (watched * size), size)
 
 
-def _repeat(
+def _one_by_one(
     run: Execution,
     score: Score,
     levels: Levels,
+    account: Account,
     states: Float[np.ndarray, "n state_dim"],
-    weights: Float[np.ndarray, " n"],
-    size: int,
     first_id: int,
     randomness: np.random.Generator,
     history: list[Stage] | None,
-) -> Tally:
-    """R repetitions, all side by side, from these states with these weights.
+) -> None:
+    """R repetitions, all side by side, from these states, stage by stage.
 
     At each level the entrances of a repetition are replaced by `size` of them, drawn in proportion to weight × chance
     of success (systematic resampling), the weights divided by that chance: so no expectation changes, whatever the
     levels and chances are, as long as they were fixed before. A trajectory beyond the next level already enters it at
     once. One that reaches the target is put aside with its weight. A repetition without entrances stays empty.
     """
-    number, repetitions = len(weights), len(weights) // size
-    repetition = np.arange(number) // size
-    clocks = np.zeros(number, np.int64)
-    reached, level_probability = [], []
-    diverging, unfinished, exposure = (np.zeros(repetitions) for _ in range(3))
-    n_diverged = 0
-
-    def total(chosen, values=None):
-        values = weights if values is None else weights * values
-        return np.bincount(repetition[chosen], values[chosen], repetitions)
-
-    for stage, level in enumerate([*levels.scores, np.inf]):
+    number = len(states)
+    for stage, (level, floor) in enumerate(levels.bounds(thins=history is None)):
+        clocks = account.clocks
         ahead = scores(score, states, clocks) >= level
-        floor = levels.scores[stage - _RETREAT] if stage >= _RETREAT and history is None else -np.inf
         ids = first_id + 2 * stage * number + np.arange(number)
-        past = (states, ids, clocks, np.where(ahead | (weights == 0), 0, run.steps - clocks))
-        ends, weights = _advance(run, score, past, weights, (level, floor), randomness)
-        states, clocks = ends.state, clocks + ends.step
-        onward = (ahead | (ends.code == StopCode.LEVEL_CROSSED)) & (weights > 0)
-        there = ends.code == StopCode.TARGET
-        reached.append((clocks[there], weights[there], repetition[there]))
-        exposure += total(~onward, clocks)
-        diverging += total(ends.code == DIVERGED)
-        n_diverged += int(np.sum(ends.code == DIVERGED))
-        if run.open_ended:
-            unfinished += total((ends.code == StopCode.RUNNING) & ~onward)
-        earlier = sum(np.bincount(mine, weight, repetitions) for _, weight, mine in reached)
-        level_probability.append(earlier + total(onward))
+        past = (states, ids, clocks, np.where(ahead | (account.weights == 0), 0, run.steps - clocks))
+        ends, kept = _advance(run, score, past, (level, floor), randomness)
+        account.passed(ahead, ends.step, ends.code, kept)
         parents = np.zeros(0, np.int64)
         if stage < len(levels.scores):
-            chance = np.where(onward, levels.chances[stage](clocks), 0.0)
-            parents = _resample((weights * chance).reshape(repetitions, size), randomness)
-            # the mass is shared among the copies, and each takes back the chance by which it was chosen
-            share = np.bincount(repetition, weights * chance, repetitions) / size
-            weights = np.divide(share[repetition], chance[parents], out=np.zeros(number), where=chance[parents] > 0)
-            states, clocks = states[parents], clocks[parents]
+            chance = np.where(account.onward, levels.chances[stage](account.clocks), 0.0)
+            parents = _resample(account.mass(chance), randomness)
+            account.go_on(parents, chance)
+            states = ends.state[parents]
         if history is not None:
             history.append(Stage(*past[:3], ends.step, ends.code, parents))
-    steps, shares, owners = (np.concatenate(part) for part in zip(*reached, strict=True))
-    past_levels = np.stack(level_probability, axis=1)
-    return Tally(steps, shares, owners, past_levels, diverging, unfinished, exposure, n_diverged)
 
 
 def _advance(
-    run: Execution, score: Score, past: tuple, weights, bounds: tuple[float, float], randomness
-) -> tuple[Ends, np.ndarray]:
-    """Run to the upper bound, the target or the end, and the weights then.
+    run: Execution, score: Score, past: tuple, bounds: tuple[float, float], randomness: np.random.Generator
+) -> tuple[Ends, Bool[np.ndarray, " n"]]:
+    """Run to the upper bound, the target or the end, and who fell below the lower bound and went on.
 
-    Below the lower bound most are stopped, and the others go on with the weight of all: what comes of them hardly
-    matters, but would take most of the time.
+    Most of those are stopped there: what comes of them hardly matters, but would take most of the time.
     """
     states, ids, clocks, budgets = past
 
@@ -210,16 +165,14 @@ def _advance(
         return run.go_on(LevelCrossing(run.monitor, score, level, floor), *past)
 
     ends = between(bounds, *past)
-    fallen = ends.code == StopCode.FELL_BACK
-    kept = fallen & (randomness.random(len(ids)) < _KEPT)
-    weights = np.where(fallen, np.where(kept, weights / _KEPT, 0.0), weights)
+    kept = (ends.code == StopCode.FELL_BACK) & (randomness.random(len(ids)) < KEPT)
     if not kept.any():
-        return ends, weights
+        return ends, kept
     later = between(
         (bounds[0], -np.inf), ends.state, ids + len(ids), clocks + ends.step, np.where(kept, budgets - ends.step, 0)
     )
     code = np.where(kept, later.code, ends.code)
-    return Ends(ends.step + later.step, code, later.state, ends.path_steps + later.path_steps), weights
+    return Ends(ends.step + later.step, code, later.state, ends.path_steps + later.path_steps), kept
 
 
 def _resample(mass: Float[np.ndarray, "R size"], randomness: np.random.Generator) -> Int[np.ndarray, " n"]:
@@ -234,15 +187,3 @@ def _resample(mass: Float[np.ndarray, "R size"], randomness: np.random.Generator
     edges = np.ceil(share * size - randomness.random((repetitions, 1))).astype(np.int64)
     copies = np.where(alive, np.diff(edges, axis=1, prepend=0), 1)
     return np.repeat(np.arange(mass.size), copies.reshape(-1))
-
-
-def merge(tallies: list[Tally]) -> Tally:
-    """Several batches of repetitions as one."""
-    counts = np.cumsum([0, *(len(tally.exposure) for tally in tallies)])
-    moved = [tally._replace(repetition=tally.repetition + first) for tally, first in zip(tallies, counts, strict=False)]
-
-    def joined(name: str) -> Any:
-        parts = [getattr(tally, name) for tally in moved]
-        return sum(parts) if isinstance(parts[0], int) else np.concatenate(parts)
-
-    return Tally(*(joined(name) for name in Tally._fields))

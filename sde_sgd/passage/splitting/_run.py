@@ -12,11 +12,12 @@ from ...results import Status, Verdict
 from .._execution import BudgetSpent, Execution
 from .._method import Answer
 from .._question import Question
+from ._account import Tally, merge
 from ._choice import ChosenScore
 from ._equilibration import Equilibration, equilibrate
 from ._excursions import Excursions
 from ._levels import Levels, choose_levels
-from ._repetitions import LARGEST, Repetitions, Tally, merge, population_size
+from ._repetitions import LARGEST, Repetitions, population_size
 from ._sample import SplittingSample
 from ._score import Score, scores
 from ._second_score import held_against

@@ -11,7 +11,8 @@ from scipy import special
 from ..._progress import stage
 from ...statistics import student_width
 from .._execution import BudgetSpent
-from ._repetitions import Repetitions, Tally, merge
+from ._account import Tally, merge
+from ._repetitions import Repetitions
 
 # of repetitions, sizing included, so many are of the other score; fewer than the first number tell nothing
 _SHARE, _FEWEST, _MOST = 4, 4, 32

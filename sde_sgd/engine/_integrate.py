@@ -44,6 +44,7 @@ def scan_steps(
     steps: Any,
     *,
     aligned: bool,
+    fused: int,
     packing: Packing | None = None,
 ) -> Any:
     """carry = body(carry, step, noise) for `steps` steps.
@@ -52,6 +53,7 @@ def scan_steps(
     steps: an integer, or a traced one that is a multiple of `block_unit`.
     aligned: first_step is a multiple of the steps that one hash serves. Then each hash is computed once and used
         whole; otherwise it is computed for each step, with the same numbers.
+    fused: most steps in one iteration where a step has one component, a power of 2; more than the tuning has are not.
     packing: how the carry crosses from one fused iteration to the next, for fused and aligned steps.
     """
     first_step = jnp.asarray(first_step, jnp.uint32)
@@ -60,7 +62,7 @@ def scan_steps(
     whole = steps // period if aligned else 0
     if aligned:
         if batched.tuning.multi_output_fusion or batched.single:
-            carry = _fused(body, carry, batched, source, ids, first_step // period, whole, packing)
+            carry = _fused(body, carry, batched, source, ids, first_step // period, whole, packing, fused)
         else:
             carry = _stored(body, carry, batched, source, ids, first_step // period, whole)
     rest = steps - whole * period if known else 0
@@ -88,10 +90,10 @@ def block_unit(kind, tuning: Tuning | None = None) -> int:
     return max(increments_of(kind).steps_per_hash, (tuning or tuning_of()).steps_fused)
 
 
-def _fused(body, carry, batched, source, ids, first_group, groups, packing):
+def _fused(body, carry, batched, source, ids, first_group, groups, packing, fused):
     """Several steps an iteration in one fusion, each hash where it is used."""
     period, tuning = source.period, batched.tuning
-    width = tuning.steps_fused if batched.single else tuning.steps_fused_many
+    width = min(tuning.steps_fused, fused) if batched.single else tuning.steps_fused_many
     draw = source.inline if batched.componentwise else source.inline_block
     open_, close = packing or (lambda carry: carry, lambda carry: carry)
 
@@ -187,7 +189,8 @@ def advance(
         return batched.step(batch, noise, step.index)
 
     begin = batched.enter(states)
-    return batched.leave(scan_steps(body, begin, batched, source, ids, first_step, steps, aligned=aligned))
+    fused = tuning.steps_fused_unwatched
+    return batched.leave(scan_steps(body, begin, batched, source, ids, first_step, steps, aligned=aligned, fused=fused))
 
 
 def integrate(

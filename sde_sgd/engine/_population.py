@@ -270,6 +270,6 @@ def population_loop(
     tuning = tuning_of(mesh)
     if not tuning.has_own_memory or tuning.has_rows(chain):
         return None
-    if len(split_branching(np.arange(trajectories), chain, chunk, mesh, tuning).ids) > 1:
+    if trajectories > split_branching(np.arange(trajectories), chain, chunk, mesh, tuning).size:
         return None
     return PopulationLoop(tuning, *_loop(chain, monitor, dtype, mesh, tuning))

@@ -18,7 +18,9 @@ from ..chains import AbstractChain
 class Tuning:
     """How the engine lays out its work.
 
-    steps_fused: steps in one iteration of the compiled loop where a step has one component.
+    steps_fused: most steps in one iteration of the compiled loop where a step has one component. steps_fused_unwatched:
+        most where nothing looks at them; steps_fused_bridged: most where trajectories queue and are looked at between
+        two steps as well.
     multi_output_fusion: whether one fusion may have many outputs at no extra cost; a CPU computes it once for each.
     steps_fused_many: steps in one iteration where it has several components, each of which reads all others, so that a
         compiler which recomputes what it fuses does work that grows as a power of this.
@@ -48,6 +50,8 @@ class Tuning:
     """
 
     steps_fused: int = 8
+    steps_fused_unwatched: int = 8
+    steps_fused_bridged: int = 8
     multi_output_fusion: bool = False
     steps_fused_many: int = 1
     trajectories: int = 65_536
@@ -102,10 +106,13 @@ class Tuning:
 CPU = Tuning(
     # every chunk has a core of its own (`workers`)
     options=MappingProxyType({"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}),
+    # the more, the longer a compiler takes, and the fewer of a step's numbers stay in registers
+    steps_fused_unwatched=4,
+    steps_fused_bridged=2,
     least_row=128,
     patches=True,
 )
-"""Measured on two x86-64 cores with AVX2."""
+"""Measured on two x86-64 cores with AVX2 and AVX-512."""
 ACCELERATOR = Tuning(
     multi_output_fusion=True,
     steps_fused_many=2,

@@ -123,8 +123,9 @@ def _in_two_arrays(batched: BatchedStep, source: Source, monitored: MonitoredSte
     batch = batched.enter(states)
     carry = (batch, batch if monitored.monitor.looks_back else None, stop)
     batch, previous, stop = scan_steps(
-        body, carry, batched, source, monitored.ids, monitored.first, steps, aligned=True
-    )
+        body, carry, batched, source, monitored.ids, monitored.first, steps, aligned=True,
+        fused=batched.tuning.steps_fused,
+    )  # fmt: skip
     last = monitored.first + jnp.asarray(steps).astype(jnp.uint32) - 1
     return batched.leave(batch), look(batch if previous is None else previous, batch, stop, last)
 
@@ -143,10 +144,11 @@ def _in_one_array(batched: BatchedStep, source: Source, monitored: MonitoredStep
         mark = jnp.minimum(stop, monitored.stop_code(batched, [state], [after], pairs))
         return jnp.where(stop < RUNNING, state, after) if freezes else after, mark
 
-    packed = close((states[0], stop))
+    tuning, bridged = batched.tuning, monitored.monitor.uniforms > 0
     packed = scan_steps(
-        body, packed, batched, source, monitored.ids, monitored.first, steps, aligned=True, packing=packing
-    )
+        body, close((states[0], stop)), batched, source, monitored.ids, monitored.first, steps, aligned=True,
+        fused=tuning.steps_fused_bridged if freezes and bridged else tuning.steps_fused, packing=packing,
+    )  # fmt: skip
     state, stop = open_(packed)
     return state[None], stop
 

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Sequence
 
@@ -41,13 +42,15 @@ def _run(arguments: Sequence[str], prints: str) -> None:
     os.dup2(out, 1)
     os.dup2(out, 2)
     importlib.invalidate_caches()
-    code = 3
     try:
-        code = int(pytest.main(list(arguments)))
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        # what is imported here has its asserts as they are
+        code = int(pytest.main(["-W", "ignore::pytest.PytestAssertRewriteWarning", *arguments]))
+    except BaseException:
+        traceback.print_exc()
+        code = 3
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _code(child: int, seconds: float) -> int | None:

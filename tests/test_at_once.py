@@ -107,6 +107,7 @@ def test_devices_and_kernels_change_no_bit():
     assert one.probability.low < two[0].probability.value < one.probability.high
 
 
+@pytest.mark.long
 def test_what_goes_wrong_is_said_as_ever():
     """A score that is none, sets that overlap, a budget: each with the host's own words."""
 

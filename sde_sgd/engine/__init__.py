@@ -13,7 +13,6 @@ from ._blocks import LANES as LANES
 from ._blocks import Ids as Ids
 from ._blocks import steps_until as steps_until
 from ._compiled import Compiled as Compiled
-from ._devices import mesh_of as mesh_of
 from ._devices import shard as shard
 from ._devices import shard_apply as shard_apply
 from ._integrate import MAX_STEPS as MAX_STEPS
@@ -23,8 +22,6 @@ from ._observation_times import observation_steps as observation_steps
 from ._plan import Plan as Plan
 from ._plan import plan as plan
 from ._population import Ends as Ends
-from ._population import PopulationLoop as PopulationLoop
-from ._population import population_loop as population_loop
 from ._population import run_population as run_population
 from ._reduce import Reduced as Reduced
 from ._reduce import reduce as reduce

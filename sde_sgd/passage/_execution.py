@@ -133,7 +133,11 @@ class Execution(NamedTuple):
         return ends
 
     def told(self, codes: Int[np.ndarray, "..."], path_steps: int) -> None:
-        """Take down what trajectories cost; ValueError where one came to lie in both sets."""
+        """Take down what trajectories cost.
+
+        codes: how they ended, a `StopCode` each. path_steps: steps computed for them. Raises ValueError where one came
+        to lie in both sets.
+        """
         self.ledger.path_steps += path_steps
         if np.any(codes == StopCode.IN_BOTH_SETS):
             raise ValueError("target and avoid must not overlap, got a trajectory that came to lie in both")

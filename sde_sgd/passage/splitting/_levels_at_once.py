@@ -57,8 +57,7 @@ class Rule(NamedTuple):
 def pilot_at_once(run: Execution, score: Score, size: int, randomness: np.random.Generator, rule: Rule) -> Pilot | None:
     """All levels; None where the host asks for each, see `on_devices`, and where something is wrong, for it to say.
 
-    It does what `choose_levels` does, with the same random
-    numbers, but for the rounding of places among those that are copied.
+    It does what the host does, with the same random numbers, but for the rounding of places among those to be copied.
     """
     starts, most = run.states(size), rule.most
     zero = np.zeros((), starts.dtype)
@@ -142,7 +141,7 @@ class _Pilot(NamedTuple):
 
     @property
     def score(self) -> Score:
-        return self.devices.monitor.score  # pyright: ignore[reportAttributeAccessIssue]
+        return self.devices.monitor.score
 
     def scores(self, states, clocks):
         return jax.vmap(self.score, in_axes=(1, 0))(states, clocks)
@@ -151,7 +150,7 @@ class _Pilot(NamedTuple):
         """States, highest scores, steps and codes of trajectories under a level."""
         devices, monitor = self.devices, self.devices.monitor
         bounds = jnp.asarray(level, now.states.dtype), jnp.full((), -jnp.inf, now.states.dtype)
-        crossing = LevelCrossing(monitor.monitor, self.score, *bounds, by_maximum=True)  # pyright: ignore
+        crossing = LevelCrossing(monitor.monitor, self.score, *bounds, by_maximum=True)
         ids = jnp.arange(devices.total, dtype=jnp.uint32) + count.astype(jnp.uint32) * jnp.uint32(devices.total)
         joined = jnp.concatenate([now.states, now.highest[None]])
         past = joined, ids, now.clocks, budgets

@@ -8,16 +8,9 @@ from jax.sharding import Mesh
 from jaxtyping import Integer
 
 from ...chains import AbstractChain
-from ...engine import (
-    MAX_STEPS,
-    AbstractMonitor,
-    PopulationLoop,
-    SeedKey,
-    as_leaves,
-    mesh_of,
-    population_loop,
-    shard,
-)
+from ...engine import MAX_STEPS, AbstractMonitor, SeedKey, as_leaves, shard
+from ...engine._devices import mesh_of
+from ...engine._population import PopulationLoop, population_loop
 from .._execution import Execution
 
 
@@ -29,7 +22,7 @@ class OnDevices(NamedTuple):
     """
 
     chain: AbstractChain
-    monitor: AbstractMonitor
+    monitor: Any
     key: SeedKey
     mesh: Mesh
     loop: PopulationLoop

@@ -46,13 +46,9 @@ def stages_at_once(
     devices = on_devices(run, monitor, number, starts.dtype, last_id, account.repetitions)
     if devices is None:
         return False
-    thinning, places = np.zeros((stages, number)), np.zeros((stages, account.repetitions))
-    for stage in range(count):
-        thinning[stage] = randomness.random(number)
-        if stage < count - 1:
-            places[stage] = randomness.random((account.repetitions, 1))[:, 0]
     weights = account.weights / max(account.weights.max(), np.finfo(float).tiny)
-    cut = devices.cut(np.arange(number, dtype=np.uint32), starts.T, *map(real, (weights, thinning, places)))
+    drawn = _drawn(randomness, count, stages, number, account.repetitions)
+    cut = devices.cut(np.arange(number, dtype=np.uint32), starts.T, *map(real, (weights, *drawn)))
     scalars = np.uint32(first_id), np.uint32(run.steps), np.uint32(0)
     known = _known(levels, stages, starts.dtype)
     found = _ALL.prepare((devices, number // account.repetitions, scalars, known))(*cut)
@@ -66,6 +62,16 @@ def stages_at_once(
         if stage < count - 1:
             account.go_on(parents[stage], chances[stage])
     return True
+
+
+def _drawn(randomness: np.random.Generator, count: int, stages: int, number: int, repetitions: int):
+    """In the host's order: who goes on of those who fall back, and where resampling begins."""
+    thinning, places = np.zeros((stages, number)), np.zeros((stages, repetitions))
+    for stage in range(count):
+        thinning[stage] = randomness.random(number)
+        if stage < count - 1:
+            places[stage] = randomness.random(repetitions)
+    return thinning, places
 
 
 def _known(levels: Levels, stages: int, dtype: Any) -> tuple[np.ndarray, ...]:

@@ -4,6 +4,7 @@ A line on standard input is JSON: the arguments of pytest, a file for what it pr
 exit code comes back, or with null where it took too long. The package itself is imported by each run anew.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -30,6 +31,7 @@ def main() -> None:
             child = os.fork()
         if child == 0:
             _run(asked["arguments"], asked["prints"])
+        _alone(child)
         print(json.dumps(_code(child, asked["seconds"])), file=answers, flush=True)
 
 
@@ -37,7 +39,7 @@ def _run(arguments: Sequence[str], prints: str) -> None:
     """Pytest in a group of its own, so that what it starts ends with it."""
     import pytest
 
-    os.setsid()
+    _alone(0)
     out = os.open(prints, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(out, 1)
     os.dup2(out, 2)
@@ -51,6 +53,12 @@ def _run(arguments: Sequence[str], prints: str) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _alone(process: int) -> None:
+    """In a group of its own; both say so, for neither knows who comes first."""
+    with contextlib.suppress(OSError):
+        os.setpgid(process, process)
 
 
 def _code(child: int, seconds: float) -> int | None:

@@ -12,8 +12,17 @@ from parameters import quick
 
 import sde_sgd as ss
 from sde_sgd.engine import ACCELERATOR, as_leaves, seed_key
+from sde_sgd.engine._devices import mesh_of
+from sde_sgd.engine._population import PopulationLoop
 from sde_sgd.engine.kernel import _choice, advance, watched
+from sde_sgd.passage import Splitting
 from sde_sgd.passage._monitor import BrownianBridge, Discrete
+from sde_sgd.passage._question import execution_of, make_question
+from sde_sgd.passage.splitting._levels import Levels, SuccessProbability
+from sde_sgd.passage.splitting._levels_at_once import Rule, _pilot
+from sde_sgd.passage.splitting._on_devices import OnDevices
+from sde_sgd.passage.splitting._score import LevelCrossing, RunningMaximum
+from sde_sgd.passage.splitting._stages_at_once import _all_stages, _known
 
 # deprecated since JAX 0.11, and what there is for GPUs before Hopper
 pytestmark = pytest.mark.filterwarnings("ignore:The Pallas Triton backend is deprecated")
@@ -23,6 +32,31 @@ DEVICES = {
     "Ampere": ("gpu", "8.0", "cuda", ("NVIDIA A100-SXM4-80GB", 108, "cuda")),
     "TPU": ("tpu", "", "tpu", ("TPU v5 lite", 1, "tpu")),
 }
+
+
+def of(run, loop, width, chain, monitor):
+    return OnDevices(as_leaves(chain), as_leaves(monitor), run.key, mesh_of(jax.devices()[:1]), loop, width)
+
+
+def all_stages(run, score, loop, width):
+    zero, one = np.zeros((), np.float32), np.zeros(width, np.float32)
+    levels = Levels(np.array([0.1, 0.2]), [SuccessProbability(np.arange(3.0), np.ones(3))] * 2, 0.0, 0)
+    devices = of(run, loop, width, run.chain, LevelCrossing(run.monitor, score, zero, zero))
+    shared = devices, width // 8, (np.uint32(0), np.uint32(99), np.uint32(0)), _known(levels, 8, np.float32)
+    numbers = np.arange(width, dtype=np.uint32), np.zeros((1, width), np.float32), one
+    return _all_stages, shared, (*numbers, np.zeros((8, width), np.float32), np.zeros((8, 8), np.float32))
+
+
+def all_levels(run, score, loop, width):
+    zero = np.zeros((), np.float32)
+    monitor = LevelCrossing(run.monitor, score, zero, zero, by_maximum=True)
+    devices = of(run, loop, width, RunningMaximum(run.chain, score), monitor)
+    shared = devices, Rule((2, 5), 30, 1e-3), (np.uint32(99), np.uint32(0))
+    return _pilot, shared, (np.zeros(31, np.float32), np.zeros((1, width), np.float32))
+
+
+PROGRAMS = {"stages": (all_stages, 1), "levels": (all_levels, 2)}
+"""Of splitting, each with how many kernels it holds: a run, and for levels the run up to each again."""
 
 
 def abroad(route, device):
@@ -107,6 +141,24 @@ def test_hopper_has_mosaic_where_jax_has_its_rules(monitoring):
     assert kind == (
         "Mosaic GPU" if jax.__version_info__ >= (0, 12) else "Triton" if jax.__version_info__ < (0, 11) else kind
     )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("where", ["Ampere", "TPU"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_branching_is_one_program_with_kernels_in_its_loops(name, where):
+    """Of splitting: what asks no host between two runs lowers for devices that are not here, kernels within."""
+    make, kernels = PROGRAMS[name]
+    kind, capability, platform, device = DEVICES[where]
+    chain, width = as_leaves(chain_of("double well")), 2_048
+    question = make_question(chain, start_of("double well"), ss.regions.HalfSpace(-np.ones(1), -0.5), None, 4.0)
+    run, score = execution_of(question, 0, None, None, None), Splitting("level").score_for(question)
+    there, mesh = abroad(_choice._routes(kind, capability, ACCELERATOR.kernel_lanes)[-1], device)
+    fn, shared, cut = make(run, score, PopulationLoop(ACCELERATOR, there, 64), width)
+    traced = jax.jit(lambda *cut: fn(shared, *cut)).trace(*cut)
+    with jax.sharding.use_abstract_mesh(mesh):
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+    assert text.count("stablehlo.custom_call @" + ("tpu_custom_call" if where == "TPU" else "__gpu")) == kernels
 
 
 def test_float64_has_a_kernel_on_a_gpu():

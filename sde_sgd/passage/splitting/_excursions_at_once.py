@@ -77,8 +77,8 @@ def _several(shared, first_id, guard, *cut):
             ids = first_id + number * jnp.uint32(devices.total) + numbers
             ended, steps, codes = devices.loop(chain, begins, key, guard, states, ids, clocks, left)
             began = (codes == StopCode.LEVEL_CROSSED) & (left > 0)
-            onward = ended.at[-1].set(jnp.where(began, AWAY, ended[-1]))
-            return (onward, clocks + steps, jnp.where(began, left - steps, 0)), (ended, steps, codes)
+            # the memory where one has begun is below AWAY, and the next step takes it for that
+            return (ended, clocks + steps, jnp.where(began, left - steps, 0)), (ended, steps, codes)
 
         return jax.lax.scan(once, (states, clocks, left), jnp.arange(_ROUNDS, dtype=jnp.uint32))[1]
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
+from jaxtyping import Array, Bool, Float, Int, Int32, Integer, UInt32
 
 from .. import _progress
 from ..chains import AbstractChain
@@ -100,7 +100,12 @@ def run_population(
             rows = rows[codes == _UNFINISHED]
 
     run_chunks(work, len(queues.ids), workers(mesh))
-    return Ends(step, code, state, int(np.sum(block * -(-step // block))))
+    return Ends(step, code, state, path_steps(step, block))
+
+
+def path_steps(steps: Integer[np.ndarray, "..."], block: int) -> int:
+    """What so many steps of each trajectory cost, those after a stop in a block included."""
+    return int(np.sum(block * -(-steps.astype(np.int64) // block)))
 
 
 def _loop(chain, monitor, dtype, mesh: Mesh, tuning: Tuning) -> tuple[AbstractRoute | None, int]:

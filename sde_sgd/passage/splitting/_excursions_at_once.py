@@ -48,8 +48,8 @@ def begun_at_once(
     last_id = first_id + _ROUNDS * number
     if _ROUNDS * states.size > _MOST_NUMBERS or np.any(clocks + left >= 2**32):
         return None
-    devices = on_devices(run, begins, number, states.dtype, last_id)
-    if devices is None or number % devices.mesh.size:
+    devices = on_devices(run, begins, number, states.dtype, last_id, number)
+    if devices is None:
         return None
     words = (each.astype(np.uint32) for each in (np.arange(number), clocks, left))
     numbers, *past = devices.cut(*words)

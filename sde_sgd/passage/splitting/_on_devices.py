@@ -10,15 +10,15 @@ from jaxtyping import Integer
 from ...chains import AbstractChain
 from ...engine import MAX_STEPS, AbstractMonitor, SeedKey, as_leaves, shard
 from ...engine._devices import mesh_of
-from ...engine._population import PopulationLoop, population_loop
+from ...engine._population import PopulationLoop, path_steps, population_loop
 from .._execution import Execution
 
 
 class OnDevices(NamedTuple):
-    """What a program of several runs is made of: `shared` decides it, and each run is `advance`d while JAX traces.
+    """What a program of several runs is made of.
 
-    chain, monitor: with numbers as leaves; every run has the monitor with bounds of its own. total: trajectories, on
-    all devices.
+    chain, monitor: with numbers as leaves; every run has the monitor with bounds of its own. loop: a run, while JAX
+    traces. total: trajectories, on all devices.
     """
 
     chain: AbstractChain
@@ -34,7 +34,7 @@ class OnDevices(NamedTuple):
 
     def path_steps(self, steps: Integer[np.ndarray, "..."]) -> int:
         """What so many steps of each run cost, those after a stop in a block included."""
-        return int(np.sum(self.loop.block * -(-steps.astype(np.int64) // self.loop.block)))
+        return path_steps(steps, self.loop.block)
 
 
 def on_devices(

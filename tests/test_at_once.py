@@ -10,14 +10,10 @@ from statistical import agrees
 
 import sde_sgd as ss
 from sde_sgd.passage import Splitting
-from sde_sgd.passage.splitting import _excursions_at_once, _levels_at_once, _stages_at_once
+from sde_sgd.passage.splitting import _levels_at_once, _stages_at_once
 
 ONE = jax.devices()[:1]
-PROGRAMS = {
-    "levels": _levels_at_once._PILOT,
-    "excursions": _excursions_at_once._SEVERAL,
-    "stages": _stages_at_once._ALL,
-}
+PROGRAMS = {"levels": _levels_at_once._PILOT, "stages": _stages_at_once._ALL}
 
 
 def on_devices(**changes):
@@ -65,13 +61,13 @@ CASES = {
     "by a horizon": (lambda **options: escape(4.2, 120, **options), {"levels", "stages"}),
     "signs by a horizon": (lambda **options: escape(3.5, 120, SIGNS, **options), {"levels", "stages"}),
     "a set to avoid": (far_from_the_start, {"levels", "stages"}),
-    "a mean time": (lambda **options: escape(3.5, **options), {"levels", "excursions", "stages"}),
+    "a mean time": (lambda **options: escape(3.5, **options), {"levels", "stages"}),
 }
 
 
 @pytest.mark.parametrize("name", quick(CASES, "signs by a horizon"))
 def test_a_device_finds_what_the_host_finds(name, double_precision):
-    """In float64, to the last digits: levels, excursions, those who fall back, copies and what each stands for."""
+    """In float64, to the last digits: levels, those who fall back, copies and what each stands for."""
     run, programs = CASES[name]
     host = run()
     assert not made()

@@ -8,11 +8,13 @@ import numpy as np
 import optax
 import pytest
 from chains_with_memory import MomentumSGD, Underdamped
+from legs import later_legs
 from scipy import stats
 from splitting_cases import CHAIN, DT, START, below
 from statistical import agrees
 
 import sde_sgd as ss
+from sde_sgd.engine import Ends, StopTimes
 from sde_sgd.passage import METHODS, AbstractMethod, Answer, DirectSample, Splitting, _execution
 from sde_sgd.passage.splitting._score import LevelCrossing
 from sde_sgd.reference import ChainExit
@@ -169,7 +171,7 @@ class Spy:
 
     def __init__(self, monkeypatch):
         self.calls = []
-        for name in ("run_population", "run_until_stopped"):
+        for name in ("run_population", "run_renewing", "run_until_stopped"):
             monkeypatch.setattr(_execution, name, self._spied(getattr(_execution, name)))
 
     def _spied(self, real):
@@ -180,8 +182,12 @@ class Spy:
             chosen = np.asarray(asked["ids"])[np.asarray(asked.get("budgets", np.ones(len(asked["ids"])))) > 0]
             monitor = asked["monitor"]
             again = isinstance(monitor, LevelCrossing) and monitor.by_maximum and np.isfinite(monitor.level)
-            self.calls.append((tuple(int(word) for word in asked["key"]), chosen, again))
-            return real(*args)
+            key = tuple(int(word) for word in asked["key"])
+            self.calls.append((key, chosen, again))
+            found = real(*args)
+            if not isinstance(found, Ends | StopTimes):
+                self.calls.append((key, later_legs(asked["ids"], asked["clocks"], *found)[0], again))
+            return found
 
         return call
 

@@ -5,9 +5,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from legs import leg_by_leg
 
 import sde_sgd as ss
-from sde_sgd.engine import AbstractMonitor, Ends, run_population, run_until_stopped, seed_key, tuned
+from sde_sgd.engine import (
+    AbstractMonitor,
+    Ends,
+    StopCode,
+    run_population,
+    run_renewing,
+    run_until_stopped,
+    seed_key,
+    tuned,
+)
 
 LANDSCAPE = ss.landscapes.Landscape(lambda x: 0.5 * jnp.sum(x**2), dim=1)
 CHAIN = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(LANDSCAPE, 0.5), 0.1)
@@ -137,3 +147,48 @@ def test_numbers_that_do_not_fit_are_refused():
     starts = np.zeros((1, 1), np.float32)
     with pytest.raises(ValueError, match=r"below 2\*\*32"):
         population(CHAIN, Above(1.0), starts, np.array([2**32 - 1]), np.array([1]))
+
+
+class Comes(Above):
+    """Tells each time that the first component comes beyond a level, and stops far beyond it, or late."""
+
+    looks_back: bool = eqx.field(static=True, default=True)
+
+    def code(self, before, after, step_index, uniform):
+        beyond = (after[0] > self.level) & (before[0] <= self.level)
+        over = (after[0] > self.level + 1) | (step_index >= 900)
+        return jnp.where(over, 2, jnp.where(beyond, StopCode.LEVEL_CROSSED, 0))
+
+
+def renewing(run, dim, kind="gaussian", **options):
+    chain = ss.EulerMaruyama(two_wells(dim).diffusion, 0.02, increments=kind)
+    n = 700
+    starts = np.full((n, dim), -1.0, np.float32)
+    budgets, clocks = np.random.default_rng(0).integers(0, 600, n), np.arange(n)
+    return run(chain, Comes(-0.9), starts, 50 + np.arange(n), clocks, budgets, seed_key(3), **options)
+
+
+@pytest.mark.parametrize("dim", [pytest.param(1, marks=pytest.mark.long), 2])
+def test_trajectories_go_on_where_they_cross_a_level(dim):
+    """Bit for bit what runs from each crossing on find, with the next ids: states there, steps, ends.
+
+    Also where calls are short, and where there is room for one column's crossings a call.
+    """
+    ends, kept = renewing(leg_by_leg, dim)
+    often = np.bincount((kept[0] - 50) % 700)
+    assert often.max() > 12 and np.any(ends.step == 0) and {0, 2} == set(ends.code)
+    for options, changes in [({}, {}), ({"chunk": 128, "devices": jax.devices()[:1]}, {"queue_work": 1})]:
+        with tuned(**changes):
+            found, renewals = renewing(run_renewing, dim, **options)
+        assert found.path_steps == ends.path_steps
+        for name in ("step", "code", "state"):
+            assert np.array_equal(getattr(found, name), getattr(ends, name)), name
+        order = np.argsort(kept[0])
+        for one, other in zip(renewals, kept, strict=True):
+            assert np.array_equal(one, other[order])
+
+
+def test_ids_of_trajectories_that_go_on_are_bounded():
+    starts, zeros = np.full((64, 1), -1.0, np.float32), np.zeros(64, np.int64)
+    with pytest.raises(ValueError, match=r"the ids must stay below 2\*\*32"):
+        run_renewing(two_wells(1), Comes(-0.9), starts, 2**32 - 64 + np.arange(64), zeros, zeros + 400, seed_key(3))

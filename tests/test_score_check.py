@@ -11,8 +11,9 @@ import sde_sgd as ss
 from sde_sgd.passage._execution import Ledger
 from sde_sgd.passage._question import make_question
 from sde_sgd.passage.splitting import _run
-from sde_sgd.passage.splitting._choice import chosen_for
+from sde_sgd.passage.splitting._choice import _held_together, chosen_for
 from sde_sgd.passage.splitting._repetitions import Repetitions, Tally
+from sde_sgd.passage.splitting._score import score_of
 from sde_sgd.passage.splitting._second_score import LogMean, finds_more, held_against, in_doubt
 from sde_sgd.results import Status
 
@@ -168,6 +169,18 @@ def test_it_runs_with_the_programs_of_the_answer():
     for cells in (-90, 20, 180):
         theta = jnp.asarray(grid.low + cells * grid.spacing, jnp.float32)
         assert chosen.other(theta, 0) == pytest.approx(-float(TARGET.level(theta)), rel=0.02)
+
+
+def test_beyond_the_plane_too():
+    """A score along a path and the level function are one program, each with its own value and name."""
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(HOLES, 0.25), 0.02)
+    path, level = (score_of(chain, TARGET, fn) for fn in (ss.scores.along([[-1.0, 0.0], [1.0, 0.5]]), None))
+    chosen = _held_together(path, level)
+    assert [each.name for each in chosen] == ["path", "level"]
+    parts = [jax.tree.flatten(each) for each in chosen]
+    assert parts[0][1] == parts[1][1] and [*map(np.shape, parts[0][0])] == [*map(np.shape, parts[1][0])]
+    theta = jnp.array([0.3, 0.2])
+    assert [each(theta, 0) for each in chosen] == [path(theta, 0), level(theta, 0)]
 
 
 @pytest.mark.long

@@ -11,6 +11,7 @@ import sys
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from legs import later_legs
 from statistical import agrees
 
 import sde_sgd as ss
@@ -43,7 +44,7 @@ class Ear:
 
     def __init__(self, monkeypatch):
         self.runs = []
-        for name in ("run_until_stopped", "run_population"):
+        for name in ("run_until_stopped", "run_population", "run_renewing"):
             original = getattr(engine, name)
             heard = self._heard(original)
             for module in [each for key, each in sys.modules.items() if key.split(".")[0] == "sde_sgd"]:
@@ -68,7 +69,10 @@ class Ear:
                 key = (*key, states.shape[1])
             if runs.any():
                 self.runs.append((key, ids[runs], states[runs], clocks[runs]))
-            return original(*args, **kwargs)
+            found = original(*args, **kwargs)
+            if original is engine.run_renewing:
+                self.runs.append((key, *later_legs(ids, clocks, *found)))
+            return found
 
         return heard
 

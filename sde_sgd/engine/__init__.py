@@ -22,7 +22,9 @@ from ._observation_times import observation_steps as observation_steps
 from ._plan import Plan as Plan
 from ._plan import plan as plan
 from ._population import Ends as Ends
+from ._population import Renewals as Renewals
 from ._population import run_population as run_population
+from ._population import run_renewing as run_renewing
 from ._reduce import Reduced as Reduced
 from ._reduce import reduce as reduce
 from ._reduce import trajectories_of as trajectories_of

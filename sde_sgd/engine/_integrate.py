@@ -136,19 +136,28 @@ def _stored(body, carry, batched, source, ids, first_group, groups):
     period = source.period
 
     def one(carry, group):
-        first, second = source.stored(ids, group, batched.tuning.packing)
-        rows = range(source.components)
-        pairs = [(first[row], second[row]) for row in rows] if batched.componentwise else (first, second)
+        pair = source.stored(ids, group, batched.tuning.packing)
 
         def step(carry, offset):
-            return body(
-                carry, Step(group * period + offset, group, offset), _step_noise(batched, source, pairs, offset)
-            )
+            place = Step(group * period + offset, group, offset)
+            noise = _by_component(pair, offset, batched.guard) if batched.componentwise else pair
+            return body(carry, place, _step_noise(batched, source, noise, offset))
 
         # a loop's boundary is the one that a compiler does not fuse across
         return _loop(step, carry, jnp.uint32(0), period)
 
     return _loop(one, carry, first_group, groups)
+
+
+def _by_component(pair: tuple[Array, Array], offset, guard: Any) -> list[tuple[Array, Array]]:
+    """Rows of both arrays, cut where they are used.
+
+    To a compiler their numbers depend on the step, so that it does not cut them before the loop: each would be a kernel
+    and a copy, and these are as many as there are components, twice.
+    """
+    none = jnp.uint32(0) if guard is None else offset & guard
+    rows = (jnp.uint32(row) + none for row in range(len(pair[0])))
+    return [tuple(jax.lax.dynamic_index_in_dim(each, row, keepdims=False) for each in pair) for row in rows]
 
 
 def _step_noise(batched: BatchedStep, source: Source, pairs: Any, offset) -> Any:

@@ -7,11 +7,9 @@ the host is not asked between them.
 
 import functools
 import math
-from collections.abc import Callable
 from threading import Event
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
@@ -25,17 +23,16 @@ from ._blocks import pad, split_branching
 from ._compiled import Compiled
 from ._devices import mesh_of, run_chunks, shard, shard_apply, workers
 from ._integrate import MAX_STEPS, block_unit
-from ._stop_codes import CODES
+from ._queue import UNFINISHED, Loop, Queue, run_block
+from ._stop_codes import StopCode
 from ._tuning import Tuning, given_or_of, tuning_of
-from ._watch import RUNNING, AbstractMonitor, watched
+from ._watch import AbstractMonitor
 from .kernel import AbstractRoute, choose
-from .kernel import watched as watched_in_kernel
 
 # many stop within a few steps
 _BLOCK_STEPS = 16
-# a column waits for the next trajectory until so large a part of all columns does
-_PART = 4
-_UNFINISHED = CODES
+_GUARD = np.uint32(0)
+_TOO_LARGE = "a trajectory's steps and the ids must stay below 2**32"
 
 
 class Ends(NamedTuple):
@@ -49,6 +46,17 @@ class Ends(NamedTuple):
     code: Int[np.ndarray, " n"]
     state: Float[np.ndarray, "n dim"]
     path_steps: int
+
+
+class Renewals(NamedTuple):
+    """Where trajectories crossed a level from which they went on, one row for each time.
+
+    ids: those of the noise that led there. step: steps taken with it. state: that at the crossing.
+    """
+
+    ids: Int[np.ndarray, " m"]
+    step: Int[np.ndarray, " m"]
+    state: Float[np.ndarray, "m dim"]
 
 
 def run_population(
@@ -75,32 +83,79 @@ def run_population(
     Raises ValueError where a step's number would pass 2³². Whether the chain knows the times of all steps is for the
     caller to ask once (`chains.refuse_late`), because these runs are many.
     """
-    if np.any(clocks.astype(np.int64) + budgets >= MAX_STEPS) or np.any(ids >= MAX_STEPS):
-        raise ValueError("a trajectory's steps and the ids must stay below 2**32")
+    return _run(chain, monitor, starts, (ids, clocks, budgets), key, chunk, devices, tuning, None)[0]
+
+
+def run_renewing(
+    chain: AbstractChain,
+    monitor: AbstractMonitor,
+    starts: Float[np.ndarray, "n dim"],
+    ids: Int[np.ndarray, " n"],
+    clocks: Int[np.ndarray, " n"],
+    budgets: Int[np.ndarray, " n"],
+    key: SeedKey,
+    chunk: int | None = None,
+    devices: Any = None,
+    tuning: Tuning | None = None,
+) -> tuple[Ends, Renewals]:
+    """The same where a trajectory that crosses a level (`StopCode.LEVEL_CROSSED`) goes on from there at once.
+
+    It does so with what is left of its budget, and with new noise: that of its id and n, 2n, … more, in that order.
+    Ends tells of the steps since the last crossing, and has 0 of them and code 0 where it took the last step of all.
+    Raises ValueError also where an id would pass 2³².
+    """
+    ends, renewals = _run(chain, monitor, starts, (ids, clocks, budgets), key, chunk, devices, tuning, len(ids))
+    if np.any(ends.code == StopCode.LEVEL_CROSSED):
+        raise ValueError(_TOO_LARGE)
+    order = np.argsort(renewals.ids)
+    return ends, Renewals(*(each[order] for each in renewals))
+
+
+def _run(chain, monitor, starts, counts, key, chunk, devices, tuning, stride) -> tuple[Ends, Renewals]:
+    """Either. stride: of the ids of a trajectory that goes on, or None where none does."""
+    ids, clocks, budgets = (each.astype(np.int64) for each in counts)
+    if np.any(clocks + budgets >= MAX_STEPS) or np.any(ids >= MAX_STEPS):
+        raise ValueError(_TOO_LARGE)
     step, code, state = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int64), np.array(starts)
     runs = np.flatnonzero(budgets > 0)
-    code[runs] = _UNFINISHED
+    code[runs] = UNFINISHED
     chain, monitor, mesh = as_leaves(chain), as_leaves(monitor), mesh_of(devices)
     tuning = given_or_of(tuning, mesh)
     queues = split_branching(runs, chain, chunk, mesh, tuning)
     route, block = _loop(chain, monitor, starts.dtype, mesh, tuning)
-    run = _WORK_OFF.prepare((chain, monitor, key, block if tuning.static_trips else None, mesh, tuning, route))
+    how = mesh, tuning, route, stride is not None
+    run = _WORK_OFF.prepare((chain, monitor, key, block if tuning.static_trips else None, how))
     turns = np.int32(max(1, tuning.queue_work // (block * chain.state_dim * tuning.queue_width)))
+    scalars = turns, np.int32(block), _GUARD, np.uint32(stride or 0)
+    kept = [Renewals(ids[:0], step[:0], state[:0])]
 
     def work(number: int, halted: Event) -> None:
         rows = np.asarray(queues.ids[number])
         while rows.size and not halted.is_set():
-            filled, waits = _cut(rows, queues.size, mesh.size)
-            counts = np.stack([each[filled] for each in (ids, clocks, budgets, step)]).astype(np.uint32)
-            queue = (shard(mesh, each) for each in (waits, state[filled].T, counts))
-            found = run(turns, np.int32(block), np.uint32(0), *queue)
-            states, (steps, codes) = (np.asarray(each)[:, waits] for each in found)
-            _progress.advance(int(np.sum(steps - step[rows])))
-            state[rows], step[rows], code[rows] = states.T, steps, codes
-            rows = rows[codes == _UNFINISHED]
+            filled, waiting, mine = _cut(rows, queues.size, mesh.size)
+            words = (each[filled].astype(np.uint32) for each in (ids, clocks, budgets, step))
+            queue = [shard(mesh, each) for each in (waiting, state[filled].T, *words)]
+            done, found = run(*scalars, *queue)
+            before = clocks[rows] + step[rows]
+            states, *words, codes = (np.asarray(each)[..., mine] for each in done)
+            state[rows], code[rows] = states.T, codes
+            if found is None:
+                step[rows] = words[0]
+            else:
+                ids[rows], clocks[rows], budgets[rows], step[rows] = words
+                kept.append(_kept(*map(np.asarray, found), mesh.size))
+            _progress.advance(int(np.sum(clocks[rows] + step[rows] - before)))
+            rows = rows[codes == UNFINISHED]
 
     run_chunks(work, len(queues.ids), workers(mesh))
-    return Ends(step, code, state, path_steps(step, block))
+    renewals = Renewals(*map(np.concatenate, zip(*kept, strict=True)))
+    return Ends(step, code, state, path_steps(step, block) + path_steps(renewals.step, block)), renewals
+
+
+def _kept(states, ids, steps, number, devices: int) -> Renewals:
+    """What the devices have kept, `number` of theirs each."""
+    kept = (np.arange(len(ids) // devices) < number[:, None]).reshape(-1)
+    return Renewals(ids[kept].astype(np.int64), steps[kept].astype(np.int64), states[:, kept].T)
 
 
 def path_steps(steps: Integer[np.ndarray, "..."], block: int) -> int:
@@ -115,124 +170,43 @@ def _loop(chain, monitor, dtype, mesh: Mesh, tuning: Tuning) -> tuple[AbstractRo
     return route, math.lcm(_BLOCK_STEPS, block_unit(chain.noise_kind, tuning), unit)
 
 
-def _cut(rows: Int[np.ndarray, " m"], size: int, devices: int) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-    """Rows shared among queues of one length, one on each device, each filled up behind; and which are not filling."""
+def _cut(
+    rows: Int[np.ndarray, " m"], size: int, devices: int
+) -> tuple[Int[np.ndarray, " n"], Int32[np.ndarray, " devices"], Bool[np.ndarray, " n"]]:
+    """Rows shared among queues of one length, one on each device, each filled up behind.
+
+    How many there are in each queue, and which are not filling.
+    """
     share, parts = size // devices, np.array_split(rows, devices)
     filled = [pad(part if part.size else rows[:1], share) for part in parts]
-    return np.concatenate(filled), np.concatenate([np.arange(share) < part.size for part in parts])
+    counts = np.array([part.size for part in parts], np.int32)
+    return np.concatenate(filled), counts, (np.arange(share) < counts[:, None]).reshape(-1)
 
 
-class _Queue(NamedTuple):
-    """Trajectories in order: states, ids, clocks, budgets, the steps taken, and codes."""
+def _work_off(shared, turns, count, guard, stride, waiting, states, *counts):
+    """Run those that wait, which come first: states, steps and codes of all in the queue's order.
 
-    states: Float[Array, "dim n"]
-    ids: UInt32[Array, " n"]
-    clocks: UInt32[Array, " n"]
-    budgets: UInt32[Array, " n"]
-    steps: UInt32[Array, " n"]
-    codes: Int32[Array, " n"]
-
-    @property
-    def going(self) -> Bool[Array, " n"]:
-        return self.codes == _UNFINISHED
-
-    def load(self, places: Int32[Array, " width"]) -> "_Queue":
-        return jax.tree.map(lambda each: each[..., places], self)
-
-    def store(self, columns: "_Queue", places: Int32[Array, " width"]) -> "_Queue":
-        return self._replace(
-            states=self.states.at[:, places].set(columns.states),
-            steps=self.steps.at[places].set(columns.steps),
-            codes=self.codes.at[places].set(columns.codes),
-        )
-
-
-class _Columns(NamedTuple):
-    """What runs side by side.
-
-    places: where each stands in the queue. following: the place of the next one to begin. turns: blocks that are left.
-    """
-
-    running: _Queue
-    places: Int32[Array, " width"]
-    following: Int32[Array, ""]
-    turns: Int32[Array, ""]
-
-    def more(self, fewest: Any) -> Bool[Array, ""]:
-        """Whether more than so many columns run, and may."""
-        return (jnp.sum(self.running.going, dtype=jnp.int32) > fewest) & (self.turns > 0)
-
-
-def _work_off(shared, turns, count, guard, waits, states, counts):
-    """Run those that wait, which come first; states, steps and codes of all in the queue's order.
-
+    With their ids, clocks and budgets, and what was kept, where a trajectory may go on; else None for that.
     At most `turns` blocks of as many steps as is compiled in, or else of `count`; then some are left unfinished.
+    waiting: how many on each device. counts: ids, clocks, budgets and steps taken. stride: as in `_run`.
     """
-    chain, monitor, key, length, mesh, tuning, route = shared
+    chain, monitor, key, length, (mesh, tuning, route, renews) = shared
 
-    def run(shared, waits, states, counts):
-        chain, monitor, key, turns, count, guard = shared
+    def run(shared, waiting, states, *counts):
+        chain, monitor, key, turns, count, guard, stride = shared
         steps = count if length is None else length
-        queue = _Queue(states, *counts, jnp.where(waits, _UNFINISHED, 0).astype(jnp.int32))
-        block = functools.partial(_block, chain, monitor, key, guard, steps, tuning, route)
-        done = _through_columns(queue, jnp.sum(waits, dtype=jnp.int32), turns, block, tuning.queue_width)
-        return done.states, jnp.stack([done.steps, done.codes.astype(jnp.uint32)])
+        block = functools.partial(run_block, chain, monitor, key, guard, steps, tuning, route)
+        codes = jnp.where(jnp.arange(states.shape[1]) < waiting[0], UNFINISHED, 0).astype(jnp.int32)
+        loop = Loop(block, tuning.queue_width, stride if renews else None)
+        done, kept = loop.run(Queue(states, *counts, codes), waiting[0], turns)
+        if kept is None:
+            return (done.states, done.steps, done.codes), None
+        return done, kept._replace(number=kept.number[None])
 
-    return shard_apply(mesh, run, (chain, monitor, key, turns, count, guard), waits, states, counts)
+    return shard_apply(mesh, run, (chain, monitor, key, turns, count, guard, stride), waiting, states, *counts)
 
 
 _WORK_OFF = Compiled(_work_off, data_dependent_loop=True)
-
-
-def _through_columns(
-    queue: _Queue, waiting: Array, turns: Array, block: Callable[[_Queue], _Queue], width: int
-) -> _Queue:
-    """The first `waiting` of the queue, `width` of them side by side, or all."""
-    width = min(width, queue.states.shape[1])
-
-    def turn(now: _Columns) -> _Columns:
-        return now._replace(running=block(now.running), turns=now.turns - 1)
-
-    def exchange(carry: tuple[_Queue, _Columns]) -> tuple[_Queue, _Columns]:
-        queue, now = carry
-        queue, idle = queue.store(now.running, now.places), ~now.running.going
-        following = now.following + jnp.cumsum(idle, dtype=jnp.int32) - 1
-        places = jnp.where(idle & (following < waiting), following, now.places)
-        begun = now.following + jnp.sum(idle, dtype=jnp.int32)
-        now = _Columns(queue.load(places), places, begun, now.turns)
-        fewest = jnp.where(begun < waiting, width - width // _PART, 0)
-        return queue, jax.lax.while_loop(lambda now: now.more(fewest), turn, now)
-
-    def goes_on(carry: tuple[_Queue, _Columns]) -> Array:
-        now = carry[1]
-        return now.more(0) | ((now.following < waiting) & (now.turns > 0))
-
-    places = jnp.arange(width, dtype=jnp.int32)
-    begin = _Columns(queue.load(places), places, jnp.int32(width), turns)
-    queue, now = jax.lax.while_loop(goes_on, exchange, (queue, begin))
-    return queue.store(now.running, now.places)
-
-
-def _block(
-    chain: AbstractChain,
-    monitor: AbstractMonitor,
-    key: SeedKey,
-    guard: Any,
-    steps: Any,
-    tuning: Tuning,
-    route: AbstractRoute | None,
-    running: _Queue,
-) -> _Queue:
-    going = running.going
-    watch = watched if route is None else functools.partial(watched_in_kernel, route)
-    # the noise counts each trajectory's own steps
-    shared = chain, monitor, key, running.steps, running.steps, guard
-    past = running.ids, running.clocks, running.budgets
-    states, marks = watch(shared, jnp.where(going, jnp.int32(RUNNING), 0), steps, running.states, tuning, *past)
-    stopped = going & (marks < RUNNING)
-    taken = jnp.where(stopped, marks // CODES, jnp.where(going, steps, 0)).astype(jnp.uint32)
-    codes = jnp.where(stopped, marks % CODES, running.codes)
-    return running._replace(states=states, steps=running.steps + taken, codes=codes)
 
 
 class PopulationLoop(NamedTuple):
@@ -254,13 +228,13 @@ class PopulationLoop(NamedTuple):
         states: (dim, n). ids, clocks, budgets: (n,) unsigned words.
         """
         runs = budgets > 0
-        order = jnp.argsort(~runs, stable=True).astype(jnp.int32)
-        codes = jnp.where(runs, _UNFINISHED, 0).astype(jnp.int32)
-        begin = _Queue(states, ids, clocks, budgets, jnp.zeros_like(ids), codes)
-        block = functools.partial(_block, chain, monitor, key, guard, self.block, self.tuning, self.route)
+        order = jnp.argsort(~runs, stable=True).astype(jnp.uint32)
+        codes = jnp.where(runs, UNFINISHED, 0).astype(jnp.int32)
+        begin = Queue(states, ids, clocks, budgets, jnp.zeros_like(ids), codes)
+        block = functools.partial(run_block, chain, monitor, key, guard, self.block, self.tuning, self.route)
         waiting, turns = jnp.sum(runs, dtype=jnp.int32), jnp.int32(2**31 - 1)
-        done = _through_columns(begin.load(order), waiting, turns, block, self.tuning.queue_width)
-        end = begin.store(done, order)
+        done = Loop(block, self.tuning.queue_width).run(begin.load(order), waiting, turns)[0]
+        end = begin.store(done, order, ("states", "steps", "codes"))
         return end.states, end.steps, end.codes
 
 

@@ -12,11 +12,13 @@ from ..engine import (
     AbstractMonitor,
     Ends,
     Ids,
+    Renewals,
     SeedKey,
     StopCode,
     StopTimes,
     derived_key,
     run_population,
+    run_renewing,
     run_until_stopped,
 )
 
@@ -131,6 +133,16 @@ class Execution(NamedTuple):
         ends = run_population(self.chain, monitor, *arrays, self.key, self.chunk, self.devices)
         self.told(ends.code, ends.path_steps)
         return ends
+
+    def go_on_renewing(self, monitor: AbstractMonitor, states, ids, clocks, budgets) -> tuple[Ends, Renewals]:
+        """The same of trajectories that go on, with new noise, where they cross a level: see `engine.run_renewing`.
+
+        monitor, states, ids, clocks, budgets: as in `go_on`.
+        """
+        arrays = (states, ids, clocks, budgets)
+        ends, renewals = run_renewing(self.chain, monitor, *arrays, self.key, self.chunk, self.devices)
+        self.told(ends.code, ends.path_steps)
+        return ends, renewals
 
     def told(self, codes: Int[np.ndarray, "..."], path_steps: int) -> None:
         """Take down what trajectories cost.

@@ -126,7 +126,7 @@ def plain(component: Component) -> Component:
 def scaled(component: Component, factor: float, product: bool = False) -> Component:
     if isinstance(component, np.generic) or not np.ndim(component) or not 2**-64 <= abs(factor) <= 2**64:
         # what all trajectories share takes the factor at once, outside of their loop; so does one that could overflow
-        component, factor, product = plain(ScaledComponent(component, factor, product)), 1.0, product or factor != 1
+        component, factor, product = plain(ScaledComponent(component, factor, False)), 1.0, product or abs(factor) != 1
     return ScaledComponent(component, factor, product) if factor != 1 or product else component
 
 

@@ -1,6 +1,7 @@
 """Lowering rules: how each primitive of a jaxpr acts on arrays of components."""
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -163,15 +164,20 @@ def _split(numbers, parameters):
     return np.split(numbers[0], np.cumsum(parameters["sizes"])[:-1], parameters["axis"])
 
 
-def _known(equation, values: list[Any], what: str) -> list[np.ndarray]:
+def _known(equation, values: list[Any]) -> list[np.ndarray]:
     if not all(is_constant(value) for value in values):
-        raise Unlowerable(f"'{equation.primitive.name}' at {what} that only the run decides")
+        raise Unlowerable(f"'{equation.primitive.name}' at a place that only the run decides")
     return [np.asarray(array_of(value)) for value in values]
 
 
 def _index(equation, values):
-    """gather and dynamic_slice at known places: apply the primitive to the entries' numbers."""
-    places = _known(equation, values[1:], "a place")
+    """gather and dynamic_slice: entries only move to known places; a number of a table that all share is looked up."""
+    shape = equation.outvars[0].aval.shape
+    # rows of a data set are left to networks' programs
+    single = shape == () or (equation.primitive.name == "dynamic_slice" and math.prod(shape) == 1)
+    if single and not isinstance(values[0], ComponentArray):
+        return [ComponentArray([_looked_up(equation, *values).reshape(-1)], shape)]
+    places = _known(equation, values[1:])
     entries = component_array(values[0]).entries
     with jax.ensure_compile_time_eval():
         numbers = jnp.arange(entries.size, dtype=jnp.int32).reshape(entries.shape)
@@ -181,13 +187,27 @@ def _index(equation, values):
     return [_take(entries.reshape(-1), moved)]
 
 
+def _looked_up(equation, table: Any, *places: Any) -> Component:
+    """One number of a table that all trajectories share, at a place of each one's own."""
+    shapes = [component_array(place).entries.shape for place in places]
+    flat = aligned([each for place in places for each in component_array(place).entries.reshape(-1)])
+    count(*flat)
+
+    def one(*numbers):
+        left = iter(numbers)
+        whole = [jnp.stack([next(left) for _ in range(math.prod(shape))]).reshape(shape) for shape in shapes]
+        return equation.primitive.bind(table, *whole, **equation.params)
+
+    return jax.vmap(one)(*flat)
+
+
 def _take(pool: np.ndarray, numbers: np.ndarray) -> ComponentArray:
     return ComponentArray([pool[number] for number in numbers.reshape(-1)], numbers.shape)
 
 
 def _scatter_add(equation, values):
     """Scattered additions at known places: a sum of updates for each entry."""
-    places = _known(equation, values[1:2], "a place")[0]
+    places = _known(equation, values[1:2])[0]
     entries, updates = component_array(values[0]).entries, component_array(values[2]).entries.reshape(-1)
     dtype = equation.outvars[0].aval.dtype
     with jax.ensure_compile_time_eval():

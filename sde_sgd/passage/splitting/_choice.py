@@ -5,10 +5,11 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import numpy as np
 
 from ...scores import GridScore, choose
 from .._question import Question
-from ._score import Score, score_of
+from ._score import EitherScore, Score, score_of
 
 # the grid of the level function, which is smooth, over that of a committor
 _WIDENED = 3.0
@@ -47,19 +48,21 @@ def chosen_for(question: Question, asked: Any, settled: bool) -> ChosenScore:
         return ChosenScore(level, "as asked", better)
     if better is None:
         return ChosenScore(level, chosen.reason, None)
-    return ChosenScore(better, chosen.reason, _as_tabulated(level, better))
+    better, other = _held_together(better, level)
+    return ChosenScore(better, chosen.reason, other)
 
 
-def _as_tabulated(other: Score, score: Score) -> Score:
-    """The other score on as many cells as one that has a grid, where it can be: then its programs are that one's.
+def _held_together(score: Score, other: Score) -> tuple[Score, Score]:
+    """Two scores of θ such that the programs of the second are those of the first.
 
-    It is to see ways beyond that grid, so its own one is wider.
+    A score on a grid has the other one on as many cells: it is to see ways beyond that grid, so its own one is wider.
     """
     if not isinstance(score.fn, GridScore):
-        return other
+        one, two = (dataclasses.replace(score, fn=EitherScore(score, other, np.bool_(which))) for which in (0, 1))
+        return one, two
     with contextlib.suppress(ValueError):
-        return dataclasses.replace(score, fn=score.fn.tabulating(eqx.Partial(other, steps=0), _WIDENED))
-    return other
+        return score, dataclasses.replace(score, fn=score.fn.tabulating(eqx.Partial(other, steps=0), _WIDENED))
+    return score, other
 
 
 def is_auto(score: Any) -> bool:

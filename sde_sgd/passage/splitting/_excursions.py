@@ -1,6 +1,5 @@
 """Excursions from where a trajectory usually is: how often they begin, and in what states (for the Hill relation)."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -8,12 +7,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ...chains import AbstractChain
-from ...engine import DIVERGED, AbstractMonitor, Ends, StopCode
+from ...engine import DIVERGED, AbstractMonitor, StopCode
 from ...random import Stream
 from .._execution import Execution
 from .._wrappers import AbstractAugmentedChain, AbstractWrappedMonitor
 from ._equilibration import Equilibration
-from ._excursions_at_once import AWAY, Begins, begun_at_once
 from ._score import Score
 
 # quantiles of the settled scores, of home and of where an excursion begins
@@ -26,8 +24,8 @@ _SHORTEST, _LONGEST, _SELDOM = 64, 2**23, 1 / 16
 # a law that takes so many steps to settle is dear to come to: then a trajectory is watched for several excursions, as
 # long as that takes less than to settle, and stands for as many in its repetition
 _LONG, _SHARING = 2**13, 4
-# the memory of a trajectory that has just come home
-_JUST_HOME = 1
+# the memory of a trajectory on an excursion, and of one that has just come home
+AWAY, _JUST_HOME = 0, 1
 
 
 class HomeWatch(AbstractAugmentedChain):
@@ -51,6 +49,17 @@ class HomeWatch(AbstractAugmentedChain):
         if_waiting = jnp.where(score >= self.excursion_level, -was, was + 1)
         if_away = jnp.where(score <= self.home_level, _JUST_HOME, AWAY)
         return jnp.concatenate([after, jnp.where(was > AWAY, if_waiting, if_away)[None].astype(state.dtype)])
+
+
+class Begins(AbstractWrappedMonitor):
+    """The passage itself, or the beginning of an excursion where that is asked for."""
+
+    monitor: AbstractMonitor
+    stops: Any
+
+    def code(self, before, after, step_index, uniform):
+        ended = self.monitor.code(before, after, step_index, uniform)
+        return jnp.where((ended == 0) & (after[-1] < AWAY) & self.stops, StopCode.LEVEL_CROSSED, ended)
 
 
 class _BackHome(AbstractWrappedMonitor):
@@ -127,40 +136,21 @@ class Excursions:
         clocks = np.zeros(trajectories, np.int64)
         watching = Begins(run.monitor, np.False_)
         states = np.concatenate([starts, memory], axis=1)
-        ends = run.go_on(watching, states, self._ids(trajectories), clocks, clocks + self._settled)
+        ends, _ = run.go_on_renewing(watching, states, self._ids(trajectories), clocks, clocks + self._settled)
         states, clocks = ends.state, clocks + ends.step
         # only what is waited from now on counts, and no excursion that began before
         states[:, -1] = np.clip(states[:, -1], AWAY, _JUST_HOME)
         left, diverged = np.where(ends.code == StopCode.RUNNING, self.window, 0), ends.code == DIVERGED
-        waited, found, owner = np.zeros(trajectories, np.int64), [starts[:0]], [np.zeros(0, np.int64)]
-        while np.any(left > 0):
-            for ends in self._begun(run, states, clocks, left):
-                states, clocks = ends.state, clocks + ends.step
-                began = (ends.code == StopCode.LEVEL_CROSSED) & (left > 0)
-                diverged |= ends.code == DIVERGED
-                rows = np.flatnonzero(began)
-                found.append(chain.inner(states[rows]))
-                owner.append(rows)
-                waited[rows] -= states[rows, -1].astype(np.int64)
-                states[rows, -1] = AWAY
-                left = np.where(began, left - ends.step, 0)
-        waited += np.maximum(states[:, -1] - _JUST_HOME, 0).astype(np.int64)
-        return ExcursionStarts(np.concatenate(found), np.concatenate(owner), waited, diverged)
-
-    def _begun(self, run: Execution, states, clocks, left) -> Iterator[Ends]:
-        """Where trajectories are when their next excursion begins, within the steps that are left.
-
-        Once, or on an accelerator several times, each from where the last one began; while there are steps left.
-        """
-        begins, number = Begins(run.monitor, np.True_), len(left)
-        several = begun_at_once(run, begins, states, clocks, left, self._next_id)
-        if several is None:
-            yield run.go_on(begins, states, self._ids(number), clocks, left)
-            return
-        for ends in several:
-            self._ids(number)
-            run.told(ends.code, ends.path_steps)
-            yield ends
+        first = self._next_id
+        ends, begun = run.go_on_renewing(
+            Begins(run.monitor, np.True_), states, first + np.arange(trajectories), clocks, left
+        )
+        owner = (begun.ids - first) % trajectories
+        # ids that have been used: one for each excursion, and for what came after the last
+        self._next_id += trajectories * int(np.max(np.bincount(owner, minlength=trajectories) + (ends.step > 0)))
+        waited = np.maximum(ends.state[:, -1] - _JUST_HOME, 0).astype(np.int64)
+        np.subtract.at(waited, owner, begun.state[:, -1].astype(np.int64))
+        return ExcursionStarts(chain.inner(begun.state), owner, waited, diverged | (ends.code == DIVERGED))
 
     def passage_from_excursion(self, starts: Float[np.ndarray, "m state_dim"]) -> Execution:
         """What becomes of an excursion that began in one of these states: the passage, or the way home."""

@@ -37,7 +37,7 @@ class Score(eqx.Module):
     @property
     def name(self) -> str:
         """What it is, in a word: "level" where it is the target's level function, "given" where it is the person's."""
-        return _NAMES.get(type(self.fn), "given")
+        return self.fn.name if isinstance(self.fn, EitherScore) else _NAMES.get(type(self.fn), "given")
 
     def __call__(self, state: Float[Array, " components"], steps: Any) -> Array:
         """The score of a state that has taken so many steps."""
@@ -49,6 +49,25 @@ class Score(eqx.Module):
         else:
             value = self.fn(theta)
         return jnp.asarray(value, theta.dtype)
+
+
+class EitherScore(eqx.Module):
+    """One of two scores. Which is a number, so that what runs with one runs with the other in the same program.
+
+    What both cost in every step is less than what a compiler takes for the programs that are saved.
+    """
+
+    one: Score
+    other: Score
+    by_other: Any
+
+    @property
+    def name(self) -> str:
+        """That of the score which it is."""
+        return (self.other if self.by_other else self.one).name
+
+    def __call__(self, theta: Float[Array, " dim"]) -> Array:
+        return jnp.where(self.by_other, self.other(theta, 0), self.one(theta, 0))
 
 
 def score_of(chain: AbstractChain, target: AbstractRegion, fn: Any) -> Score:

@@ -72,6 +72,24 @@ ends: engine.Ends = engine.run_population(
 )
 np.array_equal(ends.code, stops.code)  # → True
 
+
+# %% run_renewing, Renewals
+class Enters(engine.AbstractMonitor):
+    """Tells each time that θ comes to the right of a place, and lets it go on."""
+
+    uniforms: int = eqx.field(static=True, default=0)
+    looks_back: bool = eqx.field(static=True, default=True)
+
+    def code(self, before, after, step_index, uniform):
+        return jnp.where((before[0] <= -0.8) & (after[0] > -0.8), int(engine.StopCode.LEVEL_CROSSED), 0)
+
+
+renewals: engine.Renewals
+ends, renewals = engine.run_renewing(
+    chain, Enters(), starts, np.arange(512), np.zeros(512, np.int64), np.full(512, 1_000), key
+)
+np.all(renewals.state[:, 0] > -0.8)  # → True
+
 # %% DIVERGED
 int(np.sum(ends.code == engine.DIVERGED))  # → 0
 

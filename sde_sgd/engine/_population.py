@@ -49,9 +49,9 @@ class Ends(NamedTuple):
 
 
 class Renewals(NamedTuple):
-    """Where trajectories crossed a level from which they went on, one row for each time.
+    """Where trajectories crossed a level from which they went on, one row for each of m times.
 
-    ids: those of the noise that led there. step: steps taken with it. state: that at the crossing.
+    ids: (m,) those of the noise that led there. step: (m,) steps taken with it. state: (m, dim) that at the crossing.
     """
 
     ids: Int[np.ndarray, " m"]
@@ -101,8 +101,12 @@ def run_renewing(
     """The same where a trajectory that crosses a level (`StopCode.LEVEL_CROSSED`) goes on from there at once.
 
     It does so with what is left of its budget, and with new noise: that of its id and n, 2n, … more, in that order.
-    Ends tells of the steps since the last crossing, and has 0 of them and code 0 where it took the last step of all.
-    Raises ValueError also where an id would pass 2³².
+
+    chain, monitor, starts, ids, clocks, budgets, key, chunk, devices, tuning: as in `run_population`.
+    Returns (Ends, Renewals). Ends tells of the steps since the last crossing; where that was the last step of all, of 0
+    of them and code 0. Renewals has a row for each crossing, in the order of its ids.
+    Raises ValueError also where an id would pass 2³². Bits: by definition those of as many calls of `run_population`,
+    each from the crossings that the last one found.
     """
     ends, renewals = _run(chain, monitor, starts, (ids, clocks, budgets), key, chunk, devices, tuning, len(ids))
     if np.any(ends.code == StopCode.LEVEL_CROSSED):

@@ -71,7 +71,8 @@ class Kept(NamedTuple):
         """Columns that have crossed a level are kept, and go on where they have steps left."""
         crossed = running.codes == StopCode.LEVEL_CROSSED
         crossed &= running.ids <= jnp.uint32(MAX_STEPS - 1) - stride
-        places = jnp.where(crossed, self.number + _counted(crossed) - 1, len(self.ids))
+        outside = len(self.ids) + jnp.arange(len(crossed), dtype=jnp.uint32)
+        places = jnp.where(crossed, self.number + _counted(crossed) - 1, outside)
 
         def kept(ours, theirs):
             return ours.at[..., places].set(theirs, mode="drop", unique_indices=True)
@@ -111,7 +112,7 @@ class Loop(NamedTuple):
     Written for few kernels, of which a compiler makes each by itself in some 15 ms on a CPU: trajectories are loaded
     and stored in one place only, and what runs is counted, not asked for in every condition.
 
-    block: runs columns on. stride: as in `_run`.
+    block: runs columns on. stride: of the ids of a trajectory that goes on, or None where none does.
     """
 
     block: Callable[[Queue], Queue]

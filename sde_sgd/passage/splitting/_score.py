@@ -18,6 +18,8 @@ from ...regions import AbstractRegion
 from ...scores import GridScore, PathScore, WaysScore
 from .._wrappers import AbstractAugmentedChain, AbstractWrappedMonitor, theta_of
 
+# states in one call of a score
+_BLOCK = 2048
 _NAMES = {type(None): "level", GridScore: "committor", WaysScore: "ways", PathScore: "path"}
 
 
@@ -104,7 +106,13 @@ def _accepts_one(fn: Callable) -> bool:
 
 def scores(score: Score, states: Float[np.ndarray, "n dim"], clocks: Any) -> Float[np.ndarray, " n"]:
     """The score of each state after as many steps as its clock says."""
-    return np.asarray(_SCORES.prepare(score)(states, clocks.astype(np.uint32)))
+    # blocks of one size are one program, of however many states
+    program, steps, parts = _SCORES.prepare(score), clocks.astype(np.uint32), []
+    for first in range(0, max(len(states), 1), _BLOCK):
+        rows = slice(first, first + _BLOCK)
+        block = np.resize(states[rows], (_BLOCK, states.shape[1])), np.resize(steps[rows], _BLOCK)
+        parts.append(np.asarray(program(*block)))
+    return np.concatenate(parts)[: len(states)]
 
 
 _SCORES = Compiled(lambda score, states, clocks: jax.vmap(score)(states, clocks))

@@ -13,11 +13,12 @@ from parameters import quick
 import sde_sgd as ss
 from sde_sgd.engine import ACCELERATOR, as_leaves, seed_key
 from sde_sgd.engine._devices import mesh_of
-from sde_sgd.engine._population import PopulationLoop
+from sde_sgd.engine._population import PopulationLoop, _work_off
 from sde_sgd.engine.kernel import _choice, advance, watched
 from sde_sgd.passage import Splitting
 from sde_sgd.passage._monitor import BrownianBridge, Discrete
 from sde_sgd.passage._question import execution_of, make_question
+from sde_sgd.passage.splitting._excursions import Begins, HomeWatch
 from sde_sgd.passage.splitting._levels import Levels, SuccessProbability
 from sde_sgd.passage.splitting._levels_at_once import Rule, _pilot
 from sde_sgd.passage.splitting._on_devices import OnDevices
@@ -55,7 +56,16 @@ def all_levels(run, score, loop, width):
     return _pilot, shared, (np.zeros(31, np.float32), np.zeros((1, width), np.float32))
 
 
-PROGRAMS = {"stages": (all_stages, 1), "levels": (all_levels, 2)}
+def all_excursions(run, score, loop, width):
+    zero = np.zeros((), np.float32)
+    chain, monitor = HomeWatch(run.chain, score, zero, zero), Begins(run.monitor, np.True_)
+    how = mesh_of(jax.devices()[:1]), loop.tuning, loop.route, True
+    scalars = np.int32(9), np.int32(loop.block), np.uint32(0), np.uint32(width)
+    queue = np.full(1, width, np.int32), np.zeros((2, width), np.float32), *[np.zeros(width, np.uint32)] * 4
+    return _work_off, (as_leaves(chain), as_leaves(monitor), run.key, loop.block, how), (*scalars, *queue)
+
+
+PROGRAMS = {"stages": (all_stages, 1), "levels": (all_levels, 2), "excursions": (all_excursions, 1)}
 """Of splitting, each with how many kernels it holds: a run, and for levels the run up to each again."""
 
 

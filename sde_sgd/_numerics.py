@@ -71,6 +71,18 @@ def with_slope(name: str) -> Callable[[Any, Any], Any]:
     return lambda tree, theta: jax.value_and_grad(getattr(tree, name))(theta)
 
 
+def in_blocks(call: Callable[..., Any], size: int, *arrays: np.ndarray) -> Any:
+    """call(*arrays) of n rows each, `size` of them at a time, so that one shape is compiled whatever n is.
+
+    call: works row by row; gives a PyTree of arrays. The last block is filled up, with zeros where there are no rows.
+    """
+    parts = []
+    for first in range(0, max(len(arrays[0]), 1), size):
+        block = (np.resize(each[first : first + size], (size, *each.shape[1:])) for each in arrays)
+        parts.append(call(*block))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(arrays[0])], *parts)
+
+
 def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array | np.ndarray | np.generic)
 

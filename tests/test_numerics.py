@@ -170,3 +170,19 @@ def test_a_method_of_many_and_its_slope():
         value, slope = one(thetas[1])
         assert value == 6.5 * scale and slope.tolist() == [3 * scale, -4 * scale]
     assert many.func._cache_size() == one.func._cache_size() == 1
+
+
+def test_blocks_of_one_shape_are_what_one_call_makes():
+    """Of rows fewer, as many and more than a block has, and of none; and the call sees one shape."""
+    shapes = set()
+
+    def call(points, numbers):
+        shapes.add((points.shape, numbers.shape))
+        return {"sum": points.sum(axis=1) + numbers, "pair": np.stack([numbers, -numbers], axis=1)}
+
+    for rows in (0, 1, 4, 5, 11):
+        points, numbers = np.arange(3.0 * rows).reshape(rows, 3), np.arange(rows)
+        found = _numerics.in_blocks(call, 4, points, numbers)
+        assert np.array_equal(found["sum"], points.sum(axis=1) + numbers)
+        assert np.array_equal(found["pair"], np.stack([numbers, -numbers], axis=1))
+    assert shapes == {((4, 3), (4,))}

@@ -177,8 +177,8 @@ def test_trajectories_go_on_where_they_cross_a_level(dim):
     ends, kept = renewing(leg_by_leg, dim)
     often = np.bincount((kept[0] - 50) % 700)
     assert often.max() > 12 and np.any(ends.step == 0) and {0, 2} == set(ends.code)
-    one = {"chunk": 128, "devices": jax.devices()[:1]}
-    for options, changes in [({}, {}), (one, {}), (one, {"queue_work": 1})]:
+    alone = {"chunk": 128, "devices": jax.devices()[:1]}
+    for options, changes in [({}, {}), (alone, {}), (alone, {"queue_work": 1})]:
         with tuned(**changes):
             found, renewals = renewing(run_renewing, dim, **options)
         assert found.path_steps == ends.path_steps

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._numerics import bound, of_each
+from .._numerics import bound, in_blocks, of_each
 
 _BLOCK, _FEW = 4096, 256
 
@@ -35,12 +35,9 @@ def crossings(region: Any, inside: np.ndarray, outside: np.ndarray) -> np.ndarra
 
 def _padded(function, tree, points):
     """Calls with blocks of one size, or of a smaller one for few points, so that only two shapes are ever compiled."""
-    count, block = len(points), _BLOCK if len(points) > _FEW else _FEW
-    points = np.concatenate([points, np.repeat(points[:1], -count % block, axis=0)])
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
-        call = bound(function, tree)
-        parts = [call(jnp.asarray(points[first : first + block])) for first in range(0, max(len(points), 1), block)]
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves).astype(np.float64)[:count], *parts)
+        found = in_blocks(bound(function, tree), _BLOCK if len(points) > _FEW else _FEW, points)
+        return jax.tree.map(lambda leaf: leaf.astype(np.float64), found)
 
 
 def _coefficients(diffusion, points):

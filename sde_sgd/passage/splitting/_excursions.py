@@ -25,7 +25,7 @@ _SHORTEST, _LONGEST, _SELDOM = 64, 2**23, 1 / 16
 # long as that takes less than to settle, and stands for as many in its repetition
 _LONG, _SHARING = 2**13, 4
 # the memory of a trajectory on an excursion, and of one that has just come home
-AWAY, _JUST_HOME = 0, 1
+_AWAY, _JUST_HOME = 0, 1
 
 
 class HomeWatch(AbstractAugmentedChain):
@@ -47,8 +47,8 @@ class HomeWatch(AbstractAugmentedChain):
         after, was = self.chain.step(self.inner(state), noise, step_index), state[-1]
         score = self.score(after, step_index + 1)
         if_waiting = jnp.where(score >= self.excursion_level, -was, was + 1)
-        if_away = jnp.where(score <= self.home_level, _JUST_HOME, AWAY)
-        return jnp.concatenate([after, jnp.where(was > AWAY, if_waiting, if_away)[None].astype(state.dtype)])
+        if_away = jnp.where(score <= self.home_level, _JUST_HOME, _AWAY)
+        return jnp.concatenate([after, jnp.where(was > _AWAY, if_waiting, if_away)[None].astype(state.dtype)])
 
 
 class Begins(AbstractWrappedMonitor):
@@ -59,7 +59,7 @@ class Begins(AbstractWrappedMonitor):
 
     def code(self, before, after, step_index, uniform):
         ended = self.monitor.code(before, after, step_index, uniform)
-        return jnp.where((ended == 0) & (after[-1] < AWAY) & self.stops, StopCode.LEVEL_CROSSED, ended)
+        return jnp.where((ended == 0) & (after[-1] < _AWAY) & self.stops, StopCode.LEVEL_CROSSED, ended)
 
 
 class _BackHome(AbstractWrappedMonitor):
@@ -134,12 +134,13 @@ class Excursions:
         starts = self._run.states(trajectories)
         memory = np.full((trajectories, 1), _JUST_HOME, starts.dtype)
         clocks = np.zeros(trajectories, np.int64)
+        # none is told yet: the program is that of the window
         watching = Begins(run.monitor, np.False_)
         states = np.concatenate([starts, memory], axis=1)
         ends, _ = run.go_on_renewing(watching, states, self._ids(trajectories), clocks, clocks + self._settled)
         states, clocks = ends.state, clocks + ends.step
         # only what is waited from now on counts, and no excursion that began before
-        states[:, -1] = np.clip(states[:, -1], AWAY, _JUST_HOME)
+        states[:, -1] = np.clip(states[:, -1], _AWAY, _JUST_HOME)
         left, diverged = np.where(ends.code == StopCode.RUNNING, self.window, 0), ends.code == DIVERGED
         first = self._next_id
         ends, begun = run.go_on_renewing(

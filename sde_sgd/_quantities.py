@@ -1,4 +1,4 @@
-"""The numbers that a grid of trainings or a sweep varies: their units, words and signs, wherever they are said."""
+"""How quantities are said: units, words and signs of what a grid of trainings or a sweep varies; bytes and seconds."""
 
 WORDS = {
     "learning_rate": {"units": "SDE time per iteration", "long_name": "learning rate γ"},
@@ -8,3 +8,20 @@ WORDS = {
 """Attributes of a coordinate, by its name."""
 
 SIGNS = {name: words["long_name"].split()[-1] for name, words in WORDS.items()}
+
+
+def bytes_in_words(number: int) -> str:
+    """Such as 512 B, 1.5 MiB or 24 GiB."""
+    size = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            break
+        size /= 1024
+    return f"{size:.3g} {unit}"
+
+
+def time_in_words(seconds: float) -> str:
+    """Such as 0.42 s, 35 min or 7.5 h: for what is extrapolated."""
+    if seconds < 120:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import sde_sgd as ss
+from sde_sgd import training
 from sde_sgd.chains import MinibatchSGD, MomentumSGD, Varying
 from sde_sgd.results import Status
 from sde_sgd.training import Epochs, Loss, Measure, Steps
@@ -43,6 +44,37 @@ def test_each_network_is_a_trajectory_of_its_chain(trained):
         first = int(np.ravel_multi_index(cell, (2, 2, 2))) * 3
         alone = ss.simulate(chain, RISK.initial, 6 * (16 // size), trajectory_ids=first + np.arange(3), seed=7)
         np.testing.assert_allclose(trained.thetas[cell], alone, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("asked", "one_start"),
+    [({"stop": Epochs(6)}, True), ({"stop": Loss(1e-9, most=Epochs(5), every=2), "start": model}, False)],
+)
+def test_a_plan_says_what_a_training_will_hold_and_how_often_it_looks(asked, one_start):
+    """Bytes of the result are those of its arrays; a loss is looked at before the first step, at each interval and at
+    the end.
+    """
+    plan, found = training.plan(RISK, networks=3, **GRID, **asked), ss.train(RISK, networks=3, **GRID, **asked)
+    starts = found.starts[:1] if one_start else found.starts
+    assert plan.result == sum(array.nbytes for array in (found.thetas, found.steps, found.reached, starts))
+    # θ and memory of the 12 networks of one batch size, in float32
+    chain = Varying(MomentumSGD(RISK, 0.1, 4, 0.5, replacement="epoch"), "learning_rate", "momentum")
+    assert plan.starts == 12 * chain.state_dim * 4
+    assert plan.networks == 24 and [run.steps for run in plan.runs] == list(found.steps[0, :, 0, 0])
+    assert plan.looks == ((0, 0) if one_start else (1 + 3, 1 + 3))
+    assert (plan.looking > 0) != one_start and (plan.look_seconds > 0) != one_start
+    assert plan.peak >= plan.result + plan.starts + plan.looking
+    assert "24, 12 of each of 2 batch sizes" in str(plan) and "at most" in str(plan)
+
+
+@pytest.mark.parametrize("wrong", [{"networks": 0}, {"stop": 5}, {"batch_size": 99}, {"start": np.zeros(2)}])
+def test_a_plan_refuses_what_a_training_does(wrong):
+    told = []
+    for call in (ss.train, training.plan):
+        with pytest.raises(ValueError, match=next(iter(wrong))) as refused:
+            call(RISK, **{"networks": 2, "learning_rate": 0.1, "batch_size": 4} | wrong)
+        told.append(str(refused.value))
+    assert told[0] == told[1]
 
 
 @pytest.mark.long

@@ -24,6 +24,11 @@ trained: ss.Training = ss.train(
 )
 trained.status  # → complete
 
+# %% plan, TrainingPlan
+many: training.TrainingPlan = training.plan(risk, networks=256, learning_rate=[0.1, 0.2], batch_size=[8, 40])
+print(many)
+many.networks  # → 1024
+
 # %% Epochs, Steps, Loss, AbstractStop
 stops: list[training.AbstractStop] = [training.Epochs(10), training.Steps(500), training.Loss(0.5)]
 # at most so many steps of batches of 8 of 80 examples

@@ -8,6 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from .._errors import names_options
+from .._quantities import bytes_in_words, time_in_words
 from ..chains import AbstractChain
 from ..results import describe
 from ._batched_step import BatchedStep, as_leaves
@@ -54,15 +55,17 @@ class Plan(NamedTuple):
 
     def __str__(self) -> str:
         rate = self.trajectories * self.steps / self.seconds
+        held, kept = bytes_in_words(self.memory), bytes_in_words(self.result)
+        taken, compiling = time_in_words(self.seconds), time_in_words(self.compile_seconds)
         return "\n".join(
             [
                 f"devices   {self.devices}",
                 f"step      {self.lowering}",
                 f"kernel    {self.kernel}",
                 f"chunks    {self.chunks} of {self.chunk:,} trajectories, {min(self.at_once, self.chunks)} at once",
-                f"memory    {_bytes(self.memory)} while it runs, {_bytes(self.result)} for the final states",
-                f"time      {_time(self.seconds)} for {self.trajectories:,} trajectories × {self.steps:,} steps "
-                f"({rate:.3g} path-steps/s), after {_time(self.compile_seconds)} to compile",
+                f"memory    {held} while it runs, {kept} for the final states",
+                f"time      {taken} for {self.trajectories:,} trajectories × {self.steps:,} steps "
+                f"({rate:.3g} path-steps/s), after {compiling} to compile",
             ]
         )
 
@@ -127,18 +130,3 @@ def plan(
 def _kernel(chain: AbstractChain, dtype: Any, mesh: Mesh, tuning: Tuning) -> str:
     choice = choose(chain, None, dtype, mesh, tuning.but(kernel=True))
     return str(choice) if tuning.kernel else f"off; with Tuning(kernel=True): {choice}"
-
-
-def _bytes(number: int) -> str:
-    size = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            break
-        size /= 1024
-    return f"{size:.3g} {unit}"
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.2g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"

@@ -9,6 +9,8 @@ from ._escape_from import escape_from as escape_from
 from ._escape_result import TrainedEscape as TrainedEscape
 from ._measures import MEASURES as MEASURES
 from ._measures import Measure as Measure
+from ._plan import TrainingPlan as TrainingPlan
+from ._plan import plan as plan
 from ._result import Training as Training
 from ._stability import stability as stability
 from ._stop import AbstractStop as AbstractStop

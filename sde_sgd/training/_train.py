@@ -1,13 +1,14 @@
 """Training of many networks side by side: the public call, and the runs that it is made of."""
 
+import itertools
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from .. import _progress
 from .._errors import names_options, points, positive_integer
@@ -20,7 +21,7 @@ from ._grid import Grid
 from ._result import Training
 from ._stop import AbstractStop, Epochs
 
-_FIFTY_EPOCHS = Epochs(50)
+FIFTY_EPOCHS = Epochs(50)
 _SAMPLINGS = {"replacement": True, "without": False, "epoch": "epoch"}
 
 
@@ -33,7 +34,7 @@ def train(
     batch_size: Any,
     momentum: Any = 0.0,
     sampling: Any = "epoch",
-    stop: Any = _FIFTY_EPOCHS,
+    stop: Any = FIFTY_EPOCHS,
     start: Any = None,
     seed: Any = 0,
     chunk: int | None = None,
@@ -58,25 +59,30 @@ def train(
     the step at which it came there. Raises ValueError, naming the argument, for what is not as said.
     """
     began = time.perf_counter()
+    grid, chains = asked_of(risk, networks, learning_rate, batch_size, momentum, sampling, stop)
+    number = seed_number(seed)
+    starts = starts_of(risk, start, networks, number)
+    found = _Found.of(grid, networks, starts)
+    with _progress.shown(progress, "train"):
+        for place, chain in enumerate(chains):
+            run = _Run(chain, stop, number, chunk, devices)
+            run(_states(chain, grid, starts), _ids(grid, place, networks), found.of_size(place))
+    thetas, steps, reached = found.over_the_grid()
+    return Training(risk, grid, starts, thetas, steps, reached, stop, sampling=str(sampling),
+                    provenance=Provenance.of(number, "train", int(steps.sum()), began, devices))  # fmt: skip
+
+
+def asked_of(
+    risk: Any, networks: int, learning_rate: Any, batch_size: Any, momentum: Any, sampling: Any, stop: Any
+) -> tuple[Grid, list[Varying]]:
+    """The grid, and the chain of each batch size. Raises ValueError as `train` does."""
     if not isinstance(risk, EmpiricalRisk):
         raise ValueError(f"risk must be an EmpiricalRisk, which has examples to train on, got {risk!r}")
     positive_integer("networks", networks)
-    grid, number = Grid.of(learning_rate, batch_size, momentum), seed_number(seed)
+    grid = Grid.of(learning_rate, batch_size, momentum)
     if not isinstance(stop, AbstractStop):
         raise ValueError(f"stop must be Epochs(…), Steps(…) or Loss(…), got {stop!r}")
-    starts = starts_of(risk, start, networks, number)
-    chains = [_chain(risk, grid, int(size), sampling) for size in grid.batch_size]
-    thetas = np.zeros((*grid.shape, networks, risk.dim), starts.dtype)
-    steps = np.zeros((*grid.shape, networks), np.int64)
-    reached = np.zeros((*grid.shape, networks), bool)
-    with _progress.shown(progress, "train"):
-        for place, chain in enumerate(chains):
-            ended = _Run(chain, stop, number, chunk, devices)(_rows(chain, grid, starts), _ids(grid, place, networks))
-            for whole, part in zip((thetas, steps, reached), ended, strict=True):
-                whole[:, place] = part.reshape(len(grid.learning_rate), len(grid.momentum), networks, *part.shape[1:])
-    path_steps = int(steps.sum())
-    return Training(risk, grid, starts, thetas, steps, reached, stop, sampling=str(sampling),
-                    provenance=Provenance.of(number, "train", path_steps, began, devices))  # fmt: skip
+    return grid, [_chain(risk, grid, int(size), sampling) for size in grid.batch_size]
 
 
 def starts_of(risk: EmpiricalRisk, start: Any, networks: int, seed: int) -> Float[np.ndarray, "networks dim"]:
@@ -90,7 +96,34 @@ def starts_of(risk: EmpiricalRisk, start: Any, networks: int, seed: int) -> Floa
     if given.shape not in ((risk.dim,), (networks, risk.dim)):
         raise ValueError(f"start must have shape ({risk.dim},) or ({networks}, {risk.dim}), got {given.shape}")
     points("start", given, risk.dim)
-    return np.broadcast_to(given.astype(jnp.result_type(float)), (networks, risk.dim)).copy()
+    # one for all stays one: not written out
+    return np.broadcast_to(given.astype(jnp.result_type(float)), (networks, risk.dim))
+
+
+class _Found(NamedTuple):
+    """θ where each network ended, after how many steps, and whether it had reached what ends it.
+
+    Batch sizes come first, so that the networks of one lie together and a run writes them in their place.
+    """
+
+    thetas: Float[np.ndarray, "sizes rates momenta networks dim"]
+    steps: Int[np.ndarray, "sizes rates momenta networks"]
+    reached: Bool[np.ndarray, "sizes rates momenta networks"]
+
+    @classmethod
+    def of(cls, grid: Grid, networks: int, starts: Float[np.ndarray, "networks dim"]) -> "_Found":
+        rates, sizes, momenta = grid.shape
+        shape = sizes, rates, momenta, networks
+        return cls(np.zeros((*shape, starts.shape[1]), starts.dtype), np.zeros(shape, np.int64), np.zeros(shape, bool))
+
+    def of_size(self, place: int) -> "_Found":
+        """The rows of all networks of one batch size, to be written into."""
+        thetas, steps, reached = self
+        return _Found(thetas[place].reshape(-1, thetas.shape[-1]), steps[place].ravel(), reached[place].ravel())
+
+    def over_the_grid(self) -> "_Found":
+        """With rates first, as the grid has them."""
+        return _Found(*(np.moveaxis(each, 0, 1) for each in self))
 
 
 def _chain(risk: EmpiricalRisk, grid: Grid, size: int, sampling: Any) -> Varying:
@@ -105,11 +138,15 @@ def _chain(risk: EmpiricalRisk, grid: Grid, size: int, sampling: Any) -> Varying
     return Varying(chain, "learning_rate", "momentum")
 
 
-def _rows(chain: Varying, grid: Grid, starts: np.ndarray) -> Float[np.ndarray, "n state_dim"]:
+def _states(chain: Varying, grid: Grid, starts: np.ndarray) -> Float[np.ndarray, "n state_dim"]:
     """Whole states of all networks of one batch size: rates, momenta, networks."""
-    rates, momenta, numbers = np.meshgrid(grid.learning_rate, grid.momentum, np.arange(len(starts)), indexing="ij")
-    values = {"learning_rate": rates.ravel()} | ({"momentum": momenta.ravel()} if grid.has_momentum else {})
-    return np.asarray(chain.states(starts[numbers.ravel()], values))
+    rates, _, momenta = grid.shape
+    states = np.empty((rates, momenta, len(starts), chain.state_dim), starts.dtype)
+    # a cell at a time: beside networks of this many, another copy of them all would be felt
+    for (i, rate), (j, momentum) in itertools.product(enumerate(grid.learning_rate), enumerate(grid.momentum)):
+        values = {"learning_rate": rate} | ({"momentum": momentum} if grid.has_momentum else {})
+        states[i, j] = chain.states(starts, values)
+    return states.reshape(-1, chain.state_dim)
 
 
 def _ids(grid: Grid, place: int, networks: int) -> Int[np.ndarray, " n"]:
@@ -128,27 +165,27 @@ class _Run:
         self.risk, self.steps = inner.risk, stop.steps(examples, size)
         self.every = stop.look_every(examples, size)
 
-    def __call__(self, states: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """θ where each ended, after how many steps, and whether it had reached what ends it."""
-        dim, number = self.risk.dim, len(ids)
+    def __call__(self, states: np.ndarray, ids: np.ndarray, found: _Found) -> None:
+        """Fills the rows of `found`. states: where each begins; where there are looks at a loss, then where each was at
+        the look before that at which it had reached it.
+        """
+        dim, (thetas, steps, reached) = self.risk.dim, found
+        steps[:] = self.steps
         at = [self.steps] if self.every is None else [*range(0, self.steps, self.every), self.steps]
-        thetas = np.zeros((number, dim), states.dtype)
-        steps, reached = np.full(number, self.steps), np.zeros(number, bool)
-        # at the look before that at which each had reached it, where there are looks
-        before, looked = states if self.every is None else states.copy(), steps.copy()
+        looked = steps.copy()
 
         def look(part: Any, index: int, batch: Any, last: Any) -> Any:
             """Keep θ of those that are at their end now; the others' as long as they go on."""
             rows = _rows_of(part)
             now = np.asarray(batch[:, : part.used]).T
             on = ~reached[rows]
-            thetas[rows[on]] = now[on, :dim]
+            np.copyto(thetas[rows], now[:, :dim], where=on[:, None])
             if self.every is None:
                 return None
             there = on & self.stop.reached(losses_of(self.risk, now[:, :dim]))
-            reached[rows[there]], steps[rows[there]] = True, at[index]
+            reached[rows][there], steps[rows][there] = True, at[index]
             if last is not None:
-                before[rows[there]], looked[rows[there]] = last[there], at[index - 1]
+                states[rows][there], looked[rows][there] = last[there], at[index - 1]
             return now
 
         def ended(part: Any) -> bool:
@@ -160,13 +197,12 @@ class _Run:
             """Find the step between two looks at which each had reached it."""
             rows = _rows_of(part)
             thetas[rows], steps[rows] = between_looks(
-                self.chain, self.stop, self.seed, ids[rows], before[rows], looked[rows], thetas[rows], steps[rows]
+                self.chain, self.stop, self.seed, ids[rows], states[rows], looked[rows], thetas[rows], steps[rows]
             )
 
         key = seed_key(self.seed)
         observe(self.chain, states, ids, at, key, look, halve, self.chunk, self.devices, ended=ended)
-        return thetas, steps, reached
 
 
-def _rows_of(part: Any) -> Int[np.ndarray, " n"]:
-    return np.arange(part.rows.start, part.rows.start + part.used)
+def _rows_of(part: Any) -> slice:
+    return slice(part.rows.start, part.rows.start + part.used)

@@ -220,6 +220,15 @@ def test_bad_ends(muller_brown_minima):
         find_saddle(MullerBrown(), saddle, first)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("slope", [3.0, 1e9])
+def test_a_minimum_that_is_a_kink_is_told(slope):
+    """A search that halves its steps there for ever ends, without overflow, and says how far it came."""
+    valley = Landscape(lambda x: slope * jnp.minimum(jnp.abs(x[0] + 1), jnp.abs(x[0] - 1)), 1)
+    with pytest.raises(ValueError, match=r"found the point \[-(1\.|0\.99)"):
+        find_minima(valley, np.array([-0.7]))
+
+
 def test_no_saddle_between_is_said():
     """Two parabolas that meet in a kink have a pass that is not smooth: what was found instead is reported."""
     kink = Landscape(lambda x: jnp.minimum((x[0] - 1) ** 2, (x[0] + 1) ** 2), 1)

@@ -18,9 +18,9 @@ from sde_sgd.passage import JumpProcessSample, SplittingSample
 from sde_sgd.passage._question import execution_of, make_question
 from sde_sgd.passage.splitting.basins._approaches import ways_around
 from sde_sgd.passage.splitting.basins._looking import _temperature, look_around
-from sde_sgd.passage.splitting.basins._network import cores_of
+from sde_sgd.passage.splitting.basins._network import Network, cores_of
 from sde_sgd.passage.splitting.basins._one_of import OneOf
-from sde_sgd.passage.splitting.basins._over_slow_basins import _jumps, _unseen_detours
+from sde_sgd.passage.splitting.basins._over_slow_basins import _elasticity, _jumps, _shares, _unseen_detours
 from sde_sgd.passage.splitting.basins._surroundings import (
     Surroundings,
     Unexplored,
@@ -82,6 +82,26 @@ def test_the_basins_and_the_time_in_each_are_named(behind):
     assert half.value[0] == 1 and abs(half.value[1] - 0.5) < 0.01 and half.low[1] < 0.5 < half.high[1]
 
 
+@pytest.mark.long
+def test_a_row_of_wells():
+    """Five of equal depth, by quadrature: nine rates, of which none needs be known as well as if it were the answer's
+    only one. Twin: the time over the last pass alone, which is rejected.
+    """
+    waves = ss.landscapes.Landscape(lambda x: jnp.where(x[0] < 0, (x[0] / 2) ** 2 * 2 - 1, -jnp.cos(x[0])), 1)
+    chain, end = ss.EulerMaruyama(ss.Langevin(waves, 0.35), dt=0.01), 9 * np.pi
+    grid = np.linspace(-5, end, 400_001)
+    loss, spacing = np.where(grid < 0, grid**2 / 2 - 1, -np.cos(grid)), grid[1] - grid[0]
+    below = np.cumsum(np.exp(-loss / 0.35)) * spacing
+    truth = (np.exp(loss / 0.35) * below)[grid >= 0].sum() * spacing / 0.35
+    found = ss.first_passage(
+        chain, np.array([0.0]), ss.regions.HalfSpace([-1.0], -end), rtol=0.1, seed=0, monitoring="continuous"
+    )
+    time = found.mean_exit_time
+    assert found.status is Status.COMPLETE and len(found.evidence.locations) == 5
+    assert distance(time, truth) < 1.68 and 0.05 < time.relative_half_width <= 0.1
+    assert distance(time, truth / 15) > 5
+
+
 # of two basins, from each to the other, and from the first to the target
 THERE, BACK, OUT = 0.2, 1.5e-4, 6.5e-6
 
@@ -120,6 +140,32 @@ def test_jumps_beside_the_known_ways(dim, count, detours):
     assert found == detours and {*ways} == {*zip(*map(np.ndarray.tolist, np.nonzero(known)), strict=True)}
 
 
+def test_rates_are_asked_for_as_they_matter():
+    """E τ = (1 + k_01/k_10)/k_0B: to the first power of all three. In a row of wells, by the formula of a walk: half as
+    much is asked of each as if all errors added up, and the variance is what was asked for.
+    """
+    seen, ways = sample([1_024, 0, 0]), [(0, 1), (1, 0), (0, 2)]
+    excess = THERE / BACK / (1 + THERE / BACK)
+    assert [_elasticity(seen, way) for way in ways] == pytest.approx([excess, -excess, -1], rel=1e-3)
+    count = 6
+    log_rates = np.full((count, count + 1), -np.inf)
+    log_rates[np.arange(count), np.arange(1, count + 1)] = log_rates[np.arange(1, count), np.arange(count - 1)] = -9.0
+    rows = [tuple(map(int, each)) for each in np.argwhere(log_rates > -np.inf)]
+    basins = (SimpleNamespace(point=SimpleNamespace(location=np.zeros(1))),) * count
+    around = SimpleNamespace(log_rates=log_rates, jumps=log_rates > -np.inf, basins=basins, told="")
+    question = SimpleNamespace(watch=lambda: seen.watch, confidence=0.95)
+    network = Network(question, None, None, (), around, (TARGET,) * (count + 1))
+    shares = _shares(network, np.eye(count + 1, dtype=int)[0], rows)
+    places = np.arange(count)
+    onward, back = (places + 1) * (count - places) / 21, places * (count - places) / 21
+    expected = {(i, i + 1): onward[i] for i in range(count)} | {(i, i - 1): back[i] for i in range(1, count)}
+    total = sum(expected.values())
+    assert shares == {way: pytest.approx((each * total) ** -0.5, rel=1e-2) for way, each in expected.items()}
+    assert sum((expected[way] * share) ** 2 for way, share in shares.items()) == pytest.approx(1, rel=1e-2)
+    # work, in that of one rate at the whole tolerance
+    assert sum(share**-2 for share in shares.values()) < 0.2 * len(rows) ** 2
+
+
 def test_a_detour_that_was_never_seen():
     """It is left out where it could hardly change the mean time, and named where it could."""
     seen = sample([1_024, 0, 0])
@@ -156,6 +202,11 @@ def test_what_lies_around_a_passage():
     assert [basin.point.location.round(6).tolist() for basin in found.basins] == [[-1.0], [-3.0]]
     assert found.jumps.tolist() == [[False, True, True], [True, False, False]]
     assert found.barriers == pytest.approx([loss(-0.8) - loss(-1), loss(-2) - loss(-3)], abs=1e-6)
+    # one over the pass to the other basin and one on to the target: by what is higher; back and forth by the weights
+    there = found.log_rates
+    assert there[0, 2] - there[0, 1] == pytest.approx((loss(-2) - loss(-0.8)) / 1.5, abs=1e-6)
+    curved = [basin.point.log_det / 2 for basin in found.basins]
+    assert there[1, 0] - there[0, 1] == pytest.approx((loss(-3) - loss(-1)) / 1.5 + curved[1] - curved[0], abs=1e-6)
     assert found.told.endswith("2 minima before the target, 2 basins slow to leave")
 
 
@@ -237,9 +288,11 @@ def test_what_cannot_be_explored_is_watched_only():
 
 
 def test_light_basins_are_passed_through():
-    near = np.array([[0, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1]], bool)
-    assert _through_light_ones(near, [0, 2]).tolist() == [[False, True, False], [True, False, True]]
-    assert _through_light_ones(near, [0]).tolist() == [[False, True]]
+    """Over the higher of two passes in a row."""
+    none = np.inf
+    passes = np.array([[none, 1, none, none], [1, none, 2, none], [none, 2, none, 0.5]])
+    assert _through_light_ones(passes, [0, 2]).tolist() == [[none, 2, none], [2, none, 0.5]]
+    assert _through_light_ones(passes, [0]).tolist() == [[none, 2]]
 
 
 def test_the_union_of_those_chosen():

@@ -18,6 +18,8 @@ from ._base import AbstractLandscape, check_landscape
 _GRADIENT_TOLERANCE = 1e-10
 _FLAT = 1e-8
 _ROUNDING = 1e-14
+# steps in a row that a search takes back, its trust region a quarter each time, before it ends
+_STANDSTILL = 200
 
 
 class CriticalPoint(eqx.Module):
@@ -201,8 +203,11 @@ def descend(surface: Float64Landscape, start: np.ndarray, name: str) -> Critical
             jac=lambda x, s=scale: gradient_at(x) / s,
             hess=lambda x, s=scale: _finite_hessian(surface, x, unfit) / s,
             method="trust-exact",
+            callback=_Standstill(),
             options={"gtol": 1e-7, "maxiter": 300, "max_trust_radius": 1e300},
         )
+        if np.array_equal(result.x, point):
+            break
         point = np.asarray(result.x, np.float64)
         hessian = _finite_hessian(surface, point, unfit)
 
@@ -217,6 +222,19 @@ def descend(surface: Float64Landscape, start: np.ndarray, name: str) -> Critical
     if not converged:
         unfit(f"{where} and gradient norm {found.gradient_norm:.3g}, where Newton's method gets no further")
     return found
+
+
+class _Standstill:
+    """Ends a search that no step has moved in so long that its trust region is nothing, as at a kink."""
+
+    def __init__(self):
+        self._last, self._times = None, 0
+
+    def __call__(self, intermediate_result: scipy.optimize.OptimizeResult) -> None:
+        moved = self._last is None or not np.array_equal(self._last, intermediate_result.x)
+        self._last, self._times = np.array(intermediate_result.x), 0 if moved else self._times + 1
+        if self._times == _STANDSTILL:
+            raise StopIteration
 
 
 def newton(surface: Float64Landscape, point: np.ndarray) -> tuple[CriticalPoint, bool]:

@@ -23,6 +23,9 @@ _APART = 20.0
 _ROUNDS = 3
 # most basins between which jumps are looked for where no saddle leads, and what one that was not seen may change
 _FEW, _NEGLIGIBLE = 3, 0.03
+# of expected rates: the least, below the largest, that is told apart from none; a step in one that tells what it
+# matters; and the least that one counts for, since they are not known
+_LEAST_LOG_RATE, _NUDGE, _LEAST_WEIGHT = -600.0, 1.01, 0.1
 
 
 class Seen(NamedTuple):
@@ -61,15 +64,16 @@ def _by_jumps(network: Network, asking: Asking) -> Answer:
     jumps = [*ways, *detours]
     network = network._replace(run=network.run._replace(watch_share=1 / len(jumps)))
     first = network.first()
-    each = asking.of(1 / math.sqrt(len(ways)))._replace(trajectories=asking.trajectories // len(jumps))
-    asked = dict.fromkeys(ways, each) | dict.fromkeys(detours, each.of(np.inf))
+    each = asking._replace(trajectories=asking.trajectories // len(jumps))
+    asked = dict.fromkeys(detours, each.of(np.inf))
+    asked |= {jump: each.of(share) for jump, share in _shares(network, first, ways).items()}
     found: dict[tuple[int, int], Answer] = {}
     due = jumps
     for again in range(_ROUNDS):
         for place, jump in enumerate(due):
             with network.run.ledger.part(1 / (len(due) - place)):
                 found[jump] = network.rate(*jump, asked[jump], again)
-        sample = _sample(network, found, first, detours)
+        sample = _found(network, found, first, detours)
         width = float(_asked(sample).relative_half_width)
         if asking.rtol is None or not width > asking.rtol or not math.isfinite(width):
             break
@@ -78,6 +82,34 @@ def _by_jumps(network: Network, asking: Asking) -> Answer:
         asked |= {jump: asked[jump].of(finer) for jump in due}
     findings = _unseen_detours(sample, found, detours)
     return Answer("splitting", sample, _verdict(network, sample, found, findings, asking))
+
+
+def _shares(network: Network, first: np.ndarray, ways: list[tuple[int, int]]) -> dict[tuple[int, int], float]:
+    """How much of the tolerance each rate may take, with the least work in all, by the rates that are expected.
+
+    Where the answer's logarithm changes e_k times as much as that of rate k, which is known to r_k, its variance is
+    Σ (e_k r_k)² and the work Σ r_k⁻²: least, for a given variance, where r_k² falls as |e_k|.
+    """
+    known, rates = network.around.log_rates, np.zeros((len(network.ends), len(network.ends)))
+    below = np.maximum(known - known.max(), _LEAST_LOG_RATE)
+    rates[: network.count] = np.where(network.around.jumps, np.exp(below), 0.0)
+    expected = _sample(network, Estimate(rates, rates, rates, network.question.confidence), first, [])
+    weights = {jump: max(abs(_elasticity(expected, jump)), _LEAST_WEIGHT) for jump in ways}
+    total = sum(weights.values())
+    return {jump: 1 / math.sqrt(weight * total) for jump, weight in weights.items()}
+
+
+def _elasticity(sample: JumpProcessSample, jump: tuple[int, int]) -> float:
+    """How much the answer's logarithm changes with that of one rate; 1 where it cannot be told."""
+
+    def answer(factor: float) -> float:
+        rates = sample.rates.value.copy()
+        rates[jump] *= factor
+        return float(_asked(dataclasses.replace(sample, rates=Estimate(rates, rates, rates, 0.95))).value)
+
+    with np.errstate(all="ignore"):
+        change = np.log(answer(_NUDGE) / answer(1 / _NUDGE)) / (2 * np.log(_NUDGE))
+    return float(change) if np.isfinite(change) else 1.0
 
 
 def _asked(sample: JumpProcessSample) -> Estimate:
@@ -117,21 +149,26 @@ def _unseen_detours(sample: JumpProcessSample, found, detours) -> list[tuple[Sta
     return findings
 
 
-def _sample(network: Network, found: dict[tuple[int, int], Answer], first: np.ndarray, detours) -> JumpProcessSample:
+def _found(network: Network, found: dict[tuple[int, int], Answer], first: np.ndarray, detours) -> JumpProcessSample:
     value, low, high = np.zeros((3, len(network.ends), len(network.ends)))
     for place, answer in found.items():
         rate = answer.evidence.exit_rate
         if rate.value > 0 or place not in detours:
             value[place], low[place], high[place] = rate.value, rate.low, rate.high
-    every = [answer.evidence for answer in found.values()]
+    rates = Estimate(value, low, high, network.question.confidence)
+    return _sample(network, rates, first, [answer.evidence for answer in found.values()])
+
+
+def _sample(network: Network, rates: Estimate, first: np.ndarray, every: list[Any]) -> JumpProcessSample:
+    """every: the evidence for each of the rates."""
     return JumpProcessSample(
         watch=network.question.watch(),
         locations=np.array([basin.point.location for basin in network.around.basins]),
         cores=network.ends[: network.count],
-        rates=Estimate(value, low, high, network.question.confidence),
+        rates=rates,
         first=first,
-        settled_by=max(each.settling_time or 0.0 for each in every),
-        checked=min(each.checked_until or 0.0 for each in every),
+        settled_by=max((each.settling_time or 0.0 for each in every), default=0.0),
+        checked=min((each.checked_until or 0.0 for each in every), default=0.0),
         told=network.around.told,
         n_trajectories=sum(each.trajectories for each in every),
         n_diverged=sum(each.diverged for each in every),

@@ -40,19 +40,25 @@ class Surroundings(NamedTuple):
     """What was found around a passage, below a height.
 
     basins: slow ones, that of the start first; a lone one is what a settled rate knows without being told.
-    jumps: (K, K + E), whether there is a way from one to another, or to one of the sets where it ends, that passes no
-        third.
+    log_rates: (K, K + E) logarithm of how often trajectories are expected to go from one to another, or to one of the
+        sets where it ends, on a way that passes no third; up to a constant, prefactors of passes left out; −∞ where
+        there is no way.
     barriers: (K,) the lowest way out of each, in units of L. towards: of each, (n, dim), points where those ways pass.
     told: what was explored, in words. findings: what is to be said against it.
     """
 
     exploration: Exploration
     basins: tuple[Basin, ...]
-    jumps: Bool[np.ndarray, "K L"]
+    log_rates: Float[np.ndarray, "K L"]
     barriers: Float[np.ndarray, " K"]
     towards: tuple[Float[np.ndarray, "_ dim"], ...]
     told: str
     findings: tuple[tuple[Status, str], ...]
+
+    @property
+    def jumps(self) -> Bool[np.ndarray, "K L"]:
+        """Whether there is a way from one to another, or to a set, that passes no third."""
+        return self.log_rates > -np.inf
 
 
 class Unexplored(NamedTuple):
@@ -154,16 +160,16 @@ def _seen(question: Question, map_: _Map, temperature: float, needed: float) -> 
         place == 0 or (weight - weights[0] > math.log(_LIGHT) and not _at_the_end(group, map_, temperature))
         for place, (group, weight) in enumerate(zip(groups, weights, strict=True))
     ]
-    near = _adjacency(groups, edges, map_)
     kept = [place for place, each in enumerate(heavy) if each]
-    jumps = _through_light_ones(near, kept)
+    passes = _through_light_ones(_passes(groups, edges, map_), kept)
+    log_rates = -passes / temperature - np.array(weights)[kept, None]
     basins = tuple(
         Basin(groups[place], min((found.minima[each] for each in groups[place]), key=lambda point: point.loss))
         for place in kept
     )
     barriers, towards = _ways_out(basins, edges, map_.ways.approaches)
     told = _told(found, int(reached.sum()), basins)
-    return Surroundings(found, basins, jumps, barriers, towards, told, _findings(map_, needed))
+    return Surroundings(found, basins, log_rates, barriers, towards, told, _findings(map_, needed))
 
 
 def _at_the_end(group: frozenset[int], map_: _Map, temperature: float) -> bool:
@@ -173,28 +179,29 @@ def _at_the_end(group: frozenset[int], map_: _Map, temperature: float) -> bool:
     return min(tops, default=math.inf) - low < _NEAR * temperature
 
 
-def _adjacency(groups, edges: list[SaddleConnection], map_: _Map) -> Bool[np.ndarray, "G L"]:
+def _passes(groups, edges: list[SaddleConnection], map_: _Map) -> Float[np.ndarray, "G L"]:
+    """Loss of the lowest pass from each group straight to each other, and into each set; infinite without one."""
     number = {each: place for place, group in enumerate(groups) for each in group}
-    near = np.zeros((len(groups), len(groups) + map_.ends), bool)
+    passes = np.full((len(groups), len(groups) + map_.ends), np.inf)
     for way in edges:
         one, other = number[way.first], number[way.second]
         if one != other:
-            near[one, other] = near[other, one] = True
+            passes[one, other] = passes[other, one] = min(passes[one, other], way.saddle.loss)
     for way in map_.ways.approaches:
         if way.minimum in number:
-            near[number[way.minimum], len(groups) + way.end] = True
-    return near
+            place = number[way.minimum], len(groups) + way.end
+            passes[place] = min(passes[place], way.top)
+    return passes
 
 
-def _through_light_ones(near: Bool[np.ndarray, "G H"], kept: list[int]) -> Bool[np.ndarray, "K L"]:
-    """Which of those kept are joined by a way on which all others are left out."""
-    near, ends = near.copy(), [*kept, *range(len(near), near.shape[1])]
-    for light in sorted(set(range(len(near))) - set(kept)):
-        before = near[:, light].copy()
-        near[before] |= near[light]
-    jumps = near[np.ix_(kept, ends)]
-    np.fill_diagonal(jumps, False)
-    return jumps
+def _through_light_ones(passes: Float[np.ndarray, "G H"], kept: list[int]) -> Float[np.ndarray, "K L"]:
+    """The lowest pass between any two of those kept, on ways on which all others are left out."""
+    passes, ends = passes.copy(), [*kept, *range(len(passes), passes.shape[1])]
+    for light in sorted(set(range(len(passes))) - set(kept)):
+        passes = np.minimum(passes, np.maximum(passes[:, [light]], passes[light]))
+    between = passes[np.ix_(kept, ends)]
+    np.fill_diagonal(between, np.inf)
+    return between
 
 
 def _ways_out(basins, edges, ways):

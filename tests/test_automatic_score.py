@@ -13,6 +13,7 @@ from sde_sgd.reference import ChainExit, FokkerPlanck
 from sde_sgd.scores import GridScore, WaysScore, _on_a_grid, automatic
 from sde_sgd.scores._automatic import _nearest
 from sde_sgd.scores._on_a_grid import _memory
+from sde_sgd.scores._uphill import _is_uphill
 
 WELL = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
 HOLES = ss.landscapes.ThreeHole()
@@ -32,6 +33,17 @@ def bent(dim):
 
 def end(dim, x=1.0):
     return x * np.eye(dim)[0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_place_where_the_loss_falls_without_end_is_not_uphill():
+    """Nor is one whose slopes are beyond float64, of which nothing is said; one on a rising bank is."""
+
+    def of(slope):
+        return lambda place: (0.0, np.full(2, slope))
+
+    assert _is_uphill(of(-1.0), of(1.0), np.zeros(2)) and not _is_uphill(of(1.0), of(1.0), np.zeros(2))
+    assert not _is_uphill(of(-1e250), of(1.0), np.zeros(2))
 
 
 def scheduled(landscape):

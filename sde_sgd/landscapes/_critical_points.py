@@ -249,7 +249,9 @@ def newton(surface: Float64Landscape, point: np.ndarray) -> tuple[CriticalPoint,
         inverse = np.divide(1.0, eigenvalues, out=np.zeros_like(eigenvalues), where=usable)
         step = vectors @ (inverse * (vectors.T @ surface.value(best.location)[1]))
         following = best.location - step
-        gradient_norm = np.linalg.norm(surface.value(following)[1])
+        # a step may lead so far that the norm overflows, which is no less
+        with np.errstate(over="ignore"):
+            gradient_norm = np.linalg.norm(surface.value(following)[1])
         # beyond the tolerance too, down to rounding error: the norm at least halves while it still converges
         if not gradient_norm <= best.gradient_norm / 2 or not np.all(np.isfinite(surface.hessian(following))):
             break

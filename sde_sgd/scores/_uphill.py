@@ -84,7 +84,9 @@ def _least(loss: Any, level: Any, entry: Float[np.ndarray, " dim"]) -> Float[np.
 def _is_uphill(loss: Any, level: Any, place: Float[np.ndarray, " dim"]) -> bool:
     """Whether the loss rises into the target: there its gradient points against the level's."""
     slope, outwards = (np.asarray(each(jnp.asarray(place))[1]) for each in (loss, level))
-    return bool(slope @ outwards < -1e-3 * np.linalg.norm(slope) * np.linalg.norm(outwards))
+    # far away, where a loss falls without end in the target, norms overflow, and no infinite one is uphill
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(slope @ outwards < -1e-3 * np.linalg.norm(slope) * np.linalg.norm(outwards))
 
 
 def _lies_below(explored: Exploration, place: Float[np.ndarray, " dim"], barrier: float) -> bool:

@@ -61,11 +61,13 @@ class TrainingPlan(NamedTuple):
     def __str__(self) -> str:
         first, steps = self.runs[0], sorted({run.steps for run in self.runs})
         taken = f"{steps[0]:,}" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,}"
+        looks = f", and {max(self.looks):,} looks at their losses" if any(self.looks) else ""
+        sizes = f"{len(self.runs)} batch size{'s' * (len(self.runs) > 1)}"
         return "\n".join(
             [
                 f"devices   {first.devices}",
-                f"networks  {self.networks:,}, {first.trajectories:,} of each of {len(self.runs)} batch sizes",
-                f"steps     {taken}, and {max(self.looks):,} looks at their losses",
+                f"networks  {self.networks:,}, {first.trajectories:,} of each of {sizes}",
+                f"steps     {taken}{looks}",
                 f"memory    {bytes_in_words(self.peak)} at most, {bytes_in_words(self.result)} of it for the result",
                 f"time      {time_in_words(self.seconds)}, after {time_in_words(self.compile_seconds)} to compile",
             ]

@@ -12,7 +12,6 @@ from .._quantities import bytes_in_words, time_in_words
 from ..engine import Plan
 from ..landscapes import EmpiricalRisk
 from ._between_looks import losses_of
-from ._stop import AbstractStop
 from ._train import FIFTY_EPOCHS, asked_of, starts_of
 
 # of a chunk at a look: what it was at the look before, and θ of it in rows, twice
@@ -104,7 +103,7 @@ def plan(
     each = len(grid.learning_rate) * len(grid.momentum) * networks
     number = starts.dtype.itemsize
     steps = [stop.steps(risk.examples, int(size)) for size in grid.batch_size]
-    looks = [_looks(stop, risk, int(size)) for size in grid.batch_size]
+    looks = [len(stop.looks(risk.examples, int(size))) for size in grid.batch_size]
     runs = [
         engine.plan(chain, starts[0], count, each, chunk=chunk, devices=devices)
         for chain, count in zip(chains, steps, strict=True)
@@ -119,11 +118,6 @@ def plan(
         looking=_COPIES_AT_A_LOOK * at_once * runs[0].chunk * chains[0].state_dim * number if any(looks) else 0,
         look_seconds=sum(looks) * each * _seconds_of_a_look(risk, starts) / at_once if any(looks) else 0.0,
     )
-
-
-def _looks(stop: AbstractStop, risk: EmpiricalRisk, size: int) -> int:
-    every = stop.look_every(risk.examples, size)
-    return 0 if every is None else 1 + -(-stop.steps(risk.examples, size) // every)
 
 
 def _seconds_of_a_look(risk: EmpiricalRisk, starts: np.ndarray) -> float:

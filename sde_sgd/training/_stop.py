@@ -31,6 +31,14 @@ class AbstractStop(abc.ABC):
         """
         return None
 
+    def looks(self, examples: int, batch_size: int) -> list[int]:
+        """Steps after which the loss is looked at, the start and the last among them; empty where nothing asks for it.
+
+        examples, batch_size: N and M.
+        """
+        every, steps = self.look_every(examples, batch_size), self.steps(examples, batch_size)
+        return [] if every is None else [*range(0, steps, every), steps]
+
     def reached(self, losses: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         """(n,) whether each of the networks with these `losses`, (n,), has come to its end."""
         return losses < -math.inf

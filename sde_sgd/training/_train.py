@@ -163,7 +163,7 @@ class _Run:
         assert isinstance(inner, AbstractBatchChain)
         examples, size = inner.risk.examples, inner.batch_size
         self.risk, self.steps = inner.risk, stop.steps(examples, size)
-        self.every = stop.look_every(examples, size)
+        self.looks = stop.looks(examples, size)
 
     def __call__(self, states: np.ndarray, ids: np.ndarray, found: _Found) -> None:
         """Fills the rows of `found`. states: where each begins; where there are looks at a loss, then where each was at
@@ -171,7 +171,7 @@ class _Run:
         """
         dim, (thetas, steps, reached) = self.risk.dim, found
         steps[:] = self.steps
-        at = [self.steps] if self.every is None else [*range(0, self.steps, self.every), self.steps]
+        at = self.looks or [self.steps]
         looked = steps.copy()
 
         def look(part: Any, index: int, batch: Any, last: Any) -> Any:
@@ -180,7 +180,7 @@ class _Run:
             now = np.asarray(batch[:, : part.used]).T
             on = ~reached[rows]
             np.copyto(thetas[rows], now[:, :dim], where=on[:, None])
-            if self.every is None:
+            if not self.looks:
                 return None
             there = on & self.stop.reached(losses_of(self.risk, now[:, :dim]))
             reached[rows][there], steps[rows][there] = True, at[index]

@@ -5,12 +5,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
 _MOST_PROGRAMS = 256
+# points evaluated together
+_POINTS = 16
 # index arrays of more entries are not looked at
 _MOST_INDICES = 2**16
 
@@ -35,7 +38,8 @@ def _as_float64(leaf: Any) -> Any:
         return np.asarray(leaf, np.float64)
     if not _is_array(leaf) or jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return leaf
-    return np.asarray(leaf).astype(np.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else np.asarray(leaf)
+    array = np.asarray(leaf)
+    return array.astype(np.float64, copy=False) if jnp.issubdtype(leaf.dtype, jnp.floating) else array
 
 
 def bound(function: Callable[..., Any], tree: Any) -> Callable[..., Any]:
@@ -63,6 +67,23 @@ def _program(function: Callable[..., Any], structure: Any, rest: tuple[Any, ...]
 def of_each(name: str) -> Callable[[Any, Any], Any]:
     """For `bound`: (tree, θs of shape (n, dim)) → `tree.name(θ)` of each."""
     return lambda tree, thetas: jax.vmap(lambda theta: jnp.asarray(getattr(tree, name)(theta)))(thetas)
+
+
+def of_points(name: str, tree: Any, points: Any) -> np.ndarray:
+    """`tree.name(θ)` at each of n points, (n, dim), in float64, by one program for any number of them.
+
+    Outside of a program JAX would compile each of its operations, and again for each n.
+    """
+    with jax.enable_x64(True):
+        return in_blocks(bound(of_each(name), as_float64(tree)), _POINTS, np.asarray(points, np.float64))
+
+
+def contained(region: Any, points: Any) -> np.ndarray:
+    """Whether a set, an object with `contains` of one point, contains each of n points, (n, dim), as `of_points`."""
+    if isinstance(region, eqx.Module):
+        return of_points("contains", region, points)
+    # what is no PyTree need not be JAX
+    return np.array([bool(region.contains(jnp.asarray(point))) for point in points])
 
 
 @functools.cache
@@ -129,8 +150,8 @@ def _read_outside(jaxpr: Any, known: dict[Any, np.ndarray], consts: Any, given: 
         results: list[Any] = []
         if outside is None and equation.primitive.name in _CALLS and hasattr(inner, "consts"):
             outside, results = _read_outside(inner.jaxpr, {}, inner.consts, inputs)
-        elif equation.primitive.name in _INDEX_ARITHMETIC and all(each is not None for each in inputs):
-            results = [_INDEX_ARITHMETIC[equation.primitive.name](equation.params, *inputs)]
+        elif all(each is not None for each in inputs):
+            results = [by_numpy(equation, inputs)]
         if outside is not None:
             return outside, []
         for variable, array in zip(equation.outvars, results, strict=False):
@@ -138,12 +159,24 @@ def _read_outside(jaxpr: Any, known: dict[Any, np.ndarray], consts: Any, given: 
     return None, [value(atom) for atom in jaxpr.outvars]
 
 
+def by_numpy(equation: Any, values: list[Any]) -> np.ndarray | None:
+    """What a simple equation makes of known values, as JAX would; None for any other, which JAX has to compile."""
+    rule = _BY_NUMPY.get(equation.primitive.name)
+    if rule is None:
+        return None
+    # words wrap around, and what is not finite stays so, without a word
+    with np.errstate(all="ignore"):
+        return np.asarray(rule(equation.params, *map(np.asarray, values)), equation.outvars[0].aval.dtype)
+
+
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "checkpoint", "custom_jvp_call", "custom_vjp_call")
-# what JAX makes of a written index: a negative one counts from the end
-_INDEX_ARITHMETIC: dict[str, Callable[..., Any]] = {
-    "lt": lambda params, one, other: one < other,
-    "add": lambda params, one, other: one + other,
-    "sub": lambda params, one, other: one - other,
+# that of which JAX makes a written index, where a negative one counts from the end, and a derivative by an entry
+_BY_NUMPY: dict[str, Callable[..., Any]] = {
+    "eq": lambda params, one, other: np.equal(one, other),
+    "lt": lambda params, one, other: np.less(one, other),
+    "add": lambda params, one, other: np.add(one, other),
+    "sub": lambda params, one, other: np.subtract(one, other),
+    "mul": lambda params, one, other: np.multiply(one, other),
     "select_n": lambda params, which, *cases: np.choose(which.astype(int), cases),
     "convert_element_type": lambda params, one: one.astype(params["new_dtype"]),
     "broadcast_in_dim": lambda params, one, *_: _broadcast(one, params["shape"], params["broadcast_dimensions"]),

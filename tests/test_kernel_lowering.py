@@ -18,11 +18,10 @@ from sde_sgd.engine.kernel import _choice, advance, watched
 from sde_sgd.passage import Splitting
 from sde_sgd.passage._monitor import BrownianBridge, Discrete
 from sde_sgd.passage._question import execution_of, make_question
-from sde_sgd.passage.splitting._excursions import Begins, HomeWatch
+from sde_sgd.passage.splitting._climb import BEGINS, BackHome, LevelCrossing, Remembering
 from sde_sgd.passage.splitting._levels import Levels, SuccessProbability
 from sde_sgd.passage.splitting._levels_at_once import Rule, _pilot
 from sde_sgd.passage.splitting._on_devices import OnDevices
-from sde_sgd.passage.splitting._score import LevelCrossing, RunningMaximum
 from sde_sgd.passage.splitting._stages_at_once import _all_stages, _known
 
 # deprecated since JAX 0.11, and what there is for GPUs before Hopper
@@ -50,15 +49,16 @@ def all_stages(run, score, loop, width):
 
 def all_levels(run, score, loop, width):
     zero = np.zeros((), np.float32)
-    monitor = LevelCrossing(run.monitor, score, zero, zero, by_maximum=True)
-    devices = of(run, loop, width, RunningMaximum(run.chain, score), monitor)
+    monitor = LevelCrossing(run.monitor, score, zero, zero, np.True_)
+    devices = of(run, loop, width, Remembering(run.chain, score, np.True_, zero, zero), monitor)
     shared = devices, Rule((2, 5), 30, 1e-3), (np.uint32(99), np.uint32(0))
     return _pilot, shared, (np.zeros(31, np.float32), np.zeros((1, width), np.float32))
 
 
 def all_excursions(run, score, loop, width):
     zero = np.zeros((), np.float32)
-    chain, monitor = HomeWatch(run.chain, score, zero, zero), Begins(run.monitor, np.True_)
+    chain = Remembering(run.chain, score, np.False_, zero, zero)
+    monitor = LevelCrossing(BackHome.nowhere(run, score), score, np.float32(BEGINS), -np.float32(np.inf), np.True_)
     how = mesh_of(jax.devices()[:1]), loop.tuning, loop.route, True
     scalars = np.int32(9), np.int32(loop.block), np.uint32(0), np.uint32(width)
     queue = np.full(1, width, np.int32), np.zeros((2, width), np.float32), *[np.zeros(width, np.uint32)] * 4

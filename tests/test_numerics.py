@@ -186,3 +186,47 @@ def test_blocks_of_one_shape_are_what_one_call_makes():
         assert np.array_equal(found["sum"], points.sum(axis=1) + numbers)
         assert np.array_equal(found["pair"], np.stack([numbers, -numbers], axis=1))
     assert shapes == {((4, 3), (4,))}
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda x: x[jnp.arange(2) * 2 - 1] == jnp.arange(2.0),
+        lambda x: jnp.where(x < jnp.eye(2), x.astype(jnp.int32), jnp.arange(4).reshape(2, 2)),
+        lambda x: jnp.concatenate([x * jnp.float32(0.1), (x - 3).astype(jnp.bool_).astype(jnp.float16)]),
+        lambda x: jax.grad(lambda y: y[0] * y[-1])(x),
+        lambda x: jnp.uint32(2**32 - 1) + jnp.uint32(7) * x[0].astype(jnp.uint32) + jnp.float32(3e38) * 10 * x[1],
+    ],
+)
+@pytest.mark.parametrize("wide", [False, True])
+def test_known_values_are_what_jax_makes_of_them(program, wide):
+    """Equation by equation, with its type: a small known array is not worth a compiler."""
+    with jax.enable_x64(wide):
+        x = jnp.asarray([2.5, 0.1])
+        closed = jax.make_jaxpr(program)(x)
+        todo, tried = [(closed.jaxpr, [*closed.consts], [x])], 0
+        while todo:
+            jaxpr, consts, inputs = todo.pop()
+            env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
+            for equation in jaxpr.eqns:
+                values = [atom.val if hasattr(atom, "val") else env[atom] for atom in equation.invars]
+                inner = equation.params.get("jaxpr")
+                if inner is not None:
+                    todo.append((inner.jaxpr, inner.consts, values))
+                given = equation.primitive.get_bind_params(equation.params)
+                results = equation.primitive.bind(*values, **given)
+                results = results if equation.primitive.multiple_results else [results]
+                env.update(zip(equation.outvars, results, strict=True))
+                known = None if inner is not None else _numerics.by_numpy(equation, values)
+                if known is not None:
+                    tried += 1
+                    assert known.dtype == results[0].dtype and np.array_equal(known, results[0])
+        assert tried > 2
+
+
+def test_whether_a_set_holds_a_point():
+    """In float64, whatever the set is made of; a point on the boundary is outside."""
+    ball = ss.regions.Ball(np.zeros(2, np.float32), 1.0)
+    for region, held in ((ball, [True, False, False]), (~ball, [False, True, True])):
+        points = ([1 - 1e-12, 0.0], [1.0, 0.0], [0.0, 1 + 1e-12])
+        assert _numerics.contained(region, np.array(points)).tolist() == held

@@ -16,7 +16,6 @@ from statistical import agrees
 import sde_sgd as ss
 from sde_sgd.engine import Ends, StopTimes
 from sde_sgd.passage import METHODS, AbstractMethod, Answer, DirectSample, Splitting, _execution
-from sde_sgd.passage.splitting._score import LevelCrossing
 from sde_sgd.reference import ChainExit
 from sde_sgd.results import Status, Verdict
 
@@ -177,14 +176,14 @@ class Spy:
     def _spied(self, real):
         names = list(inspect.signature(real).parameters)
 
-        def call(*args):
+        def call(*args, **options):
             asked = dict(zip(names, args, strict=False))
             chosen = np.asarray(asked["ids"])[np.asarray(asked.get("budgets", np.ones(len(asked["ids"])))) > 0]
-            monitor = asked["monitor"]
-            again = isinstance(monitor, LevelCrossing) and monitor.by_maximum and np.isfinite(monitor.level)
+            up_to_a_level = np.isfinite(getattr(asked["monitor"], "level", np.inf))
+            again = getattr(asked["chain"], "peaks", False) and up_to_a_level
             key = tuple(int(word) for word in asked["key"])
             self.calls.append((key, chosen, again))
-            found = real(*args)
+            found = real(*args, **options)
             if not isinstance(found, Ends | StopTimes):
                 self.calls.append((key, later_legs(asked["ids"], asked["clocks"], *found)[0], again))
             return found

@@ -1,5 +1,7 @@
 """Trajectories with a past: clocks, budgets and the states where they stop."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,7 @@ from sde_sgd.engine import (
     AbstractMonitor,
     Ends,
     StopCode,
+    _population,
     run_population,
     run_renewing,
     run_until_stopped,
@@ -47,6 +50,7 @@ def population(chain, monitor, starts, budgets, clocks=None, **options):
     return run_population(chain, monitor, starts, np.arange(n), clocks, budgets, seed_key(3), **options)
 
 
+@functools.cache
 def two_wells(dim):
     landscape = ss.landscapes.Landscape(lambda x: jnp.sum((x**2 - 1) ** 2), dim=dim)
     return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, 0.5), 0.02)
@@ -193,3 +197,14 @@ def test_ids_of_trajectories_that_go_on_are_bounded():
     starts, zeros = np.full((64, 1), -1.0, np.float32), np.zeros(64, np.int64)
     with pytest.raises(ValueError, match=r"the ids must stay below 2\*\*32"):
         run_renewing(two_wells(1), Comes(-0.9), starts, 2**32 - 64 + np.arange(64), zeros, zeros + 400, seed_key(3))
+
+
+def test_the_program_of_those_that_go_on_serves_those_that_stop():
+    """Bit for bit, where trajectories stop at the level; and nothing further is compiled."""
+    stop, also = (renewing(run_population, 2, **options) for options in ({}, {"renewable": True}))
+    assert {0, StopCode.LEVEL_CROSSED} == set(stop.code)
+    for name in Ends._fields:
+        assert np.array_equal(getattr(stop, name), getattr(also, name)), name
+    programs = len(_population._WORK_OFF)
+    renewing(run_renewing, 2)
+    assert len(_population._WORK_OFF) == programs

@@ -1,11 +1,15 @@
 """When splitting is taken, how it is run to a precision, and what is said of what it found."""
 
+from collections import OrderedDict
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from splitting_cases import asked, escape, exact
+from splitting_cases import CHAIN, START, asked, below, escape, exact
 
-from sde_sgd.engine import StopCode
+import sde_sgd as ss
+from sde_sgd.engine import StopCode, _population
 from sde_sgd.passage import DirectSample, Splitting, SplittingSample, _automatic, _pilots
 from sde_sgd.passage.splitting import _levels, _repetitions, _run
 from sde_sgd.random import Stream
@@ -150,3 +154,35 @@ def test_a_study_finds_what_it_wants_in_it():
     assert isinstance(fp.evidence, SplittingSample)
     assert fp.censored == fp.trajectories == 2_048 and fp.diverged == 0
     assert fp.survival(np.array([0.0, 6.0])).value.shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("horizon", "dim"),
+    [(2.0, 1), pytest.param(None, 1, marks=pytest.mark.long), pytest.param(None, 4, marks=pytest.mark.long)],
+    ids=["within a horizon", "mean time", "mean time, by either of two scores"],
+)
+def test_one_program_does_all_that_splitting_asks(horizon, dim, monkeypatch):
+    """Beside that in which a law settles; where it is long one more follows, which changes no bit."""
+    if dim == 1:
+        # fine enough to be taken as it is
+        chain, start, region = ss.EulerMaruyama(CHAIN.diffusion, 0.005), START, below(3.0)
+    else:
+        landscape = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 + 2 * jnp.sum(x[1:] ** 2), dim=4)
+        chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, 0.15), 0.01)
+        start, region = -np.eye(4, dtype=np.float32)[0], ss.regions.HalfSpace(np.eye(4)[0], 0.9)
+    monkeypatch.setattr(_population._WORK_OFF, "_programs", OrderedDict())
+    found = []
+    for long, more in ((2**28, 0), (-1, 1)):
+        monkeypatch.setattr(_repetitions, "_LONG", long)
+        found.append(ss.escape(chain, start, region, horizon, rtol=0.2, method="splitting"))
+        assert len(_population._WORK_OFF) == (horizon is None) + 1 + more
+    one, other = (each.to_dataset() for each in found)
+    assert one.drop_attrs().equals(other.drop_attrs()) and found[0].path_steps == found[1].path_steps
+    assert "over saddles" in found[0].evidence.score_reason or dim == 1
+
+
+def test_a_score_without_a_lower_bound_is_nobodys_home():
+    """Where it is −∞ a passage within a horizon goes on."""
+    truth = exact(3.0, 120)[-1]
+    fp = escape(3.0, rtol=0.1, method="splitting", score=lambda x: jnp.where(x[0] < -0.3, -jnp.inf, x[0]))
+    assert fp.probability.low < truth < fp.probability.high

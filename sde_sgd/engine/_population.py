@@ -70,6 +70,7 @@ def run_population(
     chunk: int | None = None,
     devices: Any = None,
     tuning: Tuning | None = None,
+    renewable: bool = False,
 ) -> Ends:
     """Run each trajectory until its monitor stops it or its budget is spent, and say where it is then.
 
@@ -78,12 +79,13 @@ def run_population(
     clocks: steps that each had taken before; the chain and the monitor see a step's number from the beginning.
     budgets: steps that each may still take, below 2³²; with 0 it stays where it is.
     key: of the seed, see `seed_key`. chunk: most trajectories in one compiled call.
-    tuning: by default that of the devices.
+    tuning: by default that of the devices. renewable: runs in the program of `run_renewing`, for who needs both.
     Which trajectories run together, and on which devices, changes of them what `simulate` says.
     Raises ValueError where a step's number would pass 2³². Whether the chain knows the times of all steps is for the
     caller to ask once (`chains.refuse_late`), because these runs are many.
     """
-    return _run(chain, monitor, starts, (ids, clocks, budgets), key, chunk, devices, tuning, None)[0]
+    stride = 0 if renewable else None
+    return _run(chain, monitor, starts, (ids, clocks, budgets), key, chunk, devices, tuning, stride)[0]
 
 
 def run_renewing(
@@ -116,7 +118,7 @@ def run_renewing(
 
 
 def _run(chain, monitor, starts, counts, key, chunk, devices, tuning, stride) -> tuple[Ends, Renewals]:
-    """Either. stride: of the ids of a trajectory that goes on, or None where none does."""
+    """Either. stride: of the ids of a trajectory that goes on, 0 or None where none does, the latter by its program."""
     ids, clocks, budgets = (each.astype(np.int64) for each in counts)
     if np.any(clocks + budgets >= MAX_STEPS) or np.any(ids >= MAX_STEPS):
         raise ValueError(_TOO_LARGE)
@@ -147,7 +149,8 @@ def _run(chain, monitor, starts, counts, key, chunk, devices, tuning, stride) ->
                 step[rows] = words[0]
             else:
                 ids[rows], clocks[rows], budgets[rows], step[rows] = words
-                kept.append(_kept(*map(np.asarray, found), mesh.size))
+                if np.any(np.asarray(found.number)):
+                    kept.append(_kept(*map(np.asarray, found), mesh.size))
             _progress.advance(int(np.sum(clocks[rows] + step[rows] - before)))
             rows = rows[codes == UNFINISHED]
 

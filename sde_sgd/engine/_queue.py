@@ -68,8 +68,8 @@ class Kept(NamedTuple):
         return self.number + width > len(self.ids)
 
     def renew(self, running: Queue, stride: Array) -> tuple[Queue, "Kept"]:
-        """Columns that have crossed a level are kept, and go on where they have steps left."""
-        crossed = running.codes == StopCode.LEVEL_CROSSED
+        """Columns that have crossed a level are kept, and go on where they have steps left; none with a stride of 0."""
+        crossed = (running.codes == StopCode.LEVEL_CROSSED) & (stride > 0)
         crossed &= running.ids <= jnp.uint32(MAX_STEPS - 1) - stride
         outside = len(self.ids) + jnp.arange(len(crossed), dtype=jnp.uint32)
         places = jnp.where(crossed, self.number + _counted(crossed) - 1, outside)
@@ -112,7 +112,8 @@ class Loop(NamedTuple):
     Written for few kernels, of which a compiler makes each by itself in some 15 ms on a CPU: trajectories are loaded
     and stored in one place only, and what runs is counted, not asked for in every condition.
 
-    block: runs columns on. stride: of the ids of a trajectory that goes on, or None where none does.
+    block: runs columns on. stride: of the ids of a trajectory that goes on, 0 where none does, None where none ever
+        will.
     """
 
     block: Callable[[Queue], Queue]
@@ -141,7 +142,10 @@ class Loop(NamedTuple):
     ) -> tuple[Queue, Kept | None, _Columns]:
         """Columns run until a part of them has stopped; those go on or are stored, and the next are loaded."""
         part = jnp.maximum(now.going // _PART, 1)
-        fewest = now.going - part if kept is not None else jnp.where(now.following < waiting, now.going - part, 0)
+        exchanges = now.following < waiting
+        if self.stride is not None:
+            exchanges |= self.stride > 0
+        fewest = jnp.where(exchanges, now.going - part, 0)
 
         def turn(carry):
             running, _, turns = carry

@@ -1,6 +1,7 @@
 """How many climbs an exploration may make within some seconds, and whether a landscape has Hessians at all."""
 
-from typing import Any
+import contextlib
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ._base import AbstractLandscape
+from ._critical_points import Float64Landscape
 
 # at most so many climbs, and so many floating-point operations: some seconds; each takes about so many Hessians, and an
 # eigendecomposition so many operations for each cube of the components
@@ -18,11 +20,10 @@ _FEWEST = 32
 
 def affordable_climbs(landscape: AbstractLandscape, start: Float[np.ndarray, " dim"]) -> int:
     """How many climbs take no more than some seconds; ValueError where those are too few, or there is no Hessian."""
-    check_twice_differentiable(landscape)
-    # of the default precision: operations are the same in either; a method of a landscape with arrays has no hash
-    costs: Any = jax.jit(lambda theta: landscape.hessian(theta)).lower(jnp.asarray(start)).compile().cost_analysis()
-    costs = costs[0] if isinstance(costs, list) else costs or {}
-    operations = float(costs.get("flops", 0.0)) + _EIGEN * len(start) ** 3
+    with jax.enable_x64(True), _twice_differentiable():
+        # in the program that an exploration needs as well
+        operations = Float64Landscape(landscape).hessian_operations(np.asarray(start, np.float64))
+    operations += _EIGEN * len(start) ** 3
     climbs = int(_OPERATIONS / (_HESSIANS * operations))
     if climbs < _FEWEST:
         raise ValueError(f"each Hessian takes {operations:.2g} operations, too many for an exploration")
@@ -31,9 +32,15 @@ def affordable_climbs(landscape: AbstractLandscape, start: Float[np.ndarray, " d
 
 def check_twice_differentiable(landscape: AbstractLandscape) -> None:
     """ValueError for a landscape whose own code has no second derivatives: a rule for reverse mode alone, say."""
-    try:
+    with _twice_differentiable():
         jax.eval_shape(
             lambda theta: landscape.hessian(theta), jax.ShapeDtypeStruct((landscape.dim,), jnp.zeros(0).dtype)
         )
+
+
+@contextlib.contextmanager
+def _twice_differentiable() -> Iterator[None]:
+    try:
+        yield
     except (TypeError, NotImplementedError) as error:
         raise ValueError(f"landscape must be twice differentiable, got one that is not: {error}") from error

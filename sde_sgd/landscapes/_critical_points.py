@@ -5,14 +5,13 @@ from typing import Any, NoReturn
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 from jaxtyping import Float64
 
 from .._errors import points as points_of
 from .._errors import positive_number, show
-from .._numerics import as_float64, bound
+from .._numerics import as_float64, bound, with_slope
 from ._base import AbstractLandscape, check_landscape
 
 _GRADIENT_TOLERANCE = 1e-10
@@ -120,22 +119,28 @@ class Float64Landscape:
     def __init__(self, landscape: AbstractLandscape):
         landscape = as_float64(landscape)
         self._value, self._hessian, self._values = (
-            bound(function, landscape) for function in (_loss_and_gradient, _hessian, _losses_and_gradients)
+            bound(function, landscape) for function in (with_slope("loss"), _hessian, _losses_and_gradients)
         )
 
     def value(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """L and ∇L, (dim,), at one point (dim,)."""
-        loss, gradient = self._value(jnp.asarray(point))
+        loss, gradient = self._value(point)
         return float(loss), np.asarray(gradient, np.float64)
 
     def hessian(self, point: np.ndarray) -> np.ndarray:
         """∇²L, (dim, dim), at one point (dim,), symmetric to the last bit."""
-        matrix = np.asarray(self._hessian(jnp.asarray(point)), np.float64)
+        matrix = np.asarray(self._hessian(point), np.float64)
         return (matrix + matrix.T) / 2
+
+    def hessian_operations(self, point: np.ndarray) -> float:
+        """How many floating-point operations one Hessian takes, by the compiler's count."""
+        costs = self._hessian.func.lower(*self._hessian.args, point).compile().cost_analysis()
+        costs = costs[0] if isinstance(costs, list) else costs or {}
+        return float(costs.get("flops", 0.0))
 
     def values(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """L, (n,), and ∇L, (n, dim), at points (n, dim)."""
-        losses, gradients = self._values(jnp.asarray(points))
+        losses, gradients = self._values(points)
         return np.asarray(losses, np.float64), np.asarray(gradients, np.float64)
 
     def critical(self, point: np.ndarray) -> CriticalPoint:
@@ -151,10 +156,6 @@ class Float64Landscape:
             eigenvalues=eigenvalues,
             zero_below=_FLAT * float(np.abs(eigenvalues).max()),
         )
-
-
-def _loss_and_gradient(landscape: AbstractLandscape, point: Any) -> Any:
-    return jax.value_and_grad(landscape.loss)(point)
 
 
 def _losses_and_gradients(landscape: AbstractLandscape, points: Any) -> Any:

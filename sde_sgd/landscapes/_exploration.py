@@ -1,15 +1,15 @@
 """What an exploration of a landscape found: minima, saddles with both their sides, ways, and what may be missing."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from .._errors import point as point_of
 from .._errors import positive_integer, show
+from .._numerics import contained, of_points
 from ..results import AbstractResult, Provenance, Verdict
 from ..statistics import Estimate
 from ._base import AbstractLandscape
@@ -120,18 +120,16 @@ class Exploration(AbstractResult):
         Raises ValueError for a target that is minimum 0, or holds it, or is no minimum that was found.
         """
         positive_integer("most", most)
-        contains = getattr(target, "contains", None)
-        if contains is None:
+        if not hasattr(target, "contains"):
             goal = self._number("target", target)
             return lowest_ways(self._legs(None), 0, self.minima[0].loss, lambda leg: leg.end == goal, most)
         if not self.minima:
             return ()
-        inside = jax.vmap(contains)
-        if bool(contains(jnp.asarray(self.minima[0].location))):
+        if contained(target, self._first[None])[0]:
             raise ValueError(
                 f"target must not hold the minimum below the start, got one that holds {show(self._first)}"
             )
-        legs = self._legs(lambda path: np.asarray(inside(jnp.asarray(path))))
+        legs = self._legs(functools.partial(contained, target))
         return lowest_ways(legs, 0, self.minima[0].loss, lambda leg: leg.inside, most)
 
     @property
@@ -209,11 +207,11 @@ class Exploration(AbstractResult):
         margin = _MARGIN * max(float((high - low).max()), 1e-3 * max(1.0, float(np.abs(high).max())))
         axes = [np.linspace(a - margin, b + margin, _GRID[len(low)]) for a, b in zip(low, high, strict=True)]
         mesh = np.stack(np.meshgrid(*axes, indexing="xy"), axis=-1)
-        losses = jax.vmap(self.landscape.loss)(jnp.asarray(mesh.reshape(-1, len(low)), jnp.result_type(float)))
+        losses = of_points("loss", self.landscape, mesh.reshape(-1, len(low)))
         named = dict(zip(("x", "y"), (("x", axes[0]), ("y", axes[-1])), strict=True)) if len(axes) == 2 else {}
         named = named or {"x": ("x", axes[0])}
         dims = ("y", "x") if len(axes) == 2 else ("x",)
-        return {**named, "loss": (dims, np.asarray(losses, np.float64).reshape(mesh.shape[:-1]), {"units": "loss"})}
+        return {**named, "loss": (dims, losses.reshape(mesh.shape[:-1]), {"units": "loss"})}
 
     def plot(self, ax: Any = None, *, shares: Any = None) -> Any:
         """Minima, saddles and ways on the losses, beyond two dimensions on a plane: see `plotting.landscape_map`.

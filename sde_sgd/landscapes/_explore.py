@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from .._errors import names_options, positive_integer, positive_number, show
 from .._errors import point as point_of
 from .._errors import points as points_of
+from .._numerics import contained
 from .._progress import shown, stage
 from ..random import seed_number
 from ..results import Provenance, Status, Verdict
@@ -164,10 +164,9 @@ class _Work:
 
 def _holds(region: Any) -> Callable[[np.ndarray], bool]:
     """Whether a region contains a point. ValueError for what is no region."""
-    contains = getattr(region, "contains", None)
-    if not callable(contains):
+    if not callable(getattr(region, "contains", None)):
         raise ValueError(f"absorbing must be a region, such as regions.Ball(center, radius), got {region!r}")
-    return lambda point: bool(contains(jnp.asarray(point)))
+    return lambda point: bool(contained(region, point[None])[0])
 
 
 def _result(landscape: AbstractLandscape, known: KnownPoints, work: _Work, seed: int, began: float) -> Exploration:

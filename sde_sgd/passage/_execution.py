@@ -122,15 +122,15 @@ class Execution(NamedTuple):
         self.told(stops.code, stops.path_steps)
         return stops
 
-    def go_on(self, monitor: AbstractMonitor, states, ids, clocks, budgets) -> Ends:
+    def go_on(self, monitor: AbstractMonitor, states, ids, clocks, budgets, renewable: bool = False) -> Ends:
         """Trajectories with a past, under a monitor that watches for the passage among other things.
 
-        states, ids, clocks, budgets: (n, state_dim) and (n,), as in `engine.run_population`.
+        states, ids, clocks, budgets, renewable: (n, state_dim) and (n,), as in `engine.run_population`.
 
         Whoever starts new ones by it says so to the ledger.
         """
         arrays = (states, ids, clocks, budgets)
-        ends = run_population(self.chain, monitor, *arrays, self.key, self.chunk, self.devices)
+        ends = run_population(self.chain, monitor, *arrays, self.key, self.chunk, self.devices, renewable=renewable)
         self.told(ends.code, ends.path_steps)
         return ends
 

@@ -103,7 +103,8 @@ def _check_noise_across(chain: EulerMaruyama, region: AbstractRegion, start: Flo
     Then a path crosses it without a Brownian part, as a position driven by a velocity does, and the bridge would see no
     more than the ends of a step.
     """
-    points, across, all_noise = map(np.asarray, _NOISE_ACROSS.prepare(as_leaves((chain, region)))(start))
+    points = _boundary(region, start)
+    across, all_noise = map(np.asarray, _NOISE_ACROSS.prepare(as_leaves((chain, region)))(points))
     blind = np.flatnonzero(across <= 1e-6 * all_noise)
     if blind.size:
         raise ValueError(
@@ -112,34 +113,48 @@ def _check_noise_across(chain: EulerMaruyama, region: AbstractRegion, start: Flo
         )
 
 
-def _noise_across(shared: Any, start: Float[Array, " dim"]):
-    """Points of the boundary, nᵀan/|n|² there, and the trace of a; NaN where no boundary was found."""
+def _boundary(region: AbstractRegion, start: Float[np.ndarray, " dim"]) -> Float[np.ndarray, "n dim"]:
+    """Points of the boundary, from close to the start to as far away as its normal leads; NaN where none was found.
+
+    Next to each there is another one, which lies beside an edge where the first ended on it.
+    """
+    levels = _LEVELS.prepare(as_leaves(region))
+
+    def newton(points: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
+        for _ in range(_NEWTON_STEPS):
+            height, normal = map(np.asarray, levels(points))
+            square = np.sum(normal**2, axis=1)
+            points = points - (height / np.where(square > 0, square, np.inf))[:, None] * normal
+        return points
+
+    with np.errstate(all="ignore"):
+        directions = np.random.default_rng(0).standard_normal((2, _SAMPLED, len(start))).astype(start.dtype)
+        farthest = np.linalg.norm(newton(start + 1e-3 * directions[0])[0] - start)
+        scale = (farthest if np.isfinite(farthest) else 1.0) * np.logspace(-3, 0, _SAMPLED) / np.sqrt(len(start))
+        far, beside = (directions * scale[:, None]).astype(start.dtype)
+        here = np.abs(np.asarray(levels(np.broadcast_to(start, far.shape))[0]))
+        found = [newton(start + far)]
+        found.append(newton(found[0] + beside))
+        for points in found:
+            heights, normals = map(np.asarray, levels(points))
+            known = (np.abs(heights) <= 1e-3 * here) & (np.sum(normals**2, axis=1) > 0)
+            points[~known] = np.nan
+    return np.concatenate(found)
+
+
+def _noise_across(shared: Any, points: Float[Array, "n dim"]):
+    """nᵀan/|n|² at each point, and the trace of a."""
     chain, region = shared
-    level = jax.value_and_grad(region.level)
-
-    def newton(_, x):
-        height, normal = level(x)
-        square = jnp.sum(normal**2)
-        return x - jnp.where(square > 0, height / jnp.where(square > 0, square, 1), 0) * normal
-
-    directions = jax.random.normal(jax.random.key(0), (_SAMPLED, start.shape[0]), start.dtype)
-    far = jnp.linalg.norm(jax.lax.fori_loop(0, _NEWTON_STEPS, newton, start + 1e-3 * directions[0]) - start)
-    # from close to the start to as far away as the normal leads from there
-    scale = jnp.where(jnp.isfinite(far), far, 1.0) * jnp.logspace(-3, 0, _SAMPLED).astype(start.dtype)
-    points = start + directions * (scale / jnp.sqrt(start.shape[0]))[:, None]
 
     def at(point):
-        found = jax.lax.fori_loop(0, _NEWTON_STEPS, newton, point)
-        height, normal = level(found)
-        noise = chain.diffusion.covariance(found, chain.instant(jnp.uint32(0), found.dtype))
-        square = jnp.sum(normal**2)
-        known = (jnp.abs(height) <= 1e-3 * jnp.abs(region.level(start))) & (square > 0)
-        across = normal @ noise @ normal / jnp.where(square > 0, square, 1)
-        return found, jnp.where(known, across, jnp.nan), jnp.trace(noise)
+        normal = jax.grad(region.level)(point)
+        noise = chain.diffusion.covariance(point, chain.instant(jnp.uint32(0), point.dtype))
+        return normal @ noise @ normal / jnp.sum(normal**2), jnp.trace(noise)
 
     return jax.vmap(at)(points)
 
 
+_LEVELS = Compiled(lambda region, points: jax.vmap(jax.value_and_grad(region.level))(points))
 _NOISE_ACROSS = Compiled(_noise_across)
 
 

@@ -12,9 +12,11 @@ from ._question import Question
 
 # with fewer passages than one in so many, and than so many in all, splitting is the cheaper way to a precision
 _RARE, _FEW = 1 / 200, 20
-# trajectories of the pilot that tells whether they come to an end, and for how many steps at most: where many have not
-# by then, following them to their ends, level by level, costs more than the rates of those that have settled
-_LINGERING, _LONG = 256, 2**16
+LINGERING = 256
+"""Trajectories of the pilot that tells whether they come to an end."""
+# and for how many steps at most: where many have not by then, following them to their ends, level by level, costs more
+# than the rates of those that have settled
+_LONG = 2**16
 # path-steps of a second or a few: a mean time that takes more is left to splitting
 AFFORDABLE = 2**30
 
@@ -67,13 +69,13 @@ def rarely_ends(question: Question, run: Execution) -> bool:
     half that a batch of trajectories takes more path-steps than are affordable. Nothing that follows trajectories to
     their end answers soon then.
     """
-    if not question.open_ended or question.avoid is None or run.ledger.left < 2 * _LINGERING:
+    if not question.open_ended or question.avoid is None or run.ledger.left < 2 * LINGERING:
         return False
     steps = max(min(run.steps // 8, _LONG), 1)
-    stops = run.derived(Stream.LINGERERS)._replace(steps=steps).run(range(_LINGERING))
+    stops = run.derived(Stream.LINGERERS)._replace(steps=steps).run(range(LINGERING))
     ended = stops.code != StopCode.RUNNING
-    if np.count_nonzero(ended) < _LINGERING // 16:
+    if np.count_nonzero(ended) < LINGERING // 16:
         return True
     lingering, late = np.count_nonzero(~ended), np.count_nonzero(ended & (stops.step > steps // 2))
     still = lingering * (steps / 2) / max(late, 1)
-    return bool(BATCH * lingering / _LINGERING * still > AFFORDABLE)
+    return bool(BATCH * lingering / LINGERING * still > AFFORDABLE)

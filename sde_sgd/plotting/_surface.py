@@ -77,7 +77,8 @@ def on_grid(function: Any, axes: list[np.ndarray]) -> np.ndarray:
     import jax.numpy as jnp
 
     mesh = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    values = jax.vmap(function)(jnp.asarray(mesh.reshape(-1, len(axes)), jnp.result_type(float)))
+    # by one program: else JAX would compile each operation
+    values = jax.jit(jax.vmap(function))(jnp.asarray(mesh.reshape(-1, len(axes)), jnp.result_type(float)))
     values = np.asarray(values, np.float64).reshape(mesh.shape[:-1])
     return np.where(np.isfinite(values), values, np.nan)
 

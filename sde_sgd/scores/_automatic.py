@@ -176,14 +176,14 @@ def _nearest(target: AbstractRegion, start: Float[np.ndarray, " dim"]) -> Float[
         level = bound(with_slope("level"), target)
 
         def inside(x) -> bool:
-            return bool(np.all(np.isfinite(x)) and level(jnp.asarray(x))[0] < 0)
+            return bool(np.all(np.isfinite(x)) and level(x)[0] < 0)
 
         def stop(intermediate_result) -> None:
             if inside(intermediate_result.x):
                 raise StopIteration
 
         found = minimize(
-            lambda x: tuple(map(np.asarray, level(jnp.asarray(x)))), start, jac=True, method="L-BFGS-B", callback=stop
+            lambda x: tuple(map(np.asarray, level(x))), start, jac=True, method="L-BFGS-B", callback=stop
         ).x
         if not inside(found):
             raise ValueError(f"target must have a point downhill in its level function from {start}, found none")

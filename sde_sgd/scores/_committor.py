@@ -119,4 +119,4 @@ def _check_target(target: AbstractRegion, grid: Grid) -> None:
 def has_some(target: AbstractRegion, grid: Grid) -> bool:
     """Whether a cell centre of the grid lies in the target."""
     centers = np.stack(np.meshgrid(*grid.centers, indexing="ij"), axis=-1).reshape(-1, grid.dim)
-    return bool(np.any(bound(of_each("contains"), target)(jnp.asarray(centers))))
+    return bool(np.any(np.asarray(bound(of_each("contains"), target)(jnp.asarray(centers)))))

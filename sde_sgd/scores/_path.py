@@ -4,12 +4,12 @@ import math
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Scalar
 
 from .._errors import numbers, positive_integer, positive_number
+from .._numerics import of_points
 from ..landscapes import AbstractLandscape, minimum_energy_path
 
 
@@ -58,8 +58,7 @@ def path(landscape: AbstractLandscape, *minima: Any, images: int = 17, width: fl
     Source: the path variable is that of Branduardi, Gervasio and Parrinello, J. Chem. Phys. 126, 054103 (2007).
     """
     points = minimum_energy_path(landscape, *minima, images=images)
-    with jax.enable_x64(True):
-        losses = np.asarray(jax.vmap(landscape.loss)(jnp.asarray(points)), np.float64)
+    losses = of_points("loss", landscape, points)
     heights = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(losses)))])
     return _score(points, heights, width)
 

@@ -3,13 +3,13 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
 
-from .._numerics import bound, of_each, with_slope
+from .._numerics import as_float64, bound, of_points, with_slope
 from ..landscapes import Exploration, find_minima
+from ..landscapes._critical_points import Float64Landscape
 from ..regions import AbstractRegion
 
 # rays from the minimum, and distances on each, each so many times the last
@@ -30,11 +30,11 @@ def entrance_below(explored: Exploration, target: AbstractRegion, barrier: float
     """
     landscape, first = explored.landscape, explored.minima[0]
     with jax.enable_x64(True):
-        loss, level = bound(with_slope("loss"), landscape), bound(with_slope("level"), target)
+        loss, level = (bound(with_slope(n), as_float64(t)) for n, t in (("loss", landscape), ("level", target)))
         lowest = None
         for entry in _entries(landscape, first.location, target):
             place = _least(loss, level, entry)
-            height = float(loss(jnp.asarray(place))[0]) - first.loss
+            height = float(loss(place)[0]) - first.loss
             if not height < _LOWER * barrier or (lowest is not None and height >= lowest):
                 continue
             if _is_uphill(loss, level, place) and _lies_below(explored, place, barrier):
@@ -45,15 +45,14 @@ def entrance_below(explored: Exploration, target: AbstractRegion, barrier: float
 def _entries(landscape: Any, start: Float[np.ndarray, " dim"], target: AbstractRegion) -> list[np.ndarray]:
     """Points where rays first enter the target, those with the lowest rays first."""
     dim = len(start)
-    _, vectors = np.linalg.eigh(np.asarray(landscape.hessian(jnp.asarray(start))))
+    _, vectors = np.linalg.eigh(Float64Landscape(landscape).hessian(start))
     random = np.random.default_rng(0).standard_normal((_RAYS, dim))
     rays = np.concatenate([vectors.T[: _RAYS // 4], random / np.linalg.norm(random, axis=1)[:, None]])
     rays = np.concatenate([rays, -rays])
     away = 1e-3 * (1 + float(np.linalg.norm(start))) * _FARTHER ** np.arange(_LOOKS)
     points = start + rays[:, None] * away[:, None]
-    flat = jnp.asarray(points.reshape(-1, dim))
     inside, losses = (
-        np.asarray(bound(of_each(name), tree)(flat)).reshape(points.shape[:2])
+        of_points(name, tree, points.reshape(-1, dim)).reshape(points.shape[:2])
         for name, tree in (("contains", target), ("loss", landscape))
     )
     found = []
@@ -70,20 +69,20 @@ def _least(loss: Any, level: Any, entry: Float[np.ndarray, " dim"]) -> Float[np.
     """Where the loss is least in the target around an entrance, or the entrance itself where that is not found."""
     within = {
         "type": "ineq",
-        "fun": lambda x: -float(level(jnp.asarray(x))[0]),
-        "jac": lambda x: -np.asarray(level(jnp.asarray(x))[1]),
+        "fun": lambda x: -float(level(x)[0]),
+        "jac": lambda x: -np.asarray(level(x)[1]),
     }
     found = minimize(
-        lambda x: tuple(map(np.asarray, loss(jnp.asarray(x)))), entry, jac=True, method="SLSQP", constraints=[within],
+        lambda x: tuple(map(np.asarray, loss(x))), entry, jac=True, method="SLSQP", constraints=[within],
         options={"maxiter": 60},
     ).x  # fmt: skip
-    good = np.all(np.isfinite(found)) and float(level(jnp.asarray(found))[0]) < 1e-6
-    return found if good and loss(jnp.asarray(found))[0] < loss(jnp.asarray(entry))[0] else entry
+    good = np.all(np.isfinite(found)) and float(level(found)[0]) < 1e-6
+    return found if good and float(loss(found)[0]) < float(loss(entry)[0]) else entry
 
 
 def _is_uphill(loss: Any, level: Any, place: Float[np.ndarray, " dim"]) -> bool:
     """Whether the loss rises into the target: there its gradient points against the level's."""
-    slope, outwards = (np.asarray(each(jnp.asarray(place))[1]) for each in (loss, level))
+    slope, outwards = (np.asarray(each(place)[1]) for each in (loss, level))
     # far away, where a loss falls without end in the target, norms overflow, and no infinite one is uphill
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(slope @ outwards < -1e-3 * np.linalg.norm(slope) * np.linalg.norm(outwards))

@@ -3,12 +3,11 @@
 from typing import Any
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Scalar
 
 from .._errors import positive_integer, positive_number
+from .._numerics import of_points
 from ..landscapes import AbstractLandscape, Way
 from ._path import PathScore, width_of
 
@@ -99,8 +98,7 @@ def _points(landscape: AbstractLandscape, number: int, way: Any) -> Float[np.nda
 
 def _rises(landscape: AbstractLandscape, number: int, points: Float[np.ndarray, "n dim"]) -> tuple[Any, Any]:
     """What the loss has climbed up to each point of a way, and what it has descended."""
-    with jax.enable_x64(True):
-        losses = np.asarray(jax.vmap(landscape.loss)(jnp.asarray(points)), np.float64)
+    losses = of_points("loss", landscape, points)
     if not np.all(np.isfinite(losses)):
         raise ValueError(f"ways[{number}] must have a finite loss all along, got {losses[~np.isfinite(losses)][0]}")
     climbs, falls = (

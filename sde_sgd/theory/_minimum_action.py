@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from .._errors import number, positive_integer, show, tolerance
 from .._errors import point as point_of
 from .._errors import points as points_of
-from .._numerics import as_float64, bound, of_each, with_slope
+from .._numerics import as_float64, bound, of_each, of_points, with_slope
 from ..diffusions import AbstractDiffusion, refuse_if_changing
 from ..regions import AbstractRegion
 from ..results import AbstractResult, Provenance, Status, Verdict
@@ -332,9 +332,8 @@ def _field(problem: Problem, curve: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     x, y = (np.linspace(low[axis] - margin, high[axis] + margin, _GRID) for axis in (0, 1))
     points = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
     diffusion = problem.diffusion
+    if diffusion.landscape is not None and diffusion.drift_is_gradient:
+        return x, y, of_points("loss", diffusion.landscape, points).reshape(_GRID, _GRID)
     with jax.enable_x64(True):
-        at = jnp.asarray(points)
-        if diffusion.landscape is not None and diffusion.drift_is_gradient:
-            return x, y, np.asarray(jax.vmap(diffusion.landscape.loss)(at), np.float64).reshape(_GRID, _GRID)
-        drift = jax.vmap(lambda point: diffusion.drift(point, jnp.zeros((), point.dtype)))(at)
+        drift = jax.jit(jax.vmap(lambda point: diffusion.drift(point, jnp.zeros((), point.dtype))))(points)
     return x, y, np.asarray(drift, np.float64).reshape(_GRID, _GRID, 2)

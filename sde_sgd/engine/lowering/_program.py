@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
+from ..._numerics import by_numpy
 from ._components import (
     EXACT_SINE,
     GUARD,
@@ -36,6 +37,7 @@ from ._rules import ELEMENTWISE, MOVEMENTS, RULES, Unlowerable, elementwise
 
 # so often a state is cut as the step gave it, until it is given as it was cut; mostly twice
 _MOST_CUTS = 4
+_FEW = 256
 # primitives that only call what is written in their parameters
 CALLS = frozenset(["jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"])
 
@@ -206,8 +208,12 @@ def _evaluate(equation, values: list[Any]) -> list[Any]:
 
 def _bind(equation, values: list[Any]) -> list[Any]:
     # within another trace, too, what is known stays known: an index that was computed is still one
-    known = jax.ensure_compile_time_eval() if all(map(is_constant, values)) else contextlib.nullcontext()
-    with known:
+    is_known = all(map(is_constant, values))
+    # for an array of few entries a compiler takes far longer
+    found = by_numpy(equation, values) if is_known and all(np.size(v) <= _FEW for v in values) else None
+    if found is not None:
+        return [found]
+    with jax.ensure_compile_time_eval() if is_known else contextlib.nullcontext():
         results = equation.primitive.bind(*values, **equation.primitive.get_bind_params(equation.params))
     return list(results) if equation.primitive.multiple_results else [results]
 

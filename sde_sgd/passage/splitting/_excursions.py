@@ -1,16 +1,14 @@
 """Excursions from where a trajectory usually is: how often they begin, and in what states (for the Hill relation)."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ...chains import AbstractChain
-from ...engine import DIVERGED, AbstractMonitor, StopCode
+from ...engine import DIVERGED, StopCode
 from ...random import Stream
 from .._execution import Execution
-from .._wrappers import AbstractAugmentedChain, AbstractWrappedMonitor
+from ._climb import AWAY, BEGINS, JUST_HOME, BackHome, LevelCrossing, Remembering
 from ._equilibration import Equilibration
 from ._score import Score
 
@@ -24,54 +22,6 @@ _SHORTEST, _LONGEST, _SELDOM = 64, 2**23, 1 / 16
 # a law that takes so many steps to settle is dear to come to: then a trajectory is watched for several excursions, as
 # long as that takes less than to settle, and stands for as many in its repetition
 _LONG, _SHARING = 2**13, 4
-# the memory of a trajectory on an excursion, and of one that has just come home
-_AWAY, _JUST_HOME = 0, 1
-
-
-class HomeWatch(AbstractAugmentedChain):
-    """A chain that remembers where it is between home and its next excursion.
-
-    Memory: 0 on an excursion, 1 + the steps waited since it came home, or the negative of the steps waited where an
-    excursion begins, for one step. It is one component because each that a loop carries costs a CPU the step again.
-    """
-
-    chain: AbstractChain
-    score: Score
-    home_level: Any
-    excursion_level: Any
-
-    def begin(self, theta):
-        return jnp.concatenate([self.chain.begin(theta), jnp.asarray([_JUST_HOME], theta.dtype)])
-
-    def step(self, state, noise, step_index):
-        after, was = self.chain.step(self.inner(state), noise, step_index), state[-1]
-        score = self.score(after, step_index + 1)
-        if_waiting = jnp.where(score >= self.excursion_level, -was, was + 1)
-        if_away = jnp.where(score <= self.home_level, _JUST_HOME, _AWAY)
-        return jnp.concatenate([after, jnp.where(was > _AWAY, if_waiting, if_away)[None].astype(state.dtype)])
-
-
-class Begins(AbstractWrappedMonitor):
-    """The passage itself, or the beginning of an excursion where that is asked for."""
-
-    monitor: AbstractMonitor
-    stops: Any
-
-    def code(self, before, after, step_index, uniform):
-        ended = self.monitor.code(before, after, step_index, uniform)
-        return jnp.where((ended == 0) & (after[-1] < _AWAY) & self.stops, StopCode.LEVEL_CROSSED, ended)
-
-
-class _BackHome(AbstractWrappedMonitor):
-    """The passage itself, or the return that ends an excursion without it."""
-
-    monitor: AbstractMonitor
-    score: Score
-    home_level: Any
-
-    def code(self, before, after, step_index, uniform):
-        ended = self.monitor.code(before, after, step_index, uniform)
-        return jnp.where((ended == 0) & (self.score(after, step_index + 1) <= self.home_level), StopCode.AVOID, ended)
 
 
 class ExcursionStarts(NamedTuple):
@@ -128,35 +78,39 @@ class Excursions:
 
     def __call__(self, trajectories: int) -> ExcursionStarts:
         """Those of so many trajectories, new ones in every call, in the window after they have settled."""
-        chain = HomeWatch(self._run.chain, self._score, self.home_level, self.excursion_level)
+        chain = Remembering(self._run.chain, self._score, np.False_, self.home_level, self.excursion_level)
         run = self._run.derived(Stream.EXCURSIONS)._replace(chain=chain)
         run.ledger.start(trajectories)
         starts = self._run.states(trajectories)
-        memory = np.full((trajectories, 1), _JUST_HOME, starts.dtype)
+        memory = np.full((trajectories, 1), JUST_HOME, starts.dtype)
         clocks = np.zeros(trajectories, np.int64)
         # none is told yet: the program is that of the window
-        watching = Begins(run.monitor, np.False_)
         states = np.concatenate([starts, memory], axis=1)
-        ends, _ = run.go_on_renewing(watching, states, self._ids(trajectories), clocks, clocks + self._settled)
+        ends, _ = run.go_on_renewing(
+            self._tells(np.inf), states, self._ids(trajectories), clocks, clocks + self._settled
+        )
         states, clocks = ends.state, clocks + ends.step
         # only what is waited from now on counts, and no excursion that began before
-        states[:, -1] = np.clip(states[:, -1], _AWAY, _JUST_HOME)
+        states[:, -1] = np.clip(states[:, -1], JUST_HOME, AWAY)
         left, diverged = np.where(ends.code == StopCode.RUNNING, self.window, 0), ends.code == DIVERGED
         first = self._next_id
-        ends, begun = run.go_on_renewing(
-            Begins(run.monitor, np.True_), states, first + np.arange(trajectories), clocks, left
-        )
+        ends, begun = run.go_on_renewing(self._tells(BEGINS), states, first + np.arange(trajectories), clocks, left)
         owner = (begun.ids - first) % trajectories
         # ids that have been used: one for each excursion, and for what came after the last
         self._next_id += trajectories * int(np.max(np.bincount(owner, minlength=trajectories) + (ends.step > 0)))
-        waited = np.maximum(ends.state[:, -1] - _JUST_HOME, 0).astype(np.int64)
-        np.subtract.at(waited, owner, begun.state[:, -1].astype(np.int64))
+        waited = np.maximum(JUST_HOME - ends.state[:, -1], 0).astype(np.int64)
+        np.add.at(waited, owner, begun.state[:, -1].astype(np.int64))
         return ExcursionStarts(chain.inner(begun.state), owner, waited, diverged | (ends.code == DIVERGED))
 
     def passage_from_excursion(self, starts: Float[np.ndarray, "m state_dim"]) -> Execution:
         """What becomes of an excursion that began in one of these states: the passage, or the way home."""
-        monitor = _BackHome(self._run.monitor, self._score, self.home_level)
+        monitor = BackHome(self._run.monitor, self._score, self.home_level)
         return self._run._replace(monitor=monitor, starts=starts)
+
+    def _tells(self, memory: float) -> LevelCrossing:
+        """The passage itself, or that the memory is so large; as what follows excursions, which ends at home."""
+        level, floor = np.asarray([memory, -np.inf], self._run.starts.dtype)
+        return LevelCrossing(BackHome.nowhere(self._run, self._score), self._score, level, floor, np.True_)
 
     def _ids(self, trajectories: int) -> Int[np.ndarray, " n"]:
         first, self._next_id = self._next_id, self._next_id + trajectories

@@ -8,8 +8,9 @@ from scipy.optimize import isotonic_regression
 
 from ...engine import DIVERGED, Ends, StopCode
 from .._execution import Execution
+from ._climb import climb
 from ._levels_at_once import Entrances, Pilot, Rule, pilot_at_once
-from ._score import LevelCrossing, RunningMaximum, Score, scores
+from ._score import Score, scores
 
 # two fifths are near the optimum both where failures cost the most and where every trajectory costs the same; with
 # these 300 levels lead to probabilities down to some 1e-120
@@ -80,7 +81,7 @@ def _pilot(run: Execution, score: Score, size: int, randomness: np.random.Genera
     while True:
         run.ledger.start(size)
         ids = np.arange(size) + len(found) * size
-        ends, peaks = _run(run, score, states, highest, clocks, ids, run.steps - clocks, np.inf)
+        ends, peaks = _climb(run, score, states, highest, clocks, ids, run.steps - clocks, np.inf)
         _check_scores(run, score, ends, clocks)
         reached = ends.code == StopCode.TARGET
         usable = np.where(reached, np.inf, peaks)[~_peaked_at_the_end(score, ends, peaks, highest, clocks)]
@@ -93,7 +94,7 @@ def _pilot(run: Execution, score: Score, size: int, randomness: np.random.Genera
         ahead = highest >= level
         onward = (peaks >= level) | reached
         budgets = np.where(onward & ~ahead, run.steps - clocks, 0)
-        again, _ = _run(run, score, states, highest, clocks, ids, budgets, level)
+        again, _ = _climb(run, score, states, highest, clocks, ids, budgets, level)
         passed = ahead | (again.code == StopCode.LEVEL_CROSSED)
         alive *= float(passed.mean())
         stages.append(Entrances(highest.mean(), clocks, passed, clocks + again.step, again.code == StopCode.TARGET))
@@ -120,14 +121,10 @@ def _check_scores(run: Execution, score: Score, ends: Ends, clocks) -> None:
         raise ValueError(f"score must be finite wherever trajectories come, got {value} at θ = {run.theta(state)[0]}")
 
 
-def _run(run: Execution, score: Score, states, highest, clocks, ids, budgets, level: float):
-    """Where trajectories end under `level`, in states of the run's own chain, and their highest scores."""
-    level, floor = np.asarray([level, -np.inf], states.dtype)
-    monitor = LevelCrossing(run.monitor, score, level, floor, by_maximum=True)
-    joined = np.concatenate([states, highest[:, None].astype(states.dtype)], axis=1)
-    chain = RunningMaximum(run.chain, score)
-    ends = run._replace(chain=chain).go_on(monitor, joined, ids, clocks, budgets)
-    return ends._replace(state=chain.inner(ends.state)), np.nan_to_num(ends.state[:, -1], nan=-np.inf)
+def _climb(run: Execution, score: Score, states, highest, clocks, ids, budgets, level: float):
+    """Where trajectories end under `level`, and their highest scores."""
+    ends, peaks = climb(run, score, (level, -np.inf), (states, ids, clocks, budgets), highest)
+    return ends, np.nan_to_num(peaks, nan=-np.inf)
 
 
 def _spread(rows: np.ndarray, size: int, randomness: np.random.Generator) -> np.ndarray:

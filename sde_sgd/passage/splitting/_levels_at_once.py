@@ -11,8 +11,9 @@ from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 from ... import _progress
 from ...engine import DIVERGED, Compiled, StopCode
 from .._execution import Execution
+from ._climb import LevelCrossing, Remembering
 from ._on_devices import OnDevices, on_devices, real
-from ._score import LevelCrossing, RunningMaximum, Score
+from ._score import Score
 
 
 class Entrances(NamedTuple):
@@ -61,8 +62,8 @@ def pilot_at_once(run: Execution, score: Score, size: int, randomness: np.random
     """
     starts, most = run.states(size), rule.most
     zero = np.zeros((), starts.dtype)
-    monitor = LevelCrossing(run.monitor, score, zero, zero, by_maximum=True)
-    around = run._replace(chain=RunningMaximum(run.chain, score))
+    monitor = LevelCrossing(run.monitor, score, zero, zero, by_memory=np.True_)
+    around = run._replace(chain=Remembering(run.chain, score, np.True_, zero, zero))
     devices = on_devices(around, monitor, size, starts.dtype, (most + 1) * size)
     if devices is None or devices.mesh.size > 1:
         return None
@@ -150,7 +151,7 @@ class _Pilot(NamedTuple):
         """States, highest scores, steps and codes of trajectories under a level."""
         devices, monitor = self.devices, self.devices.monitor
         bounds = jnp.asarray(level, now.states.dtype), jnp.full((), -jnp.inf, now.states.dtype)
-        crossing = LevelCrossing(monitor.monitor, self.score, *bounds, by_maximum=True)
+        crossing = LevelCrossing(monitor.monitor, self.score, *bounds, by_memory=monitor.by_memory)
         ids = jnp.arange(devices.total, dtype=jnp.uint32) + count.astype(jnp.uint32) * jnp.uint32(devices.total)
         joined = jnp.concatenate([now.states, now.highest[None]])
         past = joined, ids, now.clocks, budgets

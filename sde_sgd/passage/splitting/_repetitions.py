@@ -10,14 +10,17 @@ from ...engine import Ends, StopCode
 from ...random import Stream
 from .._execution import Execution
 from ._account import KEPT, Account, Tally
+from ._climb import climb
 from ._excursions import Excursions
 from ._levels import Levels
-from ._score import LevelCrossing, Score, scores
+from ._score import Score, scores
 from ._stages_at_once import stages_at_once
 from ._substeps import begun
 
 # the spread of one repetition, relative to its mean, that its size aims at: then the mean of many is nearly normal
 _SPREAD = 0.3
+# after so many path-steps a program that does nothing but run to a level is worth compiling
+_LONG = 2**28
 LARGEST = 8_192
 """Most trajectories of a repetition."""
 
@@ -64,6 +67,7 @@ class Repetitions:
         self.levels, self.size = levels, size
         self.stages = len(levels.scores) + 1
         self._randomness, self._next_id, self._excursions = randomness, 0, excursions
+        self._began = run.ledger.path_steps
 
     @property
     def starts(self) -> int:
@@ -98,7 +102,7 @@ class Repetitions:
         account = Account(weights, self.size, self.run.open_ended)
         given = self.run, self.score, self.levels, account, starts, first_id, self._randomness
         if history is not None or not stages_at_once(*given):
-            _one_by_one(*given, history)
+            _one_by_one(*given, history, self._began)
         return account.tally()
 
 
@@ -125,6 +129,7 @@ def _one_by_one(
     first_id: int,
     randomness: np.random.Generator,
     history: list[Stage] | None,
+    began: int,
 ) -> None:
     """R repetitions, all side by side, from these states, stage by stage.
 
@@ -132,6 +137,7 @@ def _one_by_one(
     of success (systematic resampling), the weights divided by that chance: so no expectation changes, whatever the
     levels and chances are, as long as they were fixed before. A trajectory beyond the next level already enters it at
     once. One that reaches the target is put aside with its weight. A repetition without entrances stays empty.
+    began: path-steps of the ledger before the first repetition.
     """
     number = len(states)
     for stage, (level, floor) in enumerate(levels.bounds(thins=history is None)):
@@ -139,7 +145,8 @@ def _one_by_one(
         ahead = scores(score, states, clocks) >= level
         ids = first_id + 2 * stage * number + np.arange(number)
         past = (states, ids, clocks, np.where(ahead | (account.weights == 0), 0, run.steps - clocks))
-        ends, kept = _advance(run, score, past, (level, floor), randomness)
+        alone = run.ledger.path_steps - began > _LONG
+        ends, kept = _advance(run, score, past, (level, floor), randomness, alone)
         account.passed(ahead, ends.step, ends.code, kept)
         parents = np.zeros(0, np.int64)
         if stage < len(levels.scores):
@@ -152,25 +159,24 @@ def _one_by_one(
 
 
 def _advance(
-    run: Execution, score: Score, past: tuple, bounds: tuple[float, float], randomness: np.random.Generator
+    run: Execution,
+    score: Score,
+    past: tuple,
+    bounds: tuple[float, float],
+    randomness: np.random.Generator,
+    alone: bool,
 ) -> tuple[Ends, Bool[np.ndarray, " n"]]:
     """Run to the upper bound, the target or the end, and who fell below the lower bound and went on.
 
     Most of those are stopped there: what comes of them hardly matters, but would take most of the time.
     """
-    states, ids, clocks, budgets = past
-
-    def between(bounds, *past) -> Ends:
-        level, floor = np.asarray(bounds, states.dtype)
-        return run.go_on(LevelCrossing(run.monitor, score, level, floor), *past)
-
-    ends = between(bounds, *past)
+    _, ids, clocks, budgets = past
+    ends, _ = climb(run, score, bounds, past, alone=alone)
     kept = (ends.code == StopCode.FELL_BACK) & (randomness.random(len(ids)) < KEPT)
     if not kept.any():
         return ends, kept
-    later = between(
-        (bounds[0], -np.inf), ends.state, ids + len(ids), clocks + ends.step, np.where(kept, budgets - ends.step, 0)
-    )
+    past = ends.state, ids + len(ids), clocks + ends.step, np.where(kept, budgets - ends.step, 0)
+    later, _ = climb(run, score, (bounds[0], -np.inf), past, alone=alone)
     code = np.where(kept, later.code, ends.code)
     return Ends(ends.step + later.step, code, later.state, ends.path_steps + later.path_steps), kept
 

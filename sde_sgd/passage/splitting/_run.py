@@ -14,6 +14,7 @@ from .._method import Answer
 from .._question import Question
 from ._account import Tally, merge
 from ._choice import ChosenScore
+from ._climb import BackHome
 from ._equilibration import Equilibration, equilibrate
 from ._excursions import Excursions
 from ._levels import Levels, choose_levels
@@ -157,7 +158,8 @@ def repetitions_of(
 ) -> Repetitions:
     """What runs repetitions of a passage, or of the excursions of those that have settled; pilot: its trajectories."""
     if equilibration is None:
-        return _between_levels(run, score, size, randomness, None, pilot)
+        anywhere = run._replace(monitor=BackHome.nowhere(run, score))
+        return _between_levels(anywhere, score, size, randomness, None, pilot)
     excursions = Excursions(run, score, equilibration)
     seen = excursions.pilot(pilot)
     passage = excursions.passage_from_excursion(seen.states if len(seen.states) else run.starts)

@@ -1,4 +1,4 @@
-"""How far a trajectory has come: the score (reaction coordinate), crossing a level of it, and its running maximum."""
+"""How far a trajectory has come: the score (reaction coordinate)."""
 
 import inspect
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from jaxtyping import Array, Float
 from ..._errors import ASKS_FOR_VALUES, OF_JAX
 from ..._numerics import in_blocks, read_outside
 from ...chains import AbstractChain
-from ...engine import AbstractMonitor, Compiled, StopCode
+from ...engine import Compiled
 from ...regions import AbstractRegion
 from ...scores import GridScore, PathScore, WaysScore
-from .._wrappers import AbstractAugmentedChain, AbstractWrappedMonitor, theta_of
+from .._wrappers import theta_of
 
 # states in one call of a score
 _BLOCK = 2048
@@ -110,40 +110,3 @@ def scores(score: Score, states: Float[np.ndarray, "n dim"], clocks: Any) -> Flo
 
 
 _SCORES = Compiled(lambda score, states, clocks: jax.vmap(score)(states, clocks))
-
-
-class LevelCrossing(AbstractWrappedMonitor):
-    """The passage itself, or else the first state whose score is at least `level`, or below `floor`.
-
-    by_maximum: what is compared is the running maximum, which a `RunningMaximum` chain has last in its state.
-    """
-
-    monitor: AbstractMonitor
-    score: Score
-    level: Any
-    floor: Any
-    by_maximum: bool = eqx.field(static=True, default=False)
-
-    def code(self, before, after, step_index, uniform):
-        reached = after[-1] if self.by_maximum else self.score(after, step_index + 1)
-        ended = self.monitor.code(before, after, step_index, uniform)
-        crossed = jnp.where(
-            reached >= self.level, StopCode.LEVEL_CROSSED, jnp.where(reached < self.floor, StopCode.FELL_BACK, 0)
-        )
-        return jnp.where(ended > 0, ended, crossed)
-
-
-class RunningMaximum(AbstractAugmentedChain):
-    """A chain that remembers the highest score so far."""
-
-    chain: AbstractChain
-    score: Score
-
-    def begin(self, theta):
-        state = self.chain.begin(theta)
-        return jnp.concatenate([state, self.score(state, 0)[None]])
-
-    def step(self, state, noise, step_index):
-        after = self.chain.step(self.inner(state), noise, step_index)
-        highest = jnp.maximum(state[-1], self.score(after, step_index + 1))
-        return jnp.concatenate([after, highest[None]])

@@ -11,9 +11,10 @@ from ... import _progress
 from ...engine import Compiled, StopCode, shard_apply
 from .._execution import Execution
 from ._account import KEPT, Account
+from ._climb import LevelCrossing
 from ._levels import Levels
 from ._on_devices import OnDevices, on_devices, real
-from ._score import LevelCrossing, Score
+from ._score import Score
 
 # stages are compiled in by so many
 _STAGES = 8

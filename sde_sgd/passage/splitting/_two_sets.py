@@ -15,6 +15,7 @@ from .._evidence import AbstractEvidence, reciprocal
 from .._execution import Execution
 from .._method import Answer
 from .._monitor import monitor_for
+from .._pilots import LINGERING
 from .._question import Question, Watch
 from ._asking import COARSE, Asking
 from ._sample import SplittingSample
@@ -204,7 +205,9 @@ def _rate_of(answer: Answer) -> SteadyStateSample:
 
 def _early_avoided(run: Execution) -> Estimate:
     """P(`avoid` reached before the law has settled), by direct simulation."""
-    code = run.run(range(min(_EARLY, max(run.ledger.left, 1)))).code
+    # as wide as the pilot was: in its program
+    few = run._replace(chunk=min(run.chunk or LINGERING, LINGERING))
+    code = few.run(range(min(_EARLY, max(run.ledger.left, 1)))).code
     there, lost = (int(np.sum(code == each)) for each in (StopCode.AVOID, DIVERGED))
     return proportion_with_undecided(there, lost, len(code))
 

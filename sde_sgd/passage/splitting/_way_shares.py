@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 
 from ..._errors import fraction, positive_integer
+from ..._numerics import of_points
 from ..._progress import shown
 from ...chains import AbstractChain
 from ...engine import StopCode
@@ -96,7 +95,7 @@ class _Ways:
         self.number = len(paths)
         owners = []
         for number, path in enumerate(paths):
-            losses = np.asarray(jax.vmap(exploration.landscape.loss)(jnp.asarray(path)), np.float64)
+            losses = of_points("loss", exploration.landscape, path)
             top = int(np.nanargmax(losses))
             # on each side above the middle between its end and the saddle
             middle = np.where(np.arange(len(path)) <= top, losses[0], losses[-1]) / 2 + losses[top] / 2

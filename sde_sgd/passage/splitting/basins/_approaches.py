@@ -4,12 +4,11 @@ import math
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
 
-from ...._numerics import as_float64, bound, of_each, with_slope
+from ...._numerics import as_float64, bound, of_points, with_slope
 from ....landscapes import AbstractLandscape, Exploration, SaddleConnection, SaddleExit, find_minima
 from ....regions import AbstractRegion
 
@@ -86,27 +85,27 @@ class _Surface:
     def __init__(self, landscape: AbstractLandscape, target: AbstractRegion):
         landscape, target = as_float64((landscape, target))
         self._loss, self._level = bound(with_slope("loss"), landscape), bound(with_slope("level"), target)
-        self._losses, self._contains = bound(of_each("loss"), landscape), bound(of_each("contains"), target)
+        self._landscape, self._target = landscape, target
 
     def loss(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """L and its gradient."""
-        value, slope = self._loss(jnp.asarray(point))
+        value, slope = self._loss(point)
         return float(value), np.asarray(slope)
 
     def level(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """The set's level function and its gradient."""
-        value, slope = self._level(jnp.asarray(point))
+        value, slope = self._level(point)
         return float(value), np.asarray(slope)
 
     def inside(self, points: np.ndarray) -> np.ndarray:
         """(n,) whether each point is in the set."""
-        return np.asarray(self._contains(jnp.asarray(points)))
+        return of_points("contains", self._target, points)
 
     def entrance(self, minimum: int, end: int, points: np.ndarray) -> Approach:
         """Where a path from a minimum, whose last point is its first in the set, enters it; its highest loss so far."""
         before = points[: max(len(points) - 1, 1)]
         entered = self.boundary(before[-1], points[-1])
-        losses = np.asarray(self._losses(jnp.asarray(before)))
+        losses = of_points("loss", self._landscape, before)
         return Approach(minimum, end, max(float(losses.max()), self.loss(entered)[0]), entered)
 
     def boundary(self, outside: np.ndarray, inside: np.ndarray) -> np.ndarray:

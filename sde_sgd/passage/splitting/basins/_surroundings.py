@@ -4,11 +4,11 @@ import functools
 import math
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
 from ...._jumps import log_weight, slow_groups
+from ...._numerics import contained
 from ...._progress import stage
 from ....landscapes import CriticalPoint, Exploration, SaddleConnection, explore
 from ....regions import AbstractRegion
@@ -100,7 +100,7 @@ def _searched(
             found = explore(
                 landscape, start, height=height, absorbing=absorbing, max_searches=climbs, seed=seed, progress=False
             )
-            if bool(absorbing.contains(jnp.asarray(found.minima[0].location))):
+            if contained(absorbing, found.minima[0].location[None])[0]:
                 return Unexplored("the minimum below the start lies where trajectories end")
             map_ = _Map(found, question.ends)
             needed = map_.lowest_pass - found.minima[0].loss + _MARGIN * temperature

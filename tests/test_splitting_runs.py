@@ -1,5 +1,6 @@
 """When splitting is taken, how it is run to a precision, and what is said of what it found."""
 
+import functools
 from collections import OrderedDict
 
 import jax
@@ -11,7 +12,7 @@ from splitting_cases import CHAIN, START, asked, below, escape, exact
 import sde_sgd as ss
 from sde_sgd.engine import StopCode, _population
 from sde_sgd.passage import DirectSample, Splitting, SplittingSample, _automatic, _pilots
-from sde_sgd.passage.splitting import _levels, _repetitions, _run
+from sde_sgd.passage.splitting import _excursions, _levels, _repetitions, _run
 from sde_sgd.random import Stream
 from sde_sgd.results import Status, Verdict
 
@@ -162,7 +163,10 @@ def test_a_study_finds_what_it_wants_in_it():
     ids=["within a horizon", "mean time", "mean time, by either of two scores"],
 )
 def test_one_program_does_all_that_splitting_asks(horizon, dim, monkeypatch):
-    """Beside that in which a law settles; where it is long one more follows, which changes no bit."""
+    """Beside that in which a law settles; where runs between levels are long one more follows, which changes no bit.
+
+    Within a horizon hardly anything else is run, and so they have their own from the first.
+    """
     if dim == 1:
         # fine enough to be taken as it is
         chain, start, region = ss.EulerMaruyama(CHAIN.diffusion, 0.005), START, below(3.0)
@@ -171,13 +175,23 @@ def test_one_program_does_all_that_splitting_asks(horizon, dim, monkeypatch):
         chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, 0.15), 0.01)
         start, region = -np.eye(4, dtype=np.float32)[0], ss.regions.HalfSpace(np.eye(4)[0], 0.9)
     monkeypatch.setattr(_population._WORK_OFF, "_programs", OrderedDict())
-    found = []
-    for long, more in ((2**28, 0), (-1, 1)):
-        monkeypatch.setattr(_repetitions, "_LONG", long)
+    real, found, asked_for = _repetitions.climb, [], []
+
+    def climb(*args, alone, together):
+        asked_for.append(alone)
+        return real(*args, alone=alone and not together)
+
+    # all in one, and each by itself
+    for together, long, programs in ((True, 2**40, 1), (False, -1, 2)):
+        monkeypatch.setattr(_repetitions, "climb", functools.partial(climb, together=together))
+        for room in (_repetitions, _excursions):
+            monkeypatch.setattr(room, "LONG", long)
+        asked_for.clear()
         found.append(ss.escape(chain, start, region, horizon, rtol=0.2, method="splitting"))
-        assert len(_population._WORK_OFF) == (horizon is None) + 1 + more
-    one, other = (each.to_dataset() for each in found)
-    assert one.drop_attrs().equals(other.drop_attrs()) and found[0].path_steps == found[1].path_steps
+        assert set(asked_for) == {horizon is not None or long < 0}
+        assert len(_population._WORK_OFF) == programs + (horizon is None) * programs
+    one, *others = (each.to_dataset().drop_attrs() for each in found)
+    assert all(one.equals(other) for other in others) and len({each.path_steps for each in found}) == 1
     assert "over saddles" in found[0].evidence.score_reason or dim == 1
 
 

@@ -33,12 +33,13 @@ class Ledger:
     """What a call has spent.
 
     trajectories: how many it has started, pilots included. One that goes on, or that is run again with the same noise,
-        is not started anew. path_steps: chain steps over all of them.
+        is not started anew. path_steps: chain steps over all of them. climbed: those of splitting in
+        the program that does all that it asks, the choice of levels apart.
     limit: most trajectories, or None.
     """
 
     def __init__(self, limit: int | None = None):
-        self.limit, self.trajectories, self.path_steps = limit, 0, 0
+        self.limit, self.trajectories, self.path_steps, self.climbed = limit, 0, 0, 0
 
     @property
     def left(self) -> int:

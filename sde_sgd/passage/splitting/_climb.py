@@ -1,13 +1,14 @@
 """Trajectories watched on their way up a score: until they cross a level, with the highest score, or from home on.
 
-One program does all of it: a compiler takes longer for each than most calls take to run.
+One program does all of it, until that is much: a compiler takes longer for each than most calls take to run.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from ...chains import AbstractChain
 from ...engine import AbstractMonitor, Ends, StopCode
@@ -15,6 +16,8 @@ from .._execution import Execution
 from .._wrappers import AbstractAugmentedChain, AbstractWrappedMonitor
 from ._score import Score
 
+LONG = 2**27
+"""Path-steps of a call after which a program is worth compiling that does one thing only, and so computes less."""
 AWAY, JUST_HOME, BEGINS = 0.0, -1.0, 1.0
 """The memory of a trajectory on an excursion, of one that has just come home, and the least where one begins."""
 
@@ -42,7 +45,8 @@ class BackHome(AbstractWrappedMonitor):
 class LevelCrossing(AbstractWrappedMonitor):
     """The passage itself, or else the first state whose score is at least `level`, or below `floor`.
 
-    by_memory: what is compared is the memory of a `Remembering` chain instead, a number; False for a chain without.
+    by_memory: what is compared is the memory of a `Remembering` chain instead. A number where one program is to do
+        both, True or False where it does one of them.
     """
 
     monitor: AbstractMonitor
@@ -52,9 +56,7 @@ class LevelCrossing(AbstractWrappedMonitor):
     by_memory: Any = False
 
     def code(self, before, after, step_index, uniform):
-        reached = self.score(after, step_index + 1)
-        if self.by_memory is not False:
-            reached = jnp.where(self.by_memory, after[-1], reached)
+        reached = _either(self.by_memory, lambda: after[-1], lambda: self.score(after, step_index + 1))
         ended = self.monitor.code(before, after, step_index, uniform)
         crossed = jnp.where(
             reached >= self.level, StopCode.LEVEL_CROSSED, jnp.where(reached < self.floor, StopCode.FELL_BACK, 0)
@@ -65,8 +67,8 @@ class LevelCrossing(AbstractWrappedMonitor):
 class Remembering(AbstractAugmentedChain):
     """A chain that remembers its highest score so far, or else where it is between home and its next excursion.
 
-    peaks: which of both, a number, so that one program does all that splitting asks. Memory is one component because
-        each that a loop carries costs a CPU the step again.
+    peaks: which of both. A number where one program is to do all that splitting asks, True or False where it does one
+        of them. Memory is one component because each that a loop carries costs a CPU the step again.
     home, away: scores up to which it is at home, and from which on an excursion begins. Then its memory is 0 on an
         excursion, −1 − the steps waited since it came home, or the steps waited where an excursion begins, for one
         step. With NaN for both it stays 0.
@@ -80,17 +82,26 @@ class Remembering(AbstractAugmentedChain):
 
     def begin(self, theta):
         state = self.chain.begin(theta)
-        memory = jnp.where(self.peaks, self.score(state, 0), JUST_HOME)
-        return jnp.concatenate([state, memory[None].astype(state.dtype)])
+        memory = _either(self.peaks, lambda: self.score(state, 0), lambda: JUST_HOME)
+        return jnp.concatenate([state, jnp.asarray(memory, state.dtype)[None]])
 
     def step(self, state, noise, step_index):
         after, was = self.chain.step(self.inner(state), noise, step_index), state[-1]
         score = self.score(after, step_index + 1)
-        if_waiting = jnp.where(score >= self.away, -was, was - 1)
-        if_away = jnp.where(score <= self.home, JUST_HOME, AWAY)
-        watched = jnp.where(was < AWAY, if_waiting, if_away)
-        memory = jnp.where(self.peaks, jnp.maximum(was, score), watched)
+
+        def watched() -> Array:
+            if_waiting = jnp.where(score >= self.away, -was, was - 1)
+            return jnp.where(was < AWAY, if_waiting, jnp.where(score <= self.home, JUST_HOME, AWAY))
+
+        memory = _either(self.peaks, lambda: jnp.maximum(was, score), watched)
         return jnp.concatenate([after, memory[None].astype(state.dtype)])
+
+
+def _either(which: Any, one: Callable[[], Any], other: Callable[[], Any]) -> Any:
+    """One of two values; both are computed where it is a number that says which."""
+    if isinstance(which, bool):
+        return one() if which else other()
+    return jnp.where(which, one(), other())
 
 
 def climb(
@@ -120,4 +131,6 @@ def climb(
     monitor = LevelCrossing(run.monitor, score, level, floor, peaks)
     joined = np.concatenate([states, memory[:, None].astype(dtype)], axis=1)
     ends = run._replace(chain=chain).go_on(monitor, joined, ids, clocks, budgets, renewable=True)
+    # levels are chosen in this program in any case
+    run.ledger.climbed += 0 if peaks else ends.path_steps
     return ends._replace(state=chain.inner(ends.state)), ends.state[:, -1]

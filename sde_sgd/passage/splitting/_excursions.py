@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ...engine import DIVERGED, StopCode
+from ...engine import DIVERGED, Ends, Renewals, StopCode
 from ...random import Stream
 from .._execution import Execution
-from ._climb import AWAY, BEGINS, JUST_HOME, BackHome, LevelCrossing, Remembering
+from ._climb import AWAY, BEGINS, JUST_HOME, LONG, BackHome, LevelCrossing, Remembering
 from ._equilibration import Equilibration
 from ._score import Score
 
@@ -78,7 +78,9 @@ class Excursions:
 
     def __call__(self, trajectories: int) -> ExcursionStarts:
         """Those of so many trajectories, new ones in every call, in the window after they have settled."""
-        chain = Remembering(self._run.chain, self._score, np.False_, self.home_level, self.excursion_level)
+        alone = self._run.ledger.climbed + trajectories * (self._settled + self.window) > LONG
+        peaks = False if alone else np.False_
+        chain = Remembering(self._run.chain, self._score, peaks, self.home_level, self.excursion_level)
         run = self._run.derived(Stream.EXCURSIONS)._replace(chain=chain)
         run.ledger.start(trajectories)
         starts = self._run.states(trajectories)
@@ -86,15 +88,13 @@ class Excursions:
         clocks = np.zeros(trajectories, np.int64)
         # none is told yet: the program is that of the window
         states = np.concatenate([starts, memory], axis=1)
-        ends, _ = run.go_on_renewing(
-            self._tells(np.inf), states, self._ids(trajectories), clocks, clocks + self._settled
-        )
+        ends, _ = self._until(np.inf, alone, run, states, self._ids(trajectories), clocks, clocks + self._settled)
         states, clocks = ends.state, clocks + ends.step
         # only what is waited from now on counts, and no excursion that began before
         states[:, -1] = np.clip(states[:, -1], JUST_HOME, AWAY)
         left, diverged = np.where(ends.code == StopCode.RUNNING, self.window, 0), ends.code == DIVERGED
         first = self._next_id
-        ends, begun = run.go_on_renewing(self._tells(BEGINS), states, first + np.arange(trajectories), clocks, left)
+        ends, begun = self._until(BEGINS, alone, run, states, first + np.arange(trajectories), clocks, left)
         owner = (begun.ids - first) % trajectories
         # ids that have been used: one for each excursion, and for what came after the last
         self._next_id += trajectories * int(np.max(np.bincount(owner, minlength=trajectories) + (ends.step > 0)))
@@ -107,10 +107,19 @@ class Excursions:
         monitor = BackHome(self._run.monitor, self._score, self.home_level)
         return self._run._replace(monitor=monitor, starts=starts)
 
-    def _tells(self, memory: float) -> LevelCrossing:
-        """The passage itself, or that the memory is so large; as what follows excursions, which ends at home."""
-        level, floor = np.asarray([memory, -np.inf], self._run.starts.dtype)
-        return LevelCrossing(BackHome.nowhere(self._run, self._score), self._score, level, floor, np.True_)
+    def _until(self, memory: float, alone: bool, run: Execution, states, ids, clocks, budgets) -> tuple[Ends, Renewals]:
+        """Until the passage, or on from where the memory is so large.
+
+        In the program of what follows excursions, which ends at home; or `alone`, in one that does nothing else.
+        """
+        level, floor = np.asarray([memory, -np.inf], states.dtype)
+        if alone:
+            monitor = LevelCrossing(run.monitor, self._score, level, floor, True)
+            return run.go_on_renewing(monitor, states, ids, clocks, budgets)
+        monitor = LevelCrossing(BackHome.nowhere(run, self._score), self._score, level, floor, np.True_)
+        found = run.go_on_renewing(monitor, states, ids, clocks, budgets)
+        run.ledger.climbed += found[0].path_steps
+        return found
 
     def _ids(self, trajectories: int) -> Int[np.ndarray, " n"]:
         first, self._next_id = self._next_id, self._next_id + trajectories

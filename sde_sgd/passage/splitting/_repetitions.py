@@ -10,7 +10,7 @@ from ...engine import Ends, StopCode
 from ...random import Stream
 from .._execution import Execution
 from ._account import KEPT, Account, Tally
-from ._climb import climb
+from ._climb import LONG, climb
 from ._excursions import Excursions
 from ._levels import Levels
 from ._score import Score, scores
@@ -19,8 +19,6 @@ from ._substeps import begun
 
 # the spread of one repetition, relative to its mean, that its size aims at: then the mean of many is nearly normal
 _SPREAD = 0.3
-# after so many path-steps a program that does nothing but run to a level is worth compiling
-_LONG = 2**28
 LARGEST = 8_192
 """Most trajectories of a repetition."""
 
@@ -67,7 +65,8 @@ class Repetitions:
         self.levels, self.size = levels, size
         self.stages = len(levels.scores) + 1
         self._randomness, self._next_id, self._excursions = randomness, 0, excursions
-        self._began = run.ledger.path_steps
+        # without excursions nearly all the work is between levels, unless others have compiled for both
+        self._apart = excursions is None and not run.ledger.climbed
 
     @property
     def starts(self) -> int:
@@ -102,7 +101,7 @@ class Repetitions:
         account = Account(weights, self.size, self.run.open_ended)
         given = self.run, self.score, self.levels, account, starts, first_id, self._randomness
         if history is not None or not stages_at_once(*given):
-            _one_by_one(*given, history, self._began)
+            _one_by_one(*given, history, self._apart)
         return account.tally()
 
 
@@ -129,7 +128,7 @@ def _one_by_one(
     first_id: int,
     randomness: np.random.Generator,
     history: list[Stage] | None,
-    began: int,
+    apart: bool,
 ) -> None:
     """R repetitions, all side by side, from these states, stage by stage.
 
@@ -137,7 +136,7 @@ def _one_by_one(
     of success (systematic resampling), the weights divided by that chance: so no expectation changes, whatever the
     levels and chances are, as long as they were fixed before. A trajectory beyond the next level already enters it at
     once. One that reaches the target is put aside with its weight. A repetition without entrances stays empty.
-    began: path-steps of the ledger before the first repetition.
+    apart: run between levels in a program of its own from the first.
     """
     number = len(states)
     for stage, (level, floor) in enumerate(levels.bounds(thins=history is None)):
@@ -145,7 +144,7 @@ def _one_by_one(
         ahead = scores(score, states, clocks) >= level
         ids = first_id + 2 * stage * number + np.arange(number)
         past = (states, ids, clocks, np.where(ahead | (account.weights == 0), 0, run.steps - clocks))
-        alone = run.ledger.path_steps - began > _LONG
+        alone = apart or run.ledger.climbed > LONG
         ends, kept = _advance(run, score, past, (level, floor), randomness, alone)
         account.passed(ahead, ends.step, ends.code, kept)
         parents = np.zeros(0, np.int64)

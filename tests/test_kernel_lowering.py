@@ -49,8 +49,8 @@ def all_stages(run, score, loop, width):
 
 def all_levels(run, score, loop, width):
     zero = np.zeros((), np.float32)
-    monitor = LevelCrossing(run.monitor, score, zero, zero, np.True_)
-    devices = of(run, loop, width, Remembering(run.chain, score, np.True_, zero, zero), monitor)
+    monitor = LevelCrossing(run.monitor, score, zero, zero, True)
+    devices = of(run, loop, width, Remembering(run.chain, score, True, zero, zero), monitor)
     shared = devices, Rule((2, 5), 30, 1e-3), (np.uint32(99), np.uint32(0))
     return _pilot, shared, (np.zeros(31, np.float32), np.zeros((1, width), np.float32))
 

@@ -151,7 +151,8 @@ def _noise_across(shared: Any, points: Float[Array, "n dim"]):
         noise = chain.diffusion.covariance(point, chain.instant(jnp.uint32(0), point.dtype))
         return normal @ noise @ normal / jnp.sum(normal**2), jnp.trace(noise)
 
-    return jax.vmap(at)(points)
+    # one after another, for one covariance at a time
+    return jax.lax.map(at, points)
 
 
 _LEVELS = Compiled(lambda region, points: jax.vmap(jax.value_and_grad(region.level))(points))

@@ -62,8 +62,8 @@ def pilot_at_once(run: Execution, score: Score, size: int, randomness: np.random
     """
     starts, most = run.states(size), rule.most
     zero = np.zeros((), starts.dtype)
-    monitor = LevelCrossing(run.monitor, score, zero, zero, by_memory=np.True_)
-    around = run._replace(chain=Remembering(run.chain, score, np.True_, zero, zero))
+    monitor = LevelCrossing(run.monitor, score, zero, zero, by_memory=True)
+    around = run._replace(chain=Remembering(run.chain, score, True, zero, zero))
     devices = on_devices(around, monitor, size, starts.dtype, (most + 1) * size)
     if devices is None or devices.mesh.size > 1:
         return None

@@ -281,14 +281,14 @@ class _Shared(Shared):
 
 def _check(one: EscapeStudy, surface: Surface, starts: "list[Start]") -> None:
     """Raise what a cell would raise, before anything is written."""
-    import jax.numpy as jnp
+    from ..._numerics import bound, of_each, with_slope
 
-    loss = surface.landscape
+    # by programs: else JAX would compile each operation of a person's loss
+    loss = bound(with_slope("loss"), surface.landscape)
     for start in starts:
-        start.region.check(loss.dim)
-        point = jnp.asarray(start.point, float)
-        if not bool(start.region.contains(point)):
+        start.region.check(surface.landscape.dim)
+        if not np.all(bound(of_each("contains"), start.region)(start.point[None])):
             raise StudyError(f"start '{start.name}' must lie inside its region, got {start.point.tolist()}")
-        if not np.isfinite(float(loss(point))) or not np.all(np.isfinite(np.asarray(loss.gradient(point)))):
+        if not all(np.all(np.isfinite(np.asarray(each))) for each in loss(start.point)):
             raise StudyError(f"start '{start.name}' must have a finite loss and gradient, got {start.point.tolist()}")
     one.check_grid(surface, *(start.point for start in starts))

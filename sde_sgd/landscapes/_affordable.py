@@ -1,8 +1,5 @@
 """How many climbs an exploration may make within some seconds, and whether a landscape has Hessians at all."""
 
-import contextlib
-from collections.abc import Iterator
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +17,8 @@ _FEWEST = 32
 
 def affordable_climbs(landscape: AbstractLandscape, start: Float[np.ndarray, " dim"]) -> int:
     """How many climbs take no more than some seconds; ValueError where those are too few, or there is no Hessian."""
-    with jax.enable_x64(True), _twice_differentiable():
+    check_twice_differentiable(landscape)
+    with jax.enable_x64(True):
         # in the program that an exploration needs as well
         operations = Float64Landscape(landscape).hessian_operations(np.asarray(start, np.float64))
     operations += _EIGEN * len(start) ** 3
@@ -32,15 +30,9 @@ def affordable_climbs(landscape: AbstractLandscape, start: Float[np.ndarray, " d
 
 def check_twice_differentiable(landscape: AbstractLandscape) -> None:
     """ValueError for a landscape whose own code has no second derivatives: a rule for reverse mode alone, say."""
-    with _twice_differentiable():
+    try:
         jax.eval_shape(
             lambda theta: landscape.hessian(theta), jax.ShapeDtypeStruct((landscape.dim,), jnp.zeros(0).dtype)
         )
-
-
-@contextlib.contextmanager
-def _twice_differentiable() -> Iterator[None]:
-    try:
-        yield
     except (TypeError, NotImplementedError) as error:
         raise ValueError(f"landscape must be twice differentiable, got one that is not: {error}") from error

@@ -37,6 +37,7 @@ from ._rules import ELEMENTWISE, MOVEMENTS, RULES, Unlowerable, elementwise
 
 # so often a state is cut as the step gave it, until it is given as it was cut; mostly twice
 _MOST_CUTS = 4
+# entries of a known array up to which NumPy is asked
 _FEW = 256
 # primitives that only call what is written in their parameters
 CALLS = frozenset(["jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"])

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from splitting_cases import CHAIN, START, asked, below, escape, exact
+from splitting_cases import CHAIN, DT, START, asked, below, escape, exact
 
 import sde_sgd as ss
 from sde_sgd.engine import StopCode, _population
 from sde_sgd.passage import DirectSample, Splitting, SplittingSample, _automatic, _pilots
-from sde_sgd.passage.splitting import _excursions, _levels, _repetitions, _run
+from sde_sgd.passage.splitting import _climb, _excursions, _levels, _repetitions, _run, _score
 from sde_sgd.random import Stream
 from sde_sgd.results import Status, Verdict
 
@@ -200,3 +200,25 @@ def test_a_score_without_a_lower_bound_is_nobodys_home():
     truth = exact(3.0, 120)[-1]
     fp = escape(3.0, rtol=0.1, method="splitting", score=lambda x: jnp.where(x[0] < -0.3, -jnp.inf, x[0]))
     assert fp.probability.low < truth < fp.probability.high
+
+
+def test_highest_scores_are_those_of_the_paths():
+    """With those of before, to the last bit; those that cross a level stop in that step."""
+    size, steps = 256, 40
+    _, run, score = asked(30.0, steps * DT)
+    paths = ss.simulate(CHAIN, START, steps, size, save_every=1)[..., 0].T
+    past = run.states(size), np.arange(size), np.zeros(size, np.int64), np.full(size, steps)
+    # some start at more than they ever come to
+    before = np.where(np.arange(size) % 4, -30.0, 5.0).astype(np.float32)
+    _, highest = _climb.climb(run, score, (np.inf, -np.inf), past, before)
+    scored = _score.scores(score, paths.reshape(-1, 1), np.zeros(paths.size, np.int64)).reshape(paths.shape)
+    assert np.array_equal(highest, np.maximum(before, scored[:, 1:].max(1)))
+    # the last is hardly ever the highest
+    assert np.mean(highest > scored[:, -1]) > 0.9
+
+    level = float(np.median(scored[:, 1:].max(1)))
+    ends, _ = _climb.climb(run, score, (level, -np.inf), past, np.full(size, -30.0, np.float32))
+    first = np.argmax(scored[:, 1:] >= level, axis=1)
+    crossed = ends.code == StopCode.LEVEL_CROSSED
+    assert np.array_equal(crossed, (scored[:, 1:] >= level).any(1)) and 0.4 < crossed.mean() < 0.6
+    assert np.array_equal(ends.step[crossed], first[crossed] + 1)

@@ -35,7 +35,7 @@ class Status(enum.StrEnum):
     UNDECIDED = "undecided", "what became of some trajectories is not known, and the interval leaves it open"
     NOT_SETTLED = "not settled", "the law still changed when it was taken for steady"
     DISAGREEING = "disagreeing", "another way of looking finds more than the answer holds"
-    UNEVEN = "uneven", "a few repetitions hold most of the probability, so that more may be where none has been"
+    UNEVEN = "uneven", "a few repetitions or passages hold most of the answer, so that more may be where none has been"
     DIVERGED = "diverged", "some trajectories stopped being finite; the intervals hold for whatever became of them"
     NOT_CONVERGED = "not converged", "the time averages are not those of the stationary law"
     NOT_METASTABLE = "not metastable", "exits are not slow against the motion inside a basin"

@@ -283,8 +283,8 @@ def test_what_cannot_be_explored_is_watched_only():
     found = around(wells, [-1.0], ss.regions.HalfSpace([-1.0], 0.8), 1.5)
     with pytest.raises(ValueError, match="cores must not overlap"):
         cores_of(found._replace(barriers=found.barriers * 1_000))
-    with pytest.raises(ValueError, match="more than 8"):
-        cores_of(found._replace(basins=found.basins * 5))
+    with pytest.raises(ValueError, match="more than 32"):
+        cores_of(found._replace(basins=found.basins * 17))
 
 
 def test_light_basins_are_passed_through():
@@ -309,6 +309,22 @@ def test_the_union_of_those_chosen():
         there.append((np.zeros(33, bool), np.full(33, math.inf)))
         assert np.array_equal(inside, np.any([each for each, _ in there], axis=0))
         assert np.array_equal(level, np.min([each for _, each in there], axis=0))
+
+
+def test_neighbours_on_the_line_are_all_that_matters():
+    """Three cores for each basin of a row, its own among them; in a plane, and of few, all."""
+
+    def near(locations):
+        basins = [SimpleNamespace(point=SimpleNamespace(location=np.atleast_1d(each))) for each in locations]
+        question = SimpleNamespace(chain=SimpleNamespace(dim=len(basins[0].point.location)))
+        ends = tuple(range(len(basins) + 2))
+        network = Network(question, None, None, (), SimpleNamespace(basins=basins), ends)
+        return [network.near(start) for start in range(len(basins))]
+
+    row = [[2, 0, 1], [0, 1, 3], [4, 2, 0], [0, 1, 3], [4, 2, 0]]
+    assert near([0.0, 2.0, -2.0, 4.0, -4.0]) == [[*each, 5, 6] for each in row]
+    assert near([0.0, 2.0, -2.0]) == [[0, 1, 2, 3, 4]] * 3
+    assert near([[0.0, place] for place in range(5)]) == [list(range(7))] * 5
 
 
 def test_cores_in_many_dimensions_hold_typical_states():

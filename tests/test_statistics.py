@@ -17,6 +17,7 @@ from sde_sgd.statistics import (
     proportion_with_undecided,
     smirnov_probability,
     student_mean,
+    tail_index,
 )
 
 CONFIDENCES = [0.5, 0.95, 0.999]
@@ -321,3 +322,17 @@ def test_two_samples_are_as_far_apart_as_scipy_says(n, m, shift):
     assert smirnov_probability(ones, others) == pytest.approx(truth, rel=0.02)
     with pytest.raises(ValueError, match="ones and others must have a number each, at least, got 0 and"):
         smirnov_probability([], others)
+
+
+@pytest.mark.parametrize("index", [0.8, 1.5, 3.0])
+def test_the_index_of_a_tail(index):
+    """Of a power law the mean of 1/α is exact: in 400 samples of 64 largest within 4 standard errors; scale cancels."""
+    samples = stats.pareto(index).rvs((400, 1_000), random_state=0) * 7.0
+    inverses = np.array([1 / tail_index(sample, 64) for sample in samples])
+    assert abs(inverses.mean() * index - 1) < 4 / np.sqrt(400 * 64)
+    assert inverses.std() * index == pytest.approx(1 / np.sqrt(64), rel=0.15)
+    assert tail_index(np.ones(5), 2) == math.inf
+    with pytest.raises(ValueError, match="largest must be from 1 to 4, fewer than there are values, got 5"):
+        tail_index(np.ones(5), 5)
+    with pytest.raises(ValueError, match=r"values must be positive, got 0\.0 among the largest"):
+        tail_index([0.0, 0.0, 1.0], 2)

@@ -131,7 +131,8 @@ def first_passage(
     trajectories: how many; ids 0, 1, 2, … choose their noise.
     rtol: in place of `trajectories`, run until the probability's interval has this relative half-width, below 1, by
         inverse binomial sampling (Haldane 1945; the number of passages is fixed in advance, so the interval stays
-        exact); by splitting until the spread of repetitions tells so.
+        exact); by splitting until the spread of repetitions tells so. It is the mean time's
+        where there is neither a horizon nor `avoid`.
     max_trajectories: budget of `rtol`, 2²⁴ by default: most trajectories started in all, pilots and the choice of
         levels included; the result says when it was spent.
     max_steps: budget of a run without horizon, per trajectory, 10⁷ by default; trajectories still running then are

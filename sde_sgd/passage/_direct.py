@@ -6,7 +6,7 @@ import numpy as np
 
 from ..engine import DIVERGED, StopCode, StopTimes
 from ..results import Status, Verdict
-from ..statistics import normal_width
+from ..statistics import normal_width, tail_index
 from ._direct_sample import DirectSample
 from ._execution import Execution
 from ._method import AbstractMethod, Answer
@@ -16,13 +16,19 @@ from ._question import Effort, Question
 BATCH = 1024
 # so many that diverged are no accident
 _FEW_DIVERGED = 5
+# passages from which on a tail without variance is told from an exponential one, and the index of a power law up to
+# which it has none
+_TELLING, _NO_VARIANCE = 256, 2.0
+# passages beyond those that a width asks for, since it is not known well
+_MORE = 1.1
 
 
 class Direct(AbstractMethod):
     """Every trajectory from the start to its end: exact intervals, for passages that are not rare.
 
     With `rtol=` trajectories run in the order of their ids until a fixed number of them has reached the target, so that
-    the interval stays exact (inverse binomial sampling: Haldane, Biometrika 33, 222, 1945).
+    the interval stays exact (inverse binomial sampling: Haldane, Biometrika 33, 222, 1945). Without a horizon and a set
+    to avoid all reach it, and `rtol` is of the mean time: as many more run as the spread of their times asks for.
     """
 
     def answer(self, question: Question, run: Execution, effort: Effort) -> Answer:
@@ -41,31 +47,75 @@ def found(
         reason = f"{running} of {len(stops.code)} still running after max_steps = {steps}"
         verdict = verdict.also(Status.BUDGET_SPENT, reason)
     sample = DirectSample(question.watch(steps), stops.step, stops.code.astype(np.int64), stopped_at)
-    return Answer("direct", sample, verdict)
+    heavy = _heavy_tail(sample) if question.mean_time else ""
+    return Answer("direct", sample, verdict.also(Status.UNEVEN, heavy) if heavy else verdict)
+
+
+def _heavy_tail(sample: DirectSample) -> str:
+    """In words, where the longest passages fall off as those of a law without a variance, else nothing."""
+    times = sample.exit_times[np.isfinite(sample.exit_times)]
+    if len(times) < _TELLING:
+        return ""
+    longest = math.ceil(math.sqrt(len(times)))
+    index = tail_index(times, longest)
+    if index > _NO_VARIANCE:
+        return ""
+    share = np.sort(times)[-longest:].sum() / times.sum()
+    return (
+        f"the longest {longest} of {len(times)} passages hold {share:.0%} of the mean time and fall off as a power law "
+        f"of index {index:.2g}, which up to {_NO_VARIANCE:g} has no variance: its interval holds too seldom, and the "
+        "mean time may be far too low; give a horizon, since probabilities by a time are sure"
+    )
 
 
 def _until(question: Question, run: Execution, rtol: float) -> Answer:
-    needed = math.ceil((normal_width(question.confidence) / rtol) ** 2) + 2
+    """Until the interval of the probability is narrow enough, or of the mean time where that is asked."""
+    passages = math.ceil((normal_width(question.confidence) / rtol) ** 2) + 2
     parts: list[StopTimes] = []
-    done = reached = 0
-    while reached < needed and run.ledger.left > 0 and not _hopeless(parts, rtol):
-        wanted = math.ceil(1.1 * (needed - reached) * (done + 1) / (reached + 1)) if done else 0
-        more = int(min(max(wanted, BATCH), 4 * max(done, BATCH), run.ledger.left))
+    while True:
+        # where all pass no more are needed than are asked for
+        _run_until(passages, parts, run, rtol, at_least=1 if question.mean_time else BATCH)
+        answer = _of_passages(passages, parts, question, run, rtol)
+        if not question.mean_time or answer.verdict.findings or answer.evidence.diverged:
+            return answer
+        width = float(answer.evidence.mean_exit_time.relative_half_width)
+        if width <= rtol:
+            return answer
+        # times that differ more than those of an exponential law
+        passages = math.ceil(_MORE * passages * (width / rtol) ** 2)
+
+
+def _run_until(passages: int, parts: list[StopTimes], run: Execution, rtol: float, at_least: int) -> None:
+    """More `parts`, each of so many trajectories at least, until so many have passed, or that is not to be had."""
+    done, reached = sum(len(part.code) for part in parts), _count(parts, StopCode.TARGET)
+    while reached < passages and run.ledger.left > 0 and not _hopeless(parts, rtol):
+        wanted = passages - reached
+        if reached < done:
+            wanted = math.ceil(1.1 * wanted * (done + 1) / (reached + 1))
+        more = int(min(max(wanted, at_least), 4 * max(done, BATCH), run.ledger.left))
         parts.append(run.run(range(done, done + more)))
-        done += more
-        reached += int(np.sum(parts[-1].code == StopCode.TARGET))
+        done, reached = done + more, reached + _count(parts[-1:], StopCode.TARGET)
+
+
+def _of_passages(passages: int, parts: list[StopTimes], question: Question, run: Execution, rtol: float) -> Answer:
+    """The answer of trajectories up to the one that makes the passages so many, or of all with why there are fewer."""
     step, code = (np.concatenate([getattr(part, name) for part in parts]) for name in ("step", "code"))
-    if reached < needed:
-        reason = f"max_trajectories = {run.ledger.limit} reached before rtol = {rtol}"
-        if run.ledger.left > 0:
-            reason = f"no number of trajectories gives rtol = {rtol} where so many diverge, and {done} were run"
-        return found(question, StopTimes(step, code, 0), Verdict(((Status.BUDGET_SPENT, reason),)))
-    # sampling ends with the trajectory that makes the number full; later ones were run but not asked for
-    end = int(np.flatnonzero(code == StopCode.TARGET)[needed - 1]) + 1
-    return found(question, StopTimes(step[:end], code[:end], 0), Verdict(), needed)
+    reached = np.flatnonzero(code == StopCode.TARGET)
+    if len(reached) >= passages:
+        # later ones were run but not asked for
+        end = int(reached[passages - 1]) + 1
+        return found(question, StopTimes(step[:end], code[:end], 0), Verdict(), passages)
+    reason = f"max_trajectories = {run.ledger.limit} reached before rtol = {rtol}"
+    if run.ledger.left > 0:
+        reason = f"no number of trajectories gives rtol = {rtol} where so many diverge, and {len(code)} were run"
+    return found(question, StopTimes(step, code, 0), Verdict(((Status.BUDGET_SPENT, reason),)))
 
 
 def _hopeless(parts: list[StopTimes], rtol: float) -> bool:
     """Whether those that diverged alone make the interval wider than twice what is asked for."""
-    counts = [int(sum(np.sum(part.code == code) for part in parts)) for code in (DIVERGED, StopCode.TARGET)]
-    return counts[0] >= _FEW_DIVERGED and counts[0] > 4 * rtol * max(counts[1], 1)
+    diverged = _count(parts, DIVERGED)
+    return diverged >= _FEW_DIVERGED and diverged > 4 * rtol * max(_count(parts, StopCode.TARGET), 1)
+
+
+def _count(parts: list[StopTimes], code: int) -> int:
+    return int(sum(np.sum(part.code == code) for part in parts))

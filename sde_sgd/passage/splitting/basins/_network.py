@@ -1,7 +1,7 @@
 """Slow basins with their cores, the sets that end it all, and how often trajectories go from one to the next."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -26,9 +26,12 @@ from ._surroundings import Surroundings
 
 # trajectories from the start that tell which basin they come to first, and how long they may take
 FIRST, _FIRST_STEPS = 1_024, 2**17
-_MOST_BASINS = 8
+# most basins, since each core costs every step and every basin some rates; on the line only neighbours do
+_MOST_BASINS, _MOST_ON_A_LINE = 8, 32
 # a compiler that recomputes what it fuses takes long over the levels of many sets
 _STEPS_FUSED = 1
+# cores that trajectories from one of them, on the line, may come to
+_NEIGHBOURS = 3
 
 Part = Callable[..., Answer]
 """The answer to a question, by splitting, from (question, execution, asking, score): the rate of settled trajectories,
@@ -59,21 +62,31 @@ class Network(NamedTuple):
             return f"the basin of {show(self.around.basins[end].point.location)}"
         return ("the target", "avoid")[end - self.count]
 
-    def only(self, *ends: int) -> AbstractRegion:
-        """The union of these ends."""
-        return OneOf(self.ends, np.isin(np.arange(len(self.ends)), ends))
+    def one_of(self, near: Sequence[int], ends: Sequence[int]) -> AbstractRegion:
+        """The union of those of the ends `near` that are among `ends`."""
+        return OneOf(tuple(self.ends[end] for end in near), np.isin(near, ends))
 
-    def but(self, *ends: int) -> AbstractRegion:
-        """The union of all others."""
-        return OneOf(self.ends, ~np.isin(np.arange(len(self.ends)), ends))
+    def near(self, start: int) -> list[int]:
+        """The ends of which trajectories from a basin come to one before any other.
+
+        On the line those are its neighbours' cores and where it ends: three cores with its own, also for the first and
+        the last in the row, so that one program serves them all.
+        """
+        order = np.arange(self.count)
+        if self.question.chain.dim == 1 and self.count > _NEIGHBOURS:
+            order = np.argsort([basin.point.location[0] for basin in self.around.basins])
+            first = np.clip(np.flatnonzero(order == start)[0] - 1, 0, self.count - _NEIGHBOURS)
+            order = order[first : first + _NEIGHBOURS]
+        return [*order.tolist(), *range(self.count, len(self.ends))]
 
     def rate(self, start: int, end: int, asking: Asking, again: int) -> Answer:
         """The rate of jumps from one basin to another, or to a set where it ends."""
         stage(f"from {self.name(start)} to {self.name(end)}")
         number = (again * self.count + start) * len(self.ends) + end
-        asked, run = self._asked(
-            self.around.basins[start].point.location, self.only(end), self.but(start, end), (Stream.BASINS, number)
-        )
+        near = self.near(start)
+        others = [other for other in near if other not in (start, end)]
+        target, avoid = self.one_of(near, [end]), self.one_of(near, others)
+        asked, run = self._asked(self.around.basins[start].point.location, target, avoid, (Stream.BASINS, number))
         score = self._score_towards_core(asked) if end < self.count else self.scores[end - self.count]
         with tuned(steps_fused=_STEPS_FUSED):
             return self.part(asked, run, asking, score)
@@ -81,8 +94,9 @@ class Network(NamedTuple):
     def first(self) -> Int[np.ndarray, " L"]:
         """How many trajectories from the start come to each of the ends first."""
         stage("from the start")
-        last = range(self.count, len(self.ends))
-        _, run = self._asked(None, self.but(*last), self.only(*last), (Stream.FIRST_BASIN,))
+        every, last = range(len(self.ends)), range(self.count, len(self.ends))
+        cores, sets = self.one_of(every, range(self.count)), self.one_of(every, last)
+        _, run = self._asked(None, cores, sets, (Stream.FIRST_BASIN,))
         levels = self._levels(run.theta(run.starts[:1]), range(self.count))[:, 0]
         if levels.min() < 0:
             return np.append(FIRST * (levels == levels.min()), np.zeros(len(last), int))
@@ -120,8 +134,9 @@ class Network(NamedTuple):
 
 def cores_of(around: Surroundings) -> tuple[AbstractRegion, ...]:
     """The core of each basin; ValueError where there are too many, or they overlap."""
-    if len(around.basins) > _MOST_BASINS:
-        raise ValueError(f"there are more than {_MOST_BASINS}")
     points = [basin.point for basin in around.basins]
+    most = _MOST_ON_A_LINE if len(points[0].location) == 1 else _MOST_BASINS
+    if len(points) > most:
+        raise ValueError(f"there are more than {most}")
     names = tuple(show(point.location) for point in points)
     return core_sets(points, around.barriers, None, names, towards=around.towards)

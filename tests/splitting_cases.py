@@ -1,4 +1,4 @@
-"""An Ornstein–Uhlenbeck chain whose rare passages are known exactly, shared by the tests of splitting."""
+"""Chains whose rare passages are known exactly, shared by the tests of splitting: Ornstein–Uhlenbeck, and jumps."""
 
 import functools
 
@@ -36,3 +36,25 @@ def asked(level, horizon):
     """The question, its execution and its score."""
     question = make_question(CHAIN, START, ~below(level), None, horizon)
     return question, execution_of(question, 0, None, None, None), Splitting().score_for(question)
+
+
+def outlier(examples):
+    """SGD with one example at a time, of which one pulls to 10 and all others hold at 0, which it leaves rarely."""
+    inputs = np.zeros((examples, 1), np.float32)
+    inputs[0] = 10.0
+    risk = ss.EmpiricalRisk(
+        np.zeros(1, np.float32), lambda w, x, y: 0.5 * ((w - x) ** 2).sum(), inputs, np.zeros(examples)
+    )
+    return ss.MinibatchSGD(risk, 0.2, 1)
+
+
+def outlier_exits(examples, level, steps):
+    """P(θ above `level` within so many steps) from 0, by the backward equation on a grid: to 1e-7 of it at level 5."""
+    grid = np.linspace(0.0, level, 400_001)
+    chances = np.zeros_like(grid)
+    for _ in range(steps):
+        chances = sum(
+            weight * np.where(after > level, 1.0, np.interp(after, grid, chances))
+            for after, weight in ((0.8 * grid, 1 - 1 / examples), (0.8 * grid + 2.0, 1 / examples))
+        )
+    return float(chances[0])

@@ -4,6 +4,7 @@ Every statistical assertion of the suite is one band of `Z` standard errors, wid
 fresh seed would leave it with probability `FALSE_FAIL`. `false_pass` is the chance that a broken twin passes.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -44,3 +45,8 @@ def mean_passage(drift: Callable, variance: Callable, start: float, target: floa
     inner = cumulative_simpson(np.exp(-potential) / half, dx=spacing, initial=0)
     outer = cumulative_simpson(np.exp(potential) * inner, dx=spacing, initial=0)
     return float(outer[-1] - np.interp(start, x, outer))
+
+
+def distance(estimate: Any, truth: float) -> float:
+    """|log(estimate/truth)| in half-widths of the 95 % interval: above 1.68 once in a thousand."""
+    return abs(math.log(float(estimate) / truth)) / (math.log(float(estimate.high / estimate.low)) / 2)

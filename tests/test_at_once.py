@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from parameters import quick
-from splitting_cases import CHAIN, DT, below, exact
+from splitting_cases import CHAIN, DT, below, exact, outlier
 from statistical import agrees
 
 import sde_sgd as ss
@@ -57,7 +57,16 @@ def far_from_the_start():
     )  # fmt: skip
 
 
+def rare_jumps(**options):
+    """Most trajectories stay where they are."""
+    return ss.first_passage(
+        outlier(100), np.zeros(1), ss.regions.HalfSpace([-1.0], -5.0), None, 8.0, trajectories=4_096,
+        method=Splitting(repetitions=8), seed=5, devices=ONE, chunk=4_096, **options,
+    )  # fmt: skip
+
+
 CASES = {
+    "rare jumps": (rare_jumps, {"levels", "stages"}),
     "by a horizon": (lambda **options: escape(4.2, 120, **options), {"levels", "stages"}),
     "signs by a horizon": (lambda **options: escape(3.5, 120, SIGNS, **options), {"levels", "stages"}),
     "a set to avoid": (far_from_the_start, {"levels", "stages"}),

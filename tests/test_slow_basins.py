@@ -11,6 +11,7 @@ import pytest
 from chains_with_memory import Underdamped
 from numpy.polynomial import Polynomial
 from polynomials import on_the_line
+from statistical import distance
 
 import sde_sgd as ss
 from sde_sgd._jumps import core_sets, slow_groups
@@ -50,11 +51,6 @@ def behind():
     """The call that once found 153,654 ± 9 %, and said complete."""
     chain = ss.EulerMaruyama(ss.Langevin(BEHIND, 1.0), dt=0.001)
     return ss.first_passage(chain, np.array([0.0]), TARGET, rtol=0.1, monitoring="continuous")
-
-
-def distance(estimate, truth):
-    """|log(estimate/truth)| in half-widths of the interval: above 1.68 once in a thousand."""
-    return abs(math.log(float(estimate) / truth)) / (math.log(float(estimate.high / estimate.low)) / 2)
 
 
 @pytest.mark.long

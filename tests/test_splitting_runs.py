@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from splitting_cases import CHAIN, DT, START, asked, below, escape, exact
+from splitting_cases import CHAIN, DT, START, asked, below, escape, exact, outlier, outlier_exits
+from statistical import distance
 
 import sde_sgd as ss
 from sde_sgd.engine import StopCode, _population
@@ -222,3 +223,14 @@ def test_highest_scores_are_those_of_the_paths():
     crossed = ends.code == StopCode.LEVEL_CROSSED
     assert np.array_equal(crossed, (scored[:, 1:] >= level).any(1)) and 0.4 < crossed.mean() < 0.6
     assert np.array_equal(ends.step[crossed], first[crossed] + 1)
+
+
+def test_rare_jumps_are_levels_too():
+    """Where hardly a trajectory of a pilot comes any higher. Without a level of their own no answer was found."""
+    chain, steps = outlier(300), 40
+    truth = outlier_exits(300, 5.0, steps)
+    asked_for = chain, START, ss.regions.HalfSpace([-1.0], -5.0)
+    fp = ss.first_passage(*asked_for, horizon=steps * chain.time_step, rtol=0.15)
+    assert fp.method == "splitting" and fp.status == Status.COMPLETE and truth < 1e-7
+    # within the 99.9 % interval, and its interval is not that of another answer
+    assert distance(fp.probability, truth) < 1.68 and distance(fp.probability, 2 * truth) > 3

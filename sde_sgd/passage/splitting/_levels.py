@@ -14,7 +14,7 @@ from ._score import Score, scores
 
 # two fifths are near the optimum both where failures cost the most and where every trajectory costs the same; with
 # these 300 levels lead to probabilities down to some 1e-120
-_RULE = Rule(share=(2, 5), most=300, dwarfed=1e-3)
+_RULE = Rule(share=(2, 5), fewest=256, most=300, dwarfed=1e-3)
 # a late entrance is never given less than this of the best one's chance
 _LEAST_CHANCE = 0.02
 _GROUPS = 16
@@ -85,7 +85,7 @@ def _pilot(run: Execution, score: Score, size: int, randomness: np.random.Genera
         _check_scores(run, score, ends, clocks)
         reached = ends.code == StopCode.TARGET
         usable = np.where(reached, np.inf, peaks)[~_peaked_at_the_end(score, ends, peaks, highest, clocks)]
-        level = float(np.sort(usable)[-_RULE.rank(len(usable))]) if len(usable) else -np.inf
+        level = _next_level(usable, last)
         diverged += alive * float(np.mean(ends.code == DIVERGED))
         no_higher = np.isinf(level) or level <= last or len(found) == _RULE.most
         if no_higher or alive < _RULE.dwarfed * diverged:
@@ -102,6 +102,13 @@ def _pilot(run: Execution, score: Score, size: int, randomness: np.random.Genera
         chosen = _spread(np.flatnonzero(passed), size, randomness)
         states, clocks = again.state[chosen], (clocks + again.step)[chosen]
         highest, last = scores(score, states, clocks), level
+
+
+def _next_level(peaks: Float[np.ndarray, " n"], last: float) -> float:
+    """The quantile of peaks, or where most came no higher than the last level, the lowest of those that did."""
+    level = float(np.sort(peaks)[-_RULE.rank(len(peaks))]) if len(peaks) else -np.inf
+    higher = peaks[peaks > last]
+    return float(higher.min()) if level <= last and _RULE.enough(len(higher), len(peaks)) and len(higher) else level
 
 
 def _peaked_at_the_end(score: Score, ends: Ends, peaks, highest, clocks) -> Bool[np.ndarray, " n"]:

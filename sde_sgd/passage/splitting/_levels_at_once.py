@@ -41,11 +41,13 @@ class Pilot(NamedTuple):
 class Rule(NamedTuple):
     """How levels are chosen.
 
-    share: of the trajectories at a level, those that reach the next, numerator and denominator. most: levels. dwarfed:
-    once what is left of the probability is so small a part of what has diverged, no further level is worth its cost.
+    share: of the trajectories at a level, those that reach the next, numerator and denominator. fewest: of them, in so
+    many, of those that came higher where most did not: motion that waits for rare jumps. most: levels. dwarfed: once
+    what is left of the probability is so small a part of what has diverged, no further level is worth its cost.
     """
 
     share: tuple[int, int]
+    fewest: int
     most: int
     dwarfed: float
 
@@ -53,6 +55,10 @@ class Rule(NamedTuple):
         """Which of so many peaks, from the highest on, is the next level."""
         part, whole = self.share
         return -(-part * usable // whole)
+
+    def enough(self, higher: Any, usable: Any) -> Any:
+        """Whether so many that came higher, among so many, make a level of their lowest peak."""
+        return higher * self.fewest >= usable
 
 
 def pilot_at_once(run: Execution, score: Score, size: int, randomness: np.random.Generator, rule: Rule) -> Pilot | None:
@@ -190,8 +196,10 @@ class _Pilot(NamedTuple):
         at_the_end = (peaks > now.highest) & (peaks - last <= 1e-3 * (peaks - now.highest))
         usable = ~((codes == StopCode.AVOID) & at_the_end) & (codes != DIVERGED)
         values = jnp.where(usable, jnp.where(codes == StopCode.TARGET, jnp.inf, peaks), -jnp.inf)
-        number = jnp.sum(usable, dtype=jnp.int32)
-        return jnp.where(number > 0, jnp.sort(values)[-self.rule.rank(number)], -jnp.inf)
+        number, higher = jnp.sum(usable, dtype=jnp.int32), values > now.last
+        level = jnp.where(number > 0, jnp.sort(values)[-self.rule.rank(number)], -jnp.inf)
+        waits = (level <= now.last) & self.rule.enough(jnp.sum(higher, dtype=jnp.int32), number)
+        return jnp.where(waits, jnp.min(jnp.where(higher, values, jnp.inf)), level)
 
     def copies(self, passed, place):
         """Of those that passed, each as often as any other to within one; anybody where none has."""

@@ -266,6 +266,7 @@ def test_groups_are_every_sixty_fourth_trajectory():
         shifted=np.arange(2 * 130, dtype=np.float32).reshape(2, 130),
         errors=np.full((2, 130), 0.5, np.float32),
         finite=np.arange(130),
+        last=np.zeros((1, 130), np.float32),
     )
     sums = BinnedSums(Observable(None), Bins(np.array([0.0]), np.array([2.0]), (2,)), np.zeros(1, np.float32), 1)
     _, moments, looks = sums.result(carry, np.arange(3.0))

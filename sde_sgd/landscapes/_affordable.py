@@ -15,8 +15,14 @@ _CLIMBS, _OPERATIONS, _HESSIANS, _EIGEN = 512, 1e11, 100, 25
 _FEWEST = 32
 
 
+MOST_COMPONENTS = 300
+"""Of a landscape in which climbs in random directions still tell something, and Hessians are held whole."""
+
+
 def affordable_climbs(landscape: AbstractLandscape, start: Float[np.ndarray, " dim"]) -> int:
     """How many climbs take no more than some seconds; ValueError where those are too few, or there is no Hessian."""
+    if landscape.dim > MOST_COMPONENTS:
+        raise ValueError(f"there are {landscape.dim} components, more than the {MOST_COMPONENTS} that are hopeful")
     check_twice_differentiable(landscape)
     with jax.enable_x64(True):
         # in the program that an exploration needs as well

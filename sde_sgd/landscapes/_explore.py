@@ -15,14 +15,13 @@ from .._progress import shown, stage
 from ..random import seed_number
 from ..results import Provenance, Status, Verdict
 from ..statistics import Estimate
+from ._affordable import MOST_COMPONENTS
 from ._base import AbstractLandscape, check_landscape
 from ._capture_recapture import chao
 from ._exploration import DegeneratePoint, Exploration, SaddleExit
 from ._known_points import KnownPoints, Saddle
 from ._saddle_graph import SaddleConnection
 
-# dense Hessians, and random directions that tell something
-_MOST_COMPONENTS = 300
 # of one minimum in a row
 _MOST_BATCHES = 4
 _RULE = (
@@ -84,7 +83,7 @@ def explore(
     positive_integer("max_searches", max_searches)
     visited = None if states is None else points_of("states", states, landscape.dim)
     number = seed_number(seed)
-    if landscape.dim > _MOST_COMPONENTS:
+    if landscape.dim > MOST_COMPONENTS:
         return _hopeless(landscape, height, number, began)
     with jax.enable_x64(True), shown(progress, "explore"):
         known = KnownPoints(landscape, point, height, np.random.default_rng(number))
@@ -282,7 +281,7 @@ def _verdict(known: KnownPoints, work: _Work, missing: float) -> Verdict:
 
 def _hopeless(landscape: AbstractLandscape, height: float | None, seed: int, began: float) -> Exploration:
     why = (
-        f"landscape has {landscape.dim} components, and beyond {_MOST_COMPONENTS} climbs in random directions find "
+        f"landscape has {landscape.dim} components, and beyond {MOST_COMPONENTS} climbs in random directions find "
         "what they happen to find: nothing was searched"
     )
     none = chao(np.zeros(0))

@@ -74,13 +74,14 @@ class Sums(NamedTuple):
     """table: counts in each row of the bins by groups, a total; those of the second half of the looks in further rows.
 
     Of each trajectory: `shifted`, sums of y = f(θ) − origin, then of its products; `errors`, what rounding took from
-    these, to be added; `finite`, looks at a finite value.
+    these, to be added; `finite`, looks at a finite value; `last`, θ at the last look.
     """
 
     table: Int32[Array, "two_rows groups"]
     shifted: Float[Array, "moments n"]
     errors: Float[Array, "moments n"]
     finite: Int32[Array, " n"]
+    last: Float[Array, "dim n"]
 
 
 class BinnedSums(AbstractReduction):
@@ -99,7 +100,7 @@ class BinnedSums(AbstractReduction):
         axes, lanes = len(self.bins.shape), thetas.shape[1]
         zeros = jnp.zeros((axes + axes * axes, lanes), thetas.dtype)
         table = jnp.zeros((2 * self.bins.rows, GROUPS), jnp.int32)
-        return Sums(table, zeros, zeros, jnp.zeros(lanes, jnp.int32))
+        return Sums(table, zeros, zeros, jnp.zeros(lanes, jnp.int32), thetas)
 
     def update(self, carry, thetas, live, look):
         values = jax.vmap(self.observable, 1, 1)(thetas)
@@ -112,7 +113,7 @@ class BinnedSums(AbstractReduction):
         products = (shifted[:, None] * shifted[None]).reshape(-1, shifted.shape[1])
         total, errors = _add(carry.shifted, carry.errors, jnp.concatenate([shifted, products]))
         table = carry.table.at[row, group].add(1, mode="drop")
-        return Sums(table, total, errors, carry.finite + finite.astype(jnp.int32))
+        return Sums(table, total, errors, carry.finite + finite.astype(jnp.int32), thetas)
 
     def result(self, carry, times):
         """Counts (2, rows, 64) in each half, sums (moments, 64) and looks (64,) of each group of trajectories."""

@@ -11,6 +11,7 @@ from scipy import special
 from ..results import AbstractResult, Provenance, Status, Verdict
 from ..statistics import Estimate, add_estimate, clopper_pearson, student_width
 from ._bins import Bins
+from ._unvisited import Unvisited
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,7 +33,7 @@ class Histogram(AbstractResult):
         in every interval. unseen: share of all looks that are left out so.
     burn_in, horizon, every: SDE times of the window and between looks. time_step: SDE time of a step.
     trajectories: how many were run. confidence: coverage that the intervals are made for.
-    provenance: how it came about.
+    provenance: how it came about. around: what exploration says that no trajectory has seen.
     changes: what of the chain changes in time, in words; None where nothing does.
     """
 
@@ -51,6 +52,7 @@ class Histogram(AbstractResult):
     time_step: float
     confidence: float
     provenance: Provenance
+    around: Unvisited = eqx.field(static=True, default=Unvisited("not explored"))
     changes: str | None = eqx.field(static=True, default=None)
 
     @property
@@ -122,7 +124,7 @@ class Histogram(AbstractResult):
         if self.changes is not None:
             words = f"the chain has no stationary law, with {self.changes}: these are averages over the window"
             return found.also(Status.NOT_CONVERGED, words)
-        unsettled = self._unsettled()
+        unsettled = self._unsettled() or self.around.missing
         return found.also(Status.NOT_CONVERGED, unsettled) if unsettled else found
 
     def _unsettled(self) -> str:
@@ -211,6 +213,7 @@ class Histogram(AbstractResult):
             ("bins", ", ".join(f"{number} from {low:.6g} to {high:.6g}" for low, high, number in ends)),
             ("outside", ", ".join(outside) or "nothing seen"),
             ("window", f"from t = {self.burn_in:.6g} to {self.horizon:.6g}, a look every {self.every:.6g}"),
+            ("surroundings", self.around.told),
             ("trajectories", f"{self.trajectories}, {self.diverged} of them diverged"),
         ]
 

@@ -14,6 +14,7 @@ from ..chains import AbstractChain
 from ..engine import check_chain, observation_steps, trajectories_of
 from ._bins import BinnedSums, Bins, Observable
 from ._density import Histogram
+from ._unvisited import unvisited
 
 
 @names_options
@@ -63,6 +64,7 @@ def histogram(
     sums = BinnedSums(of_theta, table, np.asarray(of_theta(jnp.asarray(runs.origin))), len(steps) // 2)
     with _progress.shown(progress, "histogram"):
         carry, _ = runs.reduce(sums, steps)
+        around = unvisited(chain, runs.origin, np.asarray(carry.last))
     time_step = float(np.asarray(chain.time_step))
     counts, moments, looks = sums.result(carry, np.array(steps) * time_step)
     used = looks > 0
@@ -82,6 +84,7 @@ def histogram(
         time_step=time_step,
         confidence=float(confidence),
         provenance=runs.provenance("histogram", steps, began),
+        around=around,
         changes=chain.what_changes if chain.changes_in_time else None,
     )
 

@@ -3,12 +3,12 @@
 import numpy as np
 
 from .._errors import show
-from .._jumps import log_weight, slow_groups
 from ..chains import AbstractChain
 from ..landscapes import explore
 from ..landscapes._affordable import affordable_climbs
 from ..results import Status
 from ._minima_graph import MinimaGraph
+from ._unvisited import slow_basins
 
 # temperatures above the highest saddle between those given up to which others are looked for
 _MARGIN = 10.0
@@ -33,11 +33,7 @@ def missing_minima(chain: AbstractChain, graph: MinimaGraph, seed: int) -> list[
         found = explore(landscape, points[0].location, height=height, max_searches=climbs, seed=seed, progress=False)
     except ValueError as error:
         return [(Status.INCOMPLETE, f"further minima were not looked for: {error}")]
-    edges = sorted(found.connections, key=lambda way: way.saddle.loss)
-    reached = np.flatnonzero(np.isfinite(found.passes))
-    groups = slow_groups(found.minima, reached, edges, temperature, float(np.asarray(chain.time_step)))
-    weights = np.array([log_weight([found.minima[each] for each in group], temperature) for group in groups])
-    shares = np.exp(weights - np.logaddexp.reduce(weights))
+    groups, shares = slow_basins(found, height, temperature, float(np.asarray(chain.time_step)))
     given = {found.number_of(point) for point in points}
     findings = []
     for group, share in zip(groups, shares, strict=True):

@@ -16,6 +16,7 @@ from ._basin_counts import AtTimesCarry, CountsAtTimes, CountsInWindow, WindowCa
 from ._basins import AbstractBasins, describe_basins
 from ._occupancy_result import Occupancy
 from ._time_averages import TimeAverages
+from ._unvisited import Unvisited, unvisited
 
 
 @names_options
@@ -72,7 +73,8 @@ def occupancy(
         if isinstance(steps, range):
             half = np.asarray(len(steps) // 2, np.int32)
             carry, _ = runs.reduce(CountsInWindow(made, runs.origin, half), steps)
-            counted = _time_averages(carry, made.count, steps, chain)
+            around = unvisited(chain, runs.origin, np.asarray(carry.witness))
+            counted = _time_averages(carry, made.count, steps, chain, around)
         else:
             carry, _ = runs.reduce(CountsAtTimes.of(made, len(steps)), steps)
             counted = _at_times(carry, made.count, steps, time_step)
@@ -87,7 +89,9 @@ def _at_times(carry: AtTimesCarry, count: int, steps: Sequence[int], time_step: 
     return AtTimes(np.array(steps) * time_step, counts[:, : count + 1], counts[:, count + 2], len(carry.label))
 
 
-def _time_averages(carry: WindowCarry, count: int, steps: range, chain: AbstractChain) -> TimeAverages:
+def _time_averages(
+    carry: WindowCarry, count: int, steps: range, chain: AbstractChain, around: Unvisited
+) -> TimeAverages:
     time_step = float(np.asarray(chain.time_step))
     return TimeAverages(
         visits=np.moveaxis(np.asarray(carry.visits, np.int64), 1, 2),
@@ -98,6 +102,7 @@ def _time_averages(carry: WindowCarry, count: int, steps: range, chain: Abstract
         burn_in=(steps[0] - steps.step) * time_step,
         horizon=steps[-1] * time_step,
         every=steps.step * time_step,
+        around=around,
         changes=chain.what_changes if chain.changes_in_time else None,
     )
 

@@ -10,6 +10,7 @@ from ..results import Status
 from ..statistics import Estimate
 from ._intervals import time_average_interval
 from ._unassigned_minima import ALLOWED, UnassignedMinima
+from ._unvisited import Unvisited
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,6 +31,7 @@ class TimeAverages(eqx.Module):
     has_diverged: (n,) trajectories that are not finite at the end; they are left out of values.
     distance: (2, n) mean square distance of θ from the start in each half.
     burn_in, horizon, every: SDE times of the window and between looks.
+    around: what exploration says that no trajectory has seen.
     changes: what of the chain changes in time, in words; None where nothing does and there may be a stationary law.
     """
 
@@ -41,6 +43,7 @@ class TimeAverages(eqx.Module):
     burn_in: float
     horizon: float
     every: float
+    around: Unvisited = eqx.field(static=True, default=Unvisited("not explored"))
     changes: str | None = eqx.field(static=True, default=None)
 
     @property
@@ -109,7 +112,8 @@ class TimeAverages(eqx.Module):
         if found.shares.size and none > ALLOWED:
             words = f"{none:.1%} of the time is in none of the minima given; the flow ends at {found}"
             findings.append((Status.INCOMPLETE, words))
-        return findings + [(Status.NOT_CONVERGED, reason) for reason in self._spreading() + self._mixing(names)]
+        reasons = self._spreading() + self._mixing(names) + ([self.around.missing] if self.around.missing else [])
+        return findings + [(Status.NOT_CONVERGED, reason) for reason in reasons]
 
     def answers(self, names: tuple[str, ...], shares: Estimate) -> list[tuple[str, str]]:
         """What is printed: a line for each basin, and what the verdict rests on."""
@@ -122,6 +126,7 @@ class TimeAverages(eqx.Module):
             *rows,
             ("window", window),
             ("checks", f"R-hat {np.max(self.r_hat):.4g}, {fewest:.4g} effective samples"),
+            ("surroundings", self.around.told),
         ]
 
     def add_to(self, data: "xr.Dataset") -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from ....landscapes._affordable import affordable_climbs
 from ....random import Stream
 from ..._execution import Execution
 from ..._question import Question
-from ._surroundings import MOST_COMPONENTS, Surroundings, Unexplored, surroundings
+from ._surroundings import Surroundings, Unexplored, surroundings
 
 # trajectories that tell the temperature, steps after which it is looked at, and when it counts as known
 _WALKERS, _SHORTEST, _LONGEST, _STEADY = 512, 64, 2**13, 0.2
@@ -23,8 +23,6 @@ def look_around(question: Question, run: Execution) -> Surroundings | Unexplored
     landscape = question.chain.landscape
     if landscape is None:
         return Unexplored("the chain has no landscape")
-    if landscape.dim > MOST_COMPONENTS:
-        return Unexplored(f"there are {landscape.dim} components, more than the {MOST_COMPONENTS} that are hopeful")
     if len(question.starts) > 1:
         return Unexplored("there is more than one start")
     try:

@@ -16,8 +16,6 @@ from ....results import Status
 from ..._question import Question
 from ._approaches import ways_around
 
-# dense Hessians, as of `landscapes.explore`
-MOST_COMPONENTS = 300
 # temperatures above the lowest pass to the target up to which basins are looked for: one over a higher pass is entered
 # before the target once in 20,000 times at most, as far as prefactors are alike
 _MARGIN = 10.0

@@ -1,0 +1,83 @@
+"""Time averages beside a basin that no trajectory came to: exploration finds it, and the status names it."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import sde_sgd as ss
+from sde_sgd.results import Status
+from sde_sgd.stationary import _unvisited
+
+T, DT, PLACE = 0.25, 0.002, 3.2
+WINDOW = {"horizon": 20.0, "trajectories": 512, "progress": False}
+BINS = (-3.0, 5.0, 32)
+
+
+def needle(depth):
+    """A bowl with a narrow hole at 3.2."""
+    return ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2 - depth * jnp.exp(-((x[0] - PLACE) ** 2) / 0.05), dim=1)
+
+
+def share(depth):
+    """Of the law beyond 2.5, by quadrature."""
+    x = np.linspace(-5, 7, 200_001)
+    weight = np.exp(-(x**2 / 2 - depth * np.exp(-((x - PLACE) ** 2) / 0.05)) / T)
+    return weight[x > 2.5].sum() / weight.sum()
+
+
+def chain_on(landscape):
+    return ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, T), DT)
+
+
+DEEP = chain_on(needle(7.0))
+
+
+def test_a_histogram_names_the_basin_that_it_has_not_seen():
+    """It holds 99 % of the law, behind a barrier of 15 temperatures; where some began there nothing is missing."""
+    found = ss.histogram(DEEP, np.zeros(1), bins=BINS, **WINDOW)
+    assert found.status is Status.NOT_CONVERGED and share(7.0) > 0.99
+    assert "no trajectory ended in the basin of [3.18858" in found.result and "holds 0.99 of the law" in found.result
+    assert "2 basins slow to leave" in repr(found)
+    starts = np.where(np.arange(512) % 2, 3.19, 0.0)[:, None]
+    both = ss.histogram(DEEP, starts, bins=BINS, **WINDOW)
+    assert not both.around.missing and "2 basins slow to leave" in both.around.told
+
+
+def test_shares_of_the_time_name_it_too():
+    regions = {"left": ss.regions.HalfSpace([1.0], 0.0), "right": ss.regions.HalfSpace([-1.0], 0.0)}
+    found = ss.occupancy(DEEP, np.zeros(1), regions=regions, **WINDOW | {"horizon": 400.0, "trajectories": 128})
+    assert found.status is Status.NOT_CONVERGED and found.result.count("not converged") == 1
+    assert "basin of [3.18858" in found.result
+    shallow = ss.occupancy(
+        chain_on(needle(2.0)), np.zeros(1), regions=regions, **WINDOW | {"horizon": 400.0, "trajectories": 128}
+    )
+    assert shallow.status is Status.CONVERGED and share(2.0) < 1e-5
+
+
+def test_what_holds_hardly_anything_is_not_missed():
+    found = ss.histogram(chain_on(needle(3.8)), np.zeros(1), bins=BINS, **WINDOW)
+    assert found.status is Status.COMPLETE and "2 minima" in found.around.told and share(3.8) < 1e-3
+
+
+def test_what_cannot_be_explored_is_told():
+    """A chain without a landscape; noise that has no temperature."""
+    drift = ss.diffusions.ItoDiffusion(lambda x, t: -x, lambda x, t: 0 * x + 1, 1)
+    landscape = ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2, dim=1)
+    noise = ss.EulerMaruyama(ss.LangevinSGD(landscape, ss.noise.LossProportional(1.0), 0.05, 1.0))
+    for chain, why in ((ss.EulerMaruyama(drift, 0.05), "no landscape"), (noise, "no temperature")):
+        found = ss.histogram(chain, np.full(1, 0.5), bins=BINS, **WINDOW)
+        assert why in found.around.told and "watched only" in repr(found) and not found.around.missing
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["the same landscape", "another"])
+def test_an_exploration_serves_the_next_call(again, monkeypatch):
+    """Of a study's cells, say; a landscape with other numbers is another."""
+    made, explore = [], _unvisited.explore
+    monkeypatch.setattr(_unvisited, "explore", lambda *args, **options: made.append(1) or explore(*args, **options))
+    monkeypatch.setattr(_unvisited, "_KEPT", _unvisited.deque(maxlen=4))
+    for curvature in ([1.0, 2.0], [1.0, 2.0 if again else 3.0]):
+        bowl = ss.landscapes.Quadratic(curvature)
+        ends = np.random.default_rng(0).normal(size=(2, 64)).clip(-1, 1)
+        found = _unvisited.unvisited(chain_on(bowl), np.zeros(2), ends)
+        assert "1 minima, 1 basins slow to leave" in found.told and not found.missing
+    assert len(made) == (1 if again else 2)

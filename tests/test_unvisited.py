@@ -81,3 +81,19 @@ def test_an_exploration_serves_the_next_call(again, monkeypatch):
         found = _unvisited.unvisited(chain_on(bowl), np.zeros(2), ends)
         assert "1 minima, 1 basins slow to leave" in found.told and not found.missing
     assert len(made) == (1 if again else 2)
+
+
+@pytest.mark.parametrize(("temperature", "told"), [(0.14, True), (0.05, False)])
+def test_a_loss_without_bound_has_no_law(temperature, told):
+    """Beyond a barrier of 14 temperatures; beyond one of 40 the window is too short for it to matter."""
+    falls = ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2 - x[0] ** 4 / 32, dim=1)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(falls, temperature), 0.01)
+    found = ss.histogram(chain, np.zeros(1), bins=(-4.0, 4.0, 16), **WINDOW | {"horizon": 100.0})
+    assert found.status is (Status.NOT_CONVERGED if told else Status.COMPLETE)
+    assert ("over a saddle at 2 the loss descends without bound" in found.result) is told
+
+
+def test_what_tells_no_temperature_is_told():
+    bowl = ss.landscapes.Quadratic([1.0])
+    for ends, why in ((1e200, "at which trajectories ended are not finite"), (np.nan, "no trajectory is finite")):
+        assert why in _unvisited.unvisited(chain_on(bowl), np.ones(1), np.full((1, 4), ends)).told

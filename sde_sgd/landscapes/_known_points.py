@@ -23,8 +23,10 @@ _CONTINUUM = "a continuum of critical points"
 _NUDGES = 4
 _MOST_DIRECTIONS = 4
 
+UNBOUNDED = "the loss descends without bound"
+"""What a saddle's side leads to, in words, where no law has all its states."""
 _OUTCOMES = {
-    End.UNBOUNDED: "the loss descends without bound",
+    End.UNBOUNDED: UNBOUNDED,
     End.NOT_FINITE: "the loss or its derivatives are not finite or jump",
     End.RUNNING: "a descent of 400 steps comes to no end",
 }

@@ -15,11 +15,12 @@ from .._progress import stage
 from ..chains import AbstractChain
 from ..landscapes import AbstractLandscape, Exploration, explore, find_minima
 from ..landscapes._affordable import affordable_climbs
+from ..landscapes._known_points import UNBOUNDED
 from ..random import increments_of
 
-# temperatures above the highest loss at which a trajectory ended up to which is explored; and the chance below which
-# that none of them ended in a basin is no chance
-_MARGIN, _CHANCE = 12.0, 1e-3
+# temperatures up to which is explored, above the loss below which so many of the trajectories ended; and the chance
+# below which that none of them ended in a basin is no accident
+_MARGIN, _WITHIN, _CHANCE = 16.0, 0.9, 1e-3
 # of the stationary law; less does not count as missing
 _SHARE = 1e-3
 # explorations that are kept, for the next call with this landscape: the cells of a study, say
@@ -64,10 +65,10 @@ def unvisited(chain: AbstractChain, start: Float[np.ndarray, " dim"], ends: Floa
         return _watched("the noise has no temperature that tells the law")
     points = np.asarray(ends, np.float64).T
     points = points[np.all(np.isfinite(points), axis=1)]
-    if not len(points):
-        return _watched("no trajectory is finite")
-    stage("surroundings")
     temperature = float(np.asarray(temperature))
+    if not len(points) or not temperature > 0:
+        return _watched("no trajectory is finite" if temperature > 0 else "there is no noise")
+    stage("surroundings")
     try:
         found, height = _explored(landscape, np.asarray(start, np.float64), points, temperature)
     except ValueError as error:
@@ -77,7 +78,7 @@ def unvisited(chain: AbstractChain, start: Float[np.ndarray, " dim"], ends: Floa
     if found.searched_to < height:
         told += f", searched up to {found.searched_to:.3g}"
     told += f": {sum(map(len, basins.groups))} minima, {len(basins.groups)} basins slow to leave"
-    return Unvisited(told, _missing(found, basins, points))
+    return Unvisited(told, _way_out(found, height) or _missing(found, basins, points))
 
 
 def _watched(why: str) -> Unvisited:
@@ -96,8 +97,11 @@ def _explored(
     """
     climbs = affordable_climbs(landscape, start)
     floor = find_minima(landscape, start)[0].loss
-    highest = float(np.max(of_points("loss", landscape, points)))
-    needed = max(highest - floor, 0.0) + _MARGIN * temperature
+    losses = np.sort(of_points("loss", landscape, points))
+    warm = float(losses[math.ceil(_WITHIN * len(losses)) - 1]) - floor
+    if not math.isfinite(warm):
+        raise ValueError("losses at which trajectories ended are not finite")
+    needed = max(warm, 0.0) + _MARGIN * temperature
     height = 2 ** (math.ceil(2 * math.log2(needed)) / 2)
     for known, begun, up_to, found in _KEPT:
         if up_to == height and begun == start.tobytes() and bool(eqx.tree_equal(known, landscape)):
@@ -105,6 +109,17 @@ def _explored(
     found = explore(landscape, start, height=height, max_searches=climbs, progress=False)
     _KEPT.append((landscape, start.tobytes(), height, found))
     return found, needed
+
+
+def _way_out(found: Exploration, height: float) -> str:
+    """Where the loss falls without bound, in words."""
+    for way in found.exits:
+        if way.saddle.loss - found.minima[0].loss <= height and UNBOUNDED in way.leads_to:
+            return (
+                f"over a saddle at {way.saddle.loss:.4g} {way.leads_to}: there is no law exp(−L/T), and these are "
+                "averages before that way is taken"
+            )
+    return ""
 
 
 def _missing(found: Exploration, basins: SlowBasins, points: Float[np.ndarray, "n dim"]) -> str:

@@ -335,14 +335,14 @@ def tail_index(values: Any, largest: int) -> float:
     values: independent positive numbers (n,) in any unit. largest: of so many it is estimated, at least 1 and fewer
         than n; the relative standard error is 1/√largest.
     Of a law that falls off faster than any power it grows with n.
-    Up to 2 a law has no variance, and up to 1 no mean. Raises ValueError for another number of the largest, or values
-    that are not positive among them.
+    Up to 2 a law has no variance, and up to 1 no mean. Raises ValueError for another number of the largest, or for what
+    is not a finite number above 0 among them.
     """
     values = np.sort(_float64(values))
     if not 0 < largest < len(values):
         raise ValueError(f"largest must be from 1 to {len(values) - 1}, fewer than there are values, got {largest}")
     top = values[-largest - 1 :]
-    if not top[0] > 0:
-        raise ValueError(f"values must be positive, got {top[0]} among the largest")
+    if np.any(bad := ~((top > 0) & np.isfinite(top))):
+        raise ValueError(f"values must be finite and above 0, got {top[bad][0]} among the largest")
     excess = float(np.mean(np.log(top[1:] / top[0])))
     return 1 / excess if excess > 0 else math.inf

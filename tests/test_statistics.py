@@ -334,5 +334,6 @@ def test_the_index_of_a_tail(index):
     assert tail_index(np.ones(5), 2) == math.inf
     with pytest.raises(ValueError, match="largest must be from 1 to 4, fewer than there are values, got 5"):
         tail_index(np.ones(5), 5)
-    with pytest.raises(ValueError, match=r"values must be positive, got 0\.0 among the largest"):
-        tail_index([0.0, 0.0, 1.0], 2)
+    for wrong in (0.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match=rf"values must be finite and above 0, got {wrong} among the largest"):
+            tail_index([3.0, wrong, 1.0], 2)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
-from statistical import mean_passage
+from statistical import agrees, binomial_error, mean_passage
 
 import sde_sgd as ss
 from sde_sgd.engine import StopCode, StopTimes
@@ -158,3 +158,15 @@ def test_a_loss_that_holds_back_hardly_anything_is_told():
     found = ss.first_passage(chain, np.zeros(1), ss.regions.HalfSpace([-1.0], -2.0), rtol=0.1)
     assert found.method == "direct" and found.status == Status.UNEVEN
     assert "power law" in found.reasons[0] and "horizon" in found.reasons[0]
+
+
+def test_where_many_never_arrive_no_more_are_run():
+    """Up a slope that leads away: six of seven are lost at once, and the first trajectories tell so."""
+    slope = ss.landscapes.Landscape(lambda x: x[0], dim=1)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(slope, 1.0), 0.01)
+    target = ss.regions.HalfSpace([-1.0], -2.0)
+    found = ss.first_passage(chain, np.zeros(1), target, rtol=0.1, max_steps=20_000, method="direct")
+    assert found.status == Status.BUDGET_SPENT and found.trajectories == 387
+    assert found.reasons == (f"{found.censored} of 387 still running after max_steps = 20000",)
+    # the chance to come there at all, less what is missed between steps: exp(−0.58 · 0.14)
+    assert agrees(1 - found.censored / 387, np.exp(-2), binomial_error(np.exp(-2), 387), bias=0.011)

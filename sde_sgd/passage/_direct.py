@@ -19,6 +19,8 @@ _FEW_DIVERGED = 5
 # passages from which on a tail without variance is told from an exponential one, and the index of a power law up to
 # which it has none
 _TELLING, _NO_VARIANCE = 256, 2.0
+# one of so many may still run after all its steps without being the answer's end
+_FEW_ENDLESS = 16
 # passages beyond those that a width asks for, since it is not known well
 _MORE = 1.1
 
@@ -73,8 +75,7 @@ def _until(question: Question, run: Execution, rtol: float) -> Answer:
     passages = math.ceil((normal_width(question.confidence) / rtol) ** 2) + 2
     parts: list[StopTimes] = []
     while True:
-        # where all pass no more are needed than are asked for
-        _run_until(passages, parts, run, rtol, at_least=1 if question.mean_time else BATCH)
+        _run_until(passages, parts, question, run, rtol)
         answer = _of_passages(passages, parts, question, run, rtol)
         if not question.mean_time or answer.verdict.findings or answer.evidence.diverged:
             return answer
@@ -85,10 +86,12 @@ def _until(question: Question, run: Execution, rtol: float) -> Answer:
         passages = math.ceil(_MORE * passages * (width / rtol) ** 2)
 
 
-def _run_until(passages: int, parts: list[StopTimes], run: Execution, rtol: float, at_least: int) -> None:
-    """More `parts`, each of so many trajectories at least, until so many have passed, or that is not to be had."""
+def _run_until(passages: int, parts: list[StopTimes], question: Question, run: Execution, rtol: float) -> None:
+    """More `parts`, until so many trajectories have passed, or that is not to be had."""
     done, reached = sum(len(part.code) for part in parts), _count(parts, StopCode.TARGET)
-    while reached < passages and run.ledger.left > 0 and not _hopeless(parts, rtol):
+    # where all pass no more are needed than are asked for
+    at_least = 1 if question.mean_time else BATCH
+    while reached < passages and run.ledger.left > 0 and not (_hopeless(parts, rtol) or _endless(question, parts)):
         wanted = passages - reached
         if reached < done:
             wanted = math.ceil(1.1 * wanted * (done + 1) / (reached + 1))
@@ -105,6 +108,8 @@ def _of_passages(passages: int, parts: list[StopTimes], question: Question, run:
         # later ones were run but not asked for
         end = int(reached[passages - 1]) + 1
         return found(question, StopTimes(step[:end], code[:end], 0), Verdict(), passages)
+    if _endless(question, parts):
+        return found(question, StopTimes(step, code, 0), Verdict())
     reason = f"max_trajectories = {run.ledger.limit} reached before rtol = {rtol}"
     if run.ledger.left > 0:
         reason = f"no number of trajectories gives rtol = {rtol} where so many diverge, and {len(code)} were run"
@@ -115,6 +120,13 @@ def _hopeless(parts: list[StopTimes], rtol: float) -> bool:
     """Whether those that diverged alone make the interval wider than twice what is asked for."""
     diverged = _count(parts, DIVERGED)
     return diverged >= _FEW_DIVERGED and diverged > 4 * rtol * max(_count(parts, StopCode.TARGET), 1)
+
+
+def _endless(question: Question, parts: list[StopTimes]) -> bool:
+    """Whether without a horizon so many still ran after all their steps that more trajectories would not help."""
+    return question.open_ended and _count(parts, StopCode.RUNNING) * _FEW_ENDLESS > sum(
+        len(part.code) for part in parts
+    )
 
 
 def _count(parts: list[StopTimes], code: int) -> int:

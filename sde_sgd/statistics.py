@@ -338,11 +338,32 @@ def tail_index(values: Any, largest: int) -> float:
     Up to 2 a law has no variance, and up to 1 no mean. Raises ValueError for another number of the largest, or for what
     is not a finite number above 0 among them.
     """
+    top = _largest(values, largest)
+    excess = float(np.mean(np.log(top[1:] / top[0])))
+    return 1 / excess if excess > 0 else math.inf
+
+
+def excess_shape(values: Any, largest: int) -> float:
+    """ξ of the generalised Pareto law of what is above a threshold, by its moments (Hosking and Wallis 1987), up to 1.
+
+    values, largest: as of `tail_index`, but at least 2 of them. 0 for a tail that is exponential from the threshold on,
+        wherever it lies, and 1/α for a power law; from 1/2 on a law has no variance. Valid for ξ below 1, near which
+        it is too small. Source: Technometrics 29, 339.
+    """
+    if largest < 2:
+        raise ValueError(f"largest must be at least 2, got {largest}")
+    top = _largest(values, largest)
+    above = top[1:] - top[0]
+    mean, falling = above.mean(), np.mean(above * np.arange(largest - 1, -1, -1)) / (largest - 1)
+    return float(2 - mean / (mean - 2 * falling)) if mean > 2 * falling else -math.inf
+
+
+def _largest(values: Any, largest: int) -> Float[np.ndarray, " k"]:
+    """The threshold, the largest of the others, and so many above it, ascending."""
     values = np.sort(_float64(values))
     if not 0 < largest < len(values):
         raise ValueError(f"largest must be from 1 to {len(values) - 1}, fewer than there are values, got {largest}")
     top = values[-largest - 1 :]
     if np.any(bad := ~((top > 0) & np.isfinite(top))):
         raise ValueError(f"values must be finite and above 0, got {top[bad][0]} among the largest")
-    excess = float(np.mean(np.log(top[1:] / top[0])))
-    return 1 / excess if excess > 0 else math.inf
+    return top

@@ -51,7 +51,7 @@ def all_levels(run, score, loop, width):
     zero = np.zeros((), np.float32)
     monitor = LevelCrossing(run.monitor, score, zero, zero, True)
     devices = of(run, loop, width, Remembering(run.chain, score, True, zero, zero), monitor)
-    shared = devices, Rule((2, 5), 256, 30, 1e-3), (np.uint32(99), np.uint32(0))
+    shared = devices, Rule((2, 5), (256, 10), 30, 1e-3), (np.uint32(99), np.uint32(0))
     return _pilot, shared, (np.zeros(31, np.float32), np.zeros((1, width), np.float32))
 
 

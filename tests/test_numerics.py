@@ -162,6 +162,7 @@ def test_a_method_of_many_and_its_slope():
     """Of ½θᵀdiag(1, 4)θ by hand; each name has one function, and both scales one program, so that programs are kept."""
     thetas, functions = jnp.array([[1.0, 2.0], [3.0, -1.0]]), [_numerics.of_each("loss"), _numerics.with_slope("loss")]
     assert functions == [_numerics.of_each("loss"), _numerics.with_slope("loss")]
+    sizes = set()
     for scale in (1.0, 2.0):
         many, one = (
             _numerics.bound(function, ss.landscapes.Quadratic(scale * jnp.array([1.0, 4.0]))) for function in functions
@@ -169,7 +170,9 @@ def test_a_method_of_many_and_its_slope():
         assert many(thetas).tolist() == [8.5 * scale, 6.5 * scale]
         value, slope = one(thetas[1])
         assert value == 6.5 * scale and slope.tolist() == [3 * scale, -4 * scale]
-    assert many.func._cache_size() == one.func._cache_size() == 1
+        # other calls may have left programs of other shapes
+        sizes.add((many.func._cache_size(), one.func._cache_size()))
+    assert len(sizes) == 1
 
 
 def test_blocks_of_one_shape_are_what_one_call_makes():

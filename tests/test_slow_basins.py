@@ -11,6 +11,7 @@ import pytest
 from chains_with_memory import Underdamped
 from numpy.polynomial import Polynomial
 from polynomials import on_the_line
+from splitting_cases import outlier
 from statistical import distance
 
 import sde_sgd as ss
@@ -278,9 +279,9 @@ def test_what_cannot_be_explored_is_watched_only():
     wells, _ = of_force([-3, -2, -1, 0, 1, 2, 3])
     found = around(wells, [-1.0], ss.regions.HalfSpace([-1.0], 0.8), 1.5)
     with pytest.raises(ValueError, match="cores must not overlap"):
-        cores_of(found._replace(barriers=found.barriers * 1_000))
+        cores_of(found._replace(barriers=found.barriers * 1_000), chain)
     with pytest.raises(ValueError, match="more than 32"):
-        cores_of(found._replace(basins=found.basins * 17))
+        cores_of(found._replace(basins=found.basins * 17), chain)
 
 
 def test_light_basins_are_passed_through():
@@ -310,16 +311,20 @@ def test_the_union_of_those_chosen():
 def test_neighbours_on_the_line_are_all_that_matters():
     """Three cores for each basin of a row, its own among them; in a plane, and of few, all."""
 
-    def near(locations):
+    def near(locations, chain=None):
         basins = [SimpleNamespace(point=SimpleNamespace(location=np.atleast_1d(each))) for each in locations]
-        question = SimpleNamespace(chain=SimpleNamespace(dim=len(basins[0].point.location)))
+        if chain is None:
+            bowl = ss.landscapes.Quadratic(np.ones(len(basins[0].point.location)))
+            chain = ss.EulerMaruyama(ss.Langevin(bowl, 1.0), 0.01)
         ends = tuple(range(len(basins) + 2))
-        network = Network(question, None, None, (), SimpleNamespace(basins=basins), ends)
+        network = Network(SimpleNamespace(chain=chain), None, None, (), SimpleNamespace(basins=basins), ends)
         return [network.near(start) for start in range(len(basins))]
 
     row = [[2, 0, 1], [0, 1, 3], [4, 2, 0], [0, 1, 3], [4, 2, 0]]
     assert near([0.0, 2.0, -2.0, 4.0, -4.0]) == [[*each, 5, 6] for each in row]
     assert near([0.0, 2.0, -2.0]) == [[0, 1, 2, 3, 4]] * 3
+    # what jumps may pass over a core
+    assert near([0.0, 2.0, -2.0, 4.0, -4.0], outlier(100)) == [list(range(7))] * 5
     assert near([[0.0, place] for place in range(5)]) == [list(range(7))] * 5
 
 

@@ -12,6 +12,7 @@ from sde_sgd.statistics import (
     add_estimate,
     chi_square_rate,
     clopper_pearson,
+    excess_shape,
     in_one_format,
     inverse_binomial,
     proportion_with_undecided,
@@ -337,3 +338,15 @@ def test_the_index_of_a_tail(index):
     for wrong in (0.0, np.nan, np.inf):
         with pytest.raises(ValueError, match=rf"values must be finite and above 0, got {wrong} among the largest"):
             tail_index([3.0, wrong, 1.0], 2)
+
+
+@pytest.mark.parametrize("shape", [-0.5, 0.0, 0.4])
+def test_the_shape_of_excesses(shape):
+    """Of a generalised Pareto law, whose excesses have the same shape above any threshold: 400 samples of 1,000."""
+    samples = stats.genpareto(shape).rvs((400, 1_000), random_state=0)
+    found = np.array([excess_shape(5.0 + 3.0 * sample, 200) for sample in samples])
+    # its bias is a part of 1/200
+    assert abs(found.mean() - shape) < 4 * found.std() / 20 + 0.02 and found.std() < 0.12
+    assert excess_shape(np.ones(5), 3) == -math.inf
+    with pytest.raises(ValueError, match="largest must be at least 2, got 1"):
+        excess_shape(np.ones(5), 1)

@@ -1,5 +1,6 @@
 """Time averages beside a basin that no trajectory came to: exploration finds it, and the status names it."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -69,16 +70,22 @@ def test_what_cannot_be_explored_is_told():
         assert why in found.around.told and "watched only" in repr(found) and not found.around.missing
 
 
+def themselves(points):
+    return points
+
+
 @pytest.mark.parametrize("again", [True, False], ids=["the same landscape", "another"])
 def test_an_exploration_serves_the_next_call(again, monkeypatch):
-    """Of a study's cells, say; a landscape with other numbers is another."""
+    """Of a study's cells, say; a landscape with other numbers is another, also where they were changed in place."""
     made, explore = [], _unvisited.explore
     monkeypatch.setattr(_unvisited, "explore", lambda *args, **options: made.append(1) or explore(*args, **options))
     monkeypatch.setattr(_unvisited, "_KEPT", _unvisited.deque(maxlen=4))
-    for curvature in ([1.0, 2.0], [1.0, 2.0 if again else 3.0]):
-        bowl = ss.landscapes.Quadratic(curvature)
+    curvatures = np.array([1.0, 2.0])
+    bowl = ss.landscapes.Landscape(lambda x, c: 0.5 * jnp.sum(c * x**2), 2, curvatures)
+    for last in (2.0, 2.0 if again else 3.0):
+        curvatures[1] = last
         ends = np.random.default_rng(0).normal(size=(2, 64)).clip(-1, 1)
-        found = _unvisited.unvisited(chain_on(bowl), np.zeros(2), ends)
+        found = _unvisited.unvisited(chain_on(bowl), np.zeros(2), ends, themselves)
         assert "1 minima, 1 basins slow to leave" in found.told and not found.missing
     assert len(made) == (1 if again else 2)
 
@@ -96,4 +103,47 @@ def test_a_loss_without_bound_has_no_law(temperature, told):
 def test_what_tells_no_temperature_is_told():
     bowl = ss.landscapes.Quadratic([1.0])
     for ends, why in ((1e200, "at which trajectories ended are not finite"), (np.nan, "no trajectory is finite")):
-        assert why in _unvisited.unvisited(chain_on(bowl), np.ones(1), np.full((1, 4), ends)).told
+        assert why in _unvisited.unvisited(chain_on(bowl), np.ones(1), np.full((1, 4), ends), themselves).told
+
+
+def test_what_is_averaged_may_not_tell_it_from_what_was_seen():
+    """Of two wells that are mirror images a histogram of the loss needs one; of the place it needs both."""
+    wells = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2, dim=1)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(wells, 0.066), 0.01)
+    ends = np.random.default_rng(0).normal(1.0, 0.08, (1, 128))
+    for telling, told in ((lambda x: (x[:, 0] ** 2 - 1) ** 2, False), (themselves, True)):
+        found = _unvisited.unvisited(chain, np.ones(1), ends, telling)
+        assert ("basin of [-1.]" in found.missing) is told
+
+
+def test_where_a_step_overshoots_nothing_stays():
+    """The hole has a curvature of 280: steps of 0.02 leave it at once, and it holds nothing of the chain's law."""
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(needle(7.0), T), 0.02)
+    ends = np.random.default_rng(0).normal(0.0, 0.5, (1, 512))
+    found = _unvisited.unvisited(chain, np.zeros(1), ends, themselves)
+    assert not found.missing and "1 minima are too sharp for a step" in found.told
+
+
+def test_ends_far_along_a_valley_are_in_no_basin_by_second_order():
+    """On a ring with one lowest place, around a basin in the middle that holds 2 %: nobody on the ring is in it."""
+    unit = 12 * T
+
+    def loss(x):
+        r = jnp.sqrt(jnp.sum(x**2) + 1e-12)
+        return 16 * unit * (r * (1 - r)) ** 2 - 0.5 * T * x[0]
+
+    angles = np.random.default_rng(0).vonmises(0.0, 0.5, 512)
+    ring = np.stack([np.cos(angles), np.sin(angles)])
+    found = _unvisited.unvisited(chain_on(ss.landscapes.Landscape(loss, 2)), np.array([1.0, 0.0]), ring, themselves)
+    assert "2 basins slow to leave" in found.told and "no trajectory ended in the basin of [0.00" in found.missing
+
+
+def test_a_loss_that_is_only_known_in_float32_is_watched():
+    """What the trajectories tell is not lost."""
+
+    def loss(x):
+        return jax.lax.scan(lambda carry, each: (carry + each**2, None), jnp.float32(0.0), x)[0]
+
+    chain = chain_on(ss.landscapes.Landscape(loss, 2))
+    found = ss.histogram(chain, np.zeros(2), lambda x: x[0], BINS, **WINDOW)
+    assert found.status is Status.COMPLETE and "computable in float64" in found.around.told

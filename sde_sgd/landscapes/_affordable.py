@@ -24,9 +24,12 @@ def affordable_climbs(landscape: AbstractLandscape, start: Float[np.ndarray, " d
     if landscape.dim > MOST_COMPONENTS:
         raise ValueError(f"there are {landscape.dim} components, more than the {MOST_COMPONENTS} that are hopeful")
     check_twice_differentiable(landscape)
-    with jax.enable_x64(True):
-        # in the program that an exploration needs as well
-        operations = Float64Landscape(landscape).hessian_operations(np.asarray(start, np.float64))
+    try:
+        with jax.enable_x64(True):
+            # in the program that an exploration needs as well
+            operations = Float64Landscape(landscape).hessian_operations(np.asarray(start, np.float64))
+    except TypeError as error:
+        raise ValueError(f"landscape must be computable in float64, got one that is not: {error}") from error
     operations += _EIGEN * len(start) ** 3
     climbs = int(_OPERATIONS / (_HESSIANS * operations))
     if climbs < _FEWEST:

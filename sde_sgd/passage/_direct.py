@@ -6,7 +6,7 @@ import numpy as np
 
 from ..engine import DIVERGED, StopCode, StopTimes
 from ..results import Status, Verdict
-from ..statistics import normal_width, tail_index
+from ..statistics import excess_shape, normal_width, tail_index
 from ._direct_sample import DirectSample
 from ._execution import Execution
 from ._method import AbstractMethod, Answer
@@ -19,6 +19,10 @@ _FEW_DIVERGED = 5
 # passages from which on a tail without variance is told from an exponential one, and the index of a power law up to
 # which it has none
 _TELLING, _NO_VARIANCE = 256, 2.0
+# shape of the excesses below which they are taken for exponential: that of a law without a variance is 1/2 or more
+_EXPONENTIAL = 0.3
+# passages, beyond those of an exponential law, up to which a tail that looks heavy is watched on
+_WATCHED = 8
 # one of so many may still run after all its steps without being the answer's end
 _FEW_ENDLESS = 16
 # passages beyond those that a width asks for, since it is not known well
@@ -60,7 +64,8 @@ def _heavy_tail(sample: DirectSample) -> str:
         return ""
     longest = math.ceil(math.sqrt(len(times)))
     index = tail_index(times, longest)
-    if index > _NO_VARIANCE:
+    # of two kinds of trajectories the slower make a heavy tail by the first, but not by how far they lie apart
+    if index > _NO_VARIANCE or excess_shape(times, longest) < _EXPONENTIAL:
         return ""
     share = np.sort(times)[-longest:].sum() / times.sum()
     return (
@@ -74,16 +79,21 @@ def _until(question: Question, run: Execution, rtol: float) -> Answer:
     """Until the interval of the probability is narrow enough, or of the mean time where that is asked."""
     passages = math.ceil((normal_width(question.confidence) / rtol) ** 2) + 2
     parts: list[StopTimes] = []
+    most = _WATCHED * passages
     while True:
         _run_until(passages, parts, question, run, rtol)
         answer = _of_passages(passages, parts, question, run, rtol)
-        if not question.mean_time or answer.verdict.findings or answer.evidence.diverged:
+        if not question.mean_time or answer.evidence.diverged or answer.verdict.status == Status.BUDGET_SPENT:
             return answer
         width = float(answer.evidence.mean_exit_time.relative_half_width)
         if width <= rtol:
             return answer
+        if answer.verdict.findings and passages >= most:
+            words = f"{passages} passages gave {width:.3g} and not rtol = {rtol}"
+            return answer._replace(verdict=answer.verdict.also(Status.BUDGET_SPENT, words))
         # times that differ more than those of an exponential law
-        passages = math.ceil(_MORE * passages * (width / rtol) ** 2)
+        more = math.ceil(_MORE * passages * (width / rtol) ** 2)
+        passages = min(more, most) if answer.verdict.findings else more
 
 
 def _run_until(passages: int, parts: list[StopTimes], question: Question, run: Execution, rtol: float) -> None:

@@ -74,7 +74,7 @@ class Sums(NamedTuple):
     """table: counts in each row of the bins by groups, a total; those of the second half of the looks in further rows.
 
     Of each trajectory: `shifted`, sums of y = f(θ) − origin, then of its products; `errors`, what rounding took from
-    these, to be added; `finite`, looks at a finite value; `last`, θ at the last look.
+    these, to be added; `finite`, looks at a finite value; `last`, θ at the last look, where it is kept.
     """
 
     table: Int32[Array, "two_rows groups"]
@@ -88,19 +88,20 @@ class BinnedSums(AbstractReduction):
     """Counts in bins by groups of trajectories, and sums of first and second powers.
 
     origin: (axes,) what is taken from values before they are summed, so that their spread keeps its digits.
-    half: the look at which the second half of them begins.
+    half: the look at which the second half of them begins. keeps_last: whether θ at the last look is kept.
     """
 
     observable: Observable
     bins: Bins
     origin: Float[np.ndarray, " axes"]
     half: int
+    keeps_last: bool = eqx.field(static=True, default=True)
 
     def init(self, thetas):
         axes, lanes = len(self.bins.shape), thetas.shape[1]
         zeros = jnp.zeros((axes + axes * axes, lanes), thetas.dtype)
         table = jnp.zeros((2 * self.bins.rows, GROUPS), jnp.int32)
-        return Sums(table, zeros, zeros, jnp.zeros(lanes, jnp.int32), thetas)
+        return Sums(table, zeros, zeros, jnp.zeros(lanes, jnp.int32), self._kept(thetas))
 
     def update(self, carry, thetas, live, look):
         values = jax.vmap(self.observable, 1, 1)(thetas)
@@ -113,7 +114,10 @@ class BinnedSums(AbstractReduction):
         products = (shifted[:, None] * shifted[None]).reshape(-1, shifted.shape[1])
         total, errors = _add(carry.shifted, carry.errors, jnp.concatenate([shifted, products]))
         table = carry.table.at[row, group].add(1, mode="drop")
-        return Sums(table, total, errors, carry.finite + finite.astype(jnp.int32), thetas)
+        return Sums(table, total, errors, carry.finite + finite.astype(jnp.int32), self._kept(thetas))
+
+    def _kept(self, thetas: Array) -> Array:
+        return thetas if self.keeps_last else thetas[:0]
 
     def result(self, carry, times):
         """Counts (2, rows, 64) in each half, sums (moments, 64) and looks (64,) of each group of trajectories."""

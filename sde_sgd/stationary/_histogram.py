@@ -14,7 +14,7 @@ from ..chains import AbstractChain
 from ..engine import check_chain, observation_steps, trajectories_of
 from ._bins import BinnedSums, Bins, Observable
 from ._density import Histogram
-from ._unvisited import unvisited
+from ._unvisited import can_be_explored, unvisited
 
 
 @names_options
@@ -61,10 +61,12 @@ def histogram(
     if len(runs.ids) < 2:
         raise ValueError(f"trajectories must be at least 2, whose spread makes the intervals, got {len(runs.ids)}")
     table, of_theta = _bins(bins, _axes(observable, runs.origin)), Observable(observable)
-    sums = BinnedSums(of_theta, table, np.asarray(of_theta(jnp.asarray(runs.origin))), len(steps) // 2)
+    sums = BinnedSums(
+        of_theta, table, np.asarray(of_theta(jnp.asarray(runs.origin))), len(steps) // 2, can_be_explored(chain)
+    )
     with _progress.shown(progress, "histogram"):
         carry, _ = runs.reduce(sums, steps)
-        around = unvisited(chain, runs.origin, np.asarray(carry.last))
+        around = unvisited(chain, runs.origin, np.asarray(carry.last), jax.vmap(of_theta))
     time_step = float(np.asarray(chain.time_step))
     counts, moments, looks = sums.result(carry, np.array(steps) * time_step)
     used = looks > 0

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from .. import _progress
@@ -13,7 +14,7 @@ from ..engine import check_chain, observation_steps, trajectories_of
 from ..regions import AbstractRegion
 from ._at_times import AtTimes
 from ._basin_counts import AtTimesCarry, CountsAtTimes, CountsInWindow, WindowCarry
-from ._basins import AbstractBasins, describe_basins
+from ._basins import AbstractBasins, describe_basins, labels
 from ._occupancy_result import Occupancy
 from ._time_averages import TimeAverages
 from ._unvisited import Unvisited, unvisited
@@ -73,12 +74,15 @@ def occupancy(
         if isinstance(steps, range):
             half = np.asarray(len(steps) // 2, np.int32)
             carry, _ = runs.reduce(CountsInWindow(made, runs.origin, half), steps)
-            around = unvisited(chain, runs.origin, np.asarray(carry.witness))
+            _refuse_overlap(made, carry)
+            around = unvisited(
+                chain, runs.origin, np.asarray(carry.witness), lambda points: labels(made, jnp.asarray(points).T)
+            )
             counted = _time_averages(carry, made.count, steps, chain, around)
         else:
             carry, _ = runs.reduce(CountsAtTimes.of(made, len(steps)), steps)
+            _refuse_overlap(made, carry)
             counted = _at_times(carry, made.count, steps, time_step)
-        _refuse_overlap(made, carry)
         unassigned = made.unassigned_minima(carry.witness.T, carry.label == made.count)
     provenance = runs.provenance(f"occupancy by {type(made).__name__}", steps, began)
     return Occupancy(names, counted, unassigned, time_step, float(confidence), provenance)

@@ -107,7 +107,8 @@ class TimeAverages(eqx.Module):
             words = f"the chain has no stationary law, with {self.changes}: these are averages over the window"
             findings.append((Status.NOT_CONVERGED, words))
         if self.trajectories - self.diverged < 2:
-            return findings
+            words = "fewer than two trajectories stayed finite, and nothing tells how far such averages spread"
+            return [*findings, (Status.NOT_CONVERGED, words)]
         none = float(self._kept[:, :, -1].mean()) / self.looks
         if found.shares.size and none > ALLOWED:
             words = f"{none:.1%} of the time is in none of the minima given; the flow ends at {found}"

@@ -1,12 +1,15 @@
 """What of the stationary law no trajectory of a time average was in: slow basins that exploration finds beside them."""
 
+import hashlib
 import math
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from .._errors import show
 from .._jumps import log_weight, slow_groups
@@ -14,7 +17,7 @@ from .._numerics import of_points
 from .._progress import stage
 from ..chains import AbstractChain
 from ..landscapes import AbstractLandscape, Exploration, explore, find_minima
-from ..landscapes._affordable import affordable_climbs
+from ..landscapes._affordable import MOST_COMPONENTS, affordable_climbs
 from ..landscapes._known_points import UNBOUNDED
 from ..random import increments_of
 
@@ -23,8 +26,16 @@ from ..random import increments_of
 _MARGIN, _WITHIN, _CHANCE = 16.0, 0.9, 1e-3
 # of the stationary law; less does not count as missing
 _SHARE = 1e-3
+# ends that are looked at, and how far a minimum's second order may exceed the loss there, for it to tell of them: as
+# often as that, and temperatures
+_MOST_ENDS, _TIMES, _BEYOND = 4_096, 2.0, 5.0
+# of a minimum, relative, for another to be its mirror image
+_ALIKE = 1e-4
 # explorations that are kept, for the next call with this landscape: the cells of a study, say
-_KEPT: deque[tuple[AbstractLandscape, bytes, float, Exploration]] = deque(maxlen=4)
+_KEPT: deque[tuple[Any, Exploration]] = deque(maxlen=4)
+
+Telling = Callable[[Any], Any]
+"""What a time average keeps of θ at n points, an array with n rows."""
 
 
 class Unvisited(NamedTuple):
@@ -41,74 +52,123 @@ class SlowBasins(NamedTuple):
     shares: Float[np.ndarray, " G"]
 
 
-def slow_basins(found: Exploration, height: float, temperature: float, time_step: float) -> SlowBasins:
-    """Of the minima that were found with a way up to `height`, in units of L above the first minimum."""
+def slow_basins(
+    found: Exploration, height: float, temperature: float, time_step: float, without: Collection[int] = ()
+) -> SlowBasins:
+    """Of the minima that were found with a way up to `height`, in units of L above the first minimum.
+
+    without: numbers of minima that are left out.
+    """
+    near = np.flatnonzero(found.passes - found.minima[0].loss <= height)
+    reached = [number for number in near.tolist() if number not in without]
     edges = sorted(found.connections, key=lambda way: way.saddle.loss)
-    reached = np.flatnonzero(found.passes - found.minima[0].loss <= height)
-    known = set(reached.tolist())
-    edges = [way for way in edges if {way.first, way.second} <= known]
+    edges = [way for way in edges if {way.first, way.second} <= set(reached)]
     groups = slow_groups(found.minima, reached, edges, temperature, time_step)
     weights = np.array([log_weight([found.minima[each] for each in group], temperature) for group in groups])
-    return SlowBasins(groups, np.exp(weights - np.logaddexp.reduce(weights)))
+    return SlowBasins(groups, np.exp(weights - np.logaddexp.reduce(weights)) if groups else weights)
 
 
-def unvisited(chain: AbstractChain, start: Float[np.ndarray, " dim"], ends: Float[np.ndarray, "dim n"]) -> Unvisited:
+def unvisited(
+    chain: AbstractChain, start: Float[np.ndarray, " dim"], ends: Float[np.ndarray, "kept n"], telling: Telling
+) -> Unvisited:
     """Whether exploration finds a basin with much of the law in which none of so many trajectories ended.
 
     start: θ of the first at the start, from which is explored. ends: θ at the last look, some of which may not be
-    finite. Only for chains whose law is known, exp(−L/T): others, and what cannot be explored, are told.
+    finite, where that `can_be_explored`. telling: what is averaged; a basin that is the mirror image of one that was
+    seen adds nothing to it.
+    Only for chains whose law is known, exp(−L/T): others, and what cannot be explored, are told.
     """
     landscape, temperature = chain.landscape, getattr(getattr(chain, "diffusion", None), "gibbs_temperature", None)
     if landscape is None:
         return _watched("the chain has no landscape")
     if temperature is None or chain.changes_in_time or not increments_of(chain.noise_kind).standardised:
         return _watched("the noise has no temperature that tells the law")
+    if not can_be_explored(chain):
+        return _watched(f"there are {chain.dim} components, more than the {MOST_COMPONENTS} that are hopeful")
     points = np.asarray(ends, np.float64).T
     points = points[np.all(np.isfinite(points), axis=1)]
-    temperature = float(np.asarray(temperature))
-    if not len(points) or not temperature > 0:
-        return _watched("no trajectory is finite" if temperature > 0 else "there is no noise")
+    points = points[:: -(-len(points) // _MOST_ENDS) or 1]
+    if not len(points):
+        return _watched("no trajectory is finite")
     stage("surroundings")
     try:
-        found, height = _explored(landscape, np.asarray(start, np.float64), points, temperature)
-    except ValueError as error:
-        return _watched(str(error))
-    basins = slow_basins(found, height, temperature, float(np.asarray(chain.time_step)))
-    told = f"explored up to {height:.3g} above the minimum below the start"
-    if found.searched_to < height:
-        told += f", searched up to {found.searched_to:.3g}"
-    told += f": {sum(map(len, basins.groups))} minima, {len(basins.groups)} basins slow to leave"
-    return Unvisited(told, _way_out(found, height) or _missing(found, basins, points))
+        return _looked_around(landscape, start, points, float(np.asarray(temperature)), chain, telling)
+    # what is known of the trajectories is not lost to a look beside them
+    except Exception as error:
+        return _watched(str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
+
+
+def can_be_explored(chain: AbstractChain) -> bool:
+    """Whether θ is worth keeping for `unvisited`: where it has few enough components."""
+    return chain.landscape is not None and chain.dim <= MOST_COMPONENTS
 
 
 def _watched(why: str) -> Unvisited:
     return Unvisited(f"not explored, watched only: {why}")
 
 
-def _explored(
+def _looked_around(
     landscape: AbstractLandscape,
     start: Float[np.ndarray, " dim"],
     points: Float[np.ndarray, "n dim"],
     temperature: float,
+    chain: AbstractChain,
+    telling: Telling,
+) -> Unvisited:
+    time_step, start = float(np.asarray(chain.time_step)), np.asarray(start, np.float64)
+    climbs = affordable_climbs(landscape, start)
+    losses = of_points("loss", landscape, points)
+    found, height = _explored(landscape, start, losses, temperature, climbs)
+    # steps of which one overshoots a minimum by more than it was away do not stay there, whatever its weight
+    sharp = {number for number, point in enumerate(found.minima) if time_step * point.eigenvalues[-1] >= 2}
+    basins = slow_basins(found, height, temperature, time_step, sharp)
+    told = f"explored up to {height:.3g} above the minimum below the start"
+    if found.searched_to < height:
+        told += f", searched up to {found.searched_to:.3g}"
+    told += f": {sum(map(len, basins.groups))} minima, {len(basins.groups)} basins slow to leave"
+    if sharp:
+        told += f"; {len(sharp)} minima are too sharp for a step"
+    missing = _way_out(found, height)
+    if not missing and len(basins.groups) > 1:
+        missing = _missing(found, basins, _seen(found, basins, points, losses, temperature), len(points), telling)
+    return Unvisited(told, missing)
+
+
+def _explored(
+    landscape: AbstractLandscape,
+    start: Float[np.ndarray, " dim"],
+    losses: Float[np.ndarray, " n"],
+    temperature: float,
+    climbs: int,
 ) -> tuple[Exploration, float]:
     """An exploration, and up to which height it matters: one further up, of few possible ones, serves other calls too.
 
-    What a call is told does not depend on which explorations were kept.
+    losses: where trajectories ended. What a call is told does not depend on which explorations were kept.
     """
-    climbs = affordable_climbs(landscape, start)
     floor = find_minima(landscape, start)[0].loss
-    losses = np.sort(of_points("loss", landscape, points))
-    warm = float(losses[math.ceil(_WITHIN * len(losses)) - 1]) - floor
+    warm = float(np.sort(losses)[math.ceil(_WITHIN * len(losses)) - 1]) - floor
     if not math.isfinite(warm):
         raise ValueError("losses at which trajectories ended are not finite")
-    needed = max(warm, 0.0) + _MARGIN * temperature
+    # what the components hold by themselves is of no barrier
+    needed = max(warm - len(start) * temperature / 2, 0.0) + _MARGIN * temperature
     height = 2 ** (math.ceil(2 * math.log2(needed)) / 2)
-    for known, begun, up_to, found in _KEPT:
-        if up_to == height and begun == start.tobytes() and bool(eqx.tree_equal(known, landscape)):
+    key = (*_numbers_and_rest(landscape), start.tobytes(), height)
+    for known, found in list(_KEPT):
+        if known == key:
             return found, needed
     found = explore(landscape, start, height=height, max_searches=climbs, progress=False)
-    _KEPT.append((landscape, start.tobytes(), height, found))
+    _KEPT.append((key, found))
     return found, needed
+
+
+def _numbers_and_rest(landscape: AbstractLandscape) -> tuple[str, Any, tuple[Any, ...]]:
+    """What two landscapes have in common that are the same: the numbers as they are now, and all that is no number."""
+    leaves, structure = jax.tree.flatten(landscape)
+    numbers = hashlib.sha256()
+    for leaf in filter(eqx.is_array_like, leaves):
+        array = np.asarray(leaf)
+        numbers.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    return numbers.hexdigest(), structure, tuple(leaf for leaf in leaves if not eqx.is_array_like(leaf))
 
 
 def _way_out(found: Exploration, height: float) -> str:
@@ -122,31 +182,52 @@ def _way_out(found: Exploration, height: float) -> str:
     return ""
 
 
-def _missing(found: Exploration, basins: SlowBasins, points: Float[np.ndarray, "n dim"]) -> str:
-    """Of the basins in which none of these points is, unless by chance, the one with the largest share, in words."""
-    if len(basins.groups) == 1:
-        return ""
-    seen = set(_nearest(found, basins, points).tolist())
+def _missing(found: Exploration, basins: SlowBasins, seen: set[int], ends: int, telling: Telling) -> str:
+    """Of the basins with no minimum `seen`, unless by chance, the one with the largest share, in words."""
     for place in np.argsort(-basins.shares):
         group, share = basins.groups[place], float(basins.shares[place])
-        log_chance = len(points) * math.log1p(-share) if share < 1 else -math.inf
-        if share >= _SHARE and group.isdisjoint(seen) and log_chance < math.log(_CHANCE):
-            number = min(group, key=lambda each: found.minima[each].loss)
-            point = found.minima[number]
+        log_chance = ends * math.log1p(-share) if share < 1 else -math.inf
+        if share < _SHARE or not group.isdisjoint(seen) or log_chance >= math.log(_CHANCE):
+            continue
+        number = min(group, key=lambda each: found.minima[each].loss)
+        if not _has_an_image(found, number, sorted(seen), telling):
+            point, top = found.minima[number], found.passes[number]
+            over = f" and reached over a saddle at {top:.4g}" if top > point.loss else ""
             return (
-                f"no trajectory ended in the basin of {show(point.location)}, with loss {point.loss:.4g} and reached "
-                f"over a saddle at {found.passes[number]:.4g}: by the weights exp(−L/T)/√det ∇²L it holds {share:.2g} "
-                "of the law"
+                f"no trajectory ended in the basin of {show(point.location)}, with loss {point.loss:.4g}{over}: by the "
+                f"weights exp(−L/T)/√det ∇²L it holds {share:.2g} of the law"
             )
     return ""
 
 
-def _nearest(found: Exploration, basins: SlowBasins, points: Float[np.ndarray, "n dim"]) -> Int[np.ndarray, " n"]:
-    """The minimum by whose second order each point is the likeliest."""
-    numbers = sorted(set().union(*basins.groups))
-    losses = []
+def _has_an_image(found: Exploration, number: int, seen: list[int], telling: Telling) -> bool:
+    """Whether a minimum that was seen has the same loss and curvatures, and what is averaged is the same there."""
+
+    def alike(one: Any, other: Any) -> bool:
+        return np.allclose(one, other, rtol=_ALIKE, atol=_ALIKE * max(1.0, float(np.max(np.abs(other)))))
+
+    point, others = found.minima[number], [found.minima[each] for each in seen]
+    others = [each for each in others if alike(each.loss, point.loss) and alike(each.eigenvalues, point.eigenvalues)]
+    if not others:
+        return False
+    own, *theirs = np.asarray(telling(np.array([each.location for each in (point, *others)])))
+    return any(alike(each, own) for each in theirs)
+
+
+def _seen(
+    found: Exploration,
+    basins: SlowBasins,
+    points: Float[np.ndarray, "n dim"],
+    losses: Float[np.ndarray, " n"],
+    temperature: float,
+) -> set[int]:
+    """Minima by whose second order a point is likelier than by others', where that tells of the loss there at all."""
+    numbers, levels = sorted(set().union(*basins.groups)), []
     for number in numbers:
         point = found.minima[number]
         away = points - point.location
-        losses.append(point.loss + np.einsum("ni,ij,nj->n", away, point.hessian, away, optimize=True) / 2)
-    return np.array(numbers)[np.argmin(losses, axis=0)]
+        excess = np.einsum("ni,ij,nj->n", away, point.hessian, away, optimize=True) / 2
+        tells = excess <= _TIMES * np.maximum(losses - point.loss, 0) + _BEYOND * temperature
+        levels.append(np.where(tells, point.loss + excess, np.inf))
+    known = np.isfinite(np.min(levels, axis=0))
+    return set(np.array(numbers)[np.argmin(levels, axis=0)[known]].tolist())

@@ -14,7 +14,7 @@ from ._score import Score, scores
 
 # two fifths are near the optimum both where failures cost the most and where every trajectory costs the same; with
 # these 300 levels lead to probabilities down to some 1e-120
-_RULE = Rule(share=(2, 5), fewest=256, most=300, dwarfed=1e-3)
+_RULE = Rule(share=(2, 5), waiting=(256, 10), most=300, dwarfed=1e-3)
 # a late entrance is never given less than this of the best one's chance
 _LEAST_CHANCE = 0.02
 _GROUPS = 16
@@ -105,10 +105,11 @@ def _pilot(run: Execution, score: Score, size: int, randomness: np.random.Genera
 
 
 def _next_level(peaks: Float[np.ndarray, " n"], last: float) -> float:
-    """The quantile of peaks, or where most came no higher than the last level, the lowest of those that did."""
+    """The quantile of peaks, or where most wait for what lifts few above the last level, the lowest of those."""
     level = float(np.sort(peaks)[-_RULE.rank(len(peaks))]) if len(peaks) else -np.inf
     higher = peaks[peaks > last]
-    return float(higher.min()) if level <= last and _RULE.enough(len(higher), len(peaks)) and len(higher) else level
+    waits = level <= last and _RULE.waits(len(higher), int(np.isinf(higher).sum()), len(peaks))
+    return float(higher.min()) if waits else level
 
 
 def _peaked_at_the_end(score: Score, ends: Ends, peaks, highest, clocks) -> Bool[np.ndarray, " n"]:

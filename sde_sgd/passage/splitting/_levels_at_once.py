@@ -41,13 +41,14 @@ class Pilot(NamedTuple):
 class Rule(NamedTuple):
     """How levels are chosen.
 
-    share: of the trajectories at a level, those that reach the next, numerator and denominator. fewest: of them, in so
-    many, of those that came higher where most did not: motion that waits for rare jumps. most: levels. dwarfed: once
-    what is left of the probability is so small a part of what has diverged, no further level is worth its cost.
+    share: of the trajectories at a level, those that reach the next, numerator and denominator. waiting: where most
+    come no higher, those that do make a level if they are one in so many at least, and fewer than one in so many came
+    to the target: motion that waits for rare jumps. most: levels. dwarfed: once what is left of the probability is so
+    small a part of what has diverged, no further level is worth its cost.
     """
 
     share: tuple[int, int]
-    fewest: int
+    waiting: tuple[int, int]
     most: int
     dwarfed: float
 
@@ -56,9 +57,10 @@ class Rule(NamedTuple):
         part, whole = self.share
         return -(-part * usable // whole)
 
-    def enough(self, higher: Any, usable: Any) -> Any:
-        """Whether so many that came higher, among so many, make a level of their lowest peak."""
-        return higher * self.fewest >= usable
+    def waits(self, higher: Any, reached: Any, usable: Any) -> Any:
+        """Whether so many that came higher, of which so many reached the target, make a level of their lowest peak."""
+        least, near = self.waiting
+        return (higher > reached) & (higher * least >= usable) & (reached * near < usable)
 
 
 def pilot_at_once(run: Execution, score: Score, size: int, randomness: np.random.Generator, rule: Rule) -> Pilot | None:
@@ -198,7 +200,8 @@ class _Pilot(NamedTuple):
         values = jnp.where(usable, jnp.where(codes == StopCode.TARGET, jnp.inf, peaks), -jnp.inf)
         number, higher = jnp.sum(usable, dtype=jnp.int32), values > now.last
         level = jnp.where(number > 0, jnp.sort(values)[-self.rule.rank(number)], -jnp.inf)
-        waits = (level <= now.last) & self.rule.enough(jnp.sum(higher, dtype=jnp.int32), number)
+        counts = (jnp.sum(each, dtype=jnp.int32) for each in (higher, jnp.isinf(values) & higher))
+        waits = (level <= now.last) & self.rule.waits(*counts, number)
         return jnp.where(waits, jnp.min(jnp.where(higher, values, jnp.inf)), level)
 
     def copies(self, passed, place):

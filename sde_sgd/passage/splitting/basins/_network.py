@@ -12,6 +12,7 @@ from ...._errors import show
 from ...._jumps import core_sets
 from ...._numerics import bound, of_each
 from ...._progress import stage
+from ....chains import AbstractChain
 from ....engine import StopCode, start_states, tuned
 from ....random import Stream
 from ....regions import AbstractRegion
@@ -69,11 +70,11 @@ class Network(NamedTuple):
     def near(self, start: int) -> list[int]:
         """The ends of which trajectories from a basin come to one before any other.
 
-        On the line those are its neighbours' cores and where it ends: three cores with its own, also for the first and
-        the last in the row, so that one program serves them all.
+        Where nothing jumps over a core those are its neighbours' on the line and where it ends: three cores with its
+        own, also for the first and the last in the row, so that one program serves them all.
         """
         order = np.arange(self.count)
-        if self.question.chain.dim == 1 and self.count > _NEIGHBOURS:
+        if passes_none_over(self.question.chain) and self.count > _NEIGHBOURS:
             order = np.argsort([basin.point.location[0] for basin in self.around.basins])
             first = np.clip(np.flatnonzero(order == start)[0] - 1, 0, self.count - _NEIGHBOURS)
             order = order[first : first + _NEIGHBOURS]
@@ -132,10 +133,15 @@ class Network(NamedTuple):
         return choose(chain, theta, asked.target, avoid=asked.avoid, settled=True).score or "level"
 
 
-def cores_of(around: Surroundings) -> tuple[AbstractRegion, ...]:
+def passes_none_over(chain: AbstractChain) -> bool:
+    """Whether trajectories come to a basin's neighbours before any other: on the line, by small steps."""
+    return chain.dim == 1 and chain.noise_kind == "gaussian"
+
+
+def cores_of(around: Surroundings, chain: AbstractChain) -> tuple[AbstractRegion, ...]:
     """The core of each basin; ValueError where there are too many, or they overlap."""
     points = [basin.point for basin in around.basins]
-    most = _MOST_ON_A_LINE if len(points[0].location) == 1 else _MOST_BASINS
+    most = _MOST_ON_A_LINE if passes_none_over(chain) else _MOST_BASINS
     if len(points) > most:
         raise ValueError(f"there are more than {most}")
     names = tuple(show(point.location) for point in points)

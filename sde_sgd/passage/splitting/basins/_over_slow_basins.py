@@ -50,7 +50,7 @@ def over_slow_basins(question: Question, run: Execution, asking: Asking, part: P
     if len(around.basins) == 1:
         return Seen(None, around.told, around.findings)
     try:
-        cores = cores_of(around)
+        cores = cores_of(around, question.chain)
     except ValueError as error:
         finding = Status.INCOMPLETE, f"{len(around.basins)} slow basins are not followed one by one: {error}"
         return Seen(None, around.told, (finding, *around.findings))

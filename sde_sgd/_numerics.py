@@ -48,10 +48,18 @@ def bound(function: Callable[..., Any], tree: Any) -> Callable[..., Any]:
     One program serves all trees of one structure, and no data set becomes a constant of it. function: of a module,
     not made anew for each call, since programs are kept by function and structure; the 256 used last are.
     """
+    arrays, structure, rest = arrays_and_rest(tree)
+    return functools.partial(_program(function, structure, rest), arrays)
+
+
+def arrays_and_rest(tree: Any) -> tuple[list[Any], Any, tuple[Any, ...]]:
+    """The arrays of a tree, its structure, and its other leaves with None in the place of each array.
+
+    None is no leaf of a PyTree, so it can mark a place.
+    """
     leaves, structure = jax.tree.flatten(tree)
-    # None is no leaf of a PyTree, so it can mark the place of an array
     rest = tuple(None if _is_array(leaf) else leaf for leaf in leaves)
-    return functools.partial(_program(function, structure, rest), [leaf for leaf in leaves if _is_array(leaf)])
+    return [leaf for leaf in leaves if _is_array(leaf)], structure, rest
 
 
 @functools.lru_cache(maxsize=_MOST_PROGRAMS)

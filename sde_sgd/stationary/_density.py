@@ -127,6 +127,11 @@ class Histogram(AbstractResult):
         unsettled = self._unsettled() or self.around.missing
         return found.also(Status.NOT_CONVERGED, unsettled) if unsettled else found
 
+    @property
+    def surroundings(self) -> str:
+        """What of the landscape was explored for basins that no trajectory ended in, or why nothing was; in words."""
+        return self.around.told
+
     def _unsettled(self) -> str:
         """In words, why these are not yet averages of the stationary law; else "".
 
@@ -213,7 +218,7 @@ class Histogram(AbstractResult):
             ("bins", ", ".join(f"{number} from {low:.6g} to {high:.6g}" for low, high, number in ends)),
             ("outside", ", ".join(outside) or "nothing seen"),
             ("window", f"from t = {self.burn_in:.6g} to {self.horizon:.6g}, a look every {self.every:.6g}"),
-            ("surroundings", self.around.told),
+            ("surroundings", self.surroundings),
             ("trajectories", f"{self.trajectories}, {self.diverged} of them diverged"),
         ]
 

@@ -139,6 +139,13 @@ class Occupancy(AbstractResult):
         """Independent states worth as much as all looks at all trajectories, (K,); over a window only."""
         return self._window("effective_samples").effective_samples
 
+    @property
+    def surroundings(self) -> str:
+        """What of the landscape was explored for basins that no trajectory ended in, or why nothing was; over a window
+        only.
+        """
+        return self._window("surroundings").around.told
+
     def to_dataset(self) -> "xr.Dataset":
         """Everything as an xarray Dataset with `units` and `long_name`."""
         import xarray as xr

@@ -6,14 +6,12 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
-import equinox as eqx
-import jax
 import numpy as np
 from jaxtyping import Float
 
 from .._errors import show
 from .._jumps import log_weight, slow_groups
-from .._numerics import of_points
+from .._numerics import arrays_and_rest, of_points
 from .._progress import stage
 from ..chains import AbstractChain
 from ..landscapes import AbstractLandscape, Exploration, explore, find_minima
@@ -118,7 +116,8 @@ def _looked_around(
     time_step, start = float(np.asarray(chain.time_step)), np.asarray(start, np.float64)
     climbs = affordable_climbs(landscape, start)
     losses = of_points("loss", landscape, points)
-    found, height = _explored(landscape, start, losses, temperature, climbs)
+    height = _height(landscape, start, losses, temperature)
+    found = _explored(landscape, start, height, climbs)
     # steps of which one overshoots a minimum by more than it was away do not stay there, whatever its weight
     sharp = {number for number, point in enumerate(found.minima) if time_step * point.eigenvalues[-1] >= 2}
     basins = slow_basins(found, height, temperature, time_step, sharp)
@@ -134,41 +133,42 @@ def _looked_around(
     return Unvisited(told, missing)
 
 
-def _explored(
-    landscape: AbstractLandscape,
-    start: Float[np.ndarray, " dim"],
-    losses: Float[np.ndarray, " n"],
-    temperature: float,
-    climbs: int,
-) -> tuple[Exploration, float]:
-    """An exploration, and up to which height it matters: one further up, of few possible ones, serves other calls too.
-
-    losses: where trajectories ended. What a call is told does not depend on which explorations were kept.
-    """
+def _height(
+    landscape: AbstractLandscape, start: Float[np.ndarray, " dim"], losses: Float[np.ndarray, " n"], temperature: float
+) -> float:
+    """Up to which height above the minimum below the start basins matter, by the losses where trajectories ended."""
     floor = find_minima(landscape, start)[0].loss
     warm = float(np.sort(losses)[math.ceil(_WITHIN * len(losses)) - 1]) - floor
     if not math.isfinite(warm):
         raise ValueError("losses at which trajectories ended are not finite")
     # what the components hold by themselves is of no barrier
-    needed = max(warm - len(start) * temperature / 2, 0.0) + _MARGIN * temperature
-    height = 2 ** (math.ceil(2 * math.log2(needed)) / 2)
-    key = (*_numbers_and_rest(landscape), start.tobytes(), height)
+    return max(warm - len(start) * temperature / 2, 0.0) + _MARGIN * temperature
+
+
+def _explored(
+    landscape: AbstractLandscape, start: Float[np.ndarray, " dim"], height: float, climbs: int
+) -> Exploration:
+    """An exploration up to that height or the next of few, so that it serves other calls too.
+
+    What a call is told does not depend on which explorations were kept.
+    """
+    up_to = 2 ** (math.ceil(2 * math.log2(height)) / 2)
+    key = (*_contents(landscape), start.tobytes(), up_to)
     for known, found in list(_KEPT):
         if known == key:
-            return found, needed
-    found = explore(landscape, start, height=height, max_searches=climbs, progress=False)
+            return found
+    found = explore(landscape, start, height=up_to, max_searches=climbs, progress=False)
     _KEPT.append((key, found))
-    return found, needed
+    return found
 
 
-def _numbers_and_rest(landscape: AbstractLandscape) -> tuple[str, Any, tuple[Any, ...]]:
-    """What two landscapes have in common that are the same: the numbers as they are now, and all that is no number."""
-    leaves, structure = jax.tree.flatten(landscape)
+def _contents(landscape: AbstractLandscape) -> tuple[Any, ...]:
+    """What two landscapes have in common that are the same: their numbers as they are now, and all that is no array."""
+    arrays, *rest = arrays_and_rest(landscape)
     numbers = hashlib.sha256()
-    for leaf in filter(eqx.is_array_like, leaves):
-        array = np.asarray(leaf)
+    for array in map(np.asarray, arrays):
         numbers.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
-    return numbers.hexdigest(), structure, tuple(leaf for leaf in leaves if not eqx.is_array_like(leaf))
+    return numbers.hexdigest(), *rest
 
 
 def _way_out(found: Exploration, height: float) -> str:

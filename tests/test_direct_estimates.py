@@ -148,7 +148,7 @@ def test_passages_without_a_variance_are_told():
         answer = _direct.found(question, StopTimes(step, np.full(len(step), StopCode.TARGET), 0), Verdict())
         return answer.verdict.status == Status.UNEVEN
 
-    for number in (256, 387, 2_000):
+    for number in (387, 2_000):
         assert np.mean([told(generator.exponential(size=number)) for _ in range(1_000)]) < 0.01
         late = generator.random((1_000, number)) < 16 / np.sqrt(number) / 5
         times = np.where(late, 100.0, 0.01) * generator.exponential(size=(1_000, number))

@@ -8,6 +8,7 @@ from ..engine import DIVERGED, StopCode, StopTimes
 from ..results import Status, Verdict
 from ..statistics import excess_shape, normal_width, tail_index
 from ._direct_sample import DirectSample
+from ._evidence import AbstractEvidence
 from ._execution import Execution
 from ._method import AbstractMethod, Answer
 from ._question import Effort, Question
@@ -16,13 +17,14 @@ from ._question import Effort, Question
 BATCH = 1024
 # so many that diverged are no accident
 _FEW_DIVERGED = 5
-# passages from which on a tail without variance is told from an exponential one, and the index of a power law up to
-# which it has none
-_TELLING, _NO_VARIANCE = 256, 2.0
+# passages from which on a tail without variance is told from an exponential one, the index of a power law up to which
+# it has none, and standard errors that it may be larger
+_TELLING, _NO_VARIANCE, _ERRORS = 384, 2.0, 1.5
 # shape of the excesses below which they are taken for exponential: that of a law without a variance is 1/2 or more
 _EXPONENTIAL = 0.3
-# passages, beyond those of an exponential law, up to which a tail that looks heavy is watched on
-_WATCHED = 8
+# a tail that may be heavy, of which one passage in a thousand may tell, is looked at in so many times the passages:
+# one of a smaller index, whose excesses have a larger shape; of 400 exponential times 1.75 % look so
+_WATCHED, _SUSPECT_INDEX, _SUSPECT_SHAPE = 8, 3.0, 0.15
 # one of so many may still run after all its steps without being the answer's end
 _FEW_ENDLESS = 16
 # passages beyond those that a width asks for, since it is not known well
@@ -57,22 +59,38 @@ def found(
     return Answer("direct", sample, verdict.also(Status.UNEVEN, heavy) if heavy else verdict)
 
 
-def _heavy_tail(sample: DirectSample) -> str:
-    """In words, where the longest passages fall off as those of a law without a variance, else nothing."""
+def _tail(sample: DirectSample) -> tuple[int, float, float]:
+    """How many passages are its longest, the index of the power law as which they fall off, and their excesses' shape.
+
+    Of two kinds of trajectories the slower make a heavy tail by the index, and not by the shape. Of few none is told.
+    """
     times = sample.exit_times[np.isfinite(sample.exit_times)]
     if len(times) < _TELLING:
-        return ""
+        return 0, math.inf, 0.0
     longest = math.ceil(math.sqrt(len(times)))
-    index = tail_index(times, longest)
-    # of two kinds of trajectories the slower make a heavy tail by the first, but not by how far they lie apart
-    if index > _NO_VARIANCE or excess_shape(times, longest) < _EXPONENTIAL:
+    return longest, tail_index(times, longest), excess_shape(times, longest)
+
+
+def _heavy_tail(sample: DirectSample) -> str:
+    """In words, where the longest passages fall off as those of a law without a variance, else nothing."""
+    longest, index, shape = _tail(sample)
+    error = index / math.sqrt(max(longest, 1))
+    if index - _ERRORS * error > _NO_VARIANCE or shape < _EXPONENTIAL:
         return ""
-    share = np.sort(times)[-longest:].sum() / times.sum()
+    times = np.sort(sample.exit_times[np.isfinite(sample.exit_times)])
     return (
-        f"the longest {longest} of {len(times)} passages hold {share:.0%} of the mean time and fall off as a power law "
-        f"of index {index:.2g}, which up to {_NO_VARIANCE:g} has no variance: its interval holds too seldom, and the "
-        "mean time may be far too low; give a horizon, since probabilities by a time are sure"
+        f"the longest {longest} of {len(times)} passages hold {times[-longest:].sum() / times.sum():.0%} of the mean "
+        f"time and fall off as a power law of index {index:.2g} ± {error:.2g}, which up to {_NO_VARIANCE:g} has no "
+        "variance: its interval holds too seldom, and the mean time may be far too low; give a horizon, since "
+        "probabilities by a time are sure"
     )
+
+
+def _may_be_heavy(sample: AbstractEvidence) -> bool:
+    """Whether more passages are to tell."""
+    assert isinstance(sample, DirectSample)
+    _, index, shape = _tail(sample)
+    return index < _SUSPECT_INDEX and shape > _SUSPECT_SHAPE
 
 
 def _until(question: Question, run: Execution, rtol: float) -> Answer:
@@ -86,14 +104,16 @@ def _until(question: Question, run: Execution, rtol: float) -> Answer:
         if not question.mean_time or answer.evidence.diverged or answer.verdict.status == Status.BUDGET_SPENT:
             return answer
         width = float(answer.evidence.mean_exit_time.relative_half_width)
-        if width <= rtol:
+        if passages < most and _may_be_heavy(answer.evidence):
+            passages = most
+        elif width <= rtol:
             return answer
-        if answer.verdict.findings and passages >= most:
+        elif answer.verdict.findings:
             words = f"{passages} passages gave {width:.3g} and not rtol = {rtol}"
             return answer._replace(verdict=answer.verdict.also(Status.BUDGET_SPENT, words))
-        # times that differ more than those of an exponential law
-        more = math.ceil(_MORE * passages * (width / rtol) ** 2)
-        passages = min(more, most) if answer.verdict.findings else more
+        else:
+            # times that differ more than those of an exponential law
+            passages = math.ceil(_MORE * passages * (width / rtol) ** 2)
 
 
 def _run_until(passages: int, parts: list[StopTimes], question: Question, run: Execution, rtol: float) -> None:

@@ -61,13 +61,20 @@ def test_what_holds_hardly_anything_is_not_missed():
 
 
 def test_what_cannot_be_explored_is_told():
-    """A chain without a landscape; noise that has no temperature."""
+    """A chain without a landscape; noise that has no temperature; jumps; too many components."""
     drift = ss.diffusions.ItoDiffusion(lambda x, t: -x, lambda x, t: 0 * x + 1, 1)
     landscape = ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2, dim=1)
     noise = ss.EulerMaruyama(ss.LangevinSGD(landscape, ss.noise.LossProportional(1.0), 0.05, 1.0))
-    for chain, why in ((ss.EulerMaruyama(drift, 0.05), "no landscape"), (noise, "no temperature")):
-        found = ss.histogram(chain, np.full(1, 0.5), bins=BINS, **WINDOW)
-        assert why in found.around.told and "watched only" in repr(found) and not found.around.missing
+    jumps = ss.chains.LevyEuler(ss.Langevin(landscape, T), 1.8, 0.05)
+    many = ss.EulerMaruyama(ss.Langevin(ss.landscapes.Quadratic([1.0] * 301), T), 0.05)
+    for chain, why in (
+        (ss.EulerMaruyama(drift, 0.05), "no landscape"),
+        (noise, "no temperature"),
+        (jumps, "no temperature"),
+        (many, "there are 301 components"),
+    ):
+        found = ss.histogram(chain, np.full(chain.dim, 0.5), lambda x: x[0], BINS, **WINDOW)
+        assert why in found.surroundings and "watched only" in repr(found) and not found.around.missing
 
 
 def themselves(points):
@@ -147,3 +154,19 @@ def test_a_loss_that_is_only_known_in_float32_is_watched():
     chain = chain_on(ss.landscapes.Landscape(loss, 2))
     found = ss.histogram(chain, np.zeros(2), lambda x: x[0], BINS, **WINDOW)
     assert found.status is Status.COMPLETE and "computable in float64" in found.around.told
+
+
+def test_a_basin_is_seen_by_any_of_its_minima():
+    """Of two wells one has a dip on its slope: all that came there ended in the dip."""
+    dip = ss.landscapes.Landscape(lambda x: (x[0] ** 2 - 1) ** 2 - 0.15 * jnp.exp(-((x[0] - 0.72) ** 2) / 0.004), 1)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(dip, 0.07), 0.001)
+    for seen, missing in (([-1.0, 0.73], False), ([-1.0], True)):
+        around = _unvisited.unvisited(chain, np.array([-1.0]), np.repeat(seen, 64)[None], themselves)
+        assert "3 minima, 2 basins slow to leave" in around.told and bool(around.missing) is missing
+
+
+def test_one_trajectory_tells_no_spread():
+    bowl = chain_on(ss.landscapes.Quadratic([1.0]))
+    regions = {"left": ss.regions.HalfSpace([1.0], 0.0), "right": ss.regions.HalfSpace([-1.0], 0.0)}
+    found = ss.occupancy(bowl, np.zeros(1), regions=regions, horizon=20.0, trajectories=1, progress=False)
+    assert found.status is Status.NOT_CONVERGED and "fewer than two trajectories" in found.result

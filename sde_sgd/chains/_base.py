@@ -48,6 +48,11 @@ class AbstractChain(eqx.Module):
         """The state after step number `step_index` (the first is 0); noise has shape (noise_dim,)."""
 
     @property
+    def gibbs_temperature(self) -> Any:
+        """T, in units of L, shape (), where the law in the end is known to be exp(−L/T) for small steps; else None."""
+        return None
+
+    @property
     def changes_in_time(self) -> bool:
         """Whether the law of a step depends on its number: read off the traced `step`, by its data flow.
 

@@ -52,6 +52,11 @@ class AbstractEuler(AbstractChain):
         return self.dt
 
     @property
+    def gibbs_temperature(self) -> Any:
+        """That of the diffusion, where its law is known."""
+        return self.diffusion.gibbs_temperature
+
+    @property
     def landscape(self) -> AbstractLandscape | None:
         """The loss beneath, where the diffusion has one."""
         return self.diffusion.landscape

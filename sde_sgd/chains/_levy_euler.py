@@ -39,6 +39,10 @@ class LevyEuler(AbstractEuler):
         self.alpha = Stable(alpha).alpha
 
     @property
+    def gibbs_temperature(self) -> None:
+        """Jumps do not lead to the law of the diffusion."""
+
+    @property
     def noise_kind(self) -> NoiseKind:
         return Stable(self.alpha)
 

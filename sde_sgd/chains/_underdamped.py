@@ -73,6 +73,11 @@ class Underdamped(AbstractChain):
         return self.dt
 
     @property
+    def gibbs_temperature(self) -> Any:
+        """That of the diffusion, where its law is known."""
+        return self.diffusion.gibbs_temperature
+
+    @property
     def landscape(self) -> AbstractLandscape:
         return self.diffusion.landscape
 

@@ -25,7 +25,7 @@ def missing_minima(chain: AbstractChain, graph: MinimaGraph, seed: int) -> list[
     Where it cannot be explored that is said. seed: of the searches.
     """
     landscape, points = graph.landscape, graph.points
-    known = getattr(getattr(chain, "diffusion", None), "gibbs_temperature", None)
+    known = chain.gibbs_temperature
     temperature = float(np.min(graph.barriers)) / _BARRIER if known is None else float(known)
     height = graph.top - points[0].loss + _MARGIN * temperature
     try:

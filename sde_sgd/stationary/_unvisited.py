@@ -17,7 +17,6 @@ from ..chains import AbstractChain
 from ..landscapes import AbstractLandscape, Exploration, explore, find_minima
 from ..landscapes._affordable import MOST_COMPONENTS, affordable_climbs
 from ..landscapes._known_points import UNBOUNDED
-from ..random import increments_of
 
 # temperatures up to which is explored, above the loss below which so many of the trajectories ended; and the chance
 # below which that none of them ended in a basin is no accident
@@ -76,10 +75,10 @@ def unvisited(
     seen adds nothing to it.
     Only for chains whose law is known, exp(−L/T): others, and what cannot be explored, are told.
     """
-    landscape, temperature = chain.landscape, getattr(getattr(chain, "diffusion", None), "gibbs_temperature", None)
+    landscape, temperature = chain.landscape, chain.gibbs_temperature
     if landscape is None:
         return _watched("the chain has no landscape")
-    if temperature is None or chain.changes_in_time or not increments_of(chain.noise_kind).standardised:
+    if temperature is None or chain.changes_in_time:
         return _watched("the noise has no temperature that tells the law")
     if not can_be_explored(chain):
         return _watched(f"there are {chain.dim} components, more than the {MOST_COMPONENTS} that are hopeful")

@@ -38,7 +38,7 @@ def look_around(question: Question, run: Execution) -> Surroundings | Unexplored
 def _temperature(question: Question, run: Execution) -> float | Unexplored:
     """That of the stationary law where there is one, else 2/dim times the mean loss above the start's minimum."""
     chain = question.chain
-    known = getattr(getattr(chain, "diffusion", None), "gibbs_temperature", None)
+    known = chain.gibbs_temperature
     if known is not None:
         return float(known)
     landscape = chain.landscape

@@ -10,6 +10,7 @@ from ..statistics import excess_shape, normal_width, tail_index
 from ._direct_sample import DirectSample
 from ._evidence import AbstractEvidence
 from ._execution import Execution
+from ._far_out import late_from_far_out
 from ._method import AbstractMethod, Answer
 from ._question import Effort, Question
 
@@ -41,8 +42,10 @@ class Direct(AbstractMethod):
 
     def answer(self, question: Question, run: Execution, effort: Effort) -> Answer:
         if effort.rtol is not None:
-            return _until(question, run, effort.rtol)
-        return found(question, run.run(effort.ids), Verdict())
+            answer = _until(question, run, effort.rtol)
+        else:
+            answer = found(question, run.run(effort.ids), Verdict())
+        return answer if effort.replays else _seen_far_out(question, run, answer)
 
 
 def found(
@@ -57,6 +60,15 @@ def found(
     sample = DirectSample(question.watch(steps), stops.step, stops.code.astype(np.int64), stopped_at)
     heavy = _heavy_tail(sample) if question.mean_time else ""
     return Answer("direct", sample, verdict.also(Status.UNEVEN, heavy) if heavy else verdict)
+
+
+def _seen_far_out(question: Question, run: Execution, answer: Answer) -> Answer:
+    """The answer with what was found of a mean time that no sample shows."""
+    if not question.mean_time or answer.verdict.findings:
+        return answer
+    assert isinstance(answer.evidence, DirectSample)
+    late = late_from_far_out(question, run, answer.evidence)
+    return answer._replace(verdict=answer.verdict.also(Status.UNEVEN, late)) if late else answer
 
 
 def _tail(sample: DirectSample) -> tuple[int, float, float]:

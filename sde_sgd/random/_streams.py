@@ -58,6 +58,8 @@ class Stream(enum.IntEnum):
     """The rates between slow basins: a key of its own for each of them."""
     FIRST_BASIN = 12
     """Which slow basin the start leads to."""
+    FAR_OUT = 13
+    """Whether passages from far out take very long."""
 
 
 _STREAM_BITS = 4

@@ -16,6 +16,7 @@ from .._progress import stage
 from ..chains import AbstractChain
 from ..landscapes import AbstractLandscape, Exploration, explore, find_minima
 from ..landscapes._affordable import MOST_COMPONENTS, affordable_climbs
+from ..landscapes._far_out import far_out
 from ..landscapes._known_points import UNBOUNDED
 
 # temperatures up to which is explored, above the loss below which so many of the trajectories ended; and the chance
@@ -88,11 +89,15 @@ def unvisited(
     if not len(points):
         return _watched("no trajectory is finite")
     stage("surroundings")
+    looked = (landscape, np.asarray(start, np.float64), points, float(np.asarray(temperature)))
+    slow = ""
     try:
-        return _looked_around(landscape, start, points, float(np.asarray(temperature)), chain, telling)
+        slow = _slow_far_out(*looked, telling)
+        around = _looked_around(*looked, chain, telling)
     # what is known of the trajectories is not lost to a look beside them
     except Exception as error:
-        return _watched(str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
+        around = _watched(str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
+    return around._replace(missing=around.missing or slow)
 
 
 def can_be_explored(chain: AbstractChain) -> bool:
@@ -112,7 +117,7 @@ def _looked_around(
     chain: AbstractChain,
     telling: Telling,
 ) -> Unvisited:
-    time_step, start = float(np.asarray(chain.time_step)), np.asarray(start, np.float64)
+    time_step = float(np.asarray(chain.time_step))
     climbs = affordable_climbs(landscape, start)
     losses = of_points("loss", landscape, points)
     height = _height(landscape, start, losses, temperature)
@@ -181,6 +186,31 @@ def _way_out(found: Exploration, height: float) -> str:
     return ""
 
 
+def _slow_far_out(
+    landscape: AbstractLandscape,
+    start: Float[np.ndarray, " dim"],
+    points: Float[np.ndarray, "n dim"],
+    temperature: float,
+    telling: Telling,
+) -> str:
+    """Where the loss confines so little that averages settle as a power of time, and they tell of it, in words."""
+    distance = float(np.quantile(np.linalg.norm(points - start, axis=1), _WITHIN))
+    if distance == 0:
+        return ""
+    far = far_out(landscape, start, temperature, distance, -math.log(_SHARE) * temperature)
+    if not len(far):
+        return ""
+    own, *others = np.asarray(telling(np.concatenate([start[None], far])))
+    # a flat valley along which what is averaged does not change is of no matter
+    if all(_alike(each, own) for each in others):
+        return ""
+    point = far[np.argmax(np.linalg.norm(far - start, axis=1))]
+    return (
+        f"as far as {show(point)} and further the loss rises no faster than a logarithm: averages over time come to "
+        "those of the law, if there is one, only as a power of the time, and no window shows how far away they are"
+    )
+
+
 def _missing(found: Exploration, basins: SlowBasins, seen: set[int], ends: int, telling: Telling) -> str:
     """Of the basins with no minimum `seen`, unless by chance, the one with the largest share, in words."""
     for place in np.argsort(-basins.shares):
@@ -201,16 +231,16 @@ def _missing(found: Exploration, basins: SlowBasins, seen: set[int], ends: int, 
 
 def _has_an_image(found: Exploration, number: int, seen: list[int], telling: Telling) -> bool:
     """Whether a minimum that was seen has the same loss and curvatures, and what is averaged is the same there."""
-
-    def alike(one: Any, other: Any) -> bool:
-        return np.allclose(one, other, rtol=_ALIKE, atol=_ALIKE * max(1.0, float(np.max(np.abs(other)))))
-
     point, others = found.minima[number], [found.minima[each] for each in seen]
-    others = [each for each in others if alike(each.loss, point.loss) and alike(each.eigenvalues, point.eigenvalues)]
+    others = [each for each in others if _alike(each.loss, point.loss) and _alike(each.eigenvalues, point.eigenvalues)]
     if not others:
         return False
     own, *theirs = np.asarray(telling(np.array([each.location for each in (point, *others)])))
-    return any(alike(each, own) for each in theirs)
+    return any(_alike(each, own) for each in theirs)
+
+
+def _alike(one: Any, other: Any) -> bool:
+    return np.allclose(one, other, rtol=_ALIKE, atol=_ALIKE * max(1.0, float(np.max(np.abs(other)))))
 
 
 def _seen(

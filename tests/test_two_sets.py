@@ -160,7 +160,7 @@ def test_the_chance_and_the_time_by_hand():
             n_diverged=0, trajectories_per_repetition=1, score="level", score_reason="", score_check="", path_steps=9,
         )  # fmt: skip
 
-    target, avoid = (SteadyStateSample(watch, made(chance, 10.0), 1.0, 9.0) for chance in (1e-3, 3e-3))
+    target, avoid = (SteadyStateSample(watch, made(chance, 10.0), 1.0, 9.0, 0.0, 1, 1) for chance in (1e-3, 3e-3))
     seen = TwoSetsSample(watch, target, avoid, made(0.2), Estimate(0.1, 0.09, 0.11), "")
     assert float(seen.probability) == pytest.approx(0.2 + 0.7 / 4)
     assert float(seen.mean_end_time) == pytest.approx(1 / 4e-4)

@@ -170,3 +170,15 @@ def test_one_trajectory_tells_no_spread():
     regions = {"left": ss.regions.HalfSpace([1.0], 0.0), "right": ss.regions.HalfSpace([-1.0], 0.0)}
     found = ss.occupancy(bowl, np.zeros(1), regions=regions, horizon=20.0, trajectories=1, progress=False)
     assert found.status is Status.NOT_CONVERGED and "fewer than two trajectories" in found.result
+
+
+def test_an_image_has_the_same_shape_too():
+    """Wells at ±1 of the same loss and curvature, of another shape: of x² the law has 1.006, the right one 1.069."""
+
+    def loss(x):
+        square = x[0] ** 2 - 1
+        return square**2 * (1 - 0.9 * x[0] * square * jnp.exp(-(square**2) / 2))
+
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ss.landscapes.Landscape(loss, dim=1), 0.07), 0.002)
+    found = ss.histogram(chain, np.ones(1), lambda x: x[0] ** 2, bins=(0.0, 3.0, 30), **WINDOW)
+    assert found.status is Status.NOT_CONVERGED and "basin of [-1.]" in found.result

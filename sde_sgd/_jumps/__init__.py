@@ -11,3 +11,4 @@ from ._process import times_before as times_before
 from ._process import transition_matrix as transition_matrix
 from ._slow_basins import log_weight as log_weight
 from ._slow_basins import slow_groups as slow_groups
+from ._slow_basins import slowest_exchange as slowest_exchange

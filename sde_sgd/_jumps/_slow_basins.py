@@ -11,6 +11,8 @@ from ..landscapes import CriticalPoint, SaddleConnection
 # minima that exchange trajectories within so many steps are one basin: that the law settles by then is seen; and so are
 # those that do within so many times that the slowest motion inside takes, as they have no rates
 _FAST, _APART = 2**12, 50.0
+# of a float
+_LARGEST_LOG = 700.0
 
 
 def slow_groups(
@@ -40,6 +42,27 @@ def slow_groups(
             for each in one | other:
                 group[each] = one | other
     return sorted(dict.fromkeys(group.values()), key=min)
+
+
+def slowest_exchange(
+    minima: Sequence[CriticalPoint],
+    group: frozenset[int],
+    edges: Sequence[SaddleConnection],
+    temperature: float,
+) -> float:
+    """The longest time in which minima of a group exchange trajectories, by Eyring and Kramers; 0 of a lone one.
+
+    minima, edges, temperature: as in `slow_groups`. Each time is that out of the shallower side, by ascending saddles.
+    """
+    part, longest = {each: frozenset([each]) for each in group}, -math.inf
+    for way in edges:
+        if {way.first, way.second} <= group and part[way.first] != part[way.second]:
+            one, other = part[way.first], part[way.second]
+            lows = [min((minima[each] for each in side), key=lambda point: point.loss) for side in (one, other)]
+            longest = max(longest, min(_log_exit_time(low, way.saddle, temperature) for low in lows))
+            for each in one | other:
+                part[each] = one | other
+    return math.exp(min(longest, _LARGEST_LOG))
 
 
 def _log_exit_time(low: CriticalPoint, saddle: CriticalPoint, temperature: float) -> float:

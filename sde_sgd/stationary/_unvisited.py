@@ -14,7 +14,7 @@ from .._jumps import log_weight, slow_groups
 from .._numerics import arrays_and_rest, of_points
 from .._progress import stage
 from ..chains import AbstractChain
-from ..landscapes import AbstractLandscape, Exploration, explore, find_minima
+from ..landscapes import AbstractLandscape, CriticalPoint, Exploration, explore, find_minima
 from ..landscapes._affordable import MOST_COMPONENTS, affordable_climbs
 from ..landscapes._far_out import far_out
 from ..landscapes._known_points import UNBOUNDED
@@ -29,6 +29,8 @@ _SHARE = 1e-3
 _MOST_ENDS, _TIMES, _BEYOND = 4_096, 2.0, 5.0
 # of a minimum, relative, for another to be its mirror image
 _ALIKE = 1e-4
+# widths of the law from a minimum at which mirror images are compared, and temperatures by which they may differ there
+_WIDTHS, _NEARLY = 3.0, 0.25
 # explorations that are kept, for the next call with this landscape: the cells of a study, say
 _KEPT: deque[tuple[Any, Exploration]] = deque(maxlen=4)
 
@@ -133,7 +135,8 @@ def _looked_around(
         told += f"; {len(sharp)} minima are too sharp for a step"
     missing = _way_out(found, height)
     if not missing and len(basins.groups) > 1:
-        missing = _missing(found, basins, _seen(found, basins, points, losses, temperature), len(points), telling)
+        seen = _seen(found, basins, points, losses, temperature)
+        missing = _missing(found, basins, seen, len(points), temperature, telling)
     return Unvisited(told, missing)
 
 
@@ -211,7 +214,9 @@ def _slow_far_out(
     )
 
 
-def _missing(found: Exploration, basins: SlowBasins, seen: set[int], ends: int, telling: Telling) -> str:
+def _missing(
+    found: Exploration, basins: SlowBasins, seen: set[int], ends: int, temperature: float, telling: Telling
+) -> str:
     """Of the basins with no minimum `seen`, unless by chance, the one with the largest share, in words."""
     for place in np.argsort(-basins.shares):
         group, share = basins.groups[place], float(basins.shares[place])
@@ -219,7 +224,7 @@ def _missing(found: Exploration, basins: SlowBasins, seen: set[int], ends: int, 
         if share < _SHARE or not group.isdisjoint(seen) or log_chance >= math.log(_CHANCE):
             continue
         number = min(group, key=lambda each: found.minima[each].loss)
-        if not _has_an_image(found, number, sorted(seen), telling):
+        if not _has_an_image(found, number, sorted(seen), temperature, telling):
             point, top = found.minima[number], found.passes[number]
             over = f" and reached over a saddle at {top:.4g}" if top > point.loss else ""
             return (
@@ -229,14 +234,36 @@ def _missing(found: Exploration, basins: SlowBasins, seen: set[int], ends: int, 
     return ""
 
 
-def _has_an_image(found: Exploration, number: int, seen: list[int], telling: Telling) -> bool:
-    """Whether a minimum that was seen has the same loss and curvatures, and what is averaged is the same there."""
+def _has_an_image(found: Exploration, number: int, seen: list[int], temperature: float, telling: Telling) -> bool:
+    """Whether a minimum that was seen has the same loss and curvatures, and what is averaged is the same there.
+
+    And so around it: by pairs of points on both sides along each eigenvector, three widths of the law away.
+    """
     point, others = found.minima[number], [found.minima[each] for each in seen]
     others = [each for each in others if _alike(each.loss, point.loss) and _alike(each.eigenvalues, point.eigenvalues)]
     if not others:
         return False
-    own, *theirs = np.asarray(telling(np.array([each.location for each in (point, *others)])))
-    return any(_alike(each, own) for each in theirs)
+    own, *theirs = (_around(found.landscape, each, temperature, telling) for each in (point, *others))
+    return any(_alike(each.told, own.told) and _close(each.rises, own.rises, temperature) for each in theirs)
+
+
+class _Around(NamedTuple):
+    """What is averaged at a minimum; losses above it on both sides along each eigenvector, (dim, 2), rising."""
+
+    told: Any
+    rises: Float[np.ndarray, "dim 2"]
+
+
+def _around(landscape: AbstractLandscape, point: CriticalPoint, temperature: float, telling: Telling) -> _Around:
+    _, vectors = np.linalg.eigh(point.hessian)
+    away = _WIDTHS * np.sqrt(temperature / point.eigenvalues)[:, None] * vectors.T
+    sides = point.location + np.stack([away, -away], axis=1)
+    rises = of_points("loss", landscape, sides.reshape(-1, len(away))).reshape(-1, 2) - point.loss
+    return _Around(np.asarray(telling(point.location[None]))[0], np.sort(rises, axis=1))
+
+
+def _close(ones: Any, others: Any, temperature: float) -> bool:
+    return bool(np.all(np.abs(ones - others) <= _NEARLY * temperature))
 
 
 def _alike(one: Any, other: Any) -> bool:

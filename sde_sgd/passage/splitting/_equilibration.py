@@ -15,10 +15,16 @@ _SIZE = 2_048
 _SHORTEST = 64
 # probability of going on although the law has settled
 _FALSE_ALARM = 0.01
+# where no more than one in so many is left, nearly all have arrived
+_HARDLY_ANY = 8
 # a law that looks settled is watched on, by so many of the trajectories, for so many path-steps times components, and
 # so many path-steps at least: in a basin that is left within eight times as long an eighth has left by then, and fewer
 # than so many trajectories would not tell
 _WATCHERS, _WATCHED, _WATCHED_AT_LEAST = 512, 2**27, 2**24
+
+
+class NotRare(Exception):
+    """Nearly all arrive before the law has settled."""
 
 
 class Equilibration(NamedTuple):
@@ -26,6 +32,8 @@ class Equilibration(NamedTuple):
 
     settled: whether it is, within the budget of steps. states: at both times; scores: theirs.
     checked: steps up to which 512 of them still had that law.
+    early: mean steps of a trajectory from the start until twice as many, or until it has come to an end; stayed: how
+        many of so many `walkers` had come to none.
     """
 
     steps: int
@@ -33,6 +41,14 @@ class Equilibration(NamedTuple):
     states: Float[np.ndarray, "n state_dim"]
     scores: Float[np.ndarray, " n"]
     checked: int
+    early: float
+    stayed: int
+    walkers: int
+
+    @property
+    def hardly_any(self) -> bool:
+        """Whether so few are left that their law does not matter."""
+        return self.stayed * _HARDLY_ANY < self.walkers
 
     def seen_by(self, score: Score) -> "Equilibration":
         """The same with another score of the states, one that knows no time."""
@@ -51,12 +67,12 @@ def equilibrate(run: Execution, score: Score) -> Equilibration:
     while True:
         walkers.go_to(np.where(walkers.late, 2 * steps, steps))
         ones, others = (walkers.seen(chosen) for chosen in (~walkers.late, walkers.late))
-        settled, checked = _alike(ones, others, _SIZE // 8), 2 * steps
+        settled, checked = _alike(ones, others, _SIZE // _HARDLY_ANY), 2 * steps
         if settled:
             settled, checked = _stays(walkers, 2 * steps, others)
         if settled or 4 * steps > run.steps:
             seen = np.concatenate([ones, others])
-            return Equilibration(steps, settled, seen[:, :-1], seen[:, -1], checked)
+            return Equilibration(steps, settled, seen[:, :-1], seen[:, -1], checked, *walkers.until(2 * steps))
         steps *= 2
 
 
@@ -69,7 +85,7 @@ def _stays(walkers: "_Walkers", steps: int, settled: Float[np.ndarray, "n k"]) -
     rounds = max(int(np.log2(max(most / steps, 2))), 1)
     while 2 * steps <= most:
         walkers.go_to(np.where(watchers, 2 * steps, 0))
-        if not _alike(walkers.seen(watchers), settled, _WATCHERS // 8, rounds):
+        if not _alike(walkers.seen(watchers), settled, _WATCHERS // _HARDLY_ANY, rounds):
             return False, steps
         steps *= 2
     return True, steps
@@ -92,6 +108,12 @@ class _Walkers:
         ends = self.run.go_on(self.run.monitor, self._states, ids, self._clocks, budgets)
         self._states, self._clocks, self._runs = ends.state, self._clocks + ends.step, self._runs + 1
         self._code = np.where(self._code == StopCode.RUNNING, ends.code, self._code)
+
+    def until(self, steps: int) -> tuple[float, int, int]:
+        """Of the late ones: mean steps until so many or an end, how many had come to none by then, and of how many."""
+        clocks, code = self._clocks[self.late], self._code[self.late]
+        stayed = (code == StopCode.RUNNING) | (clocks > steps)
+        return float(np.minimum(clocks, steps).mean()), int(stayed.sum()), len(stayed)
 
     def seen(self, chosen: Bool[np.ndarray, " n"]) -> Float[np.ndarray, "m k"]:
         """States and scores of those chosen that are still on their way."""

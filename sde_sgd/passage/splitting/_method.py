@@ -7,13 +7,14 @@ import equinox as eqx
 from ..._errors import positive_integer
 from ...chains import refuse_if_changing
 from ...results import Status, Verdict
-from .._direct import found
+from .._direct import Direct, found
 from .._execution import BudgetSpent, Execution
 from .._method import AbstractMethod, Answer
 from .._pilots import AFFORDABLE, rarely_ends
 from .._question import Effort, Question
 from ._asking import Asking
 from ._choice import chosen_for, is_auto, is_level
+from ._equilibration import NotRare
 from ._run import split, split_until
 from ._score import Score, score_of
 from ._two_sets import which_first
@@ -82,6 +83,8 @@ class Splitting(AbstractMethod):
             return self._split(question, run, asking, settled)
         except BudgetSpent:
             return _too_few(question, run)
+        except NotRare:
+            return Direct().answer(question, run, effort)
 
     def which_first(self, question: Question, run: Execution, effort: Effort) -> Answer:
         """Which of two sets is reached first that are both rare; question, run, effort: as in `answer`."""

@@ -15,7 +15,7 @@ from .._question import Question
 from ._account import Tally, merge
 from ._choice import ChosenScore
 from ._climb import BackHome
-from ._equilibration import Equilibration, equilibrate
+from ._equilibration import Equilibration, NotRare, equilibrate
 from ._excursions import Excursions
 from ._levels import Levels, choose_levels
 from ._repetitions import LARGEST, Repetitions, population_size
@@ -135,13 +135,16 @@ def _needed(answer: Answer, rtol: float) -> int | None:
 def prepare(question: Question, run: Execution, score: Score, size: int | None, settled: bool) -> Plan:
     """The levels of a passage, or for the rate of those that have `settled` those of the excursions that end in it.
 
-    size: trajectories of a repetition; None for as many as the levels ask for.
+    size: trajectories of a repetition; None for as many as the levels ask for. NotRare where of a mean time hardly any
+    trajectory is left to settle.
     """
     randomness = np.random.default_rng([run.seed & 0xFFFFFFFF, run.seed >> 32])
     if not settled:
         return Plan(question, repetitions_of(run, score, size, randomness, None), Verdict(), None)
     stage("equilibration")
     equilibration = equilibrate(run, score)
+    if question.mean_time and equilibration.hardly_any:
+        raise NotRare
     repetitions = repetitions_of(run, score, size, randomness, equilibration)
     reason = f"the law still changed after {equilibration.steps} steps"
     verdict = Verdict() if equilibration.settled else Verdict(((Status.NOT_SETTLED, reason),))
@@ -253,10 +256,10 @@ def _answer(plan: Plan, tally: Tally, reason: str = "", check: str = "") -> Answ
     )
     if plan.equilibration is None:
         return Answer("splitting", sample, verdict)
-    settled_by, checked = (
-        steps * question.time_step for steps in (plan.equilibration.steps, plan.equilibration.checked)
-    )
-    return Answer("splitting", SteadyStateSample(question.watch(), sample, settled_by, checked), verdict)
+    known = plan.equilibration
+    settled_by, checked, early = (steps * question.time_step for steps in (known.steps, known.checked, known.early))
+    evidence = SteadyStateSample(question.watch(), sample, settled_by, checked, early, known.stayed, known.walkers)
+    return Answer("splitting", evidence, verdict)
 
 
 def _verdict(question: Question, verdict: Verdict, tally: Tally) -> Verdict:

@@ -118,7 +118,8 @@ class SplittingSample(AbstractEvidence):
     def exit_rate(self) -> Estimate:
         """P(target reached)/E(time until the end)."""
         if not self.weights.size:
-            return self._estimate(0.0, 0.0, self._bound() / float(self.exposure.mean()))
+            at_risk = float(self.exposure.mean())
+            return self._estimate(0.0, 0.0, self._bound() / at_risk if at_risk else np.inf)
         reached = self.level_probability[:, -1]
 
         def rate(exposure) -> Estimate:

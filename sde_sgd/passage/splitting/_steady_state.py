@@ -6,10 +6,13 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._errors import numbers
-from ...statistics import Estimate
+from ...statistics import Estimate, clopper_pearson
 from .._evidence import AbstractEvidence, reciprocal
 from .._question import Watch
 from ._sample import SplittingSample
+
+# of a mean time, what comes before the law has settled and does not count
+_LEFT_OUT = 1e-3
 
 
 class SteadyStateSample(AbstractEvidence):
@@ -20,11 +23,14 @@ class SteadyStateSample(AbstractEvidence):
     Zhang and Zuckerman, J. Chem. Phys. 133, 014110, 2010). However long a path rests on the way, it is followed to its
     end, and its time is counted.
 
-    Valid where the passage is rare: E τ is that from the settled law, and what the start makes of it, of the order of
-    `settling_time`, is left out. A way to the target along which the score does not grow may be missed unseen.
+    Valid where the passage is rare. What the start makes of E τ is taken from trajectories that were followed until
+    long settled, at time s: E τ = E[τ ∧ s] + P(τ > s)/rate; it is left out where it is less than a thousandth. A
+    way to the target along which the score does not grow may be missed unseen.
 
     excursions: by splitting; its probabilities are per trajectory and `exposure`, the time that one waited for its
         excursions and spent on them.
+    early: SDE time of a trajectory from the start until twice `settled_by`, or until it has come to an end, on average;
+        and `stayed` of so many `walkers` had come to none by then.
     settled_by: SDE time after which the law is seen to have forgotten the start. checked: SDE time up to which
         trajectories were watched for a later change of it, into a basin that is slow to be found. told: what was
         explored around the way, in words; empty where that was not asked for.
@@ -35,6 +41,9 @@ class SteadyStateSample(AbstractEvidence):
     excursions: SplittingSample
     settled_by: float
     checked: float
+    early: float
+    stayed: int
+    walkers: int
     told: str = ""
 
     @property
@@ -134,8 +143,14 @@ class SteadyStateSample(AbstractEvidence):
 
     @property
     def mean_exit_time(self) -> Estimate:
-        """1/`exit_rate`; infinite where the target was never reached, with a lower bound."""
-        return reciprocal(self.exit_rate)
+        """Infinite where the target was never reached, with a lower bound."""
+        settled, arrived = reciprocal(self.exit_rate), self.walkers - self.stayed
+        if self.watch.avoids or (not arrived and self.early <= _LEFT_OUT * settled.value):
+            return settled
+        later = (
+            _product(clopper_pearson(self.stayed, self.walkers, self.watch.confidence), settled) if arrived else settled
+        )
+        return Estimate(*(self.early + getattr(later, end) for end in ("value", "low", "high")), later.confidence)
 
     def details(self):
         return self.excursions.details()
@@ -145,3 +160,16 @@ class SteadyStateSample(AbstractEvidence):
 
     def remarks(self):
         return self.excursions.remarks()
+
+
+def _product(one: Estimate, other: Estimate) -> Estimate:
+    """Of two that are independent: half-widths of the logarithms are added in quadrature where both have values."""
+    value = one.value * other.value
+    if not (0 < value < np.inf):
+        return Estimate(value, one.low * other.low, one.high * other.high, other.confidence)
+    with np.errstate(divide="ignore"):
+        low, high = (
+            np.exp(np.hypot(*(np.log(getattr(each, end) / each.value) for each in (one, other))))
+            for end in ("low", "high")
+        )
+    return Estimate(value, value / low, value * high, other.confidence)

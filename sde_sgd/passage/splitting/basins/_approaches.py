@@ -119,13 +119,16 @@ class _Surface:
 def _uphill(found: Exploration, surface: _Surface, inside: np.ndarray, end: int) -> list[Approach]:
     """Lowest points of a set's boundary from which the loss leads down to a minimum outside all of them."""
     ways: list[Approach] = []
-    for start in _spread(found, inside):
+    seen: list[tuple[int, float]] = []
+    for near, start in _spread(found, inside):
         point = _lowest_in_set(surface, start)
         if point is None:
             continue
         loss = surface.loss(point)[0]
-        if any(abs(way.top - loss) < _SAME * max(1.0, abs(loss)) for way in ways):
+        # found from elsewhere, a point with the same loss may lie on another side
+        if any(near == other and abs(top - loss) < _SAME * max(1.0, abs(loss)) for other, top in seen):
             continue
+        seen.append((near, loss))
         try:
             below = find_minima(found.landscape, point)[0]
         except ValueError:
@@ -136,15 +139,16 @@ def _uphill(found: Exploration, surface: _Surface, inside: np.ndarray, end: int)
     return ways
 
 
-def _spread(found: Exploration, inside: np.ndarray) -> list[np.ndarray]:
-    """Points near the minima outside the sets, from which it is looked for on all sides."""
-    outside = [point for point, there in zip(found.minima, inside, strict=True) if not there]
+def _spread(found: Exploration, inside: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Points near the minima outside the sets, with their numbers, from which it is looked for on all sides."""
+    outside = np.flatnonzero(~inside).tolist()
     rng = np.random.default_rng(0)
     starts = []
-    for place in range(_STARTS):
-        point = outside[place % len(outside)]
+    for place in range(max(_STARTS, len(outside))):
+        number = outside[place % len(outside)]
+        point = found.minima[number]
         width = 1 / math.sqrt(float(point.eigenvalues[0]))
-        starts.append(point.location + _NEAR * width * rng.normal(size=point.location.size))
+        starts.append((number, point.location + _NEAR * width * rng.normal(size=point.location.size)))
     return starts
 
 

@@ -2,20 +2,25 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...._numerics import bound, of_each
+from ...._numerics import bound, contained, of_each
 from ....engine import StopCode
-from ....landscapes import find_minima
+from ....landscapes import AbstractLandscape, find_minima
 from ....landscapes._affordable import affordable_climbs
+from ....landscapes._searches import Searches
 from ....random import Stream
+from ....results import Status
 from ..._execution import Execution
 from ..._question import Question
 from ._surroundings import Surroundings, Unexplored, surroundings
 
 # trajectories that tell the temperature, steps after which it is looked at, and when it counts as known
 _WALKERS, _SHORTEST, _LONGEST, _STEADY = 512, 64, 2**13, 0.2
+# starts of which it is looked where they lead down to
+_MOST_STARTS = 512
 
 
 def look_around(question: Question, run: Execution) -> Surroundings | Unexplored:
@@ -23,8 +28,6 @@ def look_around(question: Question, run: Execution) -> Surroundings | Unexplored
     landscape = question.chain.landscape
     if landscape is None:
         return Unexplored("the chain has no landscape")
-    if len(question.starts) > 1:
-        return Unexplored("there is more than one start")
     try:
         climbs = affordable_climbs(landscape, np.asarray(question.starts[0, : landscape.dim], np.float64))
     except ValueError as error:
@@ -32,7 +35,37 @@ def look_around(question: Question, run: Execution) -> Surroundings | Unexplored
     temperature = _temperature(question, run)
     if isinstance(temperature, Unexplored):
         return temperature
-    return surroundings(question, temperature, climbs, run.seed)
+    found = surroundings(question, temperature, climbs, run.seed)
+    if isinstance(found, Unexplored) or len(question.starts) == 1:
+        return found
+    return found._replace(findings=(*found.findings, *_elsewhere(question, found)))
+
+
+def _elsewhere(question: Question, found: Surroundings) -> list[tuple[Status, str]]:
+    """What is to be said of starts that lie in no basin which was found from the first of them."""
+    known, landscape = found.exploration, known_landscape(question)
+    # by chance and not every so many, since those that are given may alternate
+    starts = np.random.default_rng(0).permutation(np.unique(question.starts[:, : landscape.dim], axis=0))
+    starts = starts[:_MOST_STARTS].astype(np.float64)
+    with jax.enable_x64(True):
+        below = Searches(landscape).descend(starts).points
+    numbers = [known.number_of(point) for point in below]
+    reached = [each in found.reached for each in numbers]
+    ended = np.any([contained(end, below) for end in question.ends], axis=0)
+    lost = int(np.sum(~(np.array(reached) | ended)))
+    if not lost:
+        return []
+    words = (
+        f"{lost} of {len(starts)} starts lead down to minima that are not reached from the first of them: their mean "
+        "time is another one; ask from each basin by itself"
+    )
+    return [(Status.INCOMPLETE, words)]
+
+
+def known_landscape(question: Question) -> AbstractLandscape:
+    """That of the chain, which has one."""
+    assert question.chain.landscape is not None
+    return question.chain.landscape
 
 
 def _temperature(question: Question, run: Execution) -> float | Unexplored:

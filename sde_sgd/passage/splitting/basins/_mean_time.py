@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from ....results import Verdict
+from ....results import Status, Verdict
 from ..._execution import Execution
 from ..._method import Answer
 from ..._question import Question
@@ -11,6 +11,9 @@ from .._asking import Asking
 from .._steady_state import SteadyStateSample
 from ._network import Part
 from ._over_slow_basins import over_slow_basins
+
+# times in which minima exchange trajectories, for that they have done so to be seen
+_EXCHANGES = 3
 
 
 def mean_time(question: Question, run: Execution, asking: Asking, part: Part, score: Any) -> Answer:
@@ -26,5 +29,20 @@ def mean_time(question: Question, run: Execution, asking: Asking, part: Part, sc
     if not isinstance(found.evidence, SteadyStateSample):
         return found
     evidence = dataclasses.replace(found.evidence, told=seen.told)
-    verdict = Verdict((*found.verdict.findings, *seen.findings), found.verdict.fine)
-    return found._replace(evidence=evidence, verdict=verdict)
+    findings = [*found.verdict.findings, *seen.findings, *_not_seen_to_settle(seen.exchange, evidence)]
+    width = float(evidence.mean_exit_time.relative_half_width)
+    if asking.rtol is not None and width > asking.rtol and evidence.stayed < evidence.walkers and not findings:
+        words = f"what arrived before the law had settled leaves {width:.3g} and not rtol = {asking.rtol}"
+        findings.append((Status.BUDGET_SPENT, words))
+    return found._replace(evidence=evidence, verdict=Verdict(tuple(findings), found.verdict.fine))
+
+
+def _not_seen_to_settle(exchange: float, evidence: SteadyStateSample) -> list[tuple[Status, str]]:
+    """What is to be said where minima count as one basin that exchange trajectories too slowly for that to be seen."""
+    if exchange * _EXCHANGES <= evidence.checked:
+        return []
+    words = (
+        f"minima that count as one basin, since there are no rates between them, exchange trajectories within "
+        f"{exchange:.3g}, and the law was watched for {evidence.checked:.3g}; give a horizon, or a smaller target"
+    )
+    return [(Status.NOT_SETTLED, words)]

@@ -98,19 +98,23 @@ class Network(NamedTuple):
         every, last = range(len(self.ends)), range(self.count, len(self.ends))
         cores, sets = self.one_of(every, range(self.count)), self.one_of(every, last)
         _, run = self._asked(None, cores, sets, (Stream.FIRST_BASIN,))
-        levels = self._levels(run.theta(run.starts[:1]), range(self.count))[:, 0]
-        if levels.min() < 0:
-            return np.append(FIRST * (levels == levels.min()), np.zeros(len(last), int))
-        run.ledger.start(FIRST)
-        ids, clocks = np.arange(FIRST), np.zeros(FIRST, np.int64)
-        budgets = np.full(FIRST, min(_FIRST_STEPS, run.steps))
+        states = run.states(FIRST)
+        levels = self._levels(run.theta(states), range(self.count))
+        there = levels.min(axis=0) < 0
+        begun = np.bincount(np.argmin(levels, axis=0)[there], minlength=len(self.ends))
+        if np.all(there):
+            return begun
+        states = states[~there]
+        run.ledger.start(len(states))
+        ids, clocks = np.arange(len(states)), np.zeros(len(states), np.int64)
+        budgets = np.full(len(states), min(_FIRST_STEPS, run.steps))
         with tuned(steps_fused=_STEPS_FUSED):
-            ends = run.go_on(run.monitor, run.states(FIRST), ids, clocks, budgets)
+            ends = run.go_on(run.monitor, states, ids, clocks, budgets)
         thetas, counts = run.theta(ends.state), []
         for code, among in ((StopCode.TARGET, range(self.count)), (StopCode.AVOID, last)):
             nearest = np.argmin(self._levels(thetas[ends.code == code], among), axis=0)
             counts.append(np.bincount(nearest, minlength=len(among)))
-        return np.concatenate(counts)
+        return begun + np.concatenate(counts)
 
     def _levels(self, thetas: Any, ends: range) -> Float[np.ndarray, "E n"]:
         return np.array([np.asarray(bound(of_each("level"), self.ends[end])(jnp.asarray(thetas))) for end in ends])

@@ -31,12 +31,14 @@ _LEAST_LOG_RATE, _NUDGE, _LEAST_WEIGHT = -600.0, 1.01, 0.1
 class Seen(NamedTuple):
     """What lies around the way. answer: by the jumps between slow basins, or None where no other basin is slow.
 
-    told: what was explored, in words. findings: what is to be said against an answer by one settled law.
+    told: what was explored, in words. findings: what is to be said against an answer by one settled law. exchange: SDE
+        time in which minima of the first basin exchange trajectories.
     """
 
     answer: Answer | None
     told: str
-    findings: tuple[tuple[Status, str], ...]
+    findings: tuple[tuple[Status, str], ...] = ()
+    exchange: float = 0.0
 
 
 def over_slow_basins(question: Question, run: Execution, asking: Asking, part: Part, scores: tuple[Any, ...]) -> Seen:
@@ -46,16 +48,16 @@ def over_slow_basins(question: Question, run: Execution, asking: Asking, part: P
     """
     around = look_around(question, run)
     if isinstance(around, Unexplored):
-        return Seen(None, f"not explored, watched only: {around.reason}", ())
+        return Seen(None, f"not explored, watched only: {around.reason}")
     if len(around.basins) == 1:
-        return Seen(None, around.told, around.findings)
+        return Seen(None, around.told, around.findings, around.exchange)
     try:
         cores = cores_of(around, question.chain)
     except ValueError as error:
         finding = Status.INCOMPLETE, f"{len(around.basins)} slow basins are not followed one by one: {error}"
-        return Seen(None, around.told, (finding, *around.findings))
+        return Seen(None, around.told, (finding, *around.findings), around.exchange)
     network = Network(question, run, part, scores, around, (*cores, *question.ends))
-    return Seen(_by_jumps(network, asking), around.told, ())
+    return Seen(_by_jumps(network, asking), around.told)
 
 
 def _by_jumps(network: Network, asking: Asking) -> Answer:

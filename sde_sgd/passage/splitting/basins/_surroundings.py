@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ...._jumps import log_weight, slow_groups
+from ...._jumps import log_weight, slow_groups, slowest_exchange
 from ...._numerics import contained
 from ...._progress import stage
 from ....landscapes import CriticalPoint, Exploration, SaddleConnection, explore
@@ -42,7 +42,9 @@ class Surroundings(NamedTuple):
         sets where it ends, on a way that passes no third; up to a constant, prefactors of passes left out; −∞ where
         there is no way.
     barriers: (K,) the lowest way out of each, in units of L. towards: of each, (n, dim), points where those ways pass.
-    told: what was explored, in words. findings: what is to be said against it.
+    reached: numbers of all minima that are reached from the start's before a set where it ends.
+    exchange: the longest SDE time in which minima of the first basin exchange trajectories. told: what was explored, in
+        words. findings: what is to be said against it.
     """
 
     exploration: Exploration
@@ -50,6 +52,8 @@ class Surroundings(NamedTuple):
     log_rates: Float[np.ndarray, "K L"]
     barriers: Float[np.ndarray, " K"]
     towards: tuple[Float[np.ndarray, "_ dim"], ...]
+    reached: frozenset[int]
+    exchange: float
     told: str
     findings: tuple[tuple[Status, str], ...]
 
@@ -167,7 +171,9 @@ def _seen(question: Question, map_: _Map, temperature: float, needed: float) -> 
     )
     barriers, towards = _ways_out(basins, edges, map_.ways.approaches)
     told = _told(found, int(reached.sum()), basins)
-    return Surroundings(found, basins, log_rates, barriers, towards, told, _findings(map_, needed))
+    exchange = slowest_exchange(found.minima, groups[0], edges, temperature)
+    every = frozenset().union(*groups)
+    return Surroundings(found, basins, log_rates, barriers, towards, every, exchange, told, _findings(map_, needed))
 
 
 def _at_the_end(group: frozenset[int], map_: _Map, temperature: float) -> bool:

@@ -1,9 +1,11 @@
 """Mistakes in study files of all kinds are said before anything runs."""
 
+import numpy as np
 import pytest
-from study_cases import COMPARE, OCCUPANCY, TRANSITIONS
+from study_cases import COMPARE, OCCUPANCY, SMALL, TRANSITIONS
 
-from sde_sgd.study import StudyError, parse
+from sde_sgd.study import EscapeStudy, StudyError, parse
+from sde_sgd.study._sections import DataSpec, PointSpec, SweepSpec
 
 # descents from all of the first find one minimum
 SEARCH = OCCUPANCY.split("[region.sharp]")[0].replace(
@@ -33,6 +35,21 @@ MISTAKES = {
     (COMPARE, '"norm"', '"nrm"'): "did you mean 'norm'",
     (COMPARE, "[landscape.network]\nhidden = []", ""): "needs landscape.data, and landscape.network",
     (COMPARE, "seed = 3", "seed = 3\nwidth = 3"): "unknown key in landscape of kind EmpiricalRisk 'width'",
+    (SMALL, "[0.04, 0.08]", "[true, 0.08]"): "sweep.learning_rate: must be a valid number, got True",
+    (SMALL, "[0.04, 0.08]", "true"): "sweep.learning_rate: must be a valid number, got True",
+    (SMALL, "[0.04, 0.08]", '"0.04"'): "sweep.learning_rate: must be a valid number, got '0.04'",
+    (SMALL, "[8, 16]", "{from = false, to = true, number = 3}"): "batch_size must go from a number to a larger one",
+    (SMALL, "horizon = 2.0", "horizon = true"): "horizon: must be a valid number, got True",
+    (SMALL, "horizon = 2.0", "horizon = '2.0'"): "horizon: must be a valid number, got '2.0'",
+    (SMALL, "trajectories = 400", "trajectories = 400.5"): "trajectories: must be a valid integer, got 400.5",
+    (SMALL, '"TwoWells"', '"TwoWells"\ndim = "1"'): "landscape.dim: must be a valid integer, got '1'",
+    (SMALL, '"TwoWells"', '"TwoWells"\ndim = true'): "landscape.dim: must be a valid integer, got True",
+    (SMALL, "[-1.6, 2.4, 200]", "[-1.6, 2.4, true]"): "reference.grid.2: must be a valid number, got True",
+    (SMALL, 'name = "sharp"', "name = 1"): "start.0.name: must be",
+    (SMALL, "beta = 32.0", "beta = true"): "beta must be of numbers, got True",
+    (OCCUPANCY, "normal = [1.0]", "normal = [true]"): "normal must be of numbers, got [True]",
+    (OCCUPANCY, "offset = -0.5", "offset = false"): "offset must be of numbers, got False",
+    (OCCUPANCY, "point = [-1.5]", "point = [true]"): "start.0.point",
 }
 
 
@@ -43,3 +60,21 @@ def test_mistakes_are_said_before_anything_runs(case, tmp_path):
     with pytest.raises(StudyError) as raised:
         parse(text.replace(old, new, 1), "bad").prepare(tmp_path)
     assert MISTAKES[case] in str(raised.value), raised.value
+
+
+def test_numbers_may_be_written_as_people_write_them():
+    """A whole float where a whole number is asked for, a whole number where any is, and NumPy's from Python."""
+    text = SMALL.replace("trajectories = 400", "trajectories = 1e3").replace("horizon = 2.0", "horizon = 2")
+    study = parse(text.replace('"TwoWells"', '"TwoWells"\ndim = 1.0'), "x")
+    assert isinstance(study, EscapeStudy)
+    assert (study.trajectories, study.horizon, study.landscape.dim) == (1000, 2.0, 1)
+    assert [type(each) for each in (study.trajectories, study.horizon, study.landscape.dim)] == [int, float, int]
+    assert SweepSpec(learning_rate=np.float32(0.5), batch_size=np.int64(3)) == SweepSpec(
+        learning_rate=0.5, batch_size=3
+    )
+    assert PointSpec(name="a", point=(1, np.float64(2))) == PointSpec(name="a", point=[1.0, 2.0])
+    assert DataSpec(name="digits", samples=np.int32(4)).samples == 4
+    given = parse(
+        SMALL, "x", {"horizon": np.float32(2), "trajectories": np.int64(400), "sweep.batch_size": np.arange(2, 4)}
+    )
+    assert given.axes()["batch_size"] == 2 and given.horizon == 2.0

@@ -60,6 +60,10 @@ def make(where: str, kind: str, parameters: dict[str, Any], allowed: dict[str, t
     missing = [name for name in needed if name not in parameters]
     if missing:
         raise StudyError(f"{where} of kind {kind} lacks its key '{missing[0]}'; it needs: {', '.join(needed)}")
+    for key, value in parameters.items():
+        # NumPy would make numbers of them
+        if _holds_truth(value):
+            raise StudyError(f"{where} of kind {kind}: {key} must be of numbers, got {value!r}")
     try:
         return allowed[kind](**{key: _value(value) for key, value in parameters.items()})
     except (ValueError, TypeError) as error:
@@ -204,6 +208,10 @@ def _shape(surface: AbstractLandscape, name: str) -> tuple[int, ...] | None:
         return np.shape(getattr(surface, name))
     except Exception:
         return None
+
+
+def _holds_truth(value: Any) -> bool:
+    return any(map(_holds_truth, value)) if isinstance(value, list) else isinstance(value, bool)
 
 
 def _value(value: Any) -> Any:

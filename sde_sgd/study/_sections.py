@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from .._errors import choose
 from .._quantities import WORDS
+from ._strict import StrictModel
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
@@ -42,11 +43,11 @@ def check_names(what: str, entries: "list[Any]") -> list[str]:
     return names
 
 
-class Section(BaseModel):
+class Section(StrictModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Part(BaseModel):
+class Part(StrictModel):
     """A thing chosen by `kind` with its parameters as the other keys; the builder checks their names.
 
     kind: the name of a class, whose parameters are the other keys.

@@ -172,6 +172,22 @@ class TestImporting:
         written(beside, helper_of_loss=HELPER.replace("0.5", "0.25"))
         assert imported("loss_of_mine", beside).loss([0.0]) == 0.25 and again.loss([0.0]) == 0.5
 
+    @pytest.mark.parametrize(
+        ("end", "said"), [("sys.exit()", "None"), ("sys.exit(7)", "7"), ("raise SystemExit('x')", "'x'")]
+    )
+    def test_a_module_that_ends_the_process(self, beside, end, said):
+        """As a script may that is called as a module; Ctrl-C is not held up."""
+        written(beside, helper_of_loss=f"import sys\n{end}\n")
+        with pytest.raises(StudyError) as raised:
+            import_named("landscape.function", "loss_of_mine:loss", beside)
+        assert str(raised.value) == (
+            "landscape.function 'loss_of_mine:loss': importing module 'loss_of_mine' must not end the process, "
+            f"got SystemExit({said})"
+        )
+        written(beside, helper_of_loss="raise KeyboardInterrupt\n")
+        with pytest.raises(KeyboardInterrupt):
+            import_named("landscape.function", "loss_of_mine:loss", beside)
+
 
 OWN = """
 import numpy as np

@@ -172,6 +172,8 @@ def import_named(key: str, path: str, folder: Path) -> Any:
         module = _own_code.imported(module_name, folder)
     except ModuleNotFoundError as error:
         raise StudyError(f"{key} '{path}': there is no module '{error.name}' in {folder} or in Python's path") from None
+    except StudyError as error:
+        raise StudyError(f"{key} '{path}': {error}") from None
     except Exception as error:
         raise StudyError(f"{key} '{path}': its module fails to import: {one_line(error)}") from error
     functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]

@@ -1,11 +1,16 @@
 """Mistakes in study files of all kinds are said before anything runs."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
+from cheap_study import CheapStudy
+from pydantic import Field
 from study_cases import COMPARE, OCCUPANCY, SMALL, TRANSITIONS
 
-from sde_sgd.study import EscapeStudy, StudyError, parse
-from sde_sgd.study._sections import DataSpec, PointSpec, SweepSpec
+from sde_sgd.study import EscapeStudy, StudyError, _kind, init, parse, read_changes
+from sde_sgd.study._file import read_source
+from sde_sgd.study._sections import DataSpec, PointSpec, Section, SweepSpec
 
 # descents from all of the first find one minimum
 SEARCH = OCCUPANCY.split("[region.sharp]")[0].replace(
@@ -44,12 +49,33 @@ MISTAKES = {
     (SMALL, "trajectories = 400", "trajectories = 400.5"): "trajectories: must be a valid integer, got 400.5",
     (SMALL, '"TwoWells"', '"TwoWells"\ndim = "1"'): "landscape.dim: must be a valid integer, got '1'",
     (SMALL, '"TwoWells"', '"TwoWells"\ndim = true'): "landscape.dim: must be a valid integer, got True",
-    (SMALL, "[-1.6, 2.4, 200]", "[-1.6, 2.4, true]"): "reference.grid.2: must be a valid number, got True",
+    (SMALL, "[-1.6, 2.4, 200]", "[-1.6, 2.4, true]"): "reference.grid.2: must be a valid number or a list, got True",
     (SMALL, 'name = "sharp"', "name = 1"): "start.0.name: must be",
     (SMALL, "beta = 32.0", "beta = true"): "beta must be of numbers, got True",
     (OCCUPANCY, "normal = [1.0]", "normal = [true]"): "normal must be of numbers, got [True]",
     (OCCUPANCY, "offset = -0.5", "offset = false"): "offset must be of numbers, got False",
     (OCCUPANCY, "point = [-1.5]", "point = [true]"): "start.0.point",
+    (
+        SMALL,
+        "horizon = 2.0",
+        'horizon = 2.0\nzip = [[{a = 1}, "sweep.batch_size"]]',
+    ): "zip must be lists of at least two",
+    (SMALL, '"escape"', '["escape"]'): "kind must be one name, got ['escape']; allowed: compare",
+    (SMALL, '"escape"', "{a = 1}"): "kind must be one name, got {'a': 1}",
+    (SMALL, "200]", "1e12]"): "reference.grid: must have at most 1000000 cells, of all axes together, got 1e+12",
+    (SMALL, "horizon = 2.0", f"x = {'[' * 3_000}{']' * 3_000}"): "must not have lists or tables within each other",
+    (SMALL, "trajectories = 400", f"trajectories = 1{'0' * 20}"): "trajectories must be a whole number of 64 bits",
+    (SMALL, "[0.04, 0.08]", f"[1{'0' * 400}]"): "sweep.learning_rate.0 must be a whole number of 64 bits",
+    (SMALL, "beta = 32.0", f"beta = 1{'0' * 5_000}"): "is not TOML: Exceeds the limit",
+    (SMALL, "barrier = 0.1", "barrier = nan"): "barrier must be a finite number above 0, got nan",
+    (SMALL, "200]", "nan]"): "reference.grid.2: must be a finite number, got nan",
+    (SMALL, "[landscape]", "[[landscape]]"): "landscape: must be a table of keys, got [{'kind'",
+    (SMALL, "[[start]]", "[start]"): "start: must be a list, got {'name'",
+    (SMALL, 'point = "sharp_minimum"', "point = 1"): "start.0.point: must be text or a list, got 1",
+    (SMALL, 'point = "sharp_minimum"', 'point = ["a"]'): "start.0.point.0: must be a valid number, got 'a'",
+    (OCCUPANCY, "times = [1.0, 20.0]", "times = []"): "times: must have at least 1 value, got []",
+    (TRANSITIONS, "rtol = 0.3", 'neighbours = ["sharp"]'): "neighbours.0: must be a list, got 'sharp'",
+    (COMPARE, "hidden = []", 'function = "made"'): "landscape.network.function: must read 'module:name', got 'made'",
 }
 
 
@@ -78,3 +104,48 @@ def test_numbers_may_be_written_as_people_write_them():
         SMALL, "x", {"horizon": np.float32(2), "trajectories": np.int64(400), "sweep.batch_size": np.arange(2, 4)}
     )
     assert given.axes()["batch_size"] == 2 and given.horizon == 2.0
+
+
+def test_a_setting_that_is_nested_too_deeply():
+    with pytest.raises(StudyError, match="setting horizon must not have lists or tables within each other"):
+        read_changes([f"horizon={'[' * 3_000}{']' * 3_000}"])
+
+
+@pytest.mark.parametrize("name", ["2 spaces", "größe"])
+def test_a_file_whose_name_cannot_be_the_studys(name, tmp_path):
+    """It may be called otherwise; a key `name` is told of as itself."""
+    (tmp_path / f"{name}.toml").write_text(SMALL, "utf-8")
+    with pytest.raises(StudyError, match=r"the file's name cannot be that of the study, .*; give it a key name"):
+        init(tmp_path / f"{name}.toml", tmp_path / "out")
+    assert parse(SMALL, name, {"name": "mine"}).name == "mine"
+    with pytest.raises(StudyError, match=f"name: must be of letters.*, got '{name}'"):
+        parse(SMALL, "x", {"name": name})
+
+
+def test_a_file_that_begins_with_the_mark_of_windows(tmp_path):
+    (tmp_path / "marked.toml").write_text(SMALL, "utf-8-sig")
+    assert read_source(tmp_path / "marked.toml")[0] == SMALL
+
+
+def test_an_unknown_key_of_a_section_by_name(monkeypatch):
+    """Sections that a person's own kind has by name, or one of several of."""
+
+    class Low(Section):
+        low: int = 1
+
+    class High(Section):
+        high: int = 2
+
+    class ManyStudy(CheapStudy):
+        kind: Literal["many"]
+        named: dict[str, Low] = Field(default={})
+        either: Low | High = Low()
+
+    monkeypatch.setattr(_kind, "_registry", _kind.kinds() | {"many": ManyStudy})
+    text = 'kind = "many"\nname = "x"\n'
+    with pytest.raises(StudyError, match=r"unknown key in named.a 'lw'; did you mean 'low'\?"):
+        parse(text + "named.a.lw = 1", "x")
+    with pytest.raises(StudyError, match="unknown key in either 'lw'"):
+        parse(text + "either.lw = 1", "x")
+    with pytest.raises(StudyError, match=r"named\.a\.low: must be a valid integer, got 'b'"):
+        parse(text + "named.a.low = 'b'", "x")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from pydantic_core import core_schema
 
 from ._tables import plain
@@ -44,6 +44,9 @@ class StrictModel(BaseModel):
 
     A whole float is a whole number, since TOML lets a person write 1e6; NumPy's numbers are numbers.
     """
+
+    # as JSON it is what it was, for messages about what is made of it
+    model_config = ConfigDict(ser_json_inf_nan="constants")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source, handler):

@@ -73,6 +73,12 @@ MISTAKES = {
     (SMALL, "[[start]]", "[start]"): "start: must be a list, got {'name'",
     (SMALL, 'point = "sharp_minimum"', "point = 1"): "start.0.point: must be text or a list, got 1",
     (SMALL, 'point = "sharp_minimum"', 'point = ["a"]'): "start.0.point.0: must be a valid number, got 'a'",
+    (SMALL, "[0.04, 0.08]", "1e308"): "sweep.learning_rate must be of numbers that float32 holds, of size 1.2e-38 to",
+    (SMALL, "[0.04, 0.08]", "1e-320"): "sweep.learning_rate must be of numbers that float32 holds",
+    (SMALL, "[8, 16]", "1e308"): "sweep.batch_size must be of numbers that float32 holds",
+    (SMALL, "beta = 32.0", "beta = 1e308"): "beta must be of numbers that float32 holds",
+    (SMALL, 'point = "sharp_minimum"', "point = [1e300]"): "point of start 'sharp' must be of numbers that float32",
+    (OCCUPANCY, "[0.6, 1.2]", "1e308"): "sweep.temperature must be of numbers that float32 holds",
     (OCCUPANCY, "times = [1.0, 20.0]", "times = []"): "times: must have at least 1 value, got []",
     (TRANSITIONS, "rtol = 0.3", 'neighbours = ["sharp"]'): "neighbours.0: must be a list, got 'sharp'",
     (COMPARE, "hidden = []", 'function = "made"'): "landscape.network.function: must read 'module:name', got 'made'",
@@ -104,6 +110,14 @@ def test_numbers_may_be_written_as_people_write_them():
         SMALL, "x", {"horizon": np.float32(2), "trajectories": np.int64(400), "sweep.batch_size": np.arange(2, 4)}
     )
     assert given.axes()["batch_size"] == 2 and given.horizon == 2.0
+
+
+def test_a_name_that_is_far_from_all_is_not_taken_for_another():
+    for kind, key in (("nonexist", "x"), ("escape", "rabbit")):
+        with pytest.raises(StudyError, match=r"unknown .*; allowed:"):
+            parse(SMALL.replace('"escape"', f'"{kind}"').replace("horizon =", f"{key} ="), "x")
+    with pytest.raises(StudyError, match="unknown study 'nonexist'; allowed:"):
+        read_source("nonexist")
 
 
 def test_a_setting_that_is_nested_too_deeply():

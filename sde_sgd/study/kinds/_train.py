@@ -149,6 +149,7 @@ class TrainStudy(AbstractBudgetStudy):
         """Returns a function from studies of one cell to their risk and starts, of which it keeps some."""
         from .. import _networks
 
+        self.check_number()
         _networks.check_measures(self.measures, ss.training.MEASURES)
 
         @functools.lru_cache(maxsize=16)

@@ -145,6 +145,7 @@ class TrainedEscapeStudy(AbstractWatchStudy):
         _networks.check_measures([*self.measures, *(start.by for start in self.start)], ss.training.MEASURES)
         shared = TrainedMinima(folder)
         for one in self.along_axes():
+            one.check_number()
             risk = shared.risk(one)
             for start in one.start:
                 names = [*one.measures, start.by]

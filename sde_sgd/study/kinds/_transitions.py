@@ -63,6 +63,9 @@ class TransitionsStudy(AbstractMinimaStudy):
                     raise ValueError(f"neighbours must be names of minima, {', '.join(names)}, got '{name}'")
         return self
 
+    def check_times(self, chain):
+        self.check_watch(chain, None, self.max_steps)
+
     def run_cell(self, cell, shared):
         one = self.at(cell.index)
         minima = shared.points(one)

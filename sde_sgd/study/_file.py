@@ -11,12 +11,13 @@ from pydantic_core import ErrorDetails
 
 from .._errors import choose
 from ._errors import StudyError
-from ._kind import AbstractStudy, kinds
+from ._kind import AbstractStudy, kinds, name_of
 from ._tables import Path, Table, dotted, path_of, plain, read, replaced
 
 # whole numbers of TOML are of 64 bits
 _MOST = 2**63
 _TOO_DEEP = "lists or tables within each other this deep: Python reads no more than some hundred"
+_OR_OWN = ", or 'module:Class' for one of your own in a module beside the study file"
 # what pydantic calls otherwise than a person who writes a file
 _TABLE = "must be a table of keys"
 _MESSAGES = {
@@ -49,6 +50,7 @@ def packaged_text(name: str) -> str:
 def read_source(source: str | FilePath | AbstractStudy) -> tuple[str, str, FilePath]:
     """Text, name and folder of a study given by the name of a packaged one, by the path of its file, or as an object.
 
+    The module of a kind of a person's own, "module:Class", is imported from beside the file.
     Raises StudyError if it is neither; the message has the nearest packaged name.
     """
     if isinstance(source, AbstractStudy):
@@ -63,9 +65,11 @@ def read_source(source: str | FilePath | AbstractStudy) -> tuple[str, str, FileP
     if path.is_file():
         try:
             # editors of Windows begin a file with a mark that is no part of its text
-            return path.read_text("utf-8-sig"), path.stem, path.resolve().parent
+            text = path.read_text("utf-8-sig")
         except (UnicodeDecodeError, OSError) as error:
             raise StudyError(f"{path} cannot be read as text: {error}") from None
+        _import_kind(text, path)
+        return text, path.stem, path.resolve().parent
     if path.is_dir():
         raise StudyError(f"{path} is a folder, not a study file; to continue a study use: sde-sgd resume {path}")
     if path.suffix == ".toml" or len(path.parts) > 1:
@@ -88,7 +92,7 @@ def parse(text: str, name: str, changes: Mapping[str, Any] | None = None) -> Abs
     try:
         table = _table(text, name, changes or {})
         kind = _kind(table, name)
-        return kind.model_validate({"name": name} | table)
+        return kind.model_validate({"name": name} | table | {"kind": name_of(kind)})
     except ValidationError as error:
         raise StudyError(f"study file {name}: {_sentence(error, kind, table)}") from None
     except RecursionError:
@@ -129,9 +133,39 @@ def _kind(table: Table, name: str) -> type[AbstractStudy]:
     kind = table["kind"]
     if not isinstance(kind, str):
         raise StudyError(f"study file {name}: kind must be one name, got {_shown(kind)}; allowed: {', '.join(known)}")
+    if ":" in kind:
+        return _own_kind(kind, name)
     if kind not in known:
-        raise StudyError(f"study file {name}: {choose('kind', kind, known)}")
+        raise StudyError(f"study file {name}: {choose('kind', kind, known)}{_OR_OWN}")
     return known[kind]
+
+
+def _own_kind(path: str, name: str) -> type[AbstractStudy]:
+    """The kind "module:Class" of a person's own, of those that are registered. Raises StudyError as `parse` does."""
+    module, _, of = path.partition(":")
+    found = [kind for kind in kinds().values() if (kind.__module__, kind.__qualname__) == (module, of)]
+    if not found:
+        raise StudyError(
+            f"study file {name}: kind '{path}' must be a class that `sde_sgd.study.register` was given, in a module "
+            "that is imported or lies beside the study file"
+        )
+    return found[0]
+
+
+def _import_kind(text: str, path: FilePath) -> None:
+    """Import the module of a kind "module:Class", as that of a function is, so that the kind is registered.
+
+    text: of the study file at `path`. Raises StudyError where the module or the class is not there.
+    """
+    try:
+        kind = tomllib.loads(text).get("kind")
+    # which `parse` tells
+    except (ValueError, RecursionError):
+        return
+    if isinstance(kind, str) and ":" in kind:
+        from ._build import import_named
+
+        import_named(f"study file {path.stem}: kind", kind, path.resolve().parent)
 
 
 def read_changes(settings: Iterable[str]) -> dict[str, Any]:

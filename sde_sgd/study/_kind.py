@@ -306,17 +306,23 @@ def register(kind: Kind) -> Kind:
     Raises ValueError where the class has no field `kind: Literal["its name"]`, where the name is another's, or where it
     has a pilot and no `told_by`.
     """
+    name = name_of(kind)
+    other = _registry.get(name, kind)
+    # the same class again is one that a notebook defines anew
+    if (other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__):
+        raise ValueError(f"kind '{name}' is the name of {other.__qualname__}, got {kind.__qualname__}")
+    if kind.pilot is not AbstractStudy.pilot and kind.told_by is AbstractStudy.told_by:
+        raise ValueError(f"kind '{name}' has a pilot, and must have told_by, which says what that tells the cells")
+    _registry[name] = kind
+    return kind
+
+
+def name_of(kind: type[AbstractStudy]) -> str:
+    """The name of a kind, which its field says. Raises ValueError where it has no field `kind: Literal["its name"]`."""
     names = typing.get_args(kind.model_fields["kind"].annotation)
     if len(names) != 1 or not isinstance(names[0], str):
         raise ValueError(f'kind {kind.__name__} must have a field kind: Literal["its name"]')
-    other = _registry.get(names[0], kind)
-    # the same class again is one that a notebook defines anew
-    if (other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__):
-        raise ValueError(f"kind '{names[0]}' is the name of {other.__qualname__}, got {kind.__qualname__}")
-    if kind.pilot is not AbstractStudy.pilot and kind.told_by is AbstractStudy.told_by:
-        raise ValueError(f"kind '{names[0]}' has a pilot, and must have told_by, which says what that tells the cells")
-    _registry[names[0]] = kind
-    return kind
+    return names[0]
 
 
 def kinds() -> dict[str, type[AbstractStudy]]:

@@ -8,7 +8,7 @@ from cheap_study import CheapStudy
 from pydantic import Field
 from study_cases import COMPARE, OCCUPANCY, SMALL, TRANSITIONS
 
-from sde_sgd.study import EscapeStudy, StudyError, _kind, init, parse, read_changes
+from sde_sgd.study import EscapeStudy, StudyError, _kind, init, packaged, packaged_text, parse, read_changes
 from sde_sgd.study._file import read_source
 from sde_sgd.study._sections import DataSpec, PointSpec, Section, SweepSpec
 
@@ -16,6 +16,30 @@ from sde_sgd.study._sections import DataSpec, PointSpec, Section, SweepSpec
 SEARCH = OCCUPANCY.split("[region.sharp]")[0].replace(
     "dt = 0.05", "dt = 0.05\nsearch = {each = [[[-1.0], [-0.9]], [[-1.0], [1.0]]]}"
 )
+PUBLISHED = [
+    (
+        SMALL,
+        "horizon = 2.0",
+        "variable = 'probabilty'",
+        "published.0: unknown variable 'probabilty'; did you mean 'prob",
+    ),
+    (
+        SMALL,
+        "horizon = 2.0",
+        "variable = 'survival', at = {tim = 1.0}",
+        "dimension of survival 'tim'; did you mean 'time'",
+    ),
+    (
+        SMALL,
+        "horizon = 2.0",
+        "variable = 'probability', at = {start = 'shrp'}",
+        "along start 'shrp'; did you mean 'sharp'",
+    ),
+    (SMALL, "horizon = 2.0", "variable = 'probability', along = 'batchsize'", "did you mean 'batch_size'"),
+    (OCCUPANCY, "dt = 0.05", "variable = 'probability', over = {basn = 'flat'}", "did you mean 'basin'"),
+    (TRANSITIONS, "dt = 0.02", "variable = 'rate', at = {form = 'flat'}", "did you mean 'from'"),
+    (COMPARE, "time = 0.5", "variable = 'los'", "did you mean 'loss'"),
+]
 MISTAKES = {
     (OCCUPANCY, "times = [1.0, 20.0]", ""): "give either times or a horizon",
     (OCCUPANCY, "temperature = [0.6, 1.2]", "learning_rate = 0.1"): "sweep must give learning_rate and batch_size",
@@ -79,6 +103,10 @@ MISTAKES = {
     (SMALL, "beta = 32.0", "beta = 1e308"): "beta must be of numbers that float32 holds",
     (SMALL, 'point = "sharp_minimum"', "point = [1e300]"): "point of start 'sharp' must be of numbers that float32",
     (OCCUPANCY, "[0.6, 1.2]", "1e308"): "sweep.temperature must be of numbers that float32 holds",
+    **{
+        (text, place, f"published = [{{{of}, value = 1.0, source = 'x'}}]\n{place}"): said
+        for text, place, of, said in PUBLISHED
+    },
     (OCCUPANCY, "times = [1.0, 20.0]", "times = [2.0, 1.0]"): "times must be rising and at least 0, got [2.0, 1.0]",
     (OCCUPANCY, "times = [1.0, 20.0]", "times = [1.0, 1.0]"): "times must be rising and at least 0, got [1.0, 1.0]",
     (OCCUPANCY, "times = [1.0, 20.0]", "times = [1.0]\nburn_in = 5.0"): "burn_in and every belong to a horizon",
@@ -124,6 +152,11 @@ def test_numbers_may_be_written_as_people_write_them():
         SMALL, "x", {"horizon": np.float32(2), "trajectories": np.int64(400), "sweep.batch_size": np.arange(2, 4)}
     )
     assert given.axes()["batch_size"] == 2 and given.horizon == 2.0
+
+
+@pytest.mark.parametrize("name", packaged())
+def test_what_packaged_studies_publish_is_known_beforehand(name):
+    parse(packaged_text(name), name).check_published()
 
 
 def test_a_name_that_is_far_from_all_is_not_taken_for_another():

@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr, model_serializer, model_validator
 from . import _key_types, _sweep, _tables
 from ._cell import Cell, Told, cell_seed
 from ._errors import StudyError
-from ._published import PublishedSpec, sentence
+from ._published import PublishedSpec, check, sentence
 from ._sections import Confidence, Name, Section, Seed
 from .reporting._text_table import Column
 
@@ -185,6 +185,27 @@ class AbstractStudy(Section, abc.ABC):
 
         folder: that of the study file, for a person's own modules. Raises StudyError for what no cell could run with.
         """
+
+    def answers(self) -> dict[str, tuple[str, ...]]:
+        """Variables of the dataset with their dimensions beside those of the sweep, of which values may be published.
+
+        A kind that names none has its `published` compared when there are numbers.
+        """
+        return {}
+
+    def check_published(self) -> None:
+        """Raise StudyError where a published value is of what the dataset will not have; a kind's `prepare` asks."""
+        own = self.answers()
+        # what the table shows has an interval, or is a theory's
+        dims = {dim for each in own.values() for dim in each}
+        own = {column.variable: tuple(dims) for column in self.columns()} | own
+        variables = {name: [*self.axes(), *each] for name, each in own.items()}
+        labels = {name: values for name, (along, values, _) in self.coordinates().items() if along == name}
+        for number, spec in enumerate(self.published if self.answers() else []):
+            try:
+                check(spec, variables, labels)
+            except ValueError as error:
+                raise StudyError(f"published.{number}: {error}") from None
 
     def pilot(self) -> "AbstractStudy | None":
         """A study over the same cells that is run before this one, and tells how its budget is spent; None by default.

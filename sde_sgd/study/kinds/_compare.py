@@ -111,11 +111,17 @@ class CompareStudy(AbstractBudgetStudy):
 
         return _build.code_of(self.landscape, folder)
 
+    def answers(self):
+        found = dict.fromkeys((*self.measures, "steps"), ("chain", "look"))
+        told = dict.fromkeys(("law_distance", "p_look", "p_pointwise"), ("other", "look", "statistic"))
+        return found | told | {"loss_theory": ("look",), "p_value": ("other",), "smallest_shift": ("other",)}
+
     def prepare(self, folder):
         from ...training._compare import _looks
         from .. import _networks
 
         _networks.check_measures(self.measures, ss.training.MEASURES)
+        self.check_published()
         shared = _Shared(folder)
         for one in self.along_axes():
             one.check_number()

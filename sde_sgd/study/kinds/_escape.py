@@ -116,9 +116,14 @@ class EscapeStudy(AbstractWatchStudy, AbstractDynamicsStudy):
         steps = self.steps_at(index, values.get("horizon", self.horizon) or 1.0)
         return steps * values.get("trajectories", 1)
 
+    def answers(self):
+        found: dict[str, tuple[str, ...]] = {"mean_exit_time": (), "exit_rate": ()}
+        return found if self.horizon is None else found | {"probability": (), "survival": ("time",)}
+
     def prepare(self, folder):
         from ...passage._question import make_effort
 
+        self.check_published()
         shared = _Shared(folder)
         for one, is_new in self.distinct():
             surface = shared.surface(one)

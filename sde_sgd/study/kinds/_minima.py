@@ -36,6 +36,7 @@ class AbstractMinimaStudy(AbstractDynamicsStudy):
         return [self.chain_words()]
 
     def prepare(self, folder):
+        self.check_published()
         shared, counts = Minima(folder), set()
         for one, is_new in self.distinct():
             surface = shared.surface(one)

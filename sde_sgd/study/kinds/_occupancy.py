@@ -93,6 +93,10 @@ class OccupancyStudy(AbstractBudgetStudy, AbstractMinimaStudy):
     def interval(self):
         return "probability", {}
 
+    def answers(self):
+        time = () if self.times is None else ("time",)
+        return {"probability": (*time, "basin"), "unassigned": time}
+
     def check_times(self, chain):
         from ...engine import observation_steps
 

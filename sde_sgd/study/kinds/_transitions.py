@@ -63,6 +63,10 @@ class TransitionsStudy(AbstractMinimaStudy):
                     raise ValueError(f"neighbours must be names of minima, {', '.join(names)}, got '{name}'")
         return self
 
+    def answers(self):
+        alone = dict.fromkeys(("relaxation_time", "spectral_gap"), ())
+        return {"rate": ("from", "to"), "stationary": ("minimum",), "exit_time": ("minimum",), **alone}
+
     def check_times(self, chain):
         self.check_watch(chain, None, self.max_steps)
 

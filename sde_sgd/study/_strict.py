@@ -21,7 +21,7 @@ def _strict(schema: Any, model: type[BaseModel]) -> Any:
         return type(schema)(_strict(each, model) for each in schema)
     if not _is_of(schema, model):
         return schema
-    made = {key: _strict(part, model) for key, part in schema.items()}
+    made: Any = {key: _strict(part, model) for key, part in schema.items()}
     kind = made.get("type")
     if kind in _SCALARS:
         made["strict"] = True

@@ -21,6 +21,8 @@ ASKS_FOR_VALUES = (
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
 )
+# how alike a name must be to one that is known, for it to be what was meant: of seven letters two may be others
+_NEAR = 0.6
 OF_JAX = (
     "must be made of JAX operations, such as those of jax.numpy, got one that asks for the values of its arguments: by "
     "NumPy, float() or a Python branch, for which jax.numpy and jnp.where stand in"
@@ -200,14 +202,14 @@ def choose(what: str, given: object, allowed: Iterable[str]) -> str:
     """The sentence for an unknown name: what was given, the nearest valid name, and all that is allowed."""
     names = sorted(allowed)
     lowered = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(str(given).lower(), list(lowered), n=1, cutoff=0.4)
+    close = difflib.get_close_matches(str(given).lower(), list(lowered), n=1, cutoff=_NEAR)
     hint = f"; did you mean '{lowered[close[0]]}'?" if close else ";"
     return f"unknown {what} '{given}'{hint} allowed: {', '.join(names) if names else 'none'}"
 
 
 def nearest(given: object, allowed: Iterable[str]) -> str:
     """The end of a sentence about a name that is not `allowed`: the one that may be meant, where one is near."""
-    close = difflib.get_close_matches(given.lower(), list(allowed), n=1, cutoff=0.4) if isinstance(given, str) else []
+    close = difflib.get_close_matches(given.lower(), list(allowed), n=1, cutoff=_NEAR) if isinstance(given, str) else []
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

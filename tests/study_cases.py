@@ -162,5 +162,13 @@ def made(text, folder, name="small"):
     return run(folder / f"{name}.toml", folder / name, progress=False)
 
 
+def assert_answers(text, dataset):
+    """What a study says that its dataset will have is there, over the dimensions that it says."""
+    study = parse(text, "x")
+    assert study.answers()
+    for name, own in study.answers().items():
+        assert set(dataset[name].dims) == {*study.axes(), *own}, name
+
+
 def wells():
     return ss.landscapes.TwoWells(sharp_curvature=8.0, flat_curvature=2.0, barrier=1.0)

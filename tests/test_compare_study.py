@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from study_cases import COMPARE, made
+from study_cases import COMPARE, assert_answers, made
 
 import sde_sgd as ss
 from sde_sgd.study import parse
@@ -19,6 +19,9 @@ def compare(tmp_path_factory):
 
 
 class TestCompare:
+    def test_it_has_what_it_says_beforehand(self, compare):
+        assert_answers(EVEN, compare.dataset)
+
     def test_a_cell_is_what_the_library_finds(self, compare, tmp_path):
         study = parse(EVEN, "x")
         shared = study.prepare(tmp_path)

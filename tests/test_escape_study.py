@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-from study_cases import COMPARE, WELLS, made, wells
+from study_cases import COMPARE, WELLS, assert_answers, made, wells
 
 import sde_sgd as ss
 from sde_sgd.engine import _stopping
@@ -46,6 +46,9 @@ def escape(tmp_path_factory):
 
 
 class TestEscape:
+    def test_it_has_what_it_says_beforehand(self, escape):
+        assert_answers(ESCAPE, escape.dataset)
+
     def test_any_number_may_be_swept(self, escape):
         """A cell by hand: the same bits, over an axis of the noise, one of the horizon, and a set to avoid."""
         data, surface = escape.dataset, wells()

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from study_cases import OCCUPANCY, made, wells
+from study_cases import OCCUPANCY, assert_answers, made, wells
 
 import sde_sgd as ss
 from sde_sgd.study._kind import cell_seed
@@ -17,6 +17,9 @@ def occupancy(tmp_path_factory):
 
 
 class TestOccupancy:
+    def test_it_has_what_it_says_beforehand(self, occupancy):
+        assert_answers(OCCUPANCY, occupancy.dataset)
+
     def test_a_cell_is_what_the_library_finds(self, occupancy):
         data, surface = occupancy.dataset, wells()
         regions = {"sharp": ss.regions.HalfSpace([1.0], -0.5), "flat": ss.regions.HalfSpace([-1.0], 0.5)}

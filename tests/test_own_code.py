@@ -6,8 +6,10 @@ from pathlib import Path
 
 import cheap_study
 import pytest
+from typer.testing import CliRunner
 
-from sde_sgd.study import StudyError, parse, redraw, resume, run, status
+from sde_sgd.cli import app
+from sde_sgd.study import StudyError, _kind, parse, redraw, resume, run, status
 from sde_sgd.study._build import code_named, import_named
 from sde_sgd.study._fingerprint import difference, fingerprint
 from sde_sgd.study._own_code import code_with, digests, imported
@@ -172,6 +174,22 @@ class TestImporting:
         written(beside, helper_of_loss=HELPER.replace("0.5", "0.25"))
         assert imported("loss_of_mine", beside).loss([0.0]) == 0.25 and again.loss([0.0]) == 0.5
 
+    @pytest.mark.parametrize(
+        ("end", "said"), [("sys.exit()", "None"), ("sys.exit(7)", "7"), ("raise SystemExit('x')", "'x'")]
+    )
+    def test_a_module_that_ends_the_process(self, beside, end, said):
+        """As a script may that is called as a module; Ctrl-C is not held up."""
+        written(beside, helper_of_loss=f"import sys\n{end}\n")
+        with pytest.raises(StudyError) as raised:
+            import_named("landscape.function", "loss_of_mine:loss", beside)
+        assert str(raised.value) == (
+            "landscape.function 'loss_of_mine:loss': importing module 'loss_of_mine' must not end the process, "
+            f"got SystemExit({said})"
+        )
+        written(beside, helper_of_loss="raise KeyboardInterrupt\n")
+        with pytest.raises(KeyboardInterrupt):
+            import_named("landscape.function", "loss_of_mine:loss", beside)
+
 
 OWN = """
 import numpy as np
@@ -278,6 +296,71 @@ class TestMoved:
         (path.parent / "fail-000-000").unlink()
         path.write_text(path.read_text().replace("rows = 2", "rows = 1"))
         assert run(path, tmp_path / "out", progress=False).dataset.sizes["row"] == 1
+
+
+class TestKindByItsModule:
+    """As a file names it: `kind = "module:Class"`, which no process has imported."""
+
+    @pytest.fixture
+    def fresh(self, tmp_path, monkeypatch):
+        """A folder with a kind and its file, of which nothing is imported; and what forgets that it was."""
+
+        def forget():
+            monkeypatch.setattr(_kind, "_registry", {k: v for k, v in _kind.kinds().items() if k != "own_kind"})
+            for name in ("own_kind_module", "numbers_of_mine"):
+                sys.modules.pop(name, None)
+
+        folder = written(tmp_path / "mine", own_kind_module=OWN, numbers_of_mine="size = 2\n")
+        (folder / "own.toml").write_text('kind = "own_kind_module:OwnStudy"\nlength = 2\n')
+        forget()
+        yield folder, forget
+        forget()
+
+    def test_it_runs_goes_on_and_moves(self, fresh, tmp_path):
+        folder, forget = fresh
+        for out, changes, values in (("0", None, [0, 2]), ("1", {"length": 3}, [0, 2, 4])):
+            found = run(folder / "own.toml", tmp_path / out, changes=changes, progress=False)
+            assert found.dataset.value.values.tolist() == values
+            forget()
+            assert resume(tmp_path / out, progress=False).complete
+        moved = folder.rename(tmp_path / "elsewhere")
+        forget()
+        with pytest.raises(StudyError, match=r"'own_kind_module', which cannot be imported .*--source DIR"):
+            resume(tmp_path / "0", progress=False)
+        assert resume(tmp_path / "0", source=moved, progress=False).complete
+        assert status(tmp_path / "0").finished == 2
+
+    def test_the_fingerprint_is_that_of_its_name(self, fresh, tmp_path):
+        """Whichever way a file names it; and a changed module is a changed study."""
+        folder, forget = fresh
+        run(folder / "own.toml", tmp_path / "out", progress=False)
+        (folder / "own.toml").write_text('kind = "own_kind"\nlength = 2\n')
+        assert run(folder / "own.toml", tmp_path / "out", progress=False).computed == 0
+        (folder / "own.toml").write_text('kind = "own_kind_module:OwnStudy"\nlength = 2\n')
+        (folder / "numbers_of_mine.py").write_text("size = 3\n")
+        forget()
+        with pytest.raises(StudyError, match=r"its module numbers_of_mine\.py has changed"):
+            run(folder / "own.toml", tmp_path / "out", progress=False)
+
+    def test_from_the_command(self, fresh, tmp_path):
+        folder, _ = fresh
+        called = CliRunner().invoke(app, ["run", str(folder / "own.toml"), "--out", str(tmp_path / "out")])
+        assert called.exit_code == 0 and "value" in called.stdout, called.output
+
+    @pytest.mark.parametrize(
+        ("kind", "said"),
+        [
+            ("own_kind_modul:OwnStudy", "kind 'own_kind_modul:OwnStudy': there is no module 'own_kind_modul' in"),
+            ("own_kind_module:OwnStdy", "did you mean 'OwnStudy'"),
+            ("own_kind_module:Literal", "kind 'own_kind_module:Literal' must be a class that `sde_sgd.study.register`"),
+            ("own_kind", "unknown kind 'own_kind'; allowed: .*, or 'module:Class' for one of your own"),
+        ],
+    )
+    def test_what_is_none_is_said(self, fresh, tmp_path, kind, said):
+        folder, _ = fresh
+        (folder / "own.toml").write_text(f'kind = "{kind}"\n')
+        with pytest.raises(StudyError, match=said):
+            run(folder / "own.toml", tmp_path / "out", progress=False)
 
 
 def test_the_folder_of_a_study_is_found_from_anywhere(own, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-from study_cases import COMPARE, made
+from study_cases import COMPARE, assert_answers, made
 
 import sde_sgd as ss
 from sde_sgd.study import StudyError, _networks, parse, redraw, resume, run
@@ -85,6 +85,10 @@ def test_a_cell_is_what_training_gives(small, reading, place):
     assert reading < 2 or late.all()
     np.testing.assert_array_equal(cell.steps_of_each, np.where(late, np.nan, trained.steps.ravel()))
     assert cell.late == late.sum() and cell.diverged == 0 and cell.trajectories == 3 and cell.cell_seed == seed
+
+
+def test_it_has_what_it_says_beforehand(small):
+    assert_answers(SMALL, small.dataset)
 
 
 def test_the_trace_of_the_noise():

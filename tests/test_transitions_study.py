@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from study_cases import TRANSITIONS, made, wells
+from study_cases import TRANSITIONS, assert_answers, made, wells
 
 import sde_sgd as ss
 from sde_sgd.study._kind import cell_seed
@@ -15,6 +15,9 @@ def transitions(tmp_path_factory):
 
 
 class TestTransitions:
+    def test_it_has_what_it_says_beforehand(self, transitions):
+        assert_answers(TRANSITIONS, transitions.dataset)
+
     def test_a_cell_is_what_the_library_finds(self, transitions):
         surface = wells()
         diffusion = ss.LangevinSGD(surface, ss.noise.Isotropic(50.0), 0.1, 12.5)

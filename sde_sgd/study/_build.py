@@ -60,8 +60,12 @@ def make(where: str, kind: str, parameters: dict[str, Any], allowed: dict[str, t
     missing = [name for name in needed if name not in parameters]
     if missing:
         raise StudyError(f"{where} of kind {kind} lacks its key '{missing[0]}'; it needs: {', '.join(needed)}")
+    for key, value in parameters.items():
+        # NumPy would make numbers of them
+        if _holds_truth(value):
+            raise StudyError(f"{where} of kind {kind}: {key} must be of numbers, got {value!r}")
     try:
-        return allowed[kind](**{key: _value(value) for key, value in parameters.items()})
+        return allowed[kind](**{key: _value(key, value) for key, value in parameters.items()})
     except (ValueError, TypeError) as error:
         lists = [key for key, value in parameters.items() if isinstance(value, list)]
         hint = f" (a sweep is written {lists[0]} = {{each = [...]}})" if lists else ""
@@ -74,9 +78,9 @@ def landscape(spec: LandscapeSpec, folder: Path) -> AbstractLandscape:
         function = import_named("landscape.function", spec.function, folder)
         parameters = (spec.model_extra or {}).get("parameters")
         if isinstance(parameters, dict):
-            parameters = {key: jnp.asarray(value, float) for key, value in parameters.items()}
+            parameters = {key: floats(f"landscape.parameters.{key}", value) for key, value in parameters.items()}
         elif parameters is not None:
-            parameters = jnp.asarray(parameters, float)
+            parameters = floats("landscape.parameters", parameters)
         try:
             assert spec.dim is not None
             return landscapes.Landscape(fn=function, dim=spec.dim, parameters=parameters)
@@ -168,6 +172,8 @@ def import_named(key: str, path: str, folder: Path) -> Any:
         module = _own_code.imported(module_name, folder)
     except ModuleNotFoundError as error:
         raise StudyError(f"{key} '{path}': there is no module '{error.name}' in {folder} or in Python's path") from None
+    except StudyError as error:
+        raise StudyError(f"{key} '{path}': {error}") from None
     except Exception as error:
         raise StudyError(f"{key} '{path}': its module fails to import: {one_line(error)}") from error
     functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
@@ -196,6 +202,7 @@ def point_of(what: str, given: str | list[float], surface: AbstractLandscape) ->
         raise StudyError(f"{what} must have {surface.dim} numbers, the landscape's dim, got {len(given)}: {given}")
     if not np.all(np.isfinite(point)):
         raise StudyError(f"{what} must be finite, got {given}")
+    floats(what, given)
     return point
 
 
@@ -206,5 +213,27 @@ def _shape(surface: AbstractLandscape, name: str) -> tuple[int, ...] | None:
         return None
 
 
-def _value(value: Any) -> Any:
-    return jnp.asarray(value, float) if isinstance(value, list) else value
+def _holds_truth(value: Any) -> bool:
+    return any(map(_holds_truth, value)) if isinstance(value, list) else isinstance(value, bool)
+
+
+def _value(key: str, value: Any) -> Any:
+    if isinstance(value, float):
+        floats(key, value)
+    return floats(key, value) if isinstance(value, list) else value
+
+
+def floats(what: str, value: Any) -> Any:
+    """`value` as an array of the floats that programs compute with.
+
+    what: it is, in words. Raises StudyError for a finite number that is none of them, of which they would make 0 or ∞.
+    """
+    exact, kind = np.asarray(value, np.float64), jnp.finfo(jnp.result_type(float))
+    size = np.abs(exact[np.isfinite(exact) & (exact != 0)])
+    lost = size[(size > float(kind.max)) | (size < float(kind.tiny))]
+    if lost.size:
+        raise StudyError(
+            f"{what} must be of numbers that {kind.dtype} holds, of size {float(kind.tiny):.2g} to "
+            f"{float(kind.max):.2g}, got {lost[0]:g}"
+        )
+    return jnp.asarray(value, float)

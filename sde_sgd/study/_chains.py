@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
 import optax
 
 import sde_sgd as ss
 
+from ._build import floats
 from ._errors import StudyError
 from ._sections import ChainSpec, ScheduleSpec
 
@@ -34,12 +34,12 @@ def diffusion(spec: ChainSpec, surface: Any, noise: Any, sweep: Any, falling: Sc
     if heat is not None:
         if noise is not None or spec.kind != "EulerMaruyama":
             raise StudyError("sweep.temperature is in place of learning rate, batch size and noise, for EulerMaruyama")
-        return ss.LangevinSGD.at_temperature(surface, jnp.asarray(heat, float))
+        return ss.LangevinSGD.at_temperature(surface, floats("sweep.temperature", heat))
     if noise is None:
         raise StudyError(f"section noise is missing: a chain of kind {spec.kind} needs one")
-    rate, batch = _rate(sweep, falling), jnp.asarray(sweep.batch_size, float)
+    rate, batch = _rate(sweep, falling), floats("sweep.batch_size", sweep.batch_size)
     if spec.kind == "Underdamped":
-        return ss.diffusions.LangevinMomentumSGD(surface, noise, rate, batch, jnp.asarray(spec.momentum, float))
+        return ss.diffusions.LangevinMomentumSGD(surface, noise, rate, batch, floats("chain.momentum", spec.momentum))
     return ss.LangevinSGD(surface, noise, rate, batch)
 
 
@@ -56,7 +56,7 @@ def chain(
             raise StudyError("dt is missing: a study at a temperature has no learning rate that could be it")
         made = diffusion(spec, surface, noise, sweep, falling)
         # where a schedule is asked for whole iterations dt is built in, as it is
-        step = jnp.asarray(step, float) if falling is None else step
+        step = floats("dt", step) if falling is None else step
         if spec.kind == "Underdamped":
             return ss.chains.Underdamped(made, step)
         return ss.EulerMaruyama(made, step, spec.increments or "gaussian")
@@ -68,7 +68,7 @@ def chain(
 def _rate(sweep: Any, falling: ScheduleSpec | None) -> Any:
     """The learning rate as chains take it: a number that is swept, or a schedule."""
     rate = sweep.learning_rate
-    return jnp.asarray(rate, float) if falling is None else schedule(falling, rate)
+    return floats("sweep.learning_rate", rate) if falling is None else schedule(falling, rate)
 
 
 def _whole(batch: float) -> int:
@@ -84,11 +84,11 @@ def _replacement(spec: ChainSpec) -> Any:
 _DISCRETE: dict[str, Callable[[ChainSpec, Any, Any, int], Any]] = {
     "MinibatchSGD": lambda spec, risk, rate, batch: ss.MinibatchSGD(risk, rate, batch, _replacement(spec)),
     "MomentumSGD": lambda spec, risk, rate, batch: ss.chains.MomentumSGD(
-        risk, rate, batch, jnp.asarray(spec.momentum, float), bool(spec.nesterov), replacement=_replacement(spec)
+        risk, rate, batch, floats("chain.momentum", spec.momentum), bool(spec.nesterov), replacement=_replacement(spec)
     ),
     "SVAG": lambda spec, risk, rate, batch: ss.chains.SVAG(risk, rate, batch, spec.l, _replacement(spec)),
     "LabelNoiseSGD": lambda spec, risk, rate, batch: ss.chains.LabelNoiseSGD(
-        risk, rate, batch, jnp.asarray(spec.deviation, float), _replacement(spec)
+        risk, rate, batch, floats("chain.deviation", spec.deviation), _replacement(spec)
     ),
     "GradientDescent": lambda spec, surface, rate, batch: ss.chains.GradientDescent(surface, rate),
 }

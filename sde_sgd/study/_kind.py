@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr, model_serializer, model_validator
 from . import _key_types, _sweep, _tables
 from ._cell import Cell, Told, cell_seed
 from ._errors import StudyError
-from ._published import PublishedSpec, sentence
+from ._published import PublishedSpec, check, sentence
 from ._sections import Confidence, Name, Section, Seed
 from .reporting._text_table import Column
 
@@ -186,6 +186,27 @@ class AbstractStudy(Section, abc.ABC):
         folder: that of the study file, for a person's own modules. Raises StudyError for what no cell could run with.
         """
 
+    def answers(self) -> dict[str, tuple[str, ...]]:
+        """Variables of the dataset with their dimensions beside those of the sweep, of which values may be published.
+
+        A kind that names none has its `published` compared when there are numbers.
+        """
+        return {}
+
+    def check_published(self) -> None:
+        """Raise StudyError where a published value is of what the dataset will not have; a kind's `prepare` asks."""
+        own = self.answers()
+        # what the table shows has an interval, or is a theory's
+        dims = {dim for each in own.values() for dim in each}
+        own = {column.variable: tuple(dims) for column in self.columns()} | own
+        variables = {name: [*self.axes(), *each] for name, each in own.items()}
+        labels = {name: values for name, (along, values, _) in self.coordinates().items() if along == name}
+        for number, spec in enumerate(self.published if self.answers() else []):
+            try:
+                check(spec, variables, labels)
+            except ValueError as error:
+                raise StudyError(f"published.{number}: {error}") from None
+
     def pilot(self) -> "AbstractStudy | None":
         """A study over the same cells that is run before this one, and tells how its budget is spent; None by default.
 
@@ -306,17 +327,23 @@ def register(kind: Kind) -> Kind:
     Raises ValueError where the class has no field `kind: Literal["its name"]`, where the name is another's, or where it
     has a pilot and no `told_by`.
     """
+    name = name_of(kind)
+    other = _registry.get(name, kind)
+    # the same class again is one that a notebook defines anew
+    if (other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__):
+        raise ValueError(f"kind '{name}' is the name of {other.__qualname__}, got {kind.__qualname__}")
+    if kind.pilot is not AbstractStudy.pilot and kind.told_by is AbstractStudy.told_by:
+        raise ValueError(f"kind '{name}' has a pilot, and must have told_by, which says what that tells the cells")
+    _registry[name] = kind
+    return kind
+
+
+def name_of(kind: type[AbstractStudy]) -> str:
+    """The name of a kind, which its field says. Raises ValueError where it has no field `kind: Literal["its name"]`."""
     names = typing.get_args(kind.model_fields["kind"].annotation)
     if len(names) != 1 or not isinstance(names[0], str):
         raise ValueError(f'kind {kind.__name__} must have a field kind: Literal["its name"]')
-    other = _registry.get(names[0], kind)
-    # the same class again is one that a notebook defines anew
-    if (other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__):
-        raise ValueError(f"kind '{names[0]}' is the name of {other.__qualname__}, got {kind.__qualname__}")
-    if kind.pilot is not AbstractStudy.pilot and kind.told_by is AbstractStudy.told_by:
-        raise ValueError(f"kind '{names[0]}' has a pilot, and must have told_by, which says what that tells the cells")
-    _registry[names[0]] = kind
-    return kind
+    return names[0]
 
 
 def kinds() -> dict[str, type[AbstractStudy]]:

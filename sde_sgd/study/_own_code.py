@@ -69,7 +69,7 @@ def imported(name: str, folder: Path) -> ModuleType:
     """The module `name`, from `folder` if it is there; read anew where the one that is loaded is not what is there.
 
     Python keeps a module by its name alone: a second study's `my_loss` would be the first one's, and a file edited
-    while a notebook lives would run as it was. Raises what importing it raises.
+    while a notebook lives would run as it was. Raises what importing it raises, but StudyError where it ends Python.
     """
     files = _files(name, folder)
     now = {module: (file, _digest(file)) for module, file in files.items()}
@@ -78,7 +78,13 @@ def imported(name: str, folder: Path) -> ModuleType:
             sys.modules.pop(module, None)
     importlib.invalidate_caches()
     with on_the_path(folder):
-        module = importlib.import_module(name)
+        try:
+            module = importlib.import_module(name)
+        # no Exception, so that it would end the command without a word
+        except SystemExit as error:
+            raise StudyError(
+                f"importing module '{name}' must not end the process, got SystemExit({error.code!r})"
+            ) from None
     _loaded.update({each: there for each, there in now.items() if each in sys.modules})
     return module
 

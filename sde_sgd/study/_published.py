@@ -1,7 +1,8 @@
 """Published values beside a study's own: a value, an exponent or a ratio, and whether the interval holds it."""
 
 import math
-from collections.abc import Mapping
+import types
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,27 @@ class PublishedSpec(Section):
         return -math.inf if low is None else low, math.inf if high is None else high
 
 
+def check(
+    spec: PublishedSpec,
+    variables: Mapping[str, Collection[str]],
+    labels: Mapping[str, Any] = types.MappingProxyType({}),
+) -> None:
+    """Raise ValueError, with the nearest name, where a dataset has not what is compared.
+
+    variables: of the dataset, each with its dimensions. labels: by dimension, what stands along it, where it is known.
+    """
+    if spec.variable not in variables:
+        raise ValueError(choose("variable", spec.variable, variables))
+    dims = variables[spec.variable]
+    for name in [*spec.at, *(spec.over or {}), *([] if spec.along is None else [spec.along])]:
+        if name not in dims:
+            raise ValueError(choose(f"dimension of {spec.variable}", name, dims))
+    for place in (spec.at, spec.over or {}):
+        for name in place:
+            if name in labels:
+                _place(np.asarray(labels[name]), name, place)
+
+
 def sentence(spec: PublishedSpec, dataset: "xr.Dataset", confidence: float) -> str:
     """Whether ours agrees with what was published, differs, or is too imprecise to say.
 
@@ -99,8 +121,7 @@ def found(spec: PublishedSpec, dataset: "xr.Dataset", confidence: float) -> "Est
     """
     from ..statistics import Estimate
 
-    if spec.variable not in dataset:
-        raise ValueError(choose("variable", spec.variable, [str(name) for name in dataset.data_vars]))
+    check(spec, {str(name): list(map(str, each.dims)) for name, each in dataset.data_vars.items()})
     if spec.along is not None:
         values = [_bounds(dataset, spec.variable, spec.at, spec.along, end) for end in ("", "_low", "_high")]
         return _exponent(np.asarray(dataset[spec.along].values, float), *values, confidence)
@@ -114,17 +135,15 @@ def found(spec: PublishedSpec, dataset: "xr.Dataset", confidence: float) -> "Est
 def _bounds(dataset: "xr.Dataset", variable: str, at: Mapping[str, Any], along: str | None, end: str) -> np.ndarray:
     """The variable, or a bound, at a place: a number, or one for each place along a dimension."""
     values = dataset[variable + end] if variable + end in dataset else dataset[variable]
-    for name in [*at, *([] if along is None else [along])]:
-        if name not in values.dims:
-            raise ValueError(choose(f"dimension of {variable}", name, [str(dim) for dim in values.dims]))
-    index = {str(dim): _place(values, str(dim), at) for dim in values.dims if dim != along}
+    index = {str(dim): _place(values[dim].values, str(dim), at) for dim in values.dims if dim != along}
     return np.asarray(values.isel(index).values, float)
 
 
-def _place(values: "xr.DataArray", dim: str, at: Mapping[str, Any]) -> int:
+def _place(labels: np.ndarray, dim: str, at: Mapping[str, Any]) -> int:
+    """The number of a place along a dimension, by what stands along it; the last one where it is not named."""
     if dim not in at:
         return -1
-    labels, wanted = values[dim].values, at[dim]
+    wanted = at[dim]
     if labels.dtype.kind in "fiu":
         if isinstance(wanted, str):
             raise ValueError(f"{dim} must be a number, got '{wanted}'")

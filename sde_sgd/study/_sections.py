@@ -1,11 +1,13 @@
 """Sections that study files of several kinds have, and the types of their keys."""
 
+import math
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from .._errors import choose
 from .._quantities import WORDS
+from ._strict import StrictModel
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
@@ -14,6 +16,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Confidence = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+# of a grid: the equations of more do not fit a memory
+_MOST_CELLS = 1_000_000
 
 
 class Quantity(NamedTuple):
@@ -42,11 +46,11 @@ def check_names(what: str, entries: "list[Any]") -> list[str]:
     return names
 
 
-class Section(BaseModel):
+class Section(StrictModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Part(BaseModel):
+class Part(StrictModel):
     """A thing chosen by `kind` with its parameters as the other keys; the builder checks their names.
 
     kind: the name of a class, whose parameters are the other keys.
@@ -348,12 +352,16 @@ class ReferenceSpec(Section):
     grid: [low, high, cells] for one dimension, a list of two of these for two.
     """
 
-    grid: list[float] | list[list[float]]
+    grid: list[Finite] | list[list[Finite]]
 
     @field_validator("grid")
     @classmethod
     def _axes(cls, grid):
-        for axis in grid if grid and isinstance(grid[0], list) else [grid]:
+        axes = grid if grid and isinstance(grid[0], list) else [grid]
+        for axis in axes:
             if len(axis) != 3 or not axis[0] < axis[1] or axis[2] < 8 or axis[2] != int(axis[2]):
                 raise ValueError(f"must be [low, high, cells] with low < high and at least 8 cells, got {axis}")
+        cells = math.prod(axis[2] for axis in axes)
+        if cells > _MOST_CELLS:
+            raise ValueError(f"must have at most {_MOST_CELLS} cells, of all axes together, got {cells:g}")
         return grid

@@ -65,7 +65,7 @@ def axes_of(
     swept = {each.key: each for each in _find(model, table, table, ())}
     for key in always:
         value = read(table, path_of(key))
-        if key not in swept and isinstance(value, int | float) and not isinstance(value, bool):
+        if key not in swept and _is_number(value):
             swept[key] = _made(model, table, path_of(key), [value])
     for key in alone:
         if key in swept:
@@ -88,7 +88,7 @@ def _name(group: tuple[Swept, ...], ends: list[str]) -> str:
 
 
 def _zipped(groups: Any, swept: dict[str, Swept]) -> list[tuple[Swept, ...]]:
-    if not isinstance(groups, list) or not all(isinstance(group, list) and len(group) > 1 for group in groups):
+    if not isinstance(groups, list) or not all(map(_is_group, groups)):
         raise ValueError(f'zip must be lists of at least two keys, such as [["sweep.a", "sweep.b"]], got {groups!r}')
     found, left = [], dict(swept)
     for group in groups:
@@ -108,6 +108,10 @@ def _zipped(groups: Any, swept: dict[str, Swept]) -> list[tuple[Swept, ...]]:
     return [*found, *((_sorted(each),) for (each,) in alone)]
 
 
+def _is_group(group: Any) -> bool:
+    return isinstance(group, list) and len(group) > 1 and all(isinstance(key, str) for key in group)
+
+
 def _refuse_repeats(group: tuple[Swept, ...]) -> None:
     rows = [repr(row) for row in zip(*(each.values for each in group), strict=True)]
     if len(set(rows)) < len(rows):
@@ -117,8 +121,12 @@ def _refuse_repeats(group: tuple[Swept, ...]) -> None:
 
 def _sorted(each: Swept) -> Swept:
     """Numbers in rising order, whatever the file's; others in that of the file."""
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in each.values)
-    return each._replace(values=tuple(sorted(each.values))) if numbers else each
+    return each._replace(values=tuple(sorted(each.values))) if all(map(_is_number, each.values)) else each
+
+
+def _is_number(value: Any) -> bool:
+    """True and false are none, though Python counts them as integers."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _find(model: Any, table: Table, value: Any, path: Path) -> Iterator[Swept]:
@@ -149,7 +157,7 @@ def _made(model: Any, table: Table, path: Path, values: Any) -> Swept:
         raise ValueError(f"{dotted(path)} must be one number at a time, got {values!r}")
     if kind is float:
         # floats are numbers of a compiled program, whole numbers are built into it
-        values = [float(each) if isinstance(each, int) and not isinstance(each, bool) else each for each in values]
+        values = [float(each) if _is_number(each) else each for each in values]
     elif kind is int:
         values = [int(each) if isinstance(each, float) and each.is_integer() else each for each in values]
     return Swept(path, tuple(values), kind is not None)
@@ -164,7 +172,7 @@ def _range(key: str, given: Table) -> list[Any]:
         raise ValueError(f"{key}.number must be a whole number of at least 2, got {number!r}")
     if spacing not in ("linear", "log"):
         raise ValueError(f"{key}.spacing must be 'linear' or 'log', got {spacing!r}")
-    ends = [each for each in (low, high) if isinstance(each, int | float) and np.isfinite(each)]
+    ends = [each for each in (low, high) if _is_number(each) and np.isfinite(each)]
     if len(ends) < 2 or low >= high or (spacing == "log" and low <= 0):
         above = " above 0" if spacing == "log" else ""
         raise ValueError(f"{key} must go from a number{above} to a larger one, got from = {low!r}, to = {high!r}")

@@ -70,6 +70,15 @@ class AbstractBudgetStudy(AbstractStudy):
         """Whether the kind keeps to its target without a budget."""
         return False
 
+    def check_number(self) -> None:
+        """Raise StudyError where there are more in a cell than the engine has ids for."""
+        from ...engine import resolve_ids
+
+        try:
+            resolve_ids(getattr(self, self.share), None)
+        except ValueError as error:
+            raise StudyError(str(error).replace("trajectories", self.share)) from None
+
     @abc.abstractmethod
     def interval(self) -> tuple[str, Mapping[str, int]]:
         """Which variable's interval is to be narrow, and where along its own dimensions; along others the widest is."""

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 # its rooms load when they are first used: `sde-sgd status` needs none of them
 import sde_sgd as ss
 
-from .._errors import StudyError
+from .._errors import StudyError, before_any_cell
 from .._kind import AbstractStudy, register
 from .._sections import ChainSpec, Count, LandscapeSpec, Name, NoiseSpec, Positive, Quantity, SweepSpec, check_names
 from ..reporting._text_table import Column
@@ -111,13 +111,22 @@ class CompareStudy(AbstractBudgetStudy):
 
         return _build.code_of(self.landscape, folder)
 
+    def answers(self):
+        found = dict.fromkeys((*self.measures, "steps"), ("chain", "look"))
+        told = dict.fromkeys(("law_distance", "p_look", "p_pointwise"), ("other", "look", "statistic"))
+        return found | told | {"loss_theory": ("look",), "p_value": ("other",), "smallest_shift": ("other",)}
+
     def prepare(self, folder):
+        from ...training._compare import _looks
         from .. import _networks
 
         _networks.check_measures(self.measures, ss.training.MEASURES)
+        self.check_published()
         shared = _Shared(folder)
         for one in self.along_axes():
-            shared.chains(one)
+            one.check_number()
+            with before_any_cell():
+                _looks(shared.chains(one), one.time, one.times)
         return shared
 
     def run_cell(self, cell, shared):

@@ -89,10 +89,16 @@ class DigitsStudy(AbstractWatchStudy):
     def key(self, index):
         return named_key("process", PROCESSES[index["process"]], index)
 
+    def answers(self):
+        return dict.fromkeys(("probability", "mean_exit_time", "mean_exit_iterations", "exit_rate"), ())
+
     def prepare(self, folder):
         """Returns a function that trains the network of a study when it is first asked for, and then hands it out."""
         if importlib.util.find_spec("sklearn") is None:
             raise StudyError("a study of kind digits needs scikit-learn: pip install scikit-learn")
+        self.check_published()
+        for one in self.along_axes():
+            one.check_number()
         trained = functools.lru_cache(maxsize=16)(_trained)
         return lambda one: trained(one.hidden, one.network_seed, one.examples, one.penalty)
 

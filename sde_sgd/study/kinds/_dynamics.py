@@ -12,7 +12,7 @@ from pydantic import model_validator
 # its rooms load when they are first used: `sde-sgd status` needs none of them
 import sde_sgd as ss
 
-from .._errors import StudyError
+from .._errors import StudyError, before_any_cell
 from .._kind import AbstractStudy
 from .._sections import (
     ChainSpec,
@@ -133,6 +133,16 @@ class AbstractDynamicsStudy(AbstractStudy):
 
         self.refuse_other_chains()
         return _chains.diffusion(self.chain, surface.landscape, surface.noise, self.sweep)
+
+    def check_watch(self, chain: Any, horizon: float | None, max_steps: int | None = None) -> None:
+        """Raise StudyError where a passage could not be watched so long, as its call would.
+
+        chain: of the study of one cell. horizon: SDE time, or None. max_steps: of a watch without.
+        """
+        from ...passage._question import _whole_steps
+
+        with before_any_cell():
+            _whole_steps(horizon, float(np.asarray(chain.time_step)), max_steps or 1)
 
     def refuse_other_chains(self) -> None:
         """Raise ValueError where theory has nothing to say: beside a chain that is that of no SDE, has a memory, or has

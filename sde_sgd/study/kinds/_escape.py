@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 import sde_sgd as ss
 
 from .._dataset import cell_dataset
-from .._errors import StudyError
+from .._errors import StudyError, before_any_cell
 from .._kind import register
 from .._sections import TIME, Count, Positive, Quantity, StartSpec, SweepSpec, check_names
 from ..reporting._text_table import Column
@@ -116,16 +116,23 @@ class EscapeStudy(AbstractWatchStudy, AbstractDynamicsStudy):
         steps = self.steps_at(index, values.get("horizon", self.horizon) or 1.0)
         return steps * values.get("trajectories", 1)
 
+    def answers(self):
+        found: dict[str, tuple[str, ...]] = {"mean_exit_time": (), "exit_rate": ()}
+        return found if self.horizon is None else found | {"probability": (), "survival": ("time",)}
+
     def prepare(self, folder):
+        from ...passage._question import make_effort
+
+        self.check_published()
         shared = _Shared(folder)
         for one, is_new in self.distinct():
             surface = shared.surface(one)
-            one.chain_of(surface)
+            chain = one.chain_of(surface)
             if is_new:
                 _check(one, surface, shared.starts(one))
-            step = one.time_step(one.sweep.learning_rate)
-            if one.horizon is not None and step > one.horizon:
-                raise StudyError(f"horizon must be at least one step dt = {step:g}, got {one.horizon:g}")
+            one.check_watch(chain, one.horizon, one.max_steps)
+            with before_any_cell():
+                make_effort(one.trajectories, None, one.rtol if one.budget is None else None, one.max_trajectories or 1)
         return shared
 
     @property

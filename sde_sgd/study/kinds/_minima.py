@@ -36,10 +36,11 @@ class AbstractMinimaStudy(AbstractDynamicsStudy):
         return [self.chain_words()]
 
     def prepare(self, folder):
+        self.check_published()
         shared, counts = Minima(folder), set()
         for one, is_new in self.distinct():
             surface = shared.surface(one)
-            one.chain_of(surface)
+            one.check_times(one.chain_of(surface))
             if is_new:
                 one.check(surface)
                 one.check_grid(surface)
@@ -47,6 +48,12 @@ class AbstractMinimaStudy(AbstractDynamicsStudy):
         if len(counts) > 1:
             raise StudyError(f"search must find as many minima in every cell, got {sorted(counts)}")
         return shared
+
+    def check_times(self, chain: Any) -> None:
+        """Raise StudyError, of a study of one cell, for times and numbers of trajectories that its chain cannot have.
+
+        chain: its own.
+        """
 
     def check(self, surface: Surface) -> None:
         """Raise, of a study of one cell, what its cell would raise of the kind's own: StudyError or ValueError.

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 import sde_sgd as ss
 
 from .._dataset import cell_dataset
+from .._errors import before_any_cell
 from .._kind import AbstractStudy, register
 from .._sections import Count, Name, PointSpec, Positive, Quantity, RegionSpec, check_names
 from ..reporting._text_table import Column
@@ -91,6 +92,17 @@ class OccupancyStudy(AbstractBudgetStudy, AbstractMinimaStudy):
 
     def interval(self):
         return "probability", {}
+
+    def answers(self):
+        time = () if self.times is None else ("time",)
+        return {"probability": (*time, "basin"), "unassigned": time}
+
+    def check_times(self, chain):
+        from ...engine import observation_steps
+
+        self.check_number()
+        with before_any_cell():
+            observation_steps(chain, self.times, self.horizon, self.burn_in, self.every)
 
     def check(self, surface):
         for number in range(len(self.start)):

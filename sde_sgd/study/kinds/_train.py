@@ -145,11 +145,18 @@ class TrainStudy(AbstractBudgetStudy):
 
         return code_named(self.network.function, folder)
 
+    def answers(self):
+        names = (*self.measures, "steps")
+        over = dict.fromkeys((f"{name}{end}" for name in names for end in _QUANTILES), ())
+        return dict.fromkeys(names, ()) | over | {f"{name}_of_each": ("network",) for name in names}
+
     def prepare(self, folder):
         """Returns a function from studies of one cell to their risk and starts, of which it keeps some."""
         from .. import _networks
 
+        self.check_number()
         _networks.check_measures(self.measures, ss.training.MEASURES)
+        self.check_published()
 
         @functools.lru_cache(maxsize=16)
         def made(data: str, network: str, width: int | None, loss: str, penalty: float, seed: int) -> _Ensemble:
@@ -244,6 +251,8 @@ class TrainStudy(AbstractBudgetStudy):
         return {f"{self.question}{name}.png": draw(part) for name, part in parts}
 
 
+# endings of the quartiles over networks
+_QUANTILES = tuple(f"_quantile_{share}" for share in (0.25, 0.5, 0.75))
 # networks in each cell of a pilot, at least
 _PILOT = 8
 

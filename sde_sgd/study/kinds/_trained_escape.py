@@ -138,13 +138,19 @@ class TrainedEscapeStudy(AbstractWatchStudy):
 
         return _build.code_of(self.landscape, folder)
 
+    def answers(self):
+        alone = dict.fromkeys((*self.measures, "noise_trace", "height", "excess", "limit"), ())
+        return alone | {"mean_exit_time": ("process",), "probability": ("process",)}
+
     def prepare(self, folder):
         from .. import _networks
         from ._trained_minima import TrainedMinima
 
         _networks.check_measures([*self.measures, *(start.by for start in self.start)], ss.training.MEASURES)
+        self.check_published()
         shared = TrainedMinima(folder)
         for one in self.along_axes():
+            one.check_number()
             risk = shared.risk(one)
             for start in one.start:
                 names = [*one.measures, start.by]

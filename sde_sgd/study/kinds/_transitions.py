@@ -63,6 +63,13 @@ class TransitionsStudy(AbstractMinimaStudy):
                     raise ValueError(f"neighbours must be names of minima, {', '.join(names)}, got '{name}'")
         return self
 
+    def answers(self):
+        alone = dict.fromkeys(("relaxation_time", "spectral_gap"), ())
+        return {"rate": ("from", "to"), "stationary": ("minimum",), "exit_time": ("minimum",), **alone}
+
+    def check_times(self, chain):
+        self.check_watch(chain, None, self.max_steps)
+
     def run_cell(self, cell, shared):
         one = self.at(cell.index)
         minima = shared.points(one)

@@ -75,6 +75,11 @@ def parse(text: str, name: str, changes: Mapping[str, Any] | None = None) -> Abs
         table = replaced(table, {path_of(key): plain(value) for key, value in (changes or {}).items()})
     except ValueError as error:
         raise StudyError(f"study file {name}: {error}") from None
+    return parsed(table, name)
+
+
+def parsed(table: Mapping[str, Any], name: str) -> AbstractStudy:
+    """As `parse`, of a text that is a table already."""
     known = kinds()
     if "kind" not in table:
         raise StudyError(f"study file {name} has no kind; allowed: {', '.join(sorted(known))}")
@@ -82,7 +87,7 @@ def parse(text: str, name: str, changes: Mapping[str, Any] | None = None) -> Abs
         raise StudyError(f"study file {name}: {choose('kind', table['kind'], known)}")
     kind = known[table["kind"]]
     try:
-        return kind.model_validate({"name": name} | table)
+        return kind.model_validate({"name": name, **table})
     except ValidationError as error:
         raise StudyError(f"study file {name}: {_sentence(error, kind)}") from None
 

@@ -24,9 +24,9 @@ from ._task import (
     PILOT,
     Opened,
     code_of_study,
-    held,
     open_folder,
     own_kind,
+    recorded,
     remember_source,
     remembered,
     sharing,
@@ -168,7 +168,7 @@ def _check_not_another(target: Path, study: AbstractStudy, code: str) -> None:
     """Raise StudyError with what differs, where a folder has numbers of another study."""
     if not (target / "study.json").is_file():
         return
-    store, pilot = Store.open(target), study.pilot()
+    store, pilot = Store.open(target, look=True), study.pilot()
     if store.record["fingerprint"] == fingerprint(study, code):
         return
     if not store.finished():
@@ -177,7 +177,8 @@ def _check_not_another(target: Path, study: AbstractStudy, code: str) -> None:
             _check_not_another(target / PILOT, pilot, code)
         return
     try:
-        what = difference(held(target)[1], study, store.record.get("files", {}), digests(code))
+        before = recorded(store, Path(store.record["source"]))
+        what = difference(before, study, store.record.get("files", {}), digests(code))
     except StudyError:
         what = ""
     raise StudyError(

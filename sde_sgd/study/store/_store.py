@@ -1,7 +1,7 @@
 """A study's folder on disk (format 3): what is finished survives any kill, and what is not is never taken for it.
 
 DIR/study.toml     the study file as it was given
-DIR/study.json     the study, its fingerprint and seed, where it came from, what it was made with
+DIR/study.json     the study, its fingerprint and seed, where it came from, what it was made with; closed by its CRC
 DIR/dataset.zarr   all that is finished, over the sweep: `xarray.open_zarr` opens it at any moment
 DIR/units/*.json   an account of each unit of work: cost, device, versions, notes, and its chunks with their CRCs
 DIR/.claims        locks on units being computed
@@ -42,10 +42,11 @@ class Store:
 
     folder: where it is. record: what `study.json` says, by name: format, name, fingerprint, source, seed,
     cells_per_unit, versions, device, study. units: of the study that `bind` told of, by key, in the order of its cells.
+    look: repair and remove nothing, as who does not know that the folder is whole, or is not to run it.
     """
 
-    def __init__(self, folder: Path, record: dict[str, Any]):
-        self.folder = folder
+    def __init__(self, folder: Path, record: dict[str, Any], look: bool = False):
+        self.folder, self._look = folder, look
         self.record: dict[str, Any] = record
         self._arrays = Arrays(folder / _folder.DATASET)
         self._claims = Claims(folder / _folder.CLAIMS)
@@ -85,32 +86,40 @@ class Store:
         if store.record["fingerprint"] == fingerprint:
             return store
         record = _folder.new_record(text, name, fingerprint, source, cells_per_unit) | dict(more or {})
-        store._writer.correct(text, store.record, record, store.finished)
+        store._writer.correct(text, store.record, record, lambda: store.finished() | store.torn())
         return cls.open(folder)
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Store":
+    def open(cls, folder: str | Path, look: bool = False) -> "Store":
         """The study that is in `folder`; what killed processes have left there is removed.
 
-        Raises StudyError, a ValueError, if there is none, or one of a format that this version does not read.
+        look: the store only looks: neither now nor later does it repair or remove anything. It is for whoever does not
+        run the study, and before it is known that its text, its code and its record belong together.
+        Raises StudyError, a ValueError, if there is none, or one of a format that this version does not read, or whose
+        record was changed.
         """
         folder = Path(folder)
-        store = cls(folder, _folder.read_record(folder))
-        if store.is_writable:
-            _folder.remove_leftovers(folder)
-            store._recovery.remove_partial()
-        return store
+        store = cls(folder, _folder.read_record(folder), look=True)
+        return store if look else store.to_run()
+
+    def to_run(self) -> "Store":
+        """The store itself, which repairs from here on: for who runs the study that the folder's record is of."""
+        self._look = False
+        if self.repairs:
+            _folder.remove_leftovers(self.folder)
+            self._recovery.remove_partial()
+        return self
 
     def bind(self, study: "AbstractStudy") -> "Store":
         """Tell the store its study, which it needs for `save_unit` and `dataset`; returns the store.
 
-        Where the folder can be written, `dataset.zarr` has the study's coordinates from here on.
+        Where the store `repairs`, `dataset.zarr` has the study's coordinates from here on.
         """
         layout = Layout(study.axes(), self.record["cells_per_unit"])
         self.units = {unit.key: unit for unit in units(study, layout.cells_per_unit)}
         self._recovery.bind(self.units, layout, set(study.coordinates()))
         self._study = study
-        if self.is_writable:
+        if self.repairs:
             with self._writer.writing("its dataset"):
                 self._writer.make_dataset(study, layout)
         return self
@@ -128,12 +137,19 @@ class Store:
         """Whether this process may write into the folder. All that only reads works without."""
         return os.access(self.folder, os.W_OK | os.X_OK)
 
+    @property
+    def repairs(self) -> bool:
+        """Whether this store removes what kills and damage have left: not one that only looks, nor a folder that cannot
+        be written."""
+        return not self._look and self.is_writable
+
     def finished(self) -> set[str]:
         """Keys of the units that are whole on the disk: each chunk has the size and time of its account, or its CRC.
 
-        What a killed or damaged unit has left is removed, where nobody is at it and the folder can be written.
+        What a killed or damaged unit has left is removed, where nobody is at it and the store `repairs`.
+        Raises StudyError where a unit was finished that is not of this study, by its fingerprint or by its key.
         """
-        return set(self._recovery.survey(self.is_writable))
+        return set(self._recovery.survey(self.repairs))
 
     def is_finished(self, key: str) -> bool:
         """Whether the unit `key` is whole on the disk, as `finished` says of all, at the cost of one."""
@@ -198,11 +214,11 @@ class Store:
     def dataset(self) -> "xr.Dataset":
         """All that is finished, in memory; NaN and "" elsewhere. Every chunk is compared with its CRC.
 
-        It is what `combine` gives for the same cells. Where the folder can be written, the attributes of
-        `dataset.zarr`, such as notes, are brought up to date.
+        It is what `combine` gives for the same cells. Where the store `repairs`, the attributes of `dataset.zarr`, such
+        as notes, are brought up to date. Raises as `finished`.
         """
         study, layout = self._bound()
-        finished = self._recovery.survey(self.is_writable)
+        finished = self._recovery.survey(self.repairs)
         arrays = {name: read_array(entry) for name, entry in self._arrays.known().items()}
         variables: dict[str, np.ndarray] = {}
         coordinates: dict[str, None] = {}
@@ -210,7 +226,7 @@ class Store:
         for key, account in finished.items():
             chunks = self._recovery.read(account, arrays)
             if chunks is None:
-                self._recovery.lose(key, self.is_writable)
+                self._recovery.lose(key, self.repairs)
                 continue
             place = layout.where(self._recovery.places[key])
             trimmed = tuple(slice(0, part.stop - part.start) for part in place)
@@ -228,13 +244,13 @@ class Store:
              for name in coordinates if (values := self._arrays.values(name)) is not None},
             attributes,
         )  # fmt: skip
-        if self.is_writable:
+        if self.repairs:
             self._writer.publish(study, attributes_of(study, attributes))
         return dataset
 
     def account(self) -> dict[str, dict[str, Any]]:
         """By key, what was told of each `finished` unit: `wall_seconds`, `path_steps`, device, versions."""
-        return {key: account.spent for key, account in self._recovery.survey(self.is_writable).items()}
+        return {key: account.spent for key, account in self._recovery.survey(self.repairs).items()}
 
     def move_source(self, source: str) -> None:
         """Say in `study.json` that a person's own modules are in the folder `source` now. Raises as `save_text`."""

@@ -1,14 +1,17 @@
 """A study's folder whose study.toml or study.json was edited, or whose disk lies: nothing that was saved is lost."""
 
 import json
+import os
 
 import cheap_study
 import pytest
 import xarray as xr
+from cheap_study import begun
 from store_cases import expected, make, opened, tree, work
 from test_cli import assert_one_line, call
 
 from sde_sgd.study import Store, StudyError, resume, run
+from sde_sgd.study.store._recovery import Recovery
 
 LOOKS = ("status", "plot", "report", "export")
 
@@ -102,6 +105,58 @@ class TestLooks:
         assert resume(out, progress=False).computed == 2
         xr.testing.assert_identical(xr.open_zarr(out / "dataset.zarr").load(), whole)
         assert not (out / ".partial" / "dead").exists()
+
+
+def flip(path):
+    """A bit of a file, which keeps its size and its time, as a disk that lies."""
+    data, before = path.read_bytes(), path.stat()
+    path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+class TestHiddenDamage:
+    @pytest.mark.parametrize("command", ["resume", "run"])
+    def test_one_run_heals_it(self, out, study, command):
+        whole = (out / "report.txt").read_text()
+        flip(out / "dataset.zarr" / "value" / "c.0.1")
+        result = call("resume", out) if command == "resume" else call("run", study, "--out", out)
+        assert result.exit_code == 0 and "not finished" not in result.output, result.output
+        assert (out / "report.txt").read_text() == whole
+        assert begun(study.parent)[-1][0] == "000-001"
+
+    def test_what_is_left_unfinished_is_no_success(self, out, monkeypatch):
+        """As on a disk that damages all that is written."""
+        read = Recovery.read
+        monkeypatch.setattr(Recovery, "read", lambda *of: None if of[1].unit in bad else read(*of))
+        bad = {"000-001"}
+        result = call("resume", out)
+        assert result.exit_code == 2 and "not finished" in result.stdout
+        assert result.stderr.splitlines()[-1] == f"error: not finished; to finish it: sde-sgd resume {out}"
+        bad |= {f"{row:03d}-{place:03d}" for row in range(2) for place in range(4)}
+        for command in ("plot", "report", "export"):
+            assert_one_line(call(command, out), f"folder {out} has no finished cell")
+
+    @pytest.mark.parametrize("command", ["plot", "report", "export"])
+    def test_a_look_says_what_it_leaves_out(self, out, command):
+        flip(out / "dataset.zarr" / "value" / "c.0.1")
+        before = saved(out)
+        result = call(command, out)
+        assert f"a unit is damaged and was left out; to compute what is missing: sde-sgd resume {out}" in result.stderr
+        assert result.exit_code == (0 if command == "plot" else 2)
+        assert saved(out) == before
+        written = {"plot": "report.txt", "report": "report.html", "export": "table.csv"}
+        assert (out / written[command]).exists()
+
+    def test_of_a_pilot(self, tmp_path):
+        study = cheap_study.write(tmp_path / "study", more="budget = 1.0\n")
+        (study.parent / "fail-main-000-000").touch()
+        with pytest.raises(StudyError, match="cell 000-000"):
+            run(study, tmp_path / "out", progress=False)
+        (study.parent / "fail-main-000-000").unlink()
+        pilot = tmp_path / "out" / "pilot"
+        (pilot / "told.json").unlink()
+        flip(pilot / "dataset.zarr" / "value" / "c.0.1")
+        assert resume(tmp_path / "out", progress=False).complete
 
 
 class TestStore:

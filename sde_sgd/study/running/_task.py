@@ -17,7 +17,7 @@ import numpy as np
 
 from ..._progress import shown
 from .._cell import Told
-from .._dataset import plain
+from .._dataset import is_complete, plain
 from .._errors import StudyError
 from .._file import parse, parsed
 from .._fingerprint import difference, fingerprint
@@ -129,7 +129,7 @@ def told(store: Store, study: AbstractStudy, pilot: AbstractStudy) -> Told:
 def _finished(folder: Path, pilot: AbstractStudy) -> "xr.Dataset":
     """The dataset of a pilot. folder: of the study that it is of. Raises StudyError where it is not finished."""
     dataset = Store.open(folder / PILOT, look=True).bind(pilot).dataset()
-    if dataset.attrs["cells_finished"] < dataset.attrs["cells"]:
+    if not is_complete(dataset):
         raise StudyError(f"the pilot in {folder / PILOT} is not finished; run: sde-sgd resume {folder}")
     return dataset
 

@@ -11,6 +11,7 @@ from store_cases import expected, make, opened, tree, work
 from test_cli import assert_one_line, call
 
 from sde_sgd.study import Store, StudyError, resume, run
+from sde_sgd.study.store._folder import read_record
 from sde_sgd.study.store._recovery import Recovery
 
 LOOKS = ("status", "plot", "report", "export")
@@ -105,6 +106,52 @@ class TestLooks:
         assert resume(out, progress=False).computed == 2
         xr.testing.assert_identical(xr.open_zarr(out / "dataset.zarr").load(), whole)
         assert not (out / ".partial" / "dead").exists()
+
+
+class TestWords:
+    def test_corrected_words_reach_the_folder(self, out, study):
+        edit(study, "rows = 2", 'rows = 2\ndescription = "new words"')
+        moved = study.rename(study.with_name("renamed.toml"))
+        before = saved(out)
+        assert call("run", moved, "--out", out).stdout.startswith(f"{out} already holds this study, complete")
+        assert (out / "study.toml").read_text() == moved.read_text()
+        # the dataset's own words are in its attributes
+        assert saved(out) | {"zarr.json": b""} == before | {"zarr.json": b""}
+        record = read_record(out)
+        assert record["name"] == "renamed" and record["study"]["description"] == "new words"
+        assert call("plot", out).exit_code == call("report", out).exit_code == 0
+        assert "new words" in (out / "report.html").read_text()
+        assert (out / "report.txt").read_text().startswith("study renamed:")
+
+    def test_a_study_file_that_is_lost_comes_back(self, out, study):
+        (out / "study.toml").unlink()
+        assert_one_line(call("status", out), "lacks its study file, study.toml", "run the study into it again")
+        assert call("run", study, "--out", out).exit_code == 0
+        assert (out / "study.toml").read_text() == study.read_text() and call("status", out).exit_code == 0
+
+    def test_the_same_words_write_nothing(self, out, study):
+        before = [(out / name).stat().st_ino for name in ("study.toml", "study.json")]
+        run(study, out, progress=False)
+        assert [(out / name).stat().st_ino for name in ("study.toml", "study.json")] == before
+
+
+class TestPlaces:
+    @pytest.mark.parametrize("is_there", [True, False])
+    def test_a_link_leads_to_the_folder(self, study, tmp_path, is_there):
+        if is_there:
+            (tmp_path / "disk").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "disk")
+        assert call("init", study, "--out", tmp_path / "link").exit_code == 0
+        assert call("resume", tmp_path / "link").exit_code == 0
+        assert (tmp_path / "link").is_symlink() and (tmp_path / "disk" / "study.json").is_file()
+        assert {path.name for path in tmp_path.iterdir()} == {"disk", "link", "study"}
+
+    def test_the_working_folder_is_refused(self, study, tmp_path, monkeypatch):
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        sentence = "output folder . cannot be made: it is the working folder; give a folder within it"
+        assert_one_line(call("init", study, "--out", "."), sentence)
+        assert list((tmp_path / "here").iterdir()) == [] and call("init", study, "--out", "./in").exit_code == 0
 
 
 def flip(path):

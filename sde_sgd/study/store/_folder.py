@@ -74,6 +74,11 @@ def make(folder: Path, text: str, record: dict[str, Any]) -> bool:
 
     Raises StudyError, and leaves nothing, where it cannot be made.
     """
+    # what is made takes the place that a link leads to, and leaves the link
+    out, folder = folder, Path(os.path.realpath(folder))
+    if folder.is_dir() and (folder == Path.cwd() or folder.is_mount()):
+        what = "the working folder" if folder == Path.cwd() else "where a disk is mounted"
+        raise StudyError(f"output folder {out} cannot be made: it is {what}; give a folder within it, or another one")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -88,7 +93,7 @@ def make(folder: Path, text: str, record: dict[str, Any]) -> bool:
             _files.sync([folder.parent])
             return made
     except OSError as error:
-        raise StudyError(f"output folder {folder} cannot be made: {error.strerror or error}") from None
+        raise StudyError(f"output folder {out} cannot be made: {error.strerror or error}") from None
 
 
 def fill(folder: Path, text: str, record: dict[str, Any]) -> None:
@@ -105,6 +110,7 @@ def to_bytes(record: dict[str, Any]) -> bytes:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes have left beside `folder` when they made it; a living one's is locked."""
+    folder = Path(os.path.realpath(folder))
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(folder.parent)):
             claims = Claims(Path(entry.path) / CLAIMS)

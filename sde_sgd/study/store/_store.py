@@ -15,6 +15,7 @@ Wall times are in accounts only, so that a dataset has the same bits however oft
 
 import io
 import os
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from .._dataset import attributes_of, plain, whole
 from .._dataset import kept as as_kept
 from .._errors import StudyError
 from .._units import Unit, units
-from . import _folder
+from . import _files, _folder
 from ._accounts import closed, read_closed
 from ._claims import Claims
 from ._recovery import Recovery
@@ -72,6 +73,7 @@ class Store:
         source: the folder that the study file came from, where a person's own modules are.
         cells_per_unit: cells that are computed and written together; a folder that is there keeps its own.
         more: what else `study.json` says of a new study, by name.
+        A folder that holds this study takes the text, whose words may be others, or which it may have lost.
         A folder with another study of which nothing is finished is made this one's.
         Raises StudyError, and changes nothing, if `folder` holds a different study or other files.
         """
@@ -84,6 +86,7 @@ class Store:
                 return cls(folder, record)
         store = cls.open(folder)
         if store.record["fingerprint"] == fingerprint:
+            store._reword(text, name)
             return store
         record = _folder.new_record(text, name, fingerprint, source, cells_per_unit) | dict(more or {})
         store._writer.correct(text, store.record, record, lambda: store.finished() | store.torn())
@@ -130,7 +133,10 @@ class Store:
         try:
             return (self.folder / "study.toml").read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise StudyError(f"folder {self.folder} lacks its study file: {error}") from None
+            raise StudyError(
+                f"folder {self.folder} lacks its study file, study.toml ({error}); put it back, or run the study into "
+                "it again"
+            ) from None
 
     @property
     def is_writable(self) -> bool:
@@ -254,9 +260,7 @@ class Store:
 
     def move_source(self, source: str) -> None:
         """Say in `study.json` that a person's own modules are in the folder `source` now. Raises as `save_text`."""
-        record: dict[str, Any] = {**self.record, "source": source}
-        self._writer.save("study.json", _folder.to_bytes(record))
-        self.record = record
+        self._save_record({"source": source})
 
     def save_text(self, name: str, text: str) -> None:
         """Write or replace the text file `name`. Raises WriteError where the folder cannot be written."""
@@ -279,6 +283,18 @@ class Store:
         figure.savefig(drawn, dpi=150, format="png")
         self._writer.save(name, drawn.getvalue())
         return self.folder / name
+
+    def _reword(self, text: str, name: str) -> None:
+        """Take another text of the same study, where the folder has not got it."""
+        known = _files.read(self.folder / "study.toml")
+        if self.is_writable and (known, self.record["name"]) != (text.encode(), name):
+            self._writer.save("study.toml", text.encode())
+            self._save_record({"name": name, "study": tomllib.loads(text)})
+
+    def _save_record(self, changes: dict[str, Any]) -> None:
+        record: dict[str, Any] = {**self.record, **changes}
+        self._writer.save("study.json", _folder.to_bytes(record))
+        self.record = record
 
     def _bound(self) -> "tuple[AbstractStudy, Layout]":
         if self._study is None:

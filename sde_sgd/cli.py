@@ -91,8 +91,8 @@ def run(
 ) -> None:
     """Run a study, or what is missing of it: table, dataset and figures. The same as `init`, then `resume`.
 
-    Two runs on one folder share the work. Exit status: 0; 2 for a mistake, told in one line; 3 where a cell has no
-    number, as all its trajectories diverged; 130 after Ctrl-C.
+    Two runs on one folder share the work. Exit status: 0; 2 for a mistake, told in one line, or where cells are left
+    unfinished; 3 where a cell has no number, as all its trajectories diverged; 130 after Ctrl-C.
     """
 
     def start(studies):
@@ -278,7 +278,9 @@ def _ran(outcome: Any, wide: bool) -> None:
     for figure in outcome.figures:
         print(f"figure   {figure}")
     _warn(outcome)
-    if outcome.unwritten and not outcome.complete:
+    if not outcome.complete:
+        if not outcome.unwritten:
+            print(f"error: not finished; to finish it: sde-sgd resume {outcome.folder}", file=sys.stderr)
         raise typer.Exit(MISTAKE)
     if outcome.all_diverged:
         print(
@@ -295,8 +297,8 @@ def _cells(places: list[Any]) -> str:
 
 
 def _warn(outcome: Any) -> None:
-    if outcome.unwritten:
-        print(f"warning: {outcome.folder}: {outcome.unwritten}", file=sys.stderr)
+    for sentence in filter(None, (outcome.unwritten, outcome.left_out)):
+        print(f"warning: {outcome.folder}: {sentence}", file=sys.stderr)
 
 
 def _guard(action: Callable[[Any], None]) -> None:

@@ -155,6 +155,7 @@ class TestFolder:
     def test_its_record(self, tmp_path):
         _, store = make(tmp_path / "out", 2)
         record = json.loads((store.folder / "study.json").read_text())
+        assert record.pop("crc32c") > 0
         assert record == store.record == Store.open(store.folder).record
         assert record["cells_per_unit"] == 2 and record["seed"] == 0 and record["study"] == {"rows": 2}
         assert {"python", "jax", "zarr", "sde_sgd"} <= set(record["versions"]) and record["device"]

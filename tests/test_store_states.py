@@ -4,6 +4,8 @@ What holds at all times: the dataset is that of the cells whose units were commi
 been made without a folder; and a reader with xarray alone sees no half of a unit once a store has looked at it.
 """
 
+import contextlib
+import json
 import os
 import shutil
 import tempfile
@@ -17,14 +19,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from store_cases import disk, expected, make, opened
 
-from sde_sgd.study import Store
+from sde_sgd.study import Store, StudyError
 from sde_sgd.study._units import units
+from sde_sgd.study.store._folder import to_bytes
 
 CELLS_PER_UNIT = 2
 stores = st.integers(0, 1)
 numbers = st.integers(0, 3)
 # of the arrays that units fill
-variables = st.sampled_from(["value", "count", "curve", "name", "path_steps", "status"])
+VARIABLES = ("value", "count", "curve", "name", "path_steps", "status")
+variables = st.sampled_from(VARIABLES)
 
 
 class Folder(RuleBasedStateMachine):
@@ -94,6 +98,31 @@ class Folder(RuleBasedStateMachine):
         self._damage(self.folder / "dataset.zarr" / name, "cut")
         self.reopen(which)
 
+    @rule(
+        changes=st.sampled_from([{"fingerprint": "b" * 64}, {"cells_per_unit": 1}, {"cells_per_unit": 3}]),
+        closed=st.booleans(),
+        look=st.booleans(),
+    )
+    def edit_the_record_and_look(self, changes, closed, look):
+        """By hand, or with its CRC right, for a moment: who looks then, or would run it, removes nothing of a unit."""
+        path = self.folder / "study.json"
+        before, whole, units = path.read_bytes(), json.loads(path.read_bytes()), self._of_units()
+        edited = {name: value for name, value in whole.items() if name != "crc32c"} | changes
+        path.write_bytes(to_bytes(edited) if closed else json.dumps(whole | changes, indent=2).encode())
+        with disk(), contextlib.suppress(StudyError):
+            Store.open(self.folder, look=look).bind(self.study).dataset()
+        assert all(self._of_units()[key] == units[key] for key in self.committed)
+        path.write_bytes(before)
+
+    @rule(columns=st.sampled_from([2, 4, 5]))
+    def look_with_another_text(self, columns):
+        """As where study.toml was edited."""
+        before = self._of_units()
+        with disk(), contextlib.suppress(StudyError):
+            other = self.study.model_copy(update={"columns_in_row": columns})
+            Store.open(self.folder, look=True).bind(other).dataset()
+        assert self._of_units() == before
+
     @invariant()
     def the_dataset_is_that_of_the_committed_units(self):
         with disk():
@@ -113,6 +142,17 @@ class Folder(RuleBasedStateMachine):
     def _save(self, store, number):
         unit = self.units[number]
         store.save_unit(unit, [self.study.run_cell(cell, None) for cell in unit.cells], {})
+
+    def _of_units(self):
+        """The files of each unit, by its key."""
+        paths = {
+            unit.key: [
+                self.folder / "units" / f"{unit.key}.json",
+                *(self._chunk(number, name) for name in VARIABLES),
+            ]
+            for number, unit in enumerate(self.units)
+        }
+        return {key: [path.read_bytes() for path in files if path.exists()] for key, files in paths.items()}
 
     def _chunk(self, number, name):
         place = f"c.{number // 2}.{number % 2}" + (".0" if name in ("curve", "name") else "")

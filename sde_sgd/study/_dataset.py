@@ -155,6 +155,11 @@ def agree(name: str, known: np.ndarray, found: np.ndarray) -> None:
     )
 
 
+def is_complete(dataset: "xr.Dataset") -> bool:
+    """Whether all cells of a study are finished. dataset: as `combine` makes it."""
+    return dataset.attrs["cells_finished"] == dataset.attrs["cells"]
+
+
 def all_diverged(dataset: "xr.Dataset") -> list[dict[str, Any]]:
     """Where in the sweep every trajectory of a cell diverged: the coordinates of each such cell, by axis.
 

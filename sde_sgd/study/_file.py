@@ -90,13 +90,18 @@ def parse(text: str, name: str, changes: Mapping[str, Any] | None = None) -> Abs
     if changes is not None and not isinstance(changes, Mapping):
         raise StudyError(f"changes must be values by dotted key, such as {{'horizon': 2.0}}, got {changes!r}")
     try:
-        table = _table(text, name, changes or {})
-        kind = _kind(table, name)
+        return parsed(_table(text, name, changes or {}), name)
+    except RecursionError:
+        raise StudyError(f"study file {name} must not have {_TOO_DEEP}") from None
+
+
+def parsed(table: Table, name: str) -> AbstractStudy:
+    """As `parse`, of a text that is a table already."""
+    kind = _kind(table, name)
+    try:
         return kind.model_validate({"name": name} | table | {"kind": name_of(kind)})
     except ValidationError as error:
         raise StudyError(f"study file {name}: {_sentence(error, kind, table)}") from None
-    except RecursionError:
-        raise StudyError(f"study file {name} must not have {_TOO_DEEP}") from None
 
 
 def _table(text: str, name: str, changes: Mapping[str, Any]) -> Table:

@@ -92,10 +92,18 @@ def _first_defaults() -> dict[str, dict[str, str]]:
 
 def _of_key(key: str, before: Any, after: Any) -> str:
     """The innermost key in which two values differ, with both."""
-    while isinstance(before, dict) and isinstance(after, dict):
+    while True:
+        if _are_tables(before) and _are_tables(after) and len(before) == len(after):
+            before, after = (dict(enumerate(each)) for each in (before, after))
+        if not isinstance(before, dict) or not isinstance(after, dict):
+            break
         name = next(name for name in [*before, *after] if before.get(name) != after.get(name))
         key, before, after = f"{key}.{name}", before.get(name), after.get(name)
     return f"key {key} was {_shown(before)} and is {_shown(after)}"
+
+
+def _are_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
 
 
 def _shown(value: Any) -> str:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..._progress import shown
 from .._errors import StudyError
@@ -17,9 +17,12 @@ from .._units import units
 from ..reporting._export import export as written
 from ..store._store import Store
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
-from ._outcome import Outcome, reported
+from ._outcome import Outcome, left_out, reported
 from ._progress_bar import spent
 from ._task import PILOT, computed, has_told, held, weigh
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # units that are named, of those that are being computed
 _NAMED = 4
@@ -142,8 +145,8 @@ def redraw(folder: str | Path, *, source: str | Path | None = None) -> Outcome:
 
     source: as of `status`. Raises StudyError where the folder holds no study, or no finished cell.
     """
-    store, study = _begun(folder, source, "draw")
-    return reported(store, study, 0)
+    store, study, dataset = _begun(folder, source, "draw")
+    return reported(store, study, 0, dataset=dataset)
 
 
 def report_html(folder: str | Path, target: str | Path | None = None, *, source: str | Path | None = None) -> Path:
@@ -151,17 +154,19 @@ def report_html(folder: str | Path, target: str | Path | None = None, *, source:
 
     folder: of a study, finished or not. target: the file; None for `report.html` in the folder. source: as of `status`.
     Returns the path of the file: it can be sent and opened alone.
-    Raises StudyError where the folder holds no study, or no finished cell, or where the file cannot be written.
+    Raises StudyError where the folder holds no study, or no finished cell, or where the file cannot be written; and,
+    after it was written without them, where units are damaged.
     """
-    store, study = _begun(folder, source, "report")
+    store, study, dataset = _begun(folder, source, "report")
     # it loads matplotlib
     from ..reporting._html import page
 
-    text = page(study, store.dataset(), store.record, store.account(), store.text)
+    text = page(study, dataset, store.record, store.account(), store.text)
     if target is None:
         store.save_text("report.html", text)
-        return store.folder / "report.html"
-    return write_page(target, text)
+    written_to = store.folder / "report.html" if target is None else write_page(target, text)
+    _raise_for_damage(store)
+    return written_to
 
 
 def write_page(target: str | Path, text: str) -> Path:
@@ -179,10 +184,13 @@ def export(folder: str | Path, target: str | Path | None = None, *, source: str 
     target: a folder, by default the study's, for all three files: dataset.nc, table.csv (the rows of the table) and
         long.csv (a line for each number); or a file, by its ending: .nc, or .csv for the table.
     source: as of `status`.
-    Returns the files. Raises StudyError where the folder holds no study, or no finished cell, and for another ending.
+    Returns the files. Raises StudyError where the folder holds no study, or no finished cell, and for another ending;
+    and, after they were written without them, where units are damaged.
     """
-    store, study = _begun(folder, source, "export")
-    return written(study, store.dataset(), store.folder if target is None else Path(target))
+    store, study, dataset = _begun(folder, source, "export")
+    files = written(study, dataset, store.folder if target is None else Path(target))
+    _raise_for_damage(store)
+    return files
 
 
 def plan(
@@ -248,15 +256,21 @@ def _looked_at(folder: str | Path, source: str | Path | None) -> tuple[Store, Ab
     return store.bind(study), study
 
 
-def _begun(folder: str | Path, source: str | Path | None, purpose: str) -> tuple[Store, AbstractStudy]:
+def _raise_for_damage(store: Store) -> None:
+    if sentence := left_out(store):
+        raise StudyError(f"folder {store.folder}: {sentence}")
+
+
+def _begun(folder: str | Path, source: str | Path | None, purpose: str) -> "tuple[Store, AbstractStudy, xr.Dataset]":
     store, study = _looked_at(folder, source)
-    if not store.finished():
+    dataset = store.dataset()
+    if not dataset.attrs["cells_finished"]:
         first = _pilot_at_work(store, study, source)
         pilot = "" if first is None else f", and its pilot {first.finished} of {first.cells} cells"
         raise StudyError(
             f"folder {store.folder} has no finished cell to {purpose}{pilot}; run: sde-sgd resume {store.folder}"
         )
-    return store, study
+    return store, study, dataset
 
 
 def _pilot_at_work(store: Store, study: AbstractStudy, source: str | Path | None) -> Progress | None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._dataset import all_diverged
+from .._dataset import all_diverged, is_complete
 from .._errors import StudyError
 from .._kind import AbstractStudy
 from ..reporting._report import report, rows, without_number
@@ -24,6 +24,7 @@ class Outcome(NamedTuple):
     unknown: the finished cells, by their coordinates, of which the table's first estimate has no value.
     unwritten: one sentence on what could not be written, "" where all was.
     wide_report: `report` with one line for each row of the table, however long.
+    left_out: one sentence on units that are damaged, which the dataset leaves out; "" where there are none.
     """
 
     folder: Path
@@ -37,11 +38,19 @@ class Outcome(NamedTuple):
     unknown: list[dict[str, Any]]
     unwritten: str = ""
     wide_report: str = ""
+    left_out: str = ""
 
 
-def reported(store: Store, study: AbstractStudy, computed: int, unwritten: str = "") -> Outcome:
-    """Table and figures, written as far as the folder lets them be."""
-    dataset = store.dataset()
+def reported(
+    store: Store, study: AbstractStudy, computed: int, unwritten: str = "", dataset: "xr.Dataset | None" = None
+) -> Outcome:
+    """Table and figures, written as far as the folder lets them be. dataset: the store's, where it was read already.
+
+    Raises StudyError where no cell is finished: there is nothing to tell of.
+    """
+    dataset = store.dataset() if dataset is None else dataset
+    if not dataset.attrs["cells_finished"]:
+        raise StudyError(f"folder {store.folder} has no finished cell{f': {unwritten}' if unwritten else ''}")
     text = report(study, dataset)
     figures: list[Path] = []
     try:
@@ -57,9 +66,17 @@ def reported(store: Store, study: AbstractStudy, computed: int, unwritten: str =
         rows(study, dataset),
         figures,
         computed,
-        dataset.attrs["cells_finished"] == dataset.attrs["cells"],
+        is_complete(dataset),
         all_diverged(dataset),
         without_number(study, dataset),
         unwritten,
         report(study, dataset, wide=True),
+        "" if is_complete(dataset) else left_out(store),
     )
+
+
+def left_out(store: Store) -> str:
+    """In one sentence, how many units the store has found damaged; "" where it has found none."""
+    count = len(store.torn())
+    what = "a unit is damaged and was" if count == 1 else f"{count} units are damaged and were"
+    return f"{what} left out; to compute what is missing: sde-sgd resume {store.folder}" if count else ""

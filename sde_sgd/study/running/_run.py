@@ -3,8 +3,9 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .._dataset import is_complete
 from .._errors import StudyError
 from .._file import parse, read_source
 from .._fingerprint import difference, fingerprint
@@ -24,14 +25,21 @@ from ._task import (
     PILOT,
     Opened,
     code_of_study,
-    held,
+    has_told,
     open_folder,
     own_kind,
+    recorded,
     remember_source,
     remembered,
     sharing,
     weigh,
 )
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# times that a run goes back to work where what looked finished turns out to be damaged
+_ROUNDS = 3
 
 
 def run(
@@ -126,9 +134,13 @@ def _all_of(there: Opened, executor: Any, progress: bool, share: Share = WHOLE) 
     """
     first, before, title = pilot_of(there), 0, there.study.name
     if first is not None:
-        before, failures = _computed(first, share._replace(help_others=True), executor, progress, first.study.name)
-        if failures:
-            return before, 0, failures
+        for _ in range(_ROUNDS):
+            more, failures = _computed(first, share._replace(help_others=True), executor, progress, first.study.name)
+            before += more
+            if failures:
+                return before, 0, failures
+            if has_told(there.store) or is_complete(first.store.dataset()):
+                break
         weigh(there.store, there.study)
     if share.count > 1:
         title += f" ({share.place}/{share.count})"
@@ -168,7 +180,7 @@ def _check_not_another(target: Path, study: AbstractStudy, code: str) -> None:
     """Raise StudyError with what differs, where a folder has numbers of another study."""
     if not (target / "study.json").is_file():
         return
-    store, pilot = Store.open(target), study.pilot()
+    store, pilot = Store.open(target, look=True), study.pilot()
     if store.record["fingerprint"] == fingerprint(study, code):
         return
     if not store.finished():
@@ -177,7 +189,8 @@ def _check_not_another(target: Path, study: AbstractStudy, code: str) -> None:
             _check_not_another(target / PILOT, pilot, code)
         return
     try:
-        what = difference(held(target)[1], study, store.record.get("files", {}), digests(code))
+        before = recorded(store, Path(store.record["source"]))
+        what = difference(before, study, store.record.get("files", {}), digests(code))
     except StudyError:
         what = ""
     raise StudyError(
@@ -188,25 +201,45 @@ def _check_not_another(target: Path, study: AbstractStudy, code: str) -> None:
 
 def _finish(there: Opened, executor: Any, progress: bool) -> Outcome:
     """Have what is missing computed, then write table and figures, also after Ctrl-C and after a cell that failed."""
-    pending = _queue(there)
-    if pending.missing and not there.store.is_writable:
-        return reported(there.store, there.study, 0, "folder is read-only, so that nothing was run")
-    interrupted, computed, failures = False, 0, []
+    store, pending = there.store, _queue(there)
+    if pending.missing and not store.is_writable:
+        return reported(store, there.study, 0, "folder is read-only, so that nothing was run")
+    interrupted, computed, failures, dataset = False, 0, [], None
     try:
-        if pending.missing:
-            with _at_work(executor, progress) as chosen:
-                _, computed, failures = _all_of(there, chosen, progress)
+        computed, failures, dataset = _until_whole(there, pending, executor, progress)
     except KeyboardInterrupt:
         interrupted = True
-        if not pending.finished and not there.store.finished():
+        if not pending.finished and not store.finished():
             raise
     if failures and not pending.finished and not computed:
         _raise_for(failures)
-    outcome = reported(there.store, there.study, computed)
+    outcome = reported(store, there.study, computed, dataset=dataset)
     if interrupted:
         raise KeyboardInterrupt
     _raise_for(failures)
     return outcome
+
+
+def _until_whole(
+    there: Opened, pending: Queue, executor: Any, progress: bool
+) -> "tuple[int, list[str], xr.Dataset | None]":
+    """Have computed what is missing, and then what is lost when it is read: damaged, with its size and its time.
+
+    Returns how many cells were computed here, sentences on those that failed, and the dataset where none did.
+    """
+    computed = 0
+    for _ in range(_ROUNDS):
+        if pending.missing:
+            with _at_work(executor, progress) as chosen:
+                _, more, failures = _all_of(there, chosen, progress)
+            computed += more
+            if failures:
+                return computed, failures, None
+        dataset = there.store.dataset()
+        if is_complete(dataset) or not there.store.repairs:
+            return computed, [], dataset
+        pending = _queue(there)
+    return computed, [], None
 
 
 @contextlib.contextmanager

@@ -17,9 +17,9 @@ import numpy as np
 
 from ..._progress import shown
 from .._cell import Told
-from .._dataset import plain
+from .._dataset import is_complete, plain
 from .._errors import StudyError
-from .._file import parse
+from .._file import parse, parsed
 from .._fingerprint import difference, fingerprint
 from .._kind import AbstractStudy, Cell, kinds
 from .._own_code import code_of, code_with, digests, imported, on_the_path
@@ -121,15 +121,15 @@ def told(store: Store, study: AbstractStudy, pilot: AbstractStudy) -> Told:
     found = store.kept(TOLD)
     if found is None:
         found = plain(study.told_by(_finished(store.folder, pilot))._asdict())
-        if store.is_writable:
+        if store.repairs:
             store.keep(TOLD, found)
     return Told(*(np.array(found[name]) for name in Told._fields))
 
 
 def _finished(folder: Path, pilot: AbstractStudy) -> "xr.Dataset":
     """The dataset of a pilot. folder: of the study that it is of. Raises StudyError where it is not finished."""
-    dataset = Store.open(folder / PILOT).bind(pilot).dataset()
-    if dataset.attrs["cells_finished"] < dataset.attrs["cells"]:
+    dataset = Store.open(folder / PILOT, look=True).bind(pilot).dataset()
+    if not is_complete(dataset):
         raise StudyError(f"the pilot in {folder / PILOT} is not finished; run: sde-sgd resume {folder}")
     return dataset
 
@@ -161,11 +161,12 @@ def remembered(there: Opened) -> Iterator[None]:
 
 
 def held(folder: str | Path, source: str | Path | None = None) -> tuple[Store, AbstractStudy, Path]:
-    """What a folder holds: the store, its study, and the folder of a person's modules.
+    """What a folder holds: a store that only looks, its study, and the folder of a person's modules.
 
-    source: that folder, where it has moved. Raises StudyError where it is none, or where there is no study.
+    source: that folder, where it has moved. Raises StudyError where it is none, where there is no study, and where the
+    study file is not the one that the folder was made with.
     """
-    store = Store.open(folder)
+    store = Store.open(folder, look=True)
     place = Path(store.record["source"]) if source is None else Path(source).resolve()
     if source is not None and not place.is_dir():
         raise StudyError(f"source must be the folder of a person's modules, got {source}")
@@ -179,7 +180,7 @@ def open_folder(folder: str | Path, source: str | Path | None = None) -> Opened:
     """
     store, study, place = held(folder, source)
     check_same(store, study, place)
-    remember_source(store, place)
+    remember_source(store.to_run(), place)
     with on_the_path(place):
         shared = study.prepare(place)
     return Opened(store.bind(study), study, sharing(store, study, shared), place)
@@ -192,7 +193,24 @@ def remember_source(store: Store, place: Path) -> None:
 
 
 def study_of(store: Store, source: Path) -> AbstractStudy:
-    """The study that a folder holds, of a person's own kind too. source: where the person's modules are.
+    """The study that the file in a folder describes. source: where a person's modules are.
+
+    Raises StudyError as `recorded` does, and where the file says another thing than the folder's numbers were made of:
+    their labels would be wrong. What decides no number, such as a comment or a description, may be another.
+    """
+    before = recorded(store, source)
+    study = parse(store.text, store.record["name"])
+    if fingerprint(study) != fingerprint(before):
+        raise StudyError(
+            f"folder {store.folder} is not of the study that its study.toml describes: "
+            f"{difference(before, study, {}, {})}; put that back, or run the changed file into another folder; "
+            "nothing was changed"
+        )
+    return study
+
+
+def recorded(store: Store, source: Path) -> AbstractStudy:
+    """The study that a folder was made with, by its record, of a person's own kind too. source: as of `study_of`.
 
     Raises StudyError where the kind is one that this process does not know and cannot import.
     """
@@ -205,7 +223,7 @@ def study_of(store: Store, source: Path) -> AbstractStudy:
                 f"folder {store.folder}: its study's kind is in the module '{module}', which cannot be imported from "
                 f"{source} or Python's path ({error}); put it there, or tell where it is with --source DIR"
             ) from None
-    return parse(store.text, store.record["name"])
+    return parsed(store.record["study"], store.record["name"])
 
 
 def own_kind(study: AbstractStudy) -> dict[str, str]:

@@ -58,17 +58,27 @@ def read_account(data: bytes, unit: str, fingerprint: str) -> Account | None:
 
 def closed(entries: dict[str, Any], fingerprint: str) -> bytes:
     """JSON, closed by the CRC of all before it. fingerprint: of the study that the entries are of."""
-    text = json.dumps(entries | {"study": fingerprint}, ensure_ascii=False).removesuffix("}")
-    return f"{text}{_CHECK}{crc32c(text.encode())}}}".encode()
+    return checked(json.dumps(entries | {"study": fingerprint}, ensure_ascii=False))
 
 
 def read_closed(data: bytes, fingerprint: str) -> dict[str, Any] | None:
     """The entries that `closed` wrote; None where they are damaged, or another study's."""
+    entries = unchecked(data)
+    return entries if entries is not None and entries.pop("study") == fingerprint else None
+
+
+def checked(text: str) -> bytes:
+    """The JSON text of an object, closed by one entry more: the CRC of all before that."""
+    text = text.removesuffix("}").rstrip()
+    return f"{text}{_CHECK}{crc32c(text.encode())}}}".encode()
+
+
+def unchecked(data: bytes) -> dict[str, Any] | None:
+    """The object whose text `checked` has closed; None where it is damaged."""
     text, _, check = data.rpartition(_CHECK.encode())
     if check != b"%d}" % crc32c(text):
         return None
-    entries = json.loads(text + b"}")
-    return entries if entries.pop("study") == fingerprint else None
+    return json.loads(text + b"}")
 
 
 def crc32c(data: bytes) -> int:

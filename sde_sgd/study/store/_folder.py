@@ -11,13 +11,13 @@ from typing import Any
 
 from .._errors import StudyError
 from . import _files
-from ._accounts import device, versions
+from ._accounts import checked, device, unchecked, versions
 from ._claims import Claims
 
 FORMAT = 3
 CLAIMS, PARTIAL, UNITS, DATASET = ".claims", ".partial", "units", "dataset.zarr"
 _MAKING = "making"
-_FIELDS = {"format", "name", "fingerprint", "source", "cells_per_unit"}
+_FIELDS = {"format", "name", "fingerprint", "source", "cells_per_unit", "study"}
 
 
 def new_record(text: str, name: str, fingerprint: str, source: str, cells_per_unit: int) -> dict[str, Any]:
@@ -43,7 +43,8 @@ def read_record(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise StudyError(f"there is no folder {folder}")
     try:
-        record = json.loads((folder / "study.json").read_text("utf-8"))
+        data = (folder / "study.json").read_bytes()
+        record = json.loads(data)
         found = record["format"]
         if found == FORMAT and not set(record) >= _FIELDS:
             raise ValueError("it lacks a field")
@@ -59,6 +60,12 @@ def read_record(folder: Path) -> dict[str, Any]:
         # format 2 was never released
         reader = "sde-sgd of commit 6e39405" if found == 2 else "another version of sde-sgd"
         raise StudyError(f"folder {folder} has format {found}: read it with {reader}; this one reads format {FORMAT}")
+    # folders of earlier versions have none
+    if record.pop("crc32c", None) is not None and unchecked(data.rstrip()) is None:
+        raise StudyError(
+            f"{folder / 'study.json'} was changed after it was written (its crc32c is another one); "
+            "put back what it was; nothing was changed"
+        )
     return record
 
 
@@ -67,6 +74,11 @@ def make(folder: Path, text: str, record: dict[str, Any]) -> bool:
 
     Raises StudyError, and leaves nothing, where it cannot be made.
     """
+    # what is made takes the place that a link leads to, and leaves the link
+    out, folder = folder, Path(os.path.realpath(folder))
+    if folder.is_dir() and (folder == Path.cwd() or folder.is_mount()):
+        what = "the working folder" if folder == Path.cwd() else "where a disk is mounted"
+        raise StudyError(f"output folder {out} cannot be made: it is {what}; give a folder within it, or another one")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -81,7 +93,7 @@ def make(folder: Path, text: str, record: dict[str, Any]) -> bool:
             _files.sync([folder.parent])
             return made
     except OSError as error:
-        raise StudyError(f"output folder {folder} cannot be made: {error.strerror or error}") from None
+        raise StudyError(f"output folder {out} cannot be made: {error.strerror or error}") from None
 
 
 def fill(folder: Path, text: str, record: dict[str, Any]) -> None:
@@ -91,13 +103,14 @@ def fill(folder: Path, text: str, record: dict[str, Any]) -> None:
 
 
 def to_bytes(record: dict[str, Any]) -> bytes:
-    """What stands in `study.json`."""
+    """What stands in `study.json`, closed by its CRC as an account is."""
     # TOML has dates
-    return (json.dumps(record, indent=2, default=str) + "\n").encode()
+    return checked(json.dumps(record, indent=2, default=str)) + b"\n"
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes have left beside `folder` when they made it; a living one's is locked."""
+    folder = Path(os.path.realpath(folder))
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(folder.parent)):
             claims = Claims(Path(entry.path) / CLAIMS)

@@ -5,12 +5,13 @@ import enum
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from .._errors import StudyError
 from . import _files
-from ._accounts import Account, Chunk, read_account
+from ._accounts import Account, Chunk, read_account, unchecked
 from ._claims import Claims
-from ._folder import PARTIAL, UNITS
+from ._folder import PARTIAL, UNITS, read_record
 from ._zarr import Array, Arrays, Layout, is_whole, read_array
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ class State(enum.Enum):
 
     FINISHED: its `status` is there, and all else that its account lists. UNFINISHED: its `status` is not there, as
     after a kill. TORN: its `status` is there, and something else is missing or is not what was written.
+    FOREIGN: its account is whole, and not of this study: what is there is nobody's to remove.
     """
 
     FINISHED = "finished"
     UNFINISHED = "not finished"
     TORN = "damaged"
+    FOREIGN = "of another study"
 
 
 class Recovery:
@@ -59,6 +62,7 @@ class Recovery:
         """The accounts of the finished units by key, in the order of the study's cells.
 
         repair: remove what unfinished units have left, where no living process is at them.
+        Raises StudyError, and removes nothing, where any account is whole and not of this study.
         """
         known = self.arrays.known()
         finished: dict[str, Account] = {}
@@ -66,6 +70,11 @@ class Recovery:
         dropped: set[str] = set()
         for key in self._keys():
             state, account = self._inspect(key, known)
+            if state is State.FOREIGN:
+                self._refuse(key)
+            if self._bound and key not in self.places:
+                # a file that no study wrote
+                continue
             if state is State.FINISHED and account is not None:
                 finished[key] = account
                 continue
@@ -126,13 +135,16 @@ class Recovery:
             state, account = self._inspect(key, known)
             if state is State.FINISHED and account is not None and not damaged(account):
                 return
+            # meanwhile the folder may have become another study's
+            if state is State.FOREIGN or read_record(self.folder)["fingerprint"] != self.fingerprint:
+                return
             files = {name: chunk.file for name, chunk in account.chunks.items() if chunk.file} if account else {}
             files |= {name: array.chunk_name(self.places[key]) for name, array in self._over_sweep(known)}
             for name in sorted(files, key=lambda name: name != "status"):
                 _files.remove(self.arrays.folder / name / files[name])
             _files.remove(self._account(key))
-        except OSError:
-            # somebody else's disk or rights: the unit counts as unfinished all the same
+        except (OSError, StudyError):
+            # somebody else's disk, rights or record: the unit counts as unfinished all the same
             return
         finally:
             if claim:
@@ -150,13 +162,14 @@ class Recovery:
                         self.claims.release(claim)
 
     def _keys(self) -> list[str]:
-        """Units with an account, in the study's order where that is known."""
+        """Units with an account, in the study's order where that is known, and then those that it does not know."""
         try:
             names = os.listdir(self.folder / UNITS)
         except OSError:
             return []
         there = {name.removesuffix(".json") for name in names if name.endswith(".json")}
-        return [key for key in self.places if key in there] if self._bound else sorted(there)
+        known = [key for key in self.places if key in there] if self._bound else []
+        return known + sorted(there.difference(known))
 
     def _account(self, key: str) -> str:
         return f"{self.folder}/{UNITS}/{key}.json"
@@ -167,7 +180,9 @@ class Recovery:
             return State.UNFINISHED, None
         account = read_account(data, key, self.fingerprint)
         if account is None:
-            return State.TORN, None
+            return State.FOREIGN if self._study_of(data) else State.TORN, None
+        if self._bound and key not in self.places:
+            return State.FOREIGN, None
         folder = str(self.arrays.folder)
         status = account.chunks["status"]
         if not os.path.exists(f"{folder}/status/{status.file}"):
@@ -177,6 +192,24 @@ class Recovery:
             if name not in known or not _is_there(f"{folder}/{name}/{chunk.file}", chunk):
                 return State.TORN, account
         return State.FINISHED, account
+
+    def _study_of(self, data: bytes) -> str:
+        """Fingerprint of the other study that an account is of, whole as it is; "" where it is damaged, or of this."""
+        study = (unchecked(data) or {}).get("study", self.fingerprint)
+        return "" if study == self.fingerprint else study
+
+    def _refuse(self, key: str) -> NoReturn:
+        """Raise StudyError, with what of the folder does not fit the account of a unit."""
+        other = self._study_of(_files.read(self._account(key)) or b"")
+        what = (
+            f"is of fingerprint {other[:12]}, and key fingerprint of study.json is {self.fingerprint[:12]}"
+            if other
+            else "is none of this study, so that key cells_per_unit of study.json, or a name in study.toml, was another"
+        )
+        raise StudyError(
+            f"folder {self.folder} does not hold what it says: its finished unit {key} {what}; "
+            "put back what these files were; nothing was changed"
+        )
 
     def _without_coordinates(self, finished: dict[str, Account]) -> set[str]:
         """For each coordinate that is damaged the first unit that has it: computed again, it brings it again.

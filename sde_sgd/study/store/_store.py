@@ -1,7 +1,7 @@
 """A study's folder on disk (format 3): what is finished survives any kill, and what is not is never taken for it.
 
 DIR/study.toml     the study file as it was given
-DIR/study.json     the study, its fingerprint and seed, where it came from, what it was made with
+DIR/study.json     the study, its fingerprint and seed, where it came from, what it was made with; closed by its CRC
 DIR/dataset.zarr   all that is finished, over the sweep: `xarray.open_zarr` opens it at any moment
 DIR/units/*.json   an account of each unit of work: cost, device, versions, notes, and its chunks with their CRCs
 DIR/.claims        locks on units being computed
@@ -15,6 +15,7 @@ Wall times are in accounts only, so that a dataset has the same bits however oft
 
 import io
 import os
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from .._dataset import attributes_of, plain, whole
 from .._dataset import kept as as_kept
 from .._errors import StudyError
 from .._units import Unit, units
-from . import _folder
+from . import _files, _folder
 from ._accounts import closed, read_closed
 from ._claims import Claims
 from ._recovery import Recovery
@@ -42,10 +43,11 @@ class Store:
 
     folder: where it is. record: what `study.json` says, by name: format, name, fingerprint, source, seed,
     cells_per_unit, versions, device, study. units: of the study that `bind` told of, by key, in the order of its cells.
+    look: repair and remove nothing, as who does not know that the folder is whole, or is not to run it.
     """
 
-    def __init__(self, folder: Path, record: dict[str, Any]):
-        self.folder = folder
+    def __init__(self, folder: Path, record: dict[str, Any], look: bool = False):
+        self.folder, self._look = folder, look
         self.record: dict[str, Any] = record
         self._arrays = Arrays(folder / _folder.DATASET)
         self._claims = Claims(folder / _folder.CLAIMS)
@@ -71,6 +73,7 @@ class Store:
         source: the folder that the study file came from, where a person's own modules are.
         cells_per_unit: cells that are computed and written together; a folder that is there keeps its own.
         more: what else `study.json` says of a new study, by name.
+        A folder that holds this study takes the text, whose words may be others, or which it may have lost.
         A folder with another study of which nothing is finished is made this one's.
         Raises StudyError, and changes nothing, if `folder` holds a different study or other files.
         """
@@ -83,34 +86,43 @@ class Store:
                 return cls(folder, record)
         store = cls.open(folder)
         if store.record["fingerprint"] == fingerprint:
+            store._reword(text, name)
             return store
         record = _folder.new_record(text, name, fingerprint, source, cells_per_unit) | dict(more or {})
-        store._writer.correct(text, store.record, record, store.finished)
+        store._writer.correct(text, store.record, record, lambda: store.finished() | store.torn())
         return cls.open(folder)
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Store":
+    def open(cls, folder: str | Path, look: bool = False) -> "Store":
         """The study that is in `folder`; what killed processes have left there is removed.
 
-        Raises StudyError, a ValueError, if there is none, or one of a format that this version does not read.
+        look: the store only looks: neither now nor later does it repair or remove anything. It is for whoever does not
+        run the study, and before it is known that its text, its code and its record belong together.
+        Raises StudyError, a ValueError, if there is none, or one of a format that this version does not read, or whose
+        record was changed.
         """
         folder = Path(folder)
-        store = cls(folder, _folder.read_record(folder))
-        if store.is_writable:
-            _folder.remove_leftovers(folder)
-            store._recovery.remove_partial()
-        return store
+        store = cls(folder, _folder.read_record(folder), look=True)
+        return store if look else store.to_run()
+
+    def to_run(self) -> "Store":
+        """The store itself, which repairs from here on: for who runs the study that the folder's record is of."""
+        self._look = False
+        if self.repairs:
+            _folder.remove_leftovers(self.folder)
+            self._recovery.remove_partial()
+        return self
 
     def bind(self, study: "AbstractStudy") -> "Store":
         """Tell the store its study, which it needs for `save_unit` and `dataset`; returns the store.
 
-        Where the folder can be written, `dataset.zarr` has the study's coordinates from here on.
+        Where the store `repairs`, `dataset.zarr` has the study's coordinates from here on.
         """
         layout = Layout(study.axes(), self.record["cells_per_unit"])
         self.units = {unit.key: unit for unit in units(study, layout.cells_per_unit)}
         self._recovery.bind(self.units, layout, set(study.coordinates()))
         self._study = study
-        if self.is_writable:
+        if self.repairs:
             with self._writer.writing("its dataset"):
                 self._writer.make_dataset(study, layout)
         return self
@@ -121,19 +133,29 @@ class Store:
         try:
             return (self.folder / "study.toml").read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise StudyError(f"folder {self.folder} lacks its study file: {error}") from None
+            raise StudyError(
+                f"folder {self.folder} lacks its study file, study.toml ({error}); put it back, or run the study into "
+                "it again"
+            ) from None
 
     @property
     def is_writable(self) -> bool:
         """Whether this process may write into the folder. All that only reads works without."""
         return os.access(self.folder, os.W_OK | os.X_OK)
 
+    @property
+    def repairs(self) -> bool:
+        """Whether this store removes what kills and damage have left: not one that only looks, nor a folder that cannot
+        be written."""
+        return not self._look and self.is_writable
+
     def finished(self) -> set[str]:
         """Keys of the units that are whole on the disk: each chunk has the size and time of its account, or its CRC.
 
-        What a killed or damaged unit has left is removed, where nobody is at it and the folder can be written.
+        What a killed or damaged unit has left is removed, where nobody is at it and the store `repairs`.
+        Raises StudyError where a unit was finished that is not of this study, by its fingerprint or by its key.
         """
-        return set(self._recovery.survey(self.is_writable))
+        return set(self._recovery.survey(self.repairs))
 
     def is_finished(self, key: str) -> bool:
         """Whether the unit `key` is whole on the disk, as `finished` says of all, at the cost of one."""
@@ -198,11 +220,11 @@ class Store:
     def dataset(self) -> "xr.Dataset":
         """All that is finished, in memory; NaN and "" elsewhere. Every chunk is compared with its CRC.
 
-        It is what `combine` gives for the same cells. Where the folder can be written, the attributes of
-        `dataset.zarr`, such as notes, are brought up to date.
+        It is what `combine` gives for the same cells. Where the store `repairs`, the attributes of `dataset.zarr`, such
+        as notes, are brought up to date. Raises as `finished`.
         """
         study, layout = self._bound()
-        finished = self._recovery.survey(self.is_writable)
+        finished = self._recovery.survey(self.repairs)
         arrays = {name: read_array(entry) for name, entry in self._arrays.known().items()}
         variables: dict[str, np.ndarray] = {}
         coordinates: dict[str, None] = {}
@@ -210,7 +232,7 @@ class Store:
         for key, account in finished.items():
             chunks = self._recovery.read(account, arrays)
             if chunks is None:
-                self._recovery.lose(key, self.is_writable)
+                self._recovery.lose(key, self.repairs)
                 continue
             place = layout.where(self._recovery.places[key])
             trimmed = tuple(slice(0, part.stop - part.start) for part in place)
@@ -228,19 +250,17 @@ class Store:
              for name in coordinates if (values := self._arrays.values(name)) is not None},
             attributes,
         )  # fmt: skip
-        if self.is_writable:
+        if self.repairs:
             self._writer.publish(study, attributes_of(study, attributes))
         return dataset
 
     def account(self) -> dict[str, dict[str, Any]]:
         """By key, what was told of each `finished` unit: `wall_seconds`, `path_steps`, device, versions."""
-        return {key: account.spent for key, account in self._recovery.survey(self.is_writable).items()}
+        return {key: account.spent for key, account in self._recovery.survey(self.repairs).items()}
 
     def move_source(self, source: str) -> None:
         """Say in `study.json` that a person's own modules are in the folder `source` now. Raises as `save_text`."""
-        record: dict[str, Any] = {**self.record, "source": source}
-        self._writer.save("study.json", _folder.to_bytes(record))
-        self.record = record
+        self._save_record({"source": source})
 
     def save_text(self, name: str, text: str) -> None:
         """Write or replace the text file `name`. Raises WriteError where the folder cannot be written."""
@@ -263,6 +283,18 @@ class Store:
         figure.savefig(drawn, dpi=150, format="png")
         self._writer.save(name, drawn.getvalue())
         return self.folder / name
+
+    def _reword(self, text: str, name: str) -> None:
+        """Take another text of the same study, where the folder has not got it."""
+        known = _files.read(self.folder / "study.toml")
+        if self.is_writable and (known, self.record["name"]) != (text.encode(), name):
+            self._writer.save("study.toml", text.encode())
+            self._save_record({"name": name, "study": tomllib.loads(text)})
+
+    def _save_record(self, changes: dict[str, Any]) -> None:
+        record: dict[str, Any] = {**self.record, **changes}
+        self._writer.save("study.json", _folder.to_bytes(record))
+        self.record = record
 
     def _bound(self) -> "tuple[AbstractStudy, Layout]":
         if self._study is None:

@@ -60,7 +60,7 @@ def double_well():
 
 def test_starts_in_basins_on_both_sides_of_the_target_have_no_common_rate():
     """By one rate it would be 2/(k₁ + k₂), a twelfth of the mean of both times."""
-    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(double_well(), 0.1), 0.01)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(double_well(), 0.07), 0.01)
     starts = np.where(np.arange(4096) % 2, 1.0, -1.0)[:, None]
     found = ss.first_passage(chain, starts, ss.regions.Ball([0.0], 0.15), trajectories=4096, method="splitting")
     assert found.status is Status.INCOMPLETE and "1 of 2 starts lead down to minima" in found.result

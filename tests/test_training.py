@@ -170,6 +170,34 @@ def test_networks_that_diverge_are_counted():
     assert "diverged  2 of 4" in repr(found)
 
 
+def test_a_loss_that_overflows_is_divergence_and_one_that_is_about_to_is_named():
+    """All examples alike: L = 9^k/2 after k steps, from 1/2, which float32 holds up to k = 40 or so, and θ to 80."""
+    alike = ss.EmpiricalRisk(jnp.zeros(1), lambda w, x, y: (w @ x - y) ** 2 / 2, np.full((8, 1), 2.0), np.ones(8))
+
+    def after(steps, stop=Steps):
+        return ss.train(alike, networks=3, learning_rate=1.0, batch_size=8, stop=stop(steps), progress=False)
+
+    early, late, over = after(6), after(36), after(60)
+    assert early.status is Status.COMPLETE and not early.is_exploding.any()
+    assert late.diverged == 0 and late.is_exploding.all() and late.status is Status.DIVERGED
+    assert late.reasons[0].startswith("3 of 3 networks are finite still, with losses up to 2.3e+34 times")
+    assert np.isfinite(over.thetas).all() and over.reasons == ("3 of 3 networks stopped being finite",)
+    law = over.law("loss", "norm")
+    assert law.networks == 0 and np.isnan(law.loss) and np.isnan(law.norm)
+    assert float(late.law("norm").norm) == pytest.approx(3.0**36 / 2, rel=1e-5)
+    # what did not come to its loss because it exploded has diverged, and is not late
+    unmet = after(1e-3, lambda value: Loss(value, most=Steps(60)))
+    assert unmet.has_diverged.all() and not unmet.is_late.any()
+
+
+def test_numbers_that_are_not_finite_are_left_out_and_counted(trained):
+    own = Measure(lambda risk, thetas, starts: np.where(np.arange(len(thetas)) % 3, 2.0, np.inf), "1", "own")
+    law = trained.law(own, "loss")
+    assert np.all(law.own == 2) and np.all(law.networks == 3)
+    assert law.left_out == "own is not finite in 8 of 24 networks, which its law leaves out"
+    assert trained.to_dataset(own).attrs["unknown"] == law.left_out
+
+
 def test_networks_that_begin_differently():
     """The same start in each cell, another for each network; θ of a model is the inverse of unflatten."""
     found = ss.train(RISK, networks=3, learning_rate=[1e-9, 2e-9], batch_size=4, stop=Steps(1), start=model, seed=2)

@@ -19,15 +19,18 @@ def law_over_networks(each: "xr.Dataset", *names: str, confidence: float = 0.95)
 
     each: what `Training.measure` returns. names: of its variables. confidence: of the intervals. Valid for networks
         that are independent and means that are nearly normal.
-    A network without a number, one that diverged, is left out. Raises ValueError for another confidence.
+    A network without a number, one that diverged, is left out; so is a number that is not finite, and the attribute
+    `left_out` says of how many networks, a line for each name. Raises ValueError for another confidence.
     """
     import xarray as xr
 
     law = xr.Dataset(coords={name: entry for name, entry in each.coords.items() if "network" not in entry.dims})
     finite = (~each.diverged).sum("network")
     law["networks"] = finite.assign_attrs(units="1", long_name="networks that stayed finite")
+    law.attrs["left_out"] = "\n".join(filter(None, (_left_out(each, name) for name in names)))
     for name in names:
         values, words = each[name].transpose(..., "network"), each[name].attrs
+        values = values.where(np.isfinite(values))
         found, dims = student_mean(values.values, confidence), tuple(map(str, values.dims[:-1]))
         add_estimate(law, name, dims, found, words["units"], f"mean of {words['long_name']}")
         # a cell without a network has no numbers, and that is no warning
@@ -40,12 +43,18 @@ def law_over_networks(each: "xr.Dataset", *names: str, confidence: float = 0.95)
     return law
 
 
+def _left_out(each: "xr.Dataset", name: str) -> str:
+    """How many networks have a number that is not finite, though they are; empty where none has."""
+    lost = int((~np.isfinite(each[name]) & ~each.diverged).sum())
+    return f"{name} is not finite in {lost} of {each.diverged.size} networks, which its law leaves out" if lost else ""
+
+
 def laws_and_networks(trained: Any, measures: Sequence[str | Measure], confidence: float) -> "xr.Dataset":
     """The law of the steps and of each measure, `…_of_each` network, and how many networks diverged or were late.
 
     trained: a Training. measures, confidence: as in `Training.law`. A measure that cannot be had of what training
     found, such as the curvature of a finite network whose Hessian is not finite, is NaN, and the attribute `unknown`
-    says why, a line for each.
+    says why, a line for each; and of how many networks a measure is no finite number.
     """
     import xarray as xr
 
@@ -57,6 +66,7 @@ def laws_and_networks(trained: Any, measures: Sequence[str | Measure], confidenc
         name, about = named(measure)
         try:
             each[name] = trained.measure(measure)[name]
+            unknown += filter(None, [_left_out(each, name)])
         except (RuntimeError, ValueError) as error:
             each[name] = xr.full_like(each.steps, np.nan).assign_attrs(units=about.units, long_name=about.words)
             unknown.append(f"{name} is not known: {' '.join(str(error).split())}")

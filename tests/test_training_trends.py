@@ -28,6 +28,7 @@ def made(slope, question="batch", scatter=0.1, networks=24, diverged=0, **more):
     counts = {"trajectories": networks, "diverged": np.isnan(values).sum(axis=-1), "late": 0}
     for name, value in counts.items():
         data[name] = (dims, np.broadcast_to(value, values.shape[:3]).astype(float))
+    data["excess_per_trace"] = data.ratio / 4
     mean = np.nanmean(values, axis=-1)
     for name in ("sharpness", "held_out_loss", "steps", "train_loss", "noise_trace"):
         data = data.assign({name + end: (dims, mean * by) for end, by in (("", 1.0), ("_low", 0.9), ("_high", 1.1))})

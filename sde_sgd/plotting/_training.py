@@ -54,10 +54,11 @@ def batch_figure(dataset: xr.Dataset) -> Figure:
 
 
 def trade_off_figure(dataset: xr.Dataset) -> Figure:
-    """Epochs taken, test loss, and γTr(V)/(4M) beside the training loss, against γ/M: a row for each reading.
+    """Epochs taken, test loss, and γTr(V)/(4M(1 − μ)) beside the training loss, against γ/M: a row for each reading.
 
     dataset: of a training study. A colour for each batch size; means over networks with their intervals; diverged
-    networks are counted below the points. Source: as of `excess_risk`, for γTr(V)/(4M).
+    networks are counted below the points. γTr(V)/(4M(1 − μ)), (N−M)/(N−1) times that without replacement,
+    is no estimate for reshuffled epochs, and the figure says so. Source: as of `excess_risk`.
     Raises ValueError for any other dataset.
     """
     require(dataset, "trade_off_figure", "a training study", "reading", "learning_rate", "batch_size")
@@ -90,7 +91,9 @@ def trade_off_figure(dataset: xr.Dataset) -> Figure:
         other = "test error" if "held_out_accuracy" in data else "epochs"
         steps.set_ylabel("epochs to the loss" if reading in to_a_loss else other)
         test.set_ylabel("test loss")
-        floor.set_ylabel("γTr(V)/(4M) (—), training loss (···)")
+        floor.set_ylabel("γTr(V)/(4M(1 − μ)) (—), training loss (···)")
+        if "epoch" in data.attrs.get("sampling", "").lower():
+            floor.set_title(f"at equal {_bare(reading)}; — no estimate for reshuffled epochs", fontsize=8)
     panels[0, 0].legend(title="batch size", fontsize=8)
     figure.suptitle(_title(data), fontsize=9)
     return figure
@@ -162,10 +165,10 @@ def _published(panel: Any, data: xr.Dataset, name: str, of: Any) -> None:
 
 
 def _with_derived(data: xr.Dataset) -> xr.Dataset:
-    """Epochs and γTr(V)/(4M) with intervals: both are a mean times a number that the cell has."""
-    epochs, floor = data.batch_size / data.attrs["examples"], data.ratio / 4
+    """Epochs and the noise's excess loss with intervals: both are a mean times a number that the cell has."""
+    epochs, floor = data.batch_size / data.attrs["examples"], data.get("excess_per_trace")
     for name, of, factor in (("epochs", "steps", epochs), ("noise_floor", "noise_trace", floor)):
-        for end in ("", "_low", "_high") if of in data else ():
+        for end in ("", "_low", "_high") if of in data and factor is not None else ():
             data = data.assign({name + end: data[of + end] * factor})
     return data
 

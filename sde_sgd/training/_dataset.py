@@ -75,6 +75,7 @@ def laws_and_networks(trained: Any, measures: Sequence[str | Measure], confidenc
     for name in names:
         words = each[name].attrs | {"long_name": f"{each[name].attrs['long_name']}, of each network"}
         data[f"{name}_of_each"] = each[name].astype(float).assign_attrs(words)
+    data["excess_per_trace"] = _excess_per_trace(trained, each)
     whole = xr.full_like(data.steps, float(trained.networks))
     data["trajectories"] = whole.assign_attrs(units="networks", long_name="networks trained")
     counted = {
@@ -85,6 +86,20 @@ def laws_and_networks(trained: Any, measures: Sequence[str | Measure], confidenc
         data[name] = each[name].sum("network").astype(float).assign_attrs(units="networks", long_name=words)
     data.attrs = {"unknown": "\n".join(unknown)}
     return data
+
+
+def _excess_per_trace(trained: Any, each: "xr.Dataset") -> "xr.DataArray":
+    """γc/(4(1 − μ)) of each cell, which makes of Tr V the excess loss around a minimum, to first order.
+
+    c is 1/M with replacement, (N−M)/(M(N−1)) without; with momentum steps are 1/(1 − μ) times as long in the end.
+    """
+    import xarray as xr
+
+    c = xr.DataArray(trained.variances, {"batch_size": trained.grid.batch_size}, "batch_size")
+    c = c if "batch_size" in each.dims else c.squeeze("batch_size")
+    found = each.learning_rate * c / (4 * (1 - each.momentum))
+    words = "stationary excess loss over Tr V, of independent batches"
+    return found.assign_attrs(units="θ² / loss", long_name=words)
 
 
 def dataset_of(trained: Any, measures: Sequence[str | Measure], confidence: float) -> "xr.Dataset":

@@ -28,8 +28,9 @@ class Training(AbstractResult):
     risk: what they were trained on. grid: of learning rates, batch sizes and momenta. starts: (networks, dim).
     thetas: (…, networks, dim) where each ended. steps: (…, networks) that it took. reached: whether it came to the loss
     that was to end it. losses: over all examples where it ended, NaN where that or its gradient is not finite.
-    scale: the largest loss at the starts and at θ = 0. stop, sampling: as they were asked for. provenance: how it came
-    about.
+    scale: the largest loss at the starts and at θ = 0. variances: c of each batch size, such that a batch's gradient
+    has covariance cV, V that of one example's; of reshuffled epochs that of one step seen by itself.
+    stop, sampling: as they were asked for. provenance: how it came about.
     """
 
     risk: EmpiricalRisk
@@ -40,6 +41,7 @@ class Training(AbstractResult):
     reached: Bool[np.ndarray, "rates sizes momenta networks"]
     losses: Float[np.ndarray, "rates sizes momenta networks"]
     scale: float
+    variances: Float[np.ndarray, " sizes"]
     stop: AbstractStop = eqx.field(static=True)
     sampling: str = eqx.field(static=True)
     provenance: Provenance

@@ -71,7 +71,8 @@ def train(
             run(_states(chain, grid, starts), _ids(grid, place, networks), found.of_size(place))
     scale = scale_of_loss(risk, starts, found.steps[0].size)
     thetas, steps, reached, losses = found.over_the_grid()
-    return Training(risk, grid, starts, thetas, steps, reached, losses, scale, stop, sampling=str(sampling),
+    variances = np.array([_variance(chain) for chain in chains])
+    return Training(risk, grid, starts, thetas, steps, reached, losses, scale, variances, stop, sampling=str(sampling),
                     provenance=Provenance.of(number, "train", int(steps.sum()), began, devices))  # fmt: skip
 
 
@@ -141,6 +142,12 @@ def _chain(risk: EmpiricalRisk, grid: Grid, size: int, sampling: Any) -> Varying
         return Varying(MinibatchSGD(risk, rate, size, how), "learning_rate")
     chain = MomentumSGD(risk, rate, size, float(grid.momentum[0]), replacement=how)
     return Varying(chain, "learning_rate", "momentum")
+
+
+def _variance(chain: Varying) -> float:
+    """c, such that the gradient of a batch has covariance cV, V that of one example's."""
+    inner: Any = chain.chain
+    return float(inner.sampling.variance(inner.risk.examples, inner.batch_size))
 
 
 def _states(chain: Varying, grid: Grid, starts: np.ndarray) -> Float[np.ndarray, "n state_dim"]:

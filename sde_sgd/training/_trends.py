@@ -25,12 +25,12 @@ _OF_RATIO = {
     "held_out_loss": ("larger γ/M generalises worse", "larger γ/M generalises better"),
     "train_loss": ("larger γ/M ends at a larger training loss", "larger γ/M ends at a smaller training loss"),
     "sharpness": ("larger γ/M finds sharper minima", "larger γ/M finds flatter minima"),
-    "noise_floor": ("γTr(V)/(4M) grows with γ/M", "γTr(V)/(4M) falls with γ/M"),
+    "noise_floor": ("the noise's excess loss grows with γ/M", "the noise's excess loss falls with γ/M"),
 }
 _WORDS = {
     "held_out_loss": "test loss",
     "train_loss": "training loss",
-    "noise_floor": "γTr(V)/(4M)",
+    "noise_floor": "γTr(V)/(4M(1 − μ))",
     "epochs": "their number",
     "steps": "their number",
 }
@@ -66,8 +66,12 @@ def verdicts(dataset: "xr.Dataset") -> list[str]:
 
 
 def noise_floor(dataset: "xr.Dataset") -> "xr.DataArray":
-    """γTr(V)/(4M) of each network: the excess loss that minibatches make around a minimum, to first order."""
-    return dataset.noise_trace_of_each * dataset.ratio / 4
+    """γTr(V)/(4M(1 − μ)) of each network: the excess loss that minibatches make around a minimum, to first order.
+
+    Without replacement it is (N−M)/(N−1) times that. Of reshuffled epochs, whose steps undo each other's noise, it is
+    no estimate: they stay below.
+    """
+    return dataset.noise_trace_of_each * dataset.excess_per_trace
 
 
 def epochs(dataset: "xr.Dataset") -> "xr.DataArray":
@@ -98,7 +102,7 @@ def _of_batch(dataset: "xr.Dataset") -> list[str]:
 
 def _of_ratio(dataset: "xr.Dataset") -> list[str]:
     data = dataset.assign(epochs_of_each=epochs(dataset))
-    if "noise_trace_of_each" in dataset:
+    if "noise_trace_of_each" in dataset and "excess_per_trace" in dataset:
         data = data.assign(noise_floor_of_each=noise_floor(dataset))
     to_a_loss = _to_a_loss(dataset)
     lines = []
@@ -119,10 +123,18 @@ def _of_ratio(dataset: "xr.Dataset") -> list[str]:
                 continue
             found = growth(along, flat, dataset.attrs["confidence"])
             where = f"from γ/M = {along.min():.3g} to {along.max():.3g}"
-            lines.append(_sentence(claims, reading, name, found, where, [], part))
+            lines.append(_sentence(claims, reading, name, found, where, _but(name, dataset), part))
     if "held_out_loss_of_each" in data:
         lines += [_trade_off(reading, part) for reading, part in readings(data)]
     return lines
+
+
+def _but(name: str, dataset: "xr.Dataset") -> list[str]:
+    """What is to be said of the noise's excess loss, beside its number."""
+    is_of_epochs = name == "noise_floor" and "epoch" in dataset.attrs.get("sampling", "").lower()
+    return (
+        ["of independent batches, and no estimate for reshuffled epochs, which stay below it"] if is_of_epochs else []
+    )
 
 
 class TradeOff(NamedTuple):

@@ -131,6 +131,7 @@ class TrainStudy(AbstractBudgetStudy):
             curves[f"reference_{curve.measure}"] = [[*map(float, curve.width)], [*map(float, curve.value)]]
             curves["reference_label"] = curve.label
         measured = {"measures": ",".join(self.measures), "question": self.question}
+        measured |= {} if self.is_swept("sampling") else {"sampling": self.sampling}
         return measured | {"readings_of_a_loss": ",".join(s.label for s in self.stop if s.loss is not None)} | curves
 
     def work(self, index):

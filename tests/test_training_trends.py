@@ -21,9 +21,15 @@ def made(slope, question="batch", scatter=0.1, networks=24, diverged=0, **more):
     dims = ("reading", "learning_rate", "batch_size")
     data = xr.Dataset(
         {f"{name}_of_each": ((*dims, "network"), values) for name in ("sharpness", "held_out_loss", "steps")},
-        {"reading": ["equal epochs"], "learning_rate": rates, "batch_size": sizes, "ratio": (dims[1:], ratio)},
+        {
+            "reading": ["equal epochs"],
+            "to_a_loss": ("reading", [True]),
+            "learning_rate": rates,
+            "batch_size": sizes,
+            "ratio": (dims[1:], ratio),
+        },
         {"question": question, "measures": "sharpness,held_out_loss", "confidence": 0.95, "examples": 512}
-        | {"study": "made", "readings_of_a_loss": "equal epochs"},
+        | {"study": "made"},
     )
     counts = {"trajectories": networks, "diverged": np.isnan(values).sum(axis=-1), "late": 0}
     for name, value in counts.items():
@@ -112,9 +118,16 @@ class TestTrends:
         data["steps_of_each"] = data.steps_of_each.where(~late)
         data["sharpness_of_each"] = data.sharpness_of_each.where(~late, 1e6)
         data["late"] = late.sum("network") + 0.0 * data.late
-        out, counted = _trends.verdicts(data)[0], _trends.verdicts(data.assign_attrs(readings_of_a_loss=""))[0]
+        out, counted = _trends.verdicts(data)[0], _trends.verdicts(data.drop_vars("to_a_loss"))[0]
         assert "factor of 2.0" in out and out.endswith("; 6 of 432 networks did not come to the loss and are left out")
         assert "factor of 2.0" not in counted
+
+    def test_a_name_that_holds_commas_changes_no_verdict(self):
+        data, name = made(0.3, "ratio"), "a loss, equal for all"
+        said = [line.replace("equal epochs", name) for line in _trends.verdicts(data)]
+        assert _trends.verdicts(data.assign_coords(reading=[name])) == said and "epochs to the loss" in said[0]
+        ended = _trends.verdicts(data.assign_coords(to_a_loss=("reading", [False])))
+        assert len(ended) == len(said) - 2 and "to the loss" not in ended[0]
 
     def test_the_verdict_on_the_width(self):
         """A valley, a peak and a fall; without the fall, or where networks scatter more than that, it is not shown."""
@@ -125,7 +138,7 @@ class TestTrends:
         def sentence(shape, scatter):
             values = np.exp(scatter * rng.normal(size=(1, 5, 1, 2, 8))) * shape[None, :, None, None, None]
             coords = {"reading": ["60 epochs"], "width": widths, "learning_rate": [0.1], "batch_size": [8.0, 16.0]}
-            attributes = {"question": "width", "confidence": 0.95, "readings_of_a_loss": ""}
+            attributes = {"question": "width", "confidence": 0.95}
             return _trends.verdicts(xr.Dataset({"held_out_loss_of_each": (dims, values)}, coords, attributes))
 
         peak = sentence(shape, 0.02)

@@ -64,18 +64,18 @@ def trade_off_figure(dataset: xr.Dataset) -> Figure:
     require(dataset, "trade_off_figure", "a training study", "reading", "learning_rate", "batch_size")
     data = _with_derived(_without(dataset, "width", "momentum"))
     readings = [str(name) for name in data.reading.values]
-    to_a_loss = data.attrs["readings_of_a_loss"].split(",")
     figure = Figure(figsize=(13.0, 3.6 * len(readings) + 0.6), layout="constrained")
     panels = figure.subplots(len(readings), 3, squeeze=False)
     sizes = data.batch_size.values
     for row, reading in enumerate(readings):
         part = data.isel(reading=row)
+        to_a_loss = "to_a_loss" in part.coords and bool(part.to_a_loss)
         steps, test, floor = panels[row]
         for number, (size, color) in enumerate(zip(sizes, colors_of(len(sizes)), strict=True)):
             line = part.isel(batch_size=number)
             x = line.ratio.values
             style = {"color": color, "label": f"M = {size:g}"}
-            is_known = reading in to_a_loss or "held_out_accuracy" not in line
+            is_known = to_a_loss or "held_out_accuracy" not in line
             _interval_line(steps, x, *((line, "epochs") if is_known else (_errors(line), "error")), style)
             _interval_line(test, x, line, "held_out_loss", style)
             _interval_line(floor, x, line, "noise_floor", style)
@@ -89,7 +89,7 @@ def trade_off_figure(dataset: xr.Dataset) -> Figure:
             panel.grid(alpha=0.25, which="both", linewidth=0.5)
             panel.set_title(f"at equal {_bare(reading)}", fontsize=10)
         other = "test error" if "held_out_accuracy" in data else "epochs"
-        steps.set_ylabel("epochs to the loss" if reading in to_a_loss else other)
+        steps.set_ylabel("epochs to the loss" if to_a_loss else other)
         test.set_ylabel("test loss")
         floor.set_ylabel("γTr(V)/(4M(1 − μ)) (—), training loss (···)")
         if "epoch" in data.attrs.get("sampling", "").lower():

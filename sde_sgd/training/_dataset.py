@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._quantities import TO_A_LOSS
 from ..statistics import add_estimate, student_mean
 from ._grid import NAMES
 from ._measures import Measure, named
@@ -110,13 +111,13 @@ def dataset_of(trained: Any, measures: Sequence[str | Measure], confidence: floa
     data = laws_and_networks(trained, measures, confidence)
     data = data.expand_dims([name for name in NAMES[:2] if name not in data.dims])
     data = data.expand_dims(reading=[trained.stop.label]).transpose("reading", *NAMES[:2], ...)
+    data = data.assign_coords(to_a_loss=("reading", [isinstance(trained.stop, Loss)], TO_A_LOSS))
     ratio = data.learning_rate / data.batch_size
     data = data.assign_coords(ratio=ratio.assign_attrs(units="SDE time per iteration and example", long_name="γ/M"))
     data.attrs |= {
         "study": "training", "examples": trained.risk.examples, "confidence": confidence,
         "measures": ",".join(named(measure)[0] for measure in measures),
         "question": "batch" if data.sizes["batch_size"] > 1 else "ratio",
-        "readings_of_a_loss": trained.stop.label if isinstance(trained.stop, Loss) else "",
         "status": trained.result, "provenance": str(trained.provenance), "sampling": trained.sampling,
     }  # fmt: skip
     return data

@@ -104,13 +104,12 @@ def _of_ratio(dataset: "xr.Dataset") -> list[str]:
     data = dataset.assign(epochs_of_each=epochs(dataset))
     if "noise_trace_of_each" in dataset and "excess_per_trace" in dataset:
         data = data.assign(noise_floor_of_each=noise_floor(dataset))
-    to_a_loss = _to_a_loss(dataset)
     lines = []
     for name, claims in _OF_RATIO.items():
         if f"{name}_of_each" not in data:
             continue
         for reading, part in readings(data):
-            if name in ("epochs", "steps") and reading not in to_a_loss:
+            if name in ("epochs", "steps") and not _is_to_a_loss(part):
                 continue
             values = part[f"{name}_of_each"].transpose(..., "learning_rate", "batch_size", "network")
             along = part.ratio.values.ravel()
@@ -252,7 +251,7 @@ def readings(dataset: "xr.Dataset") -> "list[tuple[str, xr.Dataset]]":
     parts = []
     for number, name in enumerate(map(str, dataset.reading.values)):
         part = dataset.isel(reading=number)
-        if name in _to_a_loss(dataset):
+        if _is_to_a_loss(part):
             each = [key for key in part.data_vars if str(key).endswith("_of_each")]
             there = part.steps_of_each.notnull()
             part = part.assign({key: part[key].where(there) for key in each})
@@ -260,8 +259,9 @@ def readings(dataset: "xr.Dataset") -> "list[tuple[str, xr.Dataset]]":
     return parts
 
 
-def _to_a_loss(dataset: "xr.Dataset") -> list[str]:
-    return dataset.attrs["readings_of_a_loss"].split(",")
+def _is_to_a_loss(part: "xr.Dataset") -> bool:
+    """Whether a loss is what is equal in the part of one reading."""
+    return "to_a_loss" in part.coords and bool(part.to_a_loss)
 
 
 def _direction(found: Estimate) -> int:

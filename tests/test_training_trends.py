@@ -26,6 +26,7 @@ def made(slope, question="batch", scatter=0.1, networks=24, diverged=0, **more):
             "to_a_loss": ("reading", [True]),
             "learning_rate": rates,
             "batch_size": sizes,
+            "network": np.arange(networks),
             "ratio": (dims[1:], ratio),
         },
         {"question": question, "measures": "sharpness,held_out_loss", "confidence": 0.95, "examples": 512}
@@ -121,6 +122,28 @@ class TestTrends:
         out, counted = _trends.verdicts(data)[0], _trends.verdicts(data.drop_vars("to_a_loss"))[0]
         assert "factor of 2.0" in out and out.endswith("; 6 of 432 networks did not come to the loss and are left out")
         assert "factor of 2.0" not in counted
+
+    def test_numbers_without_a_logarithm_are_counted(self):
+        """Losses that underflow to 0 in two of 24 networks at M = 128; cells of a trade-off with a network missing."""
+        data = made(0.2)
+        data["sharpness_of_each"] = data.sharpness_of_each.where((data.batch_size < 128) | (data.network > 1), -0.0)
+        said = _trends.verdicts(data)[0]
+        assert "factor of 2.0" in said and "; 6 of 432 numbers are not finite and above 0, and are left out" in said
+        assert "numbers" not in _trends.verdicts(made(0.2))[0]
+
+        data, late = made(0.0, "ratio", scatter=1e-3), xr.DataArray(np.arange(24) < 2, dims="network")
+        data["held_out_loss_of_each"] = data.held_out_loss_of_each.where((data.ratio > 0.0008) | ~late)
+        said = _trends.verdicts(data)[-1]
+        assert said.endswith("; left out are cells of which a network has no test loss: 2 at γ/M = 0.000781, of 24")
+        few = data.isel(batch_size=[4, 5], learning_rate=[0])
+        said = _trends.verdicts(few.assign(held_out_loss_of_each=few.held_out_loss_of_each.where(~late)))[-1]
+        assert "not known: it takes four networks, and three γ/M" in said
+        assert said.endswith("2 at γ/M = 0.00156, 2 at γ/M = 0.000781, of 24")
+
+        values = np.exp(np.random.default_rng(0).normal(size=(5, 8)))
+        values[2, 3], values[1, 5] = 0.0, np.nan
+        said = _trends._peak(np.arange(5.0), values, "", made(0.0))
+        assert "1 of 8 networks diverged" in said and "1 of 8 networks have no test loss above 0" in said
 
     def test_a_name_that_holds_commas_changes_no_verdict(self):
         data, name = made(0.3, "ratio"), "a loss, equal for all"

@@ -94,9 +94,10 @@ def _of_batch(dataset: "xr.Dataset") -> list[str]:
             each = [growth(sizes, group[None], dataset.attrs["confidence"]) for group in flat]
             alone = [_direction(one) for one in each]
             lines_of = "learning rates" if len(each) == dataset.sizes["learning_rate"] else "lines"
-            parts = f"of {len(each)} {lines_of} alone: {alone.count(1)} up, {alone.count(-1)} down"
+            parts = [f"of {len(each)} {lines_of} alone: {alone.count(1)} up, {alone.count(-1)} down"]
+            parts = (parts if len(each) > 1 else []) + _without_a_log(flat)
             where = f"from M = {sizes[0]:g} to {sizes[-1]:g}"
-            lines.append(_sentence(claims, reading, name, found, where, [parts] if len(each) > 1 else [], part))
+            lines.append(_sentence(claims, reading, name, found, where, parts, part))
     return lines
 
 
@@ -122,10 +123,18 @@ def _of_ratio(dataset: "xr.Dataset") -> list[str]:
                 continue
             found = growth(along, flat, dataset.attrs["confidence"])
             where = f"from γ/M = {along.min():.3g} to {along.max():.3g}"
-            lines.append(_sentence(claims, reading, name, found, where, _but(name, dataset), part))
+            parts = _but(name, dataset) + _without_a_log(flat)
+            lines.append(_sentence(claims, reading, name, found, where, parts, part))
     if "held_out_loss_of_each" in data:
         lines += [_trade_off(reading, part) for reading, part in readings(data)]
     return lines
+
+
+def _without_a_log(values: np.ndarray) -> list[str]:
+    """How many numbers a power law has no place for, though networks have them."""
+    known = ~np.isnan(values)
+    lost = int(np.sum(known & ~((values > 0) & np.isfinite(values))))
+    return [f"{lost} of {known.sum()} numbers are not finite and above 0, and are left out"] if lost else []
 
 
 def _but(name: str, dataset: "xr.Dataset") -> list[str]:
@@ -160,11 +169,7 @@ def trade_off(dataset: "xr.Dataset") -> TradeOff | None:
     dataset: of one reading of a training study, with `held_out_loss_of_each`. Every other network says at which γ/M
     the least is, the rest how much larger it is at the ends. None with fewer than three γ/M or four networks.
     """
-    values = dataset.held_out_loss_of_each.transpose("learning_rate", "batch_size", ..., "network").values
-    with np.errstate(divide="ignore"):
-        logs = np.log(values.reshape(dataset.ratio.size, -1, values.shape[-1]))
-    # cells of one γ/M count as one; those that have not all networks for none
-    ratios = np.array([float(f"{ratio:.9g}") for ratio in dataset.ratio.values.ravel()])
+    logs, ratios = _logs_by_ratio(dataset)
     is_whole = np.all(np.isfinite(logs), axis=(1, 2))
     known = np.unique(ratios[is_whole])
     if len(known) < 3 or logs.shape[2] < 4:
@@ -178,10 +183,28 @@ def trade_off(dataset: "xr.Dataset") -> TradeOff | None:
     return TradeOff(known, best, smallest, largest)
 
 
+def _logs_by_ratio(dataset: "xr.Dataset") -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of test losses, (cells, others, networks), and γ/M of the cells: those of one γ/M count as one."""
+    values = dataset.held_out_loss_of_each.transpose("learning_rate", "batch_size", ..., "network").values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(values.reshape(dataset.ratio.size, -1, values.shape[-1]))
+    return logs, np.array([float(f"{ratio:.9g}") for ratio in dataset.ratio.values.ravel()])
+
+
+def _broken_cells(dataset: "xr.Dataset") -> list[str]:
+    """The cells that a trade-off leaves out, since it needs a test loss of every network, and how many have none."""
+    logs, ratios = _logs_by_ratio(dataset)
+    lost = np.sum(~np.isfinite(logs), axis=(1, 2))
+    each = [f"{lost[cell]} at γ/M = {ratios[cell]:.3g}" for cell in np.flatnonzero(lost)]
+    whole = logs[0].size
+    return [f"left out are cells of which a network has no test loss: {', '.join(each)}, of {whole}"] if each else []
+
+
 def _trade_off(reading: str, data: "xr.Dataset") -> str:
-    found = trade_off(data)
+    found, out = trade_off(data), _broken_cells(data)
     if found is None:
-        return f"trade-off, {reading}: not known: it takes three γ/M and four networks"
+        needs = "not known: it takes four networks, and three γ/M at which each of them has a test loss"
+        return "; ".join([f"trade-off, {reading}: {needs}", *out])
     ratios, best = found.ratios, found.best
     parts = [
         f"at the {words}, {ratios[number]:.3g}, it is {end} times that"
@@ -189,7 +212,7 @@ def _trade_off(reading: str, data: "xr.Dataset") -> str:
     ]  # fmt: skip
     at = "in between" if 0 < best < len(ratios) - 1 else "at an end"
     said = f"{at}, at γ/M = {ratios[best]:.3g}" + ("" if found.is_shown else " (not shown: no more than chance)")
-    return "; ".join([f"trade-off, {reading}: test loss is least {said}", *parts])
+    return "; ".join([f"trade-off, {reading}: test loss is least {said}", *parts, *out])
 
 
 def _of_width(dataset: "xr.Dataset") -> list[str]:
@@ -218,9 +241,12 @@ def _peak(widths: np.ndarray, values: np.ndarray, where: str, dataset: "xr.Datas
     # widths at which there is no network at all: not run yet, or all diverged
     there = np.any(np.isfinite(values), axis=1)
     widths, values = widths[there], values[there]
-    logs = np.log(values[:, np.all(np.isfinite(values), axis=0)])
-    lost = values.shape[1] - logs.shape[1]
-    out = f"; {lost} of {values.shape[1]} networks diverged at a width and are left out" if lost else ""
+    finite = values[:, np.all(np.isfinite(values), axis=0)]
+    logs = np.log(finite[:, np.all(finite > 0, axis=0)])
+    lost, whole = values.shape[1] - finite.shape[1], values.shape[1]
+    out = f"; {lost} of {whole} networks diverged at a width and are left out" if lost else ""
+    lost = finite.shape[1] - logs.shape[1]
+    out += f"; {lost} of {whole} networks have no test loss above 0 at a width and are left out" if lost else ""
     if logs.shape[1] < 4 or len(widths) < 3:
         return f"double descent, {where}: not known: it takes four networks at three widths{out}"
     # one half says where to look, the other how much there is: the highest of many is high by luck too

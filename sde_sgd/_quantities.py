@@ -7,6 +7,10 @@ WORDS = {
 }
 """Attributes of a coordinate, by its name."""
 
+# not told by a reading's name: a person may give it any
+TO_A_LOSS = {"units": "1", "long_name": "whether networks end at a loss"}
+"""Attributes of the coordinate `to_a_loss`."""
+
 SIGNS = {name: words["long_name"].split()[-1] for name, words in WORDS.items()}
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import optimize, stats
+from statistical import agrees
 
 import sde_sgd as ss
 from sde_sgd.landscapes import Quadratic, _hessian_products, eigenpairs, sharpness, trace
@@ -148,6 +149,27 @@ def test_the_interval_of_a_trace_covers_as_often_as_it_says(risk, thetas, hessia
     assert np.mean(half) < 0.85
     bias = (np.mean([float(each) for each in found]) - exact) / stats.sem([float(each) for each in found])
     assert abs(bias) < 4
+
+
+def test_the_errors_of_many_points_average_out():
+    """One Hessian and one V at 64 points: the mean is within 4 of its standard errors of the exact value, which a fresh
+    seed misses with probability 6.3e-5. With vectors in common all points have one error and no spread, and no band.
+    """
+    turn = np.linalg.qr(np.random.RandomState(5).normal(size=(120, 120)))[0]
+    curvatures, noise = np.linspace(0.0, 3.0, 120) ** 2, Diagonal(np.linspace(0.5, 2.0, 120))
+    hessian, points = turn @ np.diag(curvatures) @ turn.T, np.zeros((64, 120))
+    landscape, covariance = Quadratic(hessian), np.linspace(0.5, 2.0, 120)
+    aligned = 120 * np.diag(hessian) @ covariance / (curvatures.sum() * covariance.sum())
+    found = {
+        "trace": (trace(landscape, points).value, curvatures.sum()),
+        "alignment": (ss.landscapes.alignment(landscape, points, noise).value, aligned),
+    }
+    for name in ("trace", "alignment"):
+        values, exact = found[name]
+        assert len(np.unique(values)) == 64 and agrees(values.mean(), exact, stats.sem(values)), name
+        assert not agrees(np.full(64, values[0]).mean(), exact, 0.0), name
+    # one point alone has the vectors of the first of many
+    assert trace(landscape, points[0], method="products").value == found["trace"][0][0]
 
 
 @pytest.mark.long

@@ -237,7 +237,8 @@ def trained():
     thetas[1] = np.inf
     grid, whole = Grid.of([0.1, 2.5], [2, 8], 0.0), np.ones(thetas.shape[:-1], int)
     stop = ss.training.Steps(300)
-    return Training(risk, grid, np.zeros((6, 1)), thetas, 300 * whole, whole == 1, stop, "replacement", BY)
+    ends = (300 * whole, whole == 1, 1.0 * whole, 1.0, 1 / grid.batch_size)
+    return Training(risk, grid, np.zeros((6, 1)), thetas, *ends, stop, "replacement", BY)
 
 
 def test_the_law_of_a_measure_is_that_of_the_networks(trained):

@@ -255,7 +255,7 @@ def generalise(worse=1.5, spread=0.02):
             late=count,
             trajectories=count + data.sizes["network"],
             ratio=(("learning_rate", "batch_size"), ratio),
-        ).assign_attrs(examples=256, question="ratio", measures="held_out_loss", readings_of_a_loss="equal loss")
+        ).assign_attrs(examples=256, question="ratio", measures="held_out_loss")
     return found
 
 

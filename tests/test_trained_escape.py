@@ -14,8 +14,8 @@ from statistical import agrees
 
 import sde_sgd as ss
 from sde_sgd.reference import ChainFork
-from sde_sgd.results import Status
-from sde_sgd.training import escape_from
+from sde_sgd.results import Status, Verdict
+from sde_sgd.training import _escape_from, escape_from
 
 # whole numbers of mean 0, so that a batch's sum is on a lattice
 TARGETS = np.repeat([-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0], [2, 4, 6, 8, 6, 4, 2])
@@ -250,6 +250,35 @@ def test_exits_that_are_not_seen_are_said():
     assert rare.status is Status.BUDGET_SPENT and "4 of 4 mean times" in rare.reasons[0]
     assert np.all(np.isnan(rare.slopes.value)) and np.all(np.isinf(rare.slopes.high))
     assert "cannot be compared" in rare.sentence
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("method", ["auto", "splitting"])
+def test_rare_exits_are_split_as_plain_escapes_are(method):
+    """None of 1,024 direct trajectories leaves; each cell and each seed has draws of its own."""
+    risk, run = mean_of_targets(), {"iterations": 100, "trajectories": 1_024, "processes": ("sgd",), "seed": 3}
+    cell = {"learning_rate": 0.1, "height": 0.18, **run}
+    direct = escape_from(risk, [0.0], batch_size=10, **cell)
+    assert direct.probability.value.item() == 0
+    found = escape_from(risk, [0.0], batch_size=[10, 12], method=method, **cell)
+    assert 0 < found.probability.value[0, 0, 1] < found.probability.value[0, 0, 0] < direct.probability.high.item()
+    other = escape_from(risk, [0.0], batch_size=10, method=method, **cell | {"seed": 4})
+    assert found.probability[0, 0, 0].low < other.probability.high.item()
+    assert found.probability[0, 0, 0].high > other.probability.low.item()
+    assert other.probability.value.item() != found.probability.value[0, 0, 0]
+
+
+def test_what_a_passage_says_against_itself_is_kept(monkeypatch):
+    def uneven(*args, **options):
+        passage = ss.escape(*args, **options)
+        verdict = Verdict(((Status.UNEVEN, "few hold most"), (Status.TARGET_NOT_REACHED, "none")))
+        return ss.FirstPassage(evidence=passage.evidence, verdict=verdict, provenance=passage.provenance)
+
+    monkeypatch.setattr(_escape_from, "escape", uneven)
+    found = escape_from(mean_of_targets(), [0.0], learning_rate=0.1, batch_size=[4, 8], height=0.05, iterations=200,
+                        trajectories=64, processes=("sgd",))  # fmt: skip
+    assert found.status is Status.UNEVEN
+    assert found.reasons == tuple(f"sgd, γ = 0.1, M = {size}: few hold most" for size in (4, 8))
 
 
 @pytest.mark.parametrize(

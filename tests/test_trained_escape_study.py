@@ -176,6 +176,8 @@ class TestMinima:
         data = study.run_cell(study.cells()[0], study.prepare(tmp_path))
         assert data.attrs["notes"].startswith("start large, γ = 0.1, M = 4: height must be a finite number above 0")
         assert np.isnan(data.mean_exit_time.values).all() and data.status == "incomplete" and data.trajectories == 0
+        # nothing ran, and so nothing diverged: the note says why there is no number
+        assert np.isnan(data.diverged) and ss.study.all_diverged(data) == []
         assert np.isfinite(data.minimum.values).all() and data.noise_trace == 0
 
 

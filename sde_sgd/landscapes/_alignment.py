@@ -9,7 +9,7 @@ import numpy as np
 from .._errors import points
 from ..statistics import Estimate, student_width
 from ._base import AbstractLandscape, check_landscape
-from ._curvature import check_probes, dense_hessians, is_dense, mean_with_interval, signs_of, trace_samples
+from ._curvature import check_probes, dense_hessians, is_dense, keys_of, mean_with_interval, signs_of, trace_samples
 from ._empirical_risk import EmpiricalRisk
 from ._hessian_products import AtPoints, product_at
 
@@ -31,7 +31,7 @@ def alignment(
         covariance; None for that of one example's gradient of an EmpiricalRisk, all examples counted.
     method: "dense": exact; "products": from σξ of `probes` random vectors ξ of signs, as an Estimate whose interval is
         by linearisation, valid while it is narrow beside the value. "auto": as in `sharpness`.
-    probes: random vectors, at least 2. confidence: of the interval. seed: of the vectors.
+    probes: random vectors of each point, at least 2. confidence: of the interval. seed: of the vectors.
     Raises ValueError as `sharpness` does, and without noise for what is no EmpiricalRisk.
     Source: Zhu, Wu, Yu, Wu and Ma 2019.
     """
@@ -73,7 +73,7 @@ def simple_noise_scale(
         method, one example after another.
     method: "dense", from the whole of V; "products": from σξ of `probes` random vectors ξ of signs, an Estimate with
         Student's interval. "auto": as in `sharpness`.
-    probes: random vectors, at least 2. confidence: of the interval. seed: of the vectors.
+    probes: random vectors of each point, at least 2. confidence: of the interval. seed: of the vectors.
     Returns a float for one point or (n,) for n, infinite where the gradient vanishes; or an Estimate of that shape.
     Raises ValueError as `alignment` does.
     Source: McCandlish, Kaplan, Amodei and the OpenAI Dota team 2018.
@@ -131,14 +131,15 @@ def _checked(landscape: Any, theta: Any, noise: Any, probes: Any, confidence: An
 
 def _noise_samples(landscape, thetas, noise, probes, seed) -> tuple[np.ndarray, np.ndarray]:
     """sᵀHs and sᵀs of samples s = σξ, (n, probes) each."""
-    normals = landscape.examples if noise is None else noise.noise_dim(landscape)
     with jax.enable_x64(True):
         # other signs than those of the trace
-        signs = signs_of(seed, 1, probes, normals)
-        return AtPoints(landscape, thetas, noise)(_along_noise, signs, vectors=2 * probes)
+        each = (keys_of(seed, 1, len(thetas)),)
+        return AtPoints(landscape, thetas, noise)(_along_noise, np.zeros((probes, 0)), each=each, vectors=3 * probes)
 
 
-def _along_noise(landscape, noise, theta, signs):
+def _along_noise(landscape, noise, theta, words, empty):
+    """Of as many samples as `empty`, (probes, 0), is long."""
+    normals = landscape.examples if noise is None else noise.noise_dim(landscape)
     product = product_at(landscape, theta, None)
 
     def one(xi):
@@ -148,7 +149,7 @@ def _along_noise(landscape, noise, theta, signs):
             sample = noise.apply(landscape, theta, xi)
         return sample @ product(sample), sample @ sample
 
-    return jax.vmap(one)(signs)
+    return jax.vmap(one)(signs_of(words, len(empty), normals))
 
 
 def _covariance(landscape, noise, theta):

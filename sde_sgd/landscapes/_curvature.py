@@ -87,7 +87,7 @@ def trace(
     method: "dense": a float for one point, an array of shape (n,) for n. "products": the exact trace on what half as
         many products as probes span, and the mean of vᵀHv over `probes` random vectors v of signs beside it (Hutch++);
         an Estimate of shape () or (n,), with Student's interval for that mean. "auto": as in `sharpness`.
-    probes: random vectors, at least 2. confidence: of the interval. seed: of the vectors.
+    probes: random vectors of each point, at least 2. confidence: of the interval. seed: of the vectors.
     Raises ValueError as `sharpness` does, and for probes or a confidence that are not as said.
     Source: Hutchinson 1990; Meyer, Musco, Musco and Woodruff 2021.
     """
@@ -161,26 +161,40 @@ def trace_samples(landscape, theta, part, probes, seed) -> tuple[np.ndarray, np.
     size = landscape.dim if part is None else part.stop - part.start
     first = min(probes // 2, size)
     with jax.enable_x64(True):
-        signs = signs_of(seed, 0, first + probes, size)
+        empty = np.zeros((first, probes, 0))
         found = AtPoints(landscape, thetas)(
-            _beside_a_sketch, places(part), signs[:first], signs[first:], vectors=2 * (first + probes)
+            _beside_a_sketch, places(part), empty, each=(keys_of(seed, 0, len(thetas)),), vectors=3 * (first + probes)
         )
     if not all(np.all(np.isfinite(each)) for each in found):
         raise ValueError(f"theta must have a finite Hessian, got one that is not at {show(theta)}")
     return found
 
 
-def signs_of(seed: int, stream: int, count: int, size: int) -> np.ndarray:
-    """Random vectors of ±1, (count, size), a function of the seed and the stream."""
+def keys_of(seed: int, stream: int, count: int) -> np.ndarray:
+    """For each point the words of a key of its own, (count, 2), a function of the seed, the stream and its number.
+
+    With signs in common all points would have one error, which no mean over them loses and no spread shows.
+    """
+    key = jax.random.fold_in(jax.random.key(seed_number(seed)), stream)
+    others = jax.vmap(lambda number: jax.random.fold_in(key, number))(jnp.arange(1, count))
+    # the first has the key itself: one point alone has the signs that it had before there were many
+    return np.concatenate([np.asarray(jax.random.key_data(each)).reshape(-1, 2) for each in (key, others)])
+
+
+def signs_of(words: Any, count: int, size: int) -> Any:
+    """Random vectors of ±1, (count, size), of the words of a key; made where they are used, a point at a time."""
     from matfree import stochtrace
 
-    sampler = stochtrace.sampler_signs(jnp.zeros(size), num=count)
-    return np.asarray(sampler(jax.random.fold_in(jax.random.key(seed_number(seed)), stream)), np.float64)
+    return stochtrace.sampler_signs(jnp.zeros(size), num=count)(jax.random.wrap_key_data(words))
 
 
-def _beside_a_sketch(landscape, theta, part, sketch, probes):
+def _beside_a_sketch(landscape, theta, words, part, empty):
+    """The trace by a sketch and probes beside it, as many as `empty`, (sketch, probes, 0), is long."""
     from matfree import stochtrace
 
+    first, count = empty.shape[:2]
+    signs = signs_of(words, first + count, landscape.dim if part is None else len(part))
+    sketch, probes = signs[:first], signs[first:]
     product = product_at(landscape, theta, part)
     basis = jnp.linalg.qr(jax.vmap(product)(sketch).T)[0]
     exact = jnp.sum(basis * jax.vmap(product, 1, 1)(basis))

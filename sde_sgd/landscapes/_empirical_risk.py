@@ -12,7 +12,17 @@ from jaxtyping import Array, Float, Integer, Scalar
 
 from .._errors import is_traced, number
 from ._base import AbstractLandscape
-from ._risk_checks import cast, check_labels, check_loss, check_penalty, data, held_out_data, which_train
+from ._risk_checks import (
+    cast,
+    check_labels,
+    check_loss,
+    check_penalty,
+    data,
+    first_line,
+    held_out_data,
+    two_labels,
+    which_train,
+)
 
 
 class EmpiricalRisk(AbstractLandscape):
@@ -44,6 +54,7 @@ class EmpiricalRisk(AbstractLandscape):
     penalty: Any
     held_out: tuple[Array, Array] | None
     dim: int = eqx.field(static=True)
+    _two_labels: tuple[int, int] | None = eqx.field(static=True)
     batched: bool = eqx.field(static=True)
     _trained: tuple[bool, ...] = eqx.field(static=True)
 
@@ -71,6 +82,7 @@ class EmpiricalRisk(AbstractLandscape):
                 f"got {self.targets.shape[0]}"
             )
         self.held_out = held_out_data(held_out, self.inputs, self.targets)
+        self._two_labels = two_labels(self.targets, self.held_out)
         self.batched = bool(batched)
         self._trained = which_train(model, trainable)
         self.dim = sum(math.prod(leaf.shape) for leaf in self._parameters)
@@ -182,8 +194,9 @@ class EmpiricalRisk(AbstractLandscape):
     def accuracy(self, theta: Float[Array, " dim"]) -> Scalar:
         """Share of the examples whose label the model at θ, shape (dim,), names: the place of its largest output.
 
-        Of a model with one output that is 1 where the output is above 0, else 0. Raises ValueError unless targets are
-        integer labels and the model maps one input to one output for each of them.
+        Of a model with one output that is 1 where the output is above 0, else 0, or −1 where labels are −1 and 1.
+        Raises ValueError unless targets are integer labels, with one output those, and the model maps one input to one
+        output for each of them.
         """
         return self._accuracy(theta, self.inputs, self.targets)
 
@@ -231,11 +244,21 @@ class EmpiricalRisk(AbstractLandscape):
             outputs = jax.vmap(model)(inputs)
         except Exception as error:
             if not self.batched:
-                raise ValueError(f"model must map one input to its outputs for an accuracy, got: {error}") from error
+                raise ValueError(
+                    f"model must map one input to its outputs for an accuracy, got: {first_line(error)}"
+                ) from error
             outputs = model(inputs)
         if outputs.shape == targets.shape:
             outputs = outputs[:, None]
         if outputs.ndim != 2 or len(outputs) != len(targets):
             raise ValueError(f"model must map one input to a vector for an accuracy, got shape {outputs.shape[1:]}")
-        named = jnp.argmax(outputs, axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0).astype(int)
-        return jnp.mean((named == targets).astype(theta.dtype))
+        return jnp.mean((self._named(outputs) == targets).astype(theta.dtype))
+
+    def _named(self, outputs):
+        """The label that each row of outputs, (n, labels), names."""
+        if outputs.shape[1] > 1:
+            return jnp.argmax(outputs, axis=1)
+        if self._two_labels is None:
+            raise ValueError("targets must be 0 and 1, or -1 and 1, for the accuracy of one output, got other labels")
+        low, high = self._two_labels
+        return jnp.where(outputs[:, 0] > 0, high, low)

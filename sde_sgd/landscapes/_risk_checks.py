@@ -51,6 +51,15 @@ def held_out_data(value: Any, inputs: Array, targets: Array) -> tuple[Array, Arr
     return pair
 
 
+def two_labels(targets: Array, held_out: Any) -> tuple[int, int] | None:
+    """The labels that one output tells apart by its sign: 0 and 1, or −1 and 1; None where targets are neither."""
+    parts = [targets] + ([] if held_out is None else [held_out[1]])
+    if any(is_traced(part) or not jnp.issubdtype(part.dtype, jnp.integer) for part in parts):
+        return None
+    known = set(np.concatenate([np.unique(np.asarray(part)) for part in parts]).tolist())
+    return next((pair for pair in ((0, 1), (-1, 1)) if known <= set(pair)), None)
+
+
 def which_train(model: Any, trainable: Any) -> tuple[bool, ...]:
     """For each leaf of the model whether it is in θ; ValueError for a choice that is none, or a complex array in it."""
     leaves = jax.tree_util.tree_leaves(model)
@@ -94,7 +103,7 @@ def check_penalty(risk: Any) -> None:
     except ASKS_FOR_VALUES as error:
         raise ValueError(f"penalty {OF_JAX}") from error
     except Exception as error:
-        raise ValueError(f"penalty must be a function of the model, got: {error}") from error
+        raise ValueError(f"penalty must be a function of the model, got: {first_line(error)}") from error
     if getattr(out, "shape", None) != () or not jnp.issubdtype(out.dtype, jnp.floating):
         raise ValueError(f"penalty must return a real scalar, got {out}")
 
@@ -204,6 +213,17 @@ def _dropout(model: Any) -> str:
     return f"{type(nodes[0]).__name__} left on (equinox.nn.inference_mode(model) switches it off)" if nodes else ""
 
 
+def first_line(error: Exception) -> str:
+    """What an error of a person's own code says: JAX says more below, of its own insides."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def _reason(risk: Any, error: Exception) -> str:
     layer = _dropout(risk.model)
-    return f"a model with {layer}" if layer else str(error)
+    if layer:
+        return f"a model with {layer}"
+    said = first_line(error)
+    targets = risk.targets
+    if jnp.issubdtype(targets.dtype, jnp.integer) and targets.ndim == 1:
+        return said
+    return f"{said} (targets are {targets.dtype} of shape {targets.shape}; a loss of labels takes integers, shape (N,))"

@@ -54,27 +54,28 @@ def batch_figure(dataset: xr.Dataset) -> Figure:
 
 
 def trade_off_figure(dataset: xr.Dataset) -> Figure:
-    """Epochs taken, test loss, and γTr(V)/(4M) beside the training loss, against γ/M: a row for each reading.
+    """Epochs taken, test loss, and γTr(V)/(4M(1 − μ)) beside the training loss, against γ/M: a row for each reading.
 
     dataset: of a training study. A colour for each batch size; means over networks with their intervals; diverged
-    networks are counted below the points. Source: as of `excess_risk`, for γTr(V)/(4M).
+    networks are counted below the points. γTr(V)/(4M(1 − μ)), (N−M)/(N−1) times that without replacement,
+    is no estimate for reshuffled epochs, and the figure says so. Source: as of `excess_risk`.
     Raises ValueError for any other dataset.
     """
     require(dataset, "trade_off_figure", "a training study", "reading", "learning_rate", "batch_size")
     data = _with_derived(_without(dataset, "width", "momentum"))
     readings = [str(name) for name in data.reading.values]
-    to_a_loss = data.attrs["readings_of_a_loss"].split(",")
     figure = Figure(figsize=(13.0, 3.6 * len(readings) + 0.6), layout="constrained")
     panels = figure.subplots(len(readings), 3, squeeze=False)
     sizes = data.batch_size.values
     for row, reading in enumerate(readings):
         part = data.isel(reading=row)
+        to_a_loss = "to_a_loss" in part.coords and bool(part.to_a_loss)
         steps, test, floor = panels[row]
         for number, (size, color) in enumerate(zip(sizes, colors_of(len(sizes)), strict=True)):
             line = part.isel(batch_size=number)
             x = line.ratio.values
             style = {"color": color, "label": f"M = {size:g}"}
-            is_known = reading in to_a_loss or "held_out_accuracy" not in line
+            is_known = to_a_loss or "held_out_accuracy" not in line
             _interval_line(steps, x, *((line, "epochs") if is_known else (_errors(line), "error")), style)
             _interval_line(test, x, line, "held_out_loss", style)
             _interval_line(floor, x, line, "noise_floor", style)
@@ -88,9 +89,11 @@ def trade_off_figure(dataset: xr.Dataset) -> Figure:
             panel.grid(alpha=0.25, which="both", linewidth=0.5)
             panel.set_title(f"at equal {_bare(reading)}", fontsize=10)
         other = "test error" if "held_out_accuracy" in data else "epochs"
-        steps.set_ylabel("epochs to the loss" if reading in to_a_loss else other)
+        steps.set_ylabel("epochs to the loss" if to_a_loss else other)
         test.set_ylabel("test loss")
-        floor.set_ylabel("γTr(V)/(4M) (—), training loss (···)")
+        floor.set_ylabel("γTr(V)/(4M(1 − μ)) (—), training loss (···)")
+        if "epoch" in data.attrs.get("sampling", "").lower():
+            floor.set_title(f"at equal {_bare(reading)}; — no estimate for reshuffled epochs", fontsize=8)
     panels[0, 0].legend(title="batch size", fontsize=8)
     figure.suptitle(_title(data), fontsize=9)
     return figure
@@ -162,10 +165,10 @@ def _published(panel: Any, data: xr.Dataset, name: str, of: Any) -> None:
 
 
 def _with_derived(data: xr.Dataset) -> xr.Dataset:
-    """Epochs and γTr(V)/(4M) with intervals: both are a mean times a number that the cell has."""
-    epochs, floor = data.batch_size / data.attrs["examples"], data.ratio / 4
+    """Epochs and the noise's excess loss with intervals: both are a mean times a number that the cell has."""
+    epochs, floor = data.batch_size / data.attrs["examples"], data.get("excess_per_trace")
     for name, of, factor in (("epochs", "steps", epochs), ("noise_floor", "noise_trace", floor)):
-        for end in ("", "_low", "_high") if of in data else ():
+        for end in ("", "_low", "_high") if of in data and factor is not None else ():
             data = data.assign({name + end: data[of + end] * factor})
     return data
 

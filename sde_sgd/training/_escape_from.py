@@ -17,9 +17,9 @@ from ..diffusions import LangevinSGD
 from ..engine import seed_number
 from ..landscapes import EmpiricalRisk, Landscape, Polished, polish
 from ..noise import FromFunction, PerExample
-from ..passage import AbstractMethod, FirstPassage, escape
+from ..passage import AbstractMethod, Direct, FirstPassage, escape
 from ..regions import Sublevel
-from ..results import Provenance
+from ..results import Provenance, Status
 from ..statistics import Estimate
 from ..theory import exit_exponent
 from ..theory._evaluate import evaluate
@@ -29,6 +29,8 @@ from ._grid import Grid
 
 # components up to which the whole Hessian is made, as in `polish`
 _DENSE = 1_000
+# what a TrainedEscape counts over its cells
+_COUNTED = (Status.DIVERGED, Status.TARGET_NOT_REACHED)
 # kinds of points at which H ≥ 0 is the loss's second derivative all around
 _SMOOTH = ("minimum", "degenerate")
 
@@ -69,7 +71,8 @@ def escape_from(
     height: above L(θ*), > 0, in units of the loss.
     iterations: most that are watched; beyond, the mean is extrapolated by the hazard (`FirstPassage.mean_exit_time`).
     trajectories: of each process in each cell. leave_saddles: whether to go on from a saddle, downhill.
-    method: of `escape`; "auto" for exits that are rare. seed: of the random numbers, which no two cells share.
+    method: of `escape`; "auto" for exits that are rare, "splitting" for those that are known to be. seed: of the random
+        numbers, which no two cells share: those of "direct" have trajectories of their own, others a seed made of it.
     confidence, chunk, devices, progress: as in `escape`.
 
     Source: Mandt, Hoffman and Blei 2017 (arXiv 1704.04289) for the linearised process; the question is that of Dai and
@@ -96,11 +99,15 @@ def escape_from(
         raise ValueError(
             f"processes must name 'sgd' or 'sde' where theta leads to no minimum to linearise at: {polished}"
         )
-    ask = functools.partial(escape, method=method, seed=seed, confidence=confidence, chunk=chunk, devices=devices)
+    ask = functools.partial(escape, method=method, confidence=confidence, chunk=chunk, devices=devices)
+    draws = functools.partial(_draws, method=method, seed=number, trajectories=trajectories)
     passages: list[FirstPassage] = []
+    told: list[tuple[Status, str]] = []
     with _progress.shown(progress, "escape from"):
         for way in ways:
-            passages += _cells(way, grid, iterations, trajectories, ask)
+            for where, passage in _cells(way, grid, iterations, draws, ask):
+                passages.append(passage)
+                told += _told(where, passage)
     shape = (len(ways), len(grid.learning_rate), len(grid.batch_size))
     provenance = Provenance.of(number, "escape from", sum(each.path_steps for each in passages), began, devices)
     return TrainedEscape(
@@ -116,6 +123,7 @@ def escape_from(
         asked=asked,
         iterations=int(iterations),
         trajectories=int(trajectories),
+        told=tuple(told),
         provenance=provenance,
     )
 
@@ -163,18 +171,32 @@ def _quadratic(theta, curvatures):
 
 
 def _cells(
-    way: _Process, grid: Grid, iterations: int, trajectories: int, ask: Callable[..., FirstPassage]
-) -> list[FirstPassage]:
-    """Passages of all cells, sizes within rates; each has trajectories that no other cell or process has."""
-    found: list[FirstPassage] = []
+    way: _Process, grid: Grid, iterations: int, draws: Callable[[int], dict[str, Any]], ask: Callable[..., FirstPassage]
+) -> list[tuple[str, FirstPassage]]:
+    """Passages of all cells, sizes within rates, each with words for where; each has the draws of its own number."""
+    found: list[tuple[str, FirstPassage]] = []
     first = PROCESSES.index(way.name) * len(grid.learning_rate) * len(grid.batch_size)
     for rate in grid.learning_rate:
         for size in grid.batch_size:
-            ids = (first + len(found)) * trajectories + np.arange(trajectories)
-            chain = way.chain(jnp.asarray(rate, float), int(size))
-            _progress.stage(f"{way.name}, γ = {rate:g}, M = {size}")
-            found.append(ask(chain, way.start, way.region, iterations * rate, trajectory_ids=ids))
+            chain, where = way.chain(jnp.asarray(rate, float), int(size)), f"{way.name}, γ = {rate:g}, M = {size}"
+            _progress.stage(where)
+            passage = ask(chain, way.start, way.region, iterations * rate, **draws(first + len(found)))
+            found.append((where, passage))
     return found
+
+
+def _draws(place: int, *, method: Any, seed: int, trajectories: int) -> dict[str, Any]:
+    """Options of `escape` by which the cell of a number has draws that no other has."""
+    if method == "direct" or isinstance(method, Direct):
+        return {"seed": seed, "trajectory_ids": place * trajectories + np.arange(trajectories)}
+    # what is split has no single trajectories, of which ids could be given
+    words = np.random.SeedSequence([seed, place]).generate_state(1, np.uint64)
+    return {"seed": int(words[0]), "trajectories": trajectories}
+
+
+def _told(where: str, passage: FirstPassage) -> list[tuple[Status, str]]:
+    """What a passage says against itself, but for what all cells together say."""
+    return [(status, f"{where}: {reason}") for status, reason in passage.verdict.findings if status not in _COUNTED]
 
 
 def _stacked(estimates: list[Estimate], shape: tuple[int, ...]) -> Estimate:

@@ -30,6 +30,7 @@ class TrainedEscape(AbstractResult):
     `FirstPassage.mean_exit_time`. diverged: how many trajectories stopped being finite.
     limit: slope of log E τ against M/γ that the linearised process tends to at low noise (`theory.exit_exponent`), NaN
     where θ* is no minimum. processes: those run; asked: those asked for. iterations, trajectories, provenance: how.
+    told: what single passages say against themselves, such as that they are uneven, each a status and words.
     Source: as of `escape_from`.
     """
 
@@ -45,6 +46,7 @@ class TrainedEscape(AbstractResult):
     asked: tuple[str, ...] = eqx.field(static=True)
     iterations: int = eqx.field(static=True)
     trajectories: int = eqx.field(static=True)
+    told: tuple[tuple[Status, str], ...] = eqx.field(static=True)
     provenance: Provenance
 
     @property
@@ -88,7 +90,9 @@ class TrainedEscape(AbstractResult):
 
     @property
     def verdict(self) -> Verdict:
-        """Complete, or what is to be said: θ* is no minimum, trajectories diverged, cells without a bound above."""
+        """Complete, or what is to be said: θ* is no minimum, trajectories diverged, what passages say against
+        themselves, cells without a bound above.
+        """
         found = Verdict()
         kind = self.polished.kind
         if not self.polished.is_minimum:
@@ -100,6 +104,8 @@ class TrainedEscape(AbstractResult):
         if self.diverged.any():
             whole = self.diverged.size * self.trajectories
             found = found.also(Status.DIVERGED, f"{self.diverged.sum()} of {whole} trajectories stopped being finite")
+        for status, reason in self.told:
+            found = found.also(status, reason)
         open_ended = int(np.sum(~np.isfinite(self.mean_time.high)))
         if open_ended:
             reason = f"{open_ended} of {self.mean_time.value.size} mean times have no bound above; give more iterations"

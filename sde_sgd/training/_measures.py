@@ -47,10 +47,8 @@ MEASURES: dict[str, Measure] = {
         lambda risk, thetas, starts: np.asarray(bound(_gradient_norms, risk)(jnp.asarray(thetas)), np.float64),
         "loss / θ", "norm of the gradient of the loss",
     ),
-    "norm": Measure(lambda risk, thetas, starts: np.linalg.norm(thetas, axis=1), "θ", "norm of the parameters"),
-    "distance": Measure(
-        lambda risk, thetas, starts: np.linalg.norm(thetas - starts, axis=1), "θ", "distance from the start"
-    ),
+    "norm": Measure(lambda risk, thetas, starts: _norms(thetas), "θ", "norm of the parameters"),
+    "distance": Measure(lambda risk, thetas, starts: _norms(thetas, starts), "θ", "distance from the start"),
     "sharpness": Measure(
         lambda risk, thetas, starts: np.asarray(sharpness(risk, thetas, 1))[:, 0],
         "loss / θ²", "largest eigenvalue of the Hessian",
@@ -67,6 +65,12 @@ MEASURES: dict[str, Measure] = {
     ),
 }  # fmt: skip
 """Ready measures by name; a new one is an entry here, or a Measure that is given in place of a name."""
+
+
+def _norms(thetas, beside=0.0):
+    """|θ| or |θ − beside|, in float64: squares of what float32 has room for have none in it."""
+    with np.errstate(over="ignore"):
+        return np.linalg.norm(np.subtract(thetas, beside, dtype=np.float64), axis=1)
 
 
 def _gradient_norms(risk, thetas):

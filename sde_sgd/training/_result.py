@@ -18,13 +18,19 @@ from ._stop import AbstractStop, Loss
 if TYPE_CHECKING:
     import xarray as xr
 
+# over what a loss is at the start, where a network is about to overflow and no training has an end
+_EXPLODED = 1e6
+
 
 class Training(AbstractResult):
     """Networks trained over a grid; arrays have the dimensions rates, sizes, momenta, networks.
 
     risk: what they were trained on. grid: of learning rates, batch sizes and momenta. starts: (networks, dim).
     thetas: (…, networks, dim) where each ended. steps: (…, networks) that it took. reached: whether it came to the loss
-    that was to end it. stop, sampling: as they were asked for. provenance: how it came about.
+    that was to end it. losses: over all examples where it ended, NaN where that or its gradient is not finite.
+    scale: the largest loss at the starts and at θ = 0. variances: c of each batch size, such that a batch's gradient
+    has covariance cV, V that of one example's; of reshuffled epochs that of one step seen by itself.
+    stop, sampling: as they were asked for. provenance: how it came about.
     """
 
     risk: EmpiricalRisk
@@ -33,6 +39,9 @@ class Training(AbstractResult):
     thetas: Float[np.ndarray, "rates sizes momenta networks dim"]
     steps: Int[np.ndarray, "rates sizes momenta networks"]
     reached: Bool[np.ndarray, "rates sizes momenta networks"]
+    losses: Float[np.ndarray, "rates sizes momenta networks"]
+    scale: float
+    variances: Float[np.ndarray, " sizes"]
     stop: AbstractStop = eqx.field(static=True)
     sampling: str = eqx.field(static=True)
     provenance: Provenance
@@ -44,8 +53,13 @@ class Training(AbstractResult):
 
     @property
     def has_diverged(self) -> Bool[np.ndarray, "rates sizes momenta networks"]:
-        """Which networks stopped being finite."""
-        return ~np.all(np.isfinite(self.thetas), axis=-1)
+        """Which networks stopped being finite: in their parameters, or in the loss or its gradient there."""
+        return ~(np.all(np.isfinite(self.thetas), axis=-1) & np.isfinite(self.losses))
+
+    @property
+    def is_exploding(self) -> Bool[np.ndarray, "rates sizes momenta networks"]:
+        """Which networks are finite still, with a loss above a million times `scale`."""
+        return ~self.has_diverged & (np.nan_to_num(self.losses) > _EXPLODED * self.scale)
 
     @property
     def diverged(self) -> int:
@@ -59,10 +73,15 @@ class Training(AbstractResult):
 
     @property
     def verdict(self) -> Verdict:
-        """Complete, or how many networks diverged, and how many did not come to the loss that was to end them."""
+        """Complete, or how many networks diverged or are about to, and how many did not come to their loss."""
         found, whole = Verdict(), self.has_diverged.size
         if self.diverged:
             found = found.also(Status.DIVERGED, f"{self.diverged} of {whole} networks stopped being finite")
+        exploding = self.is_exploding
+        if exploding.any():
+            by = float(self.losses[exploding].max()) / self.scale
+            words = f"are finite still, with losses up to {by:.2g} times the largest at a start, and count in all means"
+            found = found.also(Status.DIVERGED, f"{exploding.sum()} of {whole} networks {words}")
         late = int(self.is_late.sum())
         if late and isinstance(self.stop, Loss):
             words = f"{late} of {whole} networks did not come to a loss of {self.stop.value:g} within {self.stop.most}"
@@ -97,6 +116,8 @@ class Training(AbstractResult):
 
     def law(self, *measures: str | Measure, confidence: float = 0.95) -> "xr.Dataset":
         """Over the networks of each cell: mean with Student's interval, quartiles, and how many did not diverge.
+
+        Numbers that are not finite are left out, and the attribute `left_out` says how many.
 
         measures: as in `measure`. confidence: of the intervals. Raises ValueError as `measure` does.
         """

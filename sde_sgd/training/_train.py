@@ -17,6 +17,7 @@ from ..engine import observe, seed_key, seed_number
 from ..landscapes import EmpiricalRisk
 from ..results import Provenance
 from ._between_looks import between_looks, losses_of
+from ._ends import losses_of_ends, scale_of_loss
 from ._grid import Grid
 from ._result import Training
 from ._stop import AbstractStop, Epochs
@@ -55,7 +56,8 @@ def train(
     seed: of the examples and of the starts. Network k of cell number c, in the order of rates, sizes and momenta, is
         trajectory c·networks + k. chunk, devices, progress: as in `simulate`, which says what holds for bits.
 
-    Networks that diverge are counted, and left out of every measure. With `Loss` a network's parameters are those of
+    Networks that diverge, whose parameters, loss or gradient are finite no more, are counted, and left out of every
+    measure; those whose loss has grown a millionfold are named. With `Loss` a network's parameters are those of
     the step at which it came there. Raises ValueError, naming the argument, for what is not as said.
     """
     began = time.perf_counter()
@@ -67,8 +69,10 @@ def train(
         for place, chain in enumerate(chains):
             run = _Run(chain, stop, number, chunk, devices)
             run(_states(chain, grid, starts), _ids(grid, place, networks), found.of_size(place))
-    thetas, steps, reached = found.over_the_grid()
-    return Training(risk, grid, starts, thetas, steps, reached, stop, sampling=str(sampling),
+    scale = scale_of_loss(risk, starts, found.steps[0].size)
+    thetas, steps, reached, losses = found.over_the_grid()
+    variances = np.array([_variance(chain) for chain in chains])
+    return Training(risk, grid, starts, thetas, steps, reached, losses, scale, variances, stop, sampling=str(sampling),
                     provenance=Provenance.of(number, "train", int(steps.sum()), began, devices))  # fmt: skip
 
 
@@ -101,7 +105,7 @@ def starts_of(risk: EmpiricalRisk, start: Any, networks: int, seed: int) -> Floa
 
 
 class _Found(NamedTuple):
-    """θ where each network ended, after how many steps, and whether it had reached what ends it.
+    """θ where each network ended, after how many steps, whether it had reached what ends it, and its loss there.
 
     Batch sizes come first, so that the networks of one lie together and a run writes them in their place.
     """
@@ -109,17 +113,19 @@ class _Found(NamedTuple):
     thetas: Float[np.ndarray, "sizes rates momenta networks dim"]
     steps: Int[np.ndarray, "sizes rates momenta networks"]
     reached: Bool[np.ndarray, "sizes rates momenta networks"]
+    losses: Float[np.ndarray, "sizes rates momenta networks"]
 
     @classmethod
     def of(cls, grid: Grid, networks: int, starts: Float[np.ndarray, "networks dim"]) -> "_Found":
         rates, sizes, momenta = grid.shape
         shape = sizes, rates, momenta, networks
-        return cls(np.zeros((*shape, starts.shape[1]), starts.dtype), np.zeros(shape, np.int64), np.zeros(shape, bool))
+        thetas, losses = np.zeros((*shape, starts.shape[1]), starts.dtype), np.zeros(shape, starts.dtype)
+        return cls(thetas, np.zeros(shape, np.int64), np.zeros(shape, bool), losses)
 
     def of_size(self, place: int) -> "_Found":
         """The rows of all networks of one batch size, to be written into."""
-        thetas, steps, reached = self
-        return _Found(thetas[place].reshape(-1, thetas.shape[-1]), steps[place].ravel(), reached[place].ravel())
+        thetas, *others = self
+        return _Found(thetas[place].reshape(-1, thetas.shape[-1]), *(each[place].ravel() for each in others))
 
     def over_the_grid(self) -> "_Found":
         """With rates first, as the grid has them."""
@@ -136,6 +142,12 @@ def _chain(risk: EmpiricalRisk, grid: Grid, size: int, sampling: Any) -> Varying
         return Varying(MinibatchSGD(risk, rate, size, how), "learning_rate")
     chain = MomentumSGD(risk, rate, size, float(grid.momentum[0]), replacement=how)
     return Varying(chain, "learning_rate", "momentum")
+
+
+def _variance(chain: Varying) -> float:
+    """c, such that the gradient of a batch has covariance cV, V that of one example's."""
+    inner: Any = chain.chain
+    return float(inner.sampling.variance(inner.risk.examples, inner.batch_size))
 
 
 def _states(chain: Varying, grid: Grid, starts: np.ndarray) -> Float[np.ndarray, "n state_dim"]:
@@ -169,7 +181,7 @@ class _Run:
         """Fills the rows of `found`. states: where each begins; where there are looks at a loss, then where each was at
         the look before that at which it had reached it.
         """
-        dim, (thetas, steps, reached) = self.risk.dim, found
+        dim, (thetas, steps, reached, losses) = self.risk.dim, found
         steps[:] = self.steps
         at = self.looks or [self.steps]
         looked = steps.copy()
@@ -202,6 +214,7 @@ class _Run:
 
         key = seed_key(self.seed)
         observe(self.chain, states, ids, at, key, look, halve, self.chunk, self.devices, ended=ended)
+        losses[:] = losses_of_ends(self.risk, thetas, len(thetas))
 
 
 def _rows_of(part: Any) -> slice:

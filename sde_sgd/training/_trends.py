@@ -25,12 +25,12 @@ _OF_RATIO = {
     "held_out_loss": ("larger γ/M generalises worse", "larger γ/M generalises better"),
     "train_loss": ("larger γ/M ends at a larger training loss", "larger γ/M ends at a smaller training loss"),
     "sharpness": ("larger γ/M finds sharper minima", "larger γ/M finds flatter minima"),
-    "noise_floor": ("γTr(V)/(4M) grows with γ/M", "γTr(V)/(4M) falls with γ/M"),
+    "noise_floor": ("the noise's excess loss grows with γ/M", "the noise's excess loss falls with γ/M"),
 }
 _WORDS = {
     "held_out_loss": "test loss",
     "train_loss": "training loss",
-    "noise_floor": "γTr(V)/(4M)",
+    "noise_floor": "γTr(V)/(4M(1 − μ))",
     "epochs": "their number",
     "steps": "their number",
 }
@@ -66,8 +66,12 @@ def verdicts(dataset: "xr.Dataset") -> list[str]:
 
 
 def noise_floor(dataset: "xr.Dataset") -> "xr.DataArray":
-    """γTr(V)/(4M) of each network: the excess loss that minibatches make around a minimum, to first order."""
-    return dataset.noise_trace_of_each * dataset.ratio / 4
+    """γTr(V)/(4M(1 − μ)) of each network: the excess loss that minibatches make around a minimum, to first order.
+
+    Without replacement it is (N−M)/(N−1) times that. Of reshuffled epochs, whose steps undo each other's noise, it is
+    no estimate: they stay below.
+    """
+    return dataset.noise_trace_of_each * dataset.excess_per_trace
 
 
 def epochs(dataset: "xr.Dataset") -> "xr.DataArray":
@@ -90,23 +94,23 @@ def _of_batch(dataset: "xr.Dataset") -> list[str]:
             each = [growth(sizes, group[None], dataset.attrs["confidence"]) for group in flat]
             alone = [_direction(one) for one in each]
             lines_of = "learning rates" if len(each) == dataset.sizes["learning_rate"] else "lines"
-            parts = f"of {len(each)} {lines_of} alone: {alone.count(1)} up, {alone.count(-1)} down"
+            parts = [f"of {len(each)} {lines_of} alone: {alone.count(1)} up, {alone.count(-1)} down"]
+            parts = (parts if len(each) > 1 else []) + _without_a_log(flat)
             where = f"from M = {sizes[0]:g} to {sizes[-1]:g}"
-            lines.append(_sentence(claims, reading, name, found, where, [parts] if len(each) > 1 else [], part))
+            lines.append(_sentence(claims, reading, name, found, where, parts, part))
     return lines
 
 
 def _of_ratio(dataset: "xr.Dataset") -> list[str]:
     data = dataset.assign(epochs_of_each=epochs(dataset))
-    if "noise_trace_of_each" in dataset:
+    if "noise_trace_of_each" in dataset and "excess_per_trace" in dataset:
         data = data.assign(noise_floor_of_each=noise_floor(dataset))
-    to_a_loss = _to_a_loss(dataset)
     lines = []
     for name, claims in _OF_RATIO.items():
         if f"{name}_of_each" not in data:
             continue
         for reading, part in readings(data):
-            if name in ("epochs", "steps") and reading not in to_a_loss:
+            if name in ("epochs", "steps") and not _is_to_a_loss(part):
                 continue
             values = part[f"{name}_of_each"].transpose(..., "learning_rate", "batch_size", "network")
             along = part.ratio.values.ravel()
@@ -119,10 +123,26 @@ def _of_ratio(dataset: "xr.Dataset") -> list[str]:
                 continue
             found = growth(along, flat, dataset.attrs["confidence"])
             where = f"from γ/M = {along.min():.3g} to {along.max():.3g}"
-            lines.append(_sentence(claims, reading, name, found, where, [], part))
+            parts = _but(name, dataset) + _without_a_log(flat)
+            lines.append(_sentence(claims, reading, name, found, where, parts, part))
     if "held_out_loss_of_each" in data:
         lines += [_trade_off(reading, part) for reading, part in readings(data)]
     return lines
+
+
+def _without_a_log(values: np.ndarray) -> list[str]:
+    """How many numbers a power law has no place for, though networks have them."""
+    known = ~np.isnan(values)
+    lost = int(np.sum(known & ~((values > 0) & np.isfinite(values))))
+    return [f"{lost} of {known.sum()} numbers are not finite and above 0, and are left out"] if lost else []
+
+
+def _but(name: str, dataset: "xr.Dataset") -> list[str]:
+    """What is to be said of the noise's excess loss, beside its number."""
+    is_of_epochs = name == "noise_floor" and "epoch" in dataset.attrs.get("sampling", "").lower()
+    return (
+        ["of independent batches, and no estimate for reshuffled epochs, which stay below it"] if is_of_epochs else []
+    )
 
 
 class TradeOff(NamedTuple):
@@ -149,11 +169,7 @@ def trade_off(dataset: "xr.Dataset") -> TradeOff | None:
     dataset: of one reading of a training study, with `held_out_loss_of_each`. Every other network says at which γ/M
     the least is, the rest how much larger it is at the ends. None with fewer than three γ/M or four networks.
     """
-    values = dataset.held_out_loss_of_each.transpose("learning_rate", "batch_size", ..., "network").values
-    with np.errstate(divide="ignore"):
-        logs = np.log(values.reshape(dataset.ratio.size, -1, values.shape[-1]))
-    # cells of one γ/M count as one; those that have not all networks for none
-    ratios = np.array([float(f"{ratio:.9g}") for ratio in dataset.ratio.values.ravel()])
+    logs, ratios = _logs_by_ratio(dataset)
     is_whole = np.all(np.isfinite(logs), axis=(1, 2))
     known = np.unique(ratios[is_whole])
     if len(known) < 3 or logs.shape[2] < 4:
@@ -167,10 +183,28 @@ def trade_off(dataset: "xr.Dataset") -> TradeOff | None:
     return TradeOff(known, best, smallest, largest)
 
 
+def _logs_by_ratio(dataset: "xr.Dataset") -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of test losses, (cells, others, networks), and γ/M of the cells: those of one γ/M count as one."""
+    values = dataset.held_out_loss_of_each.transpose("learning_rate", "batch_size", ..., "network").values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(values.reshape(dataset.ratio.size, -1, values.shape[-1]))
+    return logs, np.array([float(f"{ratio:.9g}") for ratio in dataset.ratio.values.ravel()])
+
+
+def _broken_cells(dataset: "xr.Dataset") -> list[str]:
+    """The cells that a trade-off leaves out, since it needs a test loss of every network, and how many have none."""
+    logs, ratios = _logs_by_ratio(dataset)
+    lost = np.sum(~np.isfinite(logs), axis=(1, 2))
+    each = [f"{lost[cell]} at γ/M = {ratios[cell]:.3g}" for cell in np.flatnonzero(lost)]
+    whole = logs[0].size
+    return [f"left out are cells of which a network has no test loss: {', '.join(each)}, of {whole}"] if each else []
+
+
 def _trade_off(reading: str, data: "xr.Dataset") -> str:
-    found = trade_off(data)
+    found, out = trade_off(data), _broken_cells(data)
     if found is None:
-        return f"trade-off, {reading}: not known: it takes three γ/M and four networks"
+        needs = "not known: it takes four networks, and three γ/M at which each of them has a test loss"
+        return "; ".join([f"trade-off, {reading}: {needs}", *out])
     ratios, best = found.ratios, found.best
     parts = [
         f"at the {words}, {ratios[number]:.3g}, it is {end} times that"
@@ -178,7 +212,7 @@ def _trade_off(reading: str, data: "xr.Dataset") -> str:
     ]  # fmt: skip
     at = "in between" if 0 < best < len(ratios) - 1 else "at an end"
     said = f"{at}, at γ/M = {ratios[best]:.3g}" + ("" if found.is_shown else " (not shown: no more than chance)")
-    return "; ".join([f"trade-off, {reading}: test loss is least {said}", *parts])
+    return "; ".join([f"trade-off, {reading}: test loss is least {said}", *parts, *out])
 
 
 def _of_width(dataset: "xr.Dataset") -> list[str]:
@@ -207,9 +241,12 @@ def _peak(widths: np.ndarray, values: np.ndarray, where: str, dataset: "xr.Datas
     # widths at which there is no network at all: not run yet, or all diverged
     there = np.any(np.isfinite(values), axis=1)
     widths, values = widths[there], values[there]
-    logs = np.log(values[:, np.all(np.isfinite(values), axis=0)])
-    lost = values.shape[1] - logs.shape[1]
-    out = f"; {lost} of {values.shape[1]} networks diverged at a width and are left out" if lost else ""
+    finite = values[:, np.all(np.isfinite(values), axis=0)]
+    logs = np.log(finite[:, np.all(finite > 0, axis=0)])
+    lost, whole = values.shape[1] - finite.shape[1], values.shape[1]
+    out = f"; {lost} of {whole} networks diverged at a width and are left out" if lost else ""
+    lost = finite.shape[1] - logs.shape[1]
+    out += f"; {lost} of {whole} networks have no test loss above 0 at a width and are left out" if lost else ""
     if logs.shape[1] < 4 or len(widths) < 3:
         return f"double descent, {where}: not known: it takes four networks at three widths{out}"
     # one half says where to look, the other how much there is: the highest of many is high by luck too
@@ -240,7 +277,7 @@ def readings(dataset: "xr.Dataset") -> "list[tuple[str, xr.Dataset]]":
     parts = []
     for number, name in enumerate(map(str, dataset.reading.values)):
         part = dataset.isel(reading=number)
-        if name in _to_a_loss(dataset):
+        if _is_to_a_loss(part):
             each = [key for key in part.data_vars if str(key).endswith("_of_each")]
             there = part.steps_of_each.notnull()
             part = part.assign({key: part[key].where(there) for key in each})
@@ -248,8 +285,9 @@ def readings(dataset: "xr.Dataset") -> "list[tuple[str, xr.Dataset]]":
     return parts
 
 
-def _to_a_loss(dataset: "xr.Dataset") -> list[str]:
-    return dataset.attrs["readings_of_a_loss"].split(",")
+def _is_to_a_loss(part: "xr.Dataset") -> bool:
+    """Whether a loss is what is equal in the part of one reading."""
+    return "to_a_loss" in part.coords and bool(part.to_a_loss)
 
 
 def _direction(found: Estimate) -> int:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 # its rooms load when they are first used: `sde-sgd status` needs none of them
 import sde_sgd as ss
 
+from ..._quantities import TO_A_LOSS
 from .._errors import StudyError
 from .._kind import AbstractStudy, register
 from .._sections import DataSpec, Name, NetworkSpec, Quantity
@@ -113,6 +114,7 @@ class TrainStudy(AbstractBudgetStudy):
         found = super().coordinates()
         return found | {
             "reading": ("reading", self._readings(), {"units": "", "long_name": "what is equal"}),
+            "to_a_loss": ("reading", [stop.loss is not None for stop in self.stop], TO_A_LOSS),
             "network": ("network", np.arange(self.networks), {"units": "1", "long_name": "number of the network"}),
             "ratio": ratio(self, found),
         }
@@ -131,7 +133,8 @@ class TrainStudy(AbstractBudgetStudy):
             curves[f"reference_{curve.measure}"] = [[*map(float, curve.width)], [*map(float, curve.value)]]
             curves["reference_label"] = curve.label
         measured = {"measures": ",".join(self.measures), "question": self.question}
-        return measured | {"readings_of_a_loss": ",".join(s.label for s in self.stop if s.loss is not None)} | curves
+        measured |= {} if self.is_swept("sampling") else {"sampling": self.sampling}
+        return measured | curves
 
     def work(self, index):
         values = self.values_at(index)

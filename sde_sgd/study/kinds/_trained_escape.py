@@ -284,7 +284,12 @@ def _cell_dataset(
         "limit": (np.nan if found is None else found.limit, "γ/M", "slope of log mean time at low noise, linearised"),
         "iterations": (one.watched, "iterations", "iterations watched"),
         "trajectories": (len(has) * one.trajectories, "trajectories", "trajectories of all processes"),
-        "diverged": (np.nansum(lost), "trajectories", "trajectories that became non-finite"),
+        # of what was not run none: it is not said to have diverged
+        "diverged": (
+            np.nan if found is None else np.nansum(lost),
+            "trajectories",
+            "trajectories that became non-finite",
+        ),
         "path_steps": (0 if found is None else found.provenance.path_steps, "steps", "cost, in steps over all"),
         "cell_seed": (seed, "1", "seed of the cell's random numbers, to replay a trajectory"),
     }

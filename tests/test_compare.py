@@ -142,6 +142,8 @@ def test_the_dataset_and_its_figure(diabetes):
     # equally far apart: one program for each chain
     compared = compare(diabetes, 16, 99, [1, 2, 3])
     data = compared.to_dataset()
+    # as NetCDF holds them too
+    assert all(isinstance(each, str | float | int) for each in data.attrs.values())
     assert dict(data.sizes) == {"chain": 3, "other": 2, "time": 3, "statistic": 4}
     for name in data.variables:
         assert data[name].attrs.get("long_name"), name
@@ -349,7 +351,10 @@ def test_θ_is_kept_of_some_networks_where_not_all_fit(small, monkeypatch):
         ),
         ({"time": None, "times": [0.2, 0.1]}, "times must be rising and above 0"),
         ({"measures": "losss"}, "measures must be of loss, train_loss"),
-        ({"measures": ["loss", "loss"]}, r"measures must each be given once, got \['loss', 'loss'\]"),
+        (
+            {"measures": ["loss", "loss"]},
+            r"measures must each be given once, under a name of its own, got \['loss', 'loss'\]",
+        ),
         ({"measures": []}, "measures must be at least one, got none"),
         ({"measures": "accuracy"}, "targets must be integer labels"),
         ({"measures": Measure(lambda *a: np.zeros(2), "1", "two")}, r"measures must give one number for each network"),

@@ -63,6 +63,13 @@ def test_the_verdicts(last, scatter, said):
     assert "not supported" in verdicts(made((1.0, 1 + 1.5 * _stability.NEAR)))[1]
 
 
+def test_with_momentum_the_words_are_those_of_the_number():
+    said = verdicts(made(momentum=0.5))[0]
+    assert "sharpness·γ/(2(1 + μ)) is 0.66" in said and "γ/2 " not in said
+    assert stability(made(momentum=0.5)).stability.attrs["long_name"] == "sharpness times γ/(2(1 + μ))"
+    assert stability(made()).stability.attrs["long_name"] == "sharpness times γ/2"
+
+
 def test_the_figure():
     figure = plotting.edge_figure(made())
     (panel,) = figure.axes

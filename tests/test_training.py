@@ -221,7 +221,11 @@ def test_networks_that_begin_differently():
         ({"learning_rate": []}, "learning_rate must be a number or a list of numbers"),
         ({"batch_size": 2.5}, "batch_size must be whole numbers of at least 1, got 2.5"),
         ({"batch_size": [4, 4]}, "batch_size must have each of its values once"),
-        ({"batch_size": 32, "sampling": "without"}, "batch_size must"),
+        (
+            {"batch_size": 32, "sampling": "without"},
+            "must be at most the 16 .*got 32; sampling='replacement'",
+        ),
+        ({"batch_size": 32}, "batch_size must be at most the 16 examples with sampling='epoch', got 32"),
         ({"momentum": 1.0}, "momentum must be at least 0 and below 1, got 1"),
         ({"stop": 5}, "stop must be Epochs"),
         ({"start": np.zeros(2)}, r"start must have shape \(3,\) or \(2, 3\), got \(2,\)"),
@@ -238,6 +242,15 @@ def test_bad_input(options, message):
 def test_bad_measures_and_stops(trained):
     with pytest.raises(ValueError, match="measures must be of loss, train_loss"):
         trained.measure("losss")
+    one, two = (Measure(lambda risk, thetas, starts, by=by: by * thetas[:, 0], "θ", "mine") for by in (1, 2))
+    with pytest.raises(ValueError, match=r"given once, under a name of its own, got \['mine', 'mine'\]"):
+        trained.measure(one, two)
+    for taken in ("diverged", "steps", "learning rate"):
+        with pytest.raises(ValueError, match="measures must not be called"):
+            trained.measure(one._replace(words=taken))
+    for wrong in (lambda risk, thetas, starts: 3.0, lambda risk, thetas, starts: thetas[:, :2]):
+        with pytest.raises(ValueError, match=r"measures must give one number for each network, got shape \("):
+            trained.measure(one._replace(of=wrong))
     with pytest.raises(ValueError, match="targets must be integer labels"):
         trained.measure("accuracy")
     with pytest.raises(ValueError, match="most must be Steps"):

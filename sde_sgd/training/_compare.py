@@ -13,10 +13,9 @@ from ..chains import AbstractChain, Varying
 from ..engine import MAX_STEPS, check_first_step, observe, seed_key, seed_number, start_states, steps_until
 from ..landscapes import EmpiricalRisk
 from ..results import Provenance
-from ..statistics import Estimate
 from ._comparison import Comparison
 from ._linearised_loss import linearised_loss
-from ._measures import Measure, named
+from ._measures import Measure, by_name, parts_of
 from ._train import starts_of
 from ._two_sample import Look, allowed, distances_at, holm, labels_of, one_budget, smallest_shift
 
@@ -152,26 +151,10 @@ def _measures(measures: Any, risk: EmpiricalRisk, starts: np.ndarray) -> dict[st
     given: list[Any] = [measures] if alone else list(measures)
     if not given:
         raise ValueError("measures must be at least one, got none")
-    pairs = [named(each) for each in given]
-    told = dict(pairs)
-    if len(told) < len(pairs):
-        raise ValueError(f"measures must each be given once, got {[name for name, _ in pairs]}")
-    for name, measure in told.items():
-        if name in _TAKEN:
-            raise ValueError(f"measures must not be called {name!r}, which is a name of the comparison's own")
-        _values(measure, risk, starts[:1], starts[:1])
+    told = by_name(given, _TAKEN)
+    for measure in told.values():
+        parts_of(measure, risk, starts[:1], starts[:1])
     return told
-
-
-def _values(measure: Measure, risk: EmpiricalRisk, thetas: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    found = measure.of(risk, thetas, starts)
-    values = np.asarray(found.value if isinstance(found, Estimate) else found, np.float64)
-    if values.shape != (len(thetas),):
-        raise ValueError(
-            f"measures must give one number for each network, got shape {values.shape} of {measure.words!r} for "
-            f"{len(thetas)}"
-        )
-    return values
 
 
 class _Looks(NamedTuple):
@@ -268,7 +251,7 @@ def _run(risk, chain, starts, ids, steps, told, kept, seed, chunk, devices) -> _
         finite = np.all(np.isfinite(now), axis=1)
         # a network that diverged is measured where it began, and what is found is thrown away: shapes stay
         still = np.where(finite[:, None], now, starts[rows])
-        found = np.array([_values(measure, risk, still, starts[rows]) for measure in told.values()])
+        found = np.array([parts_of(measure, risk, still, starts[rows])[""] for measure in told.values()])
         finite &= np.all(np.isfinite(found), axis=0)
         seen.finite[index, rows] = finite
         seen.measures[:, index, rows] = np.where(finite, found, np.nan)

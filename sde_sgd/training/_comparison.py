@@ -118,7 +118,7 @@ class Comparison(AbstractResult):
         data["smallest_shift"] = ("other", self.smallest_shift, {"units": self.units[0], "long_name": words})
         data.attrs = {
             "status": self.result, "provenance": str(self.provenance), "sentence": self.sentence,
-            "confidence": self.confidence, "networks": self.networks, "measures": list(self.measures),
+            "confidence": self.confidence, "networks": self.networks, "measures": ",".join(self.measures),
             "without_theory": self.without_theory,
         }  # fmt: skip
         return data

@@ -1,7 +1,7 @@
 """Measures of trained networks: losses, accuracies, distances, and the curvature where they ended."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +10,7 @@ import numpy as np
 
 from .._numerics import bound
 from ..landscapes import EmpiricalRisk, alignment, noise_trace, sharpness, simple_noise_scale, trace
+from ..statistics import Estimate
 
 
 class Measure(NamedTuple):
@@ -84,3 +85,35 @@ def named(measure: Any) -> tuple[str, Measure]:
     if measure not in MEASURES:
         raise ValueError(f"measures must be of {', '.join(MEASURES)}, or a Measure, got {measure!r}")
     return measure, MEASURES[measure]
+
+
+def by_name(measures: Sequence[Any], taken: Sequence[str]) -> dict[str, Measure]:
+    """Measures by their names; ValueError for what is none, for a name that is there twice, or is `taken`."""
+    pairs = [named(each) for each in measures]
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        raise ValueError(
+            f"measures must each be given once, under a name of its own, got {[name for name, _ in pairs]}"
+        )
+    for name in told:
+        if name in taken:
+            raise ValueError(f"measures must not be called {name!r}, which is a name of the result's own")
+    return told
+
+
+def parts_of(measure: Measure, risk: Any, thetas: np.ndarray, starts: np.ndarray) -> dict[str, np.ndarray]:
+    """Numbers of each network under "", and under "_low" and "_high" the bounds where they are Estimates.
+
+    Raises ValueError where a person's own measure gives another shape.
+    """
+    found = measure.of(risk, thetas, starts)
+    ends = {"": found} if not isinstance(found, Estimate) else {
+        "": found.value, "_low": found.low, "_high": found.high
+    }  # fmt: skip
+    parts = {end: np.asarray(values, np.float64) for end, values in ends.items()}
+    if parts[""].shape != (len(thetas),):
+        raise ValueError(
+            f"measures must give one number for each network, got shape {parts[''].shape} of {measure.words!r} for "
+            f"{len(thetas)}"
+        )
+    return parts

@@ -9,10 +9,9 @@ from jaxtyping import Bool, Float, Int
 from .._quantities import WORDS
 from ..landscapes import EmpiricalRisk
 from ..results import AbstractResult, Provenance, Status, Verdict
-from ..statistics import Estimate
 from ._dataset import dataset_of, law_over_networks
 from ._grid import NAMES, Grid
-from ._measures import Measure, named
+from ._measures import Measure, by_name, named, parts_of
 from ._stop import AbstractStop, Loss
 
 if TYPE_CHECKING:
@@ -92,7 +91,8 @@ class Training(AbstractResult):
         """Each measure of every network, as variables over the grid and `network`; NaN where one diverged.
 
         measures: names of `training.MEASURES`, or Measures of your own. Where a measure is an Estimate its interval is
-            beside it. Raises ValueError for other names, and where the risk has not what is measured.
+            beside it. Raises ValueError for other names, one that is given twice or is the result's own, for a Measure
+            that gives not one number for each network, and where the risk has not what is measured.
         """
         data = self._coordinates()
         data["steps"] = self._variable(self.steps, "1", "steps taken")
@@ -101,12 +101,8 @@ class Training(AbstractResult):
         finite = ~self.has_diverged
         thetas = self.thetas[finite]
         starts = np.broadcast_to(self.starts, self.thetas.shape)[finite]
-        for each in measures:
-            name, measure = named(each)
-            found = measure.of(self.risk, thetas, starts) if len(thetas) else np.zeros(0)
-            parts = {"": found} if not isinstance(found, Estimate) else dict(
-                zip(("", "_low", "_high"), (found.value, found.low, found.high), strict=True)
-            )  # fmt: skip
+        for name, measure in by_name(measures, [str(taken) for taken in data.variables]).items():
+            parts = parts_of(measure, self.risk, thetas, starts) if len(thetas) else {"": np.zeros(0)}
             for end, values in parts.items():
                 whole = np.full(finite.shape, np.nan)
                 whole[finite] = values

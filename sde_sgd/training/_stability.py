@@ -24,7 +24,7 @@ def stability(dataset: "xr.Dataset") -> "xr.Dataset":
     if "sharpness" not in dataset:
         raise ValueError("stability is of a training study with the measure sharpness, which this dataset lacks")
     limit = 2 * (1 + dataset["momentum"] if "momentum" in dataset else 1.0) / dataset["learning_rate"]
-    words = {"units": "1", "long_name": "sharpness times γ/2"}
+    words = {"units": "1", "long_name": f"sharpness times {'γ/(2(1 + μ))' if _has_momentum(dataset) else 'γ/2'}"}
     parts = {
         f"stability{end}": (dataset[f"sharpness{end}"] / limit).assign_attrs(words)
         for end in ("", "_low", "_high", "_of_each")
@@ -39,10 +39,11 @@ def stability(dataset: "xr.Dataset") -> "xr.Dataset":
 def of_edge(dataset: "xr.Dataset") -> list[str]:
     """For each line of a training study over steps, whether sharpness·γ/2 ends at the edge of stability.
 
+    With momentum it is sharpness·γ/(2(1 + μ)), as `stability` has it, and the sentence says so.
     Supported where the interval at the most steps is within 2 % of 1, not supported where it is all beyond that, and
     undecided else.
     """
-    data = stability(dataset)
+    data, name_of = stability(dataset), f"sharpness·{'γ/(2(1 + μ))' if _has_momentum(dataset) else 'γ/2'}"
     along = [str(name) for name in ("steps", "epochs", "reading") if name in data.stability.dims]
     lines = []
     for place in np.ndindex(*(data.sizes[name] for name in data.stability.dims if name not in along)):
@@ -56,13 +57,17 @@ def of_edge(dataset: "xr.Dataset") -> list[str]:
             f"{SIGNS.get(name, name)} = {data[name].values[number]:g}"
             for name, number in zip(others, place, strict=True) if name == "learning_rate" or data.sizes[name] > 1
         )  # fmt: skip
-        lines.append(f"edge of stability, {where}, after {float(taken[last]):g} steps: {_judged(found)}")
+        lines.append(f"edge of stability, {where}, after {float(taken[last]):g} steps: {_judged(found, name_of)}")
     return lines
 
 
-def _judged(found: Estimate) -> str:
+def _has_momentum(dataset: "xr.Dataset") -> bool:
+    return "momentum" in dataset and bool(np.any(dataset["momentum"] > 0))
+
+
+def _judged(found: Estimate, name: str) -> str:
     value, low, high = (float(each) for each in (found.value, found.low, found.high))
-    said = f"sharpness·γ/2 is {found}"
+    said = f"{name} is {found}"
     if np.isnan(value) or np.isnan(low) or np.isnan(high):
         return "undecided: there is no number"
     if low > 1 + NEAR or high < 1 - NEAR:

@@ -137,6 +137,11 @@ def _chain(risk: EmpiricalRisk, grid: Grid, size: int, sampling: Any) -> Varying
     how = _SAMPLINGS.get(sampling, sampling) if isinstance(sampling, str) else sampling
     if not isinstance(how, bool | AbstractSampling) and how != "epoch":
         raise ValueError(f"sampling must be of {', '.join(_SAMPLINGS)}, or a sampling of chains, got {sampling!r}")
+    if isinstance(sampling, str) and how is not True and size > risk.examples:
+        raise ValueError(
+            f"batch_size must be at most the {risk.examples} examples with sampling={sampling!r}, got {size}; "
+            "sampling='replacement' takes more"
+        )
     rate = float(grid.learning_rate[0])
     if not grid.has_momentum:
         return Varying(MinibatchSGD(risk, rate, size, how), "learning_rate")

@@ -1,5 +1,8 @@
 """A study's numbers in netCDF and CSV."""
 
+import errno
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +11,7 @@ from store_cases import make, work
 
 from sde_sgd.study import StudyError
 from sde_sgd.study.reporting._export import export
+from sde_sgd.study.running._look import write_page
 
 
 class TestExport:
@@ -35,3 +39,38 @@ class TestExport:
         assert export(study, store.dataset(), tmp_path / "numbers.nc") == [tmp_path / "numbers.nc"]
         with pytest.raises(StudyError, match=r"ends with \.nc or \.csv, got .*numbers\.xls"):
             export(study, store.dataset(), tmp_path / "numbers.xls")
+
+    def test_what_cannot_be_written_whole_leaves_what_was_there(self, tmp_path, monkeypatch):
+        """A disk that fills up in the third file: all three are those of before, and nothing is beside them."""
+        study, store = make(tmp_path / "out")
+        work(store, study)
+        place = tmp_path / "export"
+        before = {path: path.read_bytes() for path in export(study, store.dataset(), place)}
+        to_csv = pd.DataFrame.to_csv
+
+        def full(frame, path, **options):
+            to_csv(frame.head(1), path, **options)
+            if "long" in path.name:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+        with pytest.raises(StudyError, match="failed: No space left on device"):
+            export(study, store.dataset(), place)
+        assert {path: path.read_bytes() for path in place.iterdir()} == before
+
+    def test_a_page_takes_a_name_when_it_is_whole(self, tmp_path, monkeypatch):
+        page, link = tmp_path / "page.html", tmp_path / "link.html"
+        link.symlink_to(page)
+        write_page(link, "the first")
+        assert link.is_symlink() and page.read_text() == "the first"
+        write_page("/dev/null", "nowhere")
+        write_text = Path.write_text
+
+        def full(path, text, encoding):
+            write_text(path, text[:3], encoding)
+            raise OSError(errno.EFBIG, "File too large")
+
+        monkeypatch.setattr(Path, "write_text", full)
+        with pytest.raises(StudyError, match="cannot be written: File too large"):
+            write_page(page, "the second")
+        assert page.read_text() == "the first" and len(list(tmp_path.iterdir())) == 2

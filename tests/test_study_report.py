@@ -49,7 +49,16 @@ class TestReport:
         for column in study.columns():
             explained = [line for line in text.splitlines() if line.startswith(f"  {column.title}: ")]
             assert len(explained) == (column.header != "start")
+        assert report(study, data, wide=True).count("\n") < text.count("\n")
+
+    def test_what_is_said_below_the_table_fits_a_terminal_too(self, monkeypatch):
+        study, _, data = fake_dataset()
+        said = "from 1 to 2 " * 20
+        monkeypatch.setattr(type(study), "sentences", lambda *_: [said.strip()])
+        text = report(study, data)
+        assert max(map(len, text.splitlines())) <= 100 and said.strip() in " ".join(text.split())
         wide = report(study, data, wide=True)
+        assert said.strip() in wide
         # nothing is folded
         assert len(wide.splitlines()) < len(text.splitlines())
 

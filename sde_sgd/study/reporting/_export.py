@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._errors import StudyError
+from .._replacing import replacing
 from ._report import rows
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def export(study: "AbstractStudy", dataset: "xr.Dataset", target: Path) -> list[Path]:
-    """Write files that replace those of their names; returns their paths.
+    """Write files that replace those of their names, all of them or none; returns their paths.
 
     target: a folder for dataset.nc, table.csv and long.csv, made if need be; or a file that ends with .nc, or with
     .csv for the table. Raises StudyError for another ending, and where the files cannot be written.
@@ -26,13 +27,14 @@ def export(study: "AbstractStudy", dataset: "xr.Dataset", target: Path) -> list[
     else:
         written = {target / "dataset.nc": ".nc", target / "table.csv": ".csv", target / "long.csv": "long"}
     try:
-        for path, what in written.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if what == ".nc":
-                _netcdf(dataset, path)
-            else:
-                table = rows(study, dataset) if what == ".csv" else long_form(dataset)
-                table.to_csv(path, index=False)
+        next(iter(written)).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(*written) as parts:
+            for path, what in zip(parts, written.values(), strict=True):
+                if what == ".nc":
+                    _netcdf(dataset, path)
+                else:
+                    table = rows(study, dataset) if what == ".csv" else long_form(dataset)
+                    table.to_csv(path, index=False)
     except OSError as error:
         raise StudyError(f"export to {target} failed: {error.strerror or error}") from None
     return list(written)

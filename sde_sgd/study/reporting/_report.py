@@ -58,16 +58,18 @@ def report(study: "AbstractStudy", dataset: "xr.Dataset", wide: bool = False) ->
         lines += _folded(line, width, "  ")
     for column in columns:
         if column.meaning:
-            lines += _folded(f"  {column.title}: {column.meaning}", width, "    ")
+            lines += _folded(f"  {column.title}: {column.meaning}", width, "  ")
     said, table = study.sentences(dataset), rows(study, dataset)
     closing = [*said, *([""] if said else []), *closing_lines(study, dataset)]
-    return "\n".join([*lines, "", text_table(columns, table, width), "", *closing])
+    below = [folded for line in closing for folded in _folded(line, width, "  ")]
+    return "\n".join([*lines, "", text_table(columns, table, width), "", *below])
 
 
 def _folded(line: str, width: int | None, indent: str) -> list[str]:
-    """A line on several, the others indented; words are never cut."""
-    if width is None:
+    """A line on several, the others indented as the first and `indent` further; words are never cut."""
+    if width is None or len(line) <= width:
         return [line]
+    indent += " " * (len(line) - len(line.lstrip()))
     return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 

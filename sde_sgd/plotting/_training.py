@@ -166,9 +166,11 @@ def _published(panel: Any, data: xr.Dataset, name: str, of: Any) -> None:
 
 def _with_derived(data: xr.Dataset) -> xr.Dataset:
     """Epochs and the noise's excess loss with intervals: both are a mean times a number that the cell has."""
-    epochs, floor = data.batch_size / data.attrs["examples"], data.get("excess_per_trace")
-    for name, of, factor in (("epochs", "steps", epochs), ("noise_floor", "noise_trace", floor)):
-        for end in ("", "_low", "_high") if of in data and factor is not None else ():
+    factors = {"epochs": ("steps", data.batch_size / data.attrs["examples"])}
+    if "excess_per_trace" in data:
+        factors["noise_floor"] = ("noise_trace", data["excess_per_trace"])
+    for name, (of, factor) in factors.items():
+        for end in ("", "_low", "_high") if of in data else ():
             data = data.assign({name + end: data[of + end] * factor})
     return data
 

@@ -237,6 +237,12 @@ def counts(model, x, y):
     return (model(x)[0] - y) ** 2
 
 
+def batch_normalised(model, x, y):
+    """Losses of outputs that are divided by their spread in the batch."""
+    outputs = model(x)
+    return cross_entropies(lambda each: each / (outputs.std(axis=0) + 1e-3), outputs, y)
+
+
 NAN = np.where(np.arange(48).reshape(12, 4) == 13, np.nan, INPUTS).astype(np.float32)
 
 
@@ -274,6 +280,7 @@ NAN = np.where(np.arange(48).reshape(12, 4) == 13, np.nan, INPUTS).astype(np.flo
         ({"model": Noisy(with_dropout())}, "must be a fixed function .* got one with Dropout left on"),
         ({"targets": LABELS > 0}, r"must accept .* \(targets are bool of shape \(12,\); a loss of labels"),
         ({"targets": np.eye(3, dtype=np.float32)[LABELS]}, r"must accept .* \(targets are float32 of shape \(12, 3\)"),
+        ({"per_example_loss": batch_normalised, "batched": True}, "each of many examples the loss that it has"),
         ({"penalty": -0.1}, "penalty must be at least 0"),
         ({"penalty": "much"}, "penalty must be a finite number"),
         ({"penalty": lambda model: model.first}, "penalty must return a real scalar"),

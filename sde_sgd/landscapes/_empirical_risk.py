@@ -14,6 +14,7 @@ from .._errors import is_traced, number
 from ._base import AbstractLandscape
 from ._risk_checks import (
     cast,
+    check_apart,
     check_labels,
     check_loss,
     check_penalty,
@@ -44,7 +45,8 @@ class EmpiricalRisk(AbstractLandscape):
 
     The arithmetic is done in the dtype of θ. Raises ValueError where data are empty, not finite, of different lengths,
     or labels that the loss looks up are none of the model's; where the model has no real floating array to train or
-    trains a complex one; where the loss of one example is not a scalar, draws random numbers, or meets dropout.
+    trains a complex one; where the loss of one example is not a scalar, draws random numbers, or meets dropout;
+    where with `batched` it changes with the other example of two.
     """
 
     model: Any
@@ -97,6 +99,7 @@ class EmpiricalRisk(AbstractLandscape):
         check_penalty(self)
         check_loss(self)
         check_labels(self)
+        check_apart(self)
 
     @property
     def examples(self) -> int:

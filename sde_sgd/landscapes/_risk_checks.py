@@ -11,8 +11,10 @@ from jax.extend.core import Literal
 from jaxtyping import Array
 
 from .._errors import ASKS_FOR_VALUES, OF_JAX, is_traced
-from .._numerics import read_outside
+from .._numerics import bound, read_outside
 
+# relative difference beyond which two losses are not one that was rounded
+_APART = 1e-3
 _RANDOM = ("random_bits", "random_seed", "random_wrap", "random_split", "random_fold_in", "threefry2x32", "rng_")
 
 
@@ -131,6 +133,30 @@ def check_loss(risk: Any) -> None:
     if drawn or _constants(program) != _constants(_traced_loss(risk, examples)[0]):
         what = f"one with {_dropout(risk.model)}" if _dropout(risk.model) else "one that draws random numbers"
         raise ValueError(f"per_example_loss must be a fixed function of (model, x, y), got {what}")
+
+
+def check_apart(risk: Any) -> None:
+    """ValueError where the loss of one example of a batch changes with the other: then a risk is no mean over examples.
+
+    Two examples are looked at, at the model that was given, beside the first of them twice.
+    """
+    leaves = [*jax.tree.leaves((risk.model, risk.inputs, risk.targets))]
+    if not risk.batched or risk.inputs.shape[0] < 2 or any(is_traced(leaf) for leaf in leaves):
+        return
+    rows = np.array([[0, -1], [0, 0]])
+    pairs = cast(risk.inputs, risk.initial.dtype)[rows], cast(risk.targets, risk.initial.dtype)[rows]
+    one, other = np.asarray(bound(_losses_of_pairs, risk)(*pairs), np.float64)[:, 0]
+    # sums of matrices of another shape may round otherwise
+    if abs(one - other) > _APART * max(abs(one), abs(other), _APART):
+        raise ValueError(
+            "per_example_loss must give each of many examples the loss that it has by itself, got one that changes "
+            f"from {one:.6g} to {other:.6g} with the other example of a batch, as that of a batch normalisation does"
+        )
+
+
+def _losses_of_pairs(risk: Any, inputs: Any, targets: Any) -> Any:
+    model = risk.unflatten(risk.initial)
+    return jax.lax.map(lambda pair: risk.per_example_loss(model, *pair), (inputs, targets))
 
 
 def check_labels(risk: Any) -> None:

@@ -297,6 +297,19 @@ def test_what_is_no_risk_is_refused_in_one_sentence(change, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_batch_normalisation_whose_outputs_cancel_is_refused():
+    """Four normalised outputs are summed: of two examples they are 1 and -1, of which two and two make 0."""
+    weights = jnp.array([[1.0, 0, 0, 0], [2.0, 0, 0, 0], [-1.0, 0, 0, 0], [-2.0, 0, 0, 0]]).T + 0.1 * jnp.eye(4)
+
+    def normalised(weights, x, y):
+        outputs = x @ weights
+        return (((outputs - outputs.mean(axis=0)) / (outputs.std(axis=0) + 1e-3)).sum(axis=1) - y) ** 2 / 2
+
+    targets = np.random.RandomState(3).normal(size=12)
+    with pytest.raises(ValueError, match="per_example_loss must give each of many examples the loss"):
+        risk(model=weights, per_example_loss=normalised, targets=targets, batched=True)
+
+
 @pytest.mark.parametrize(
     "change",
     [

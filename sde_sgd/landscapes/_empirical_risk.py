@@ -46,7 +46,7 @@ class EmpiricalRisk(AbstractLandscape):
     The arithmetic is done in the dtype of θ. Raises ValueError where data are empty, not finite, of different lengths,
     or labels that the loss looks up are none of the model's; where the model has no real floating array to train or
     trains a complex one; where the loss of one example is not a scalar, draws random numbers, or meets dropout;
-    where with `batched` it changes with the other example of two.
+    where with `batched` it changes with the others of a batch.
     """
 
     model: Any

@@ -136,21 +136,22 @@ def check_loss(risk: Any) -> None:
 
 
 def check_apart(risk: Any) -> None:
-    """ValueError where the loss of one example of a batch changes with the other: then a risk is no mean over examples.
+    """ValueError where the loss of one example of a batch changes with the others: a risk is a mean over examples.
 
-    Two examples are looked at, at the model that was given, beside the first of them twice.
+    The first is looked at in two batches of three, at the model that was given.
     """
     leaves = [*jax.tree.leaves((risk.model, risk.inputs, risk.targets))]
     if not risk.batched or risk.inputs.shape[0] < 2 or any(is_traced(leaf) for leaf in leaves):
         return
-    rows = np.array([[0, -1], [0, 0]])
+    # of two alone a normalised output is 1 or −1, and their sum may be 0
+    rows = np.array([[0, risk.examples // 2, -1], [0, 0, -1]])
     pairs = cast(risk.inputs, risk.initial.dtype)[rows], cast(risk.targets, risk.initial.dtype)[rows]
     one, other = np.asarray(bound(_losses_of_pairs, risk)(*pairs), np.float64)[:, 0]
     # sums of matrices of another shape may round otherwise
     if abs(one - other) > _APART * max(abs(one), abs(other), _APART):
         raise ValueError(
             "per_example_loss must give each of many examples the loss that it has by itself, got one that changes "
-            f"from {one:.6g} to {other:.6g} with the other example of a batch, as that of a batch normalisation does"
+            f"from {one:.6g} to {other:.6g} with the others of a batch, as that of a batch normalisation does"
         )
 
 

@@ -111,7 +111,7 @@ BEYOND = {
     "training at no learning rate": (lambda: train(learning_rate=0), "learning_rate must be above 0, got 0"),
     "training of larger batches": (
         lambda: train(batch_size=[4, 50], stop=ss.training.Epochs(10**6)),
-        "batch_size must be at most 20, .* got 50",
+        "batch_size must be at most the 20 examples .* got 50",
     ),
     "an unknown sampling": (
         lambda: train(sampling="random"),

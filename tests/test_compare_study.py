@@ -37,7 +37,7 @@ class TestCompare:
         np.testing.assert_allclose(cell.loss.values[:, 4:], found.mean("loss").value, rtol=1e-5)
         np.testing.assert_allclose(cell.p_value, found.p_value)
         np.testing.assert_allclose(cell.law_distance.values[:, 4:], found.distances, rtol=1e-3, atol=1e-6)
-        assert str(cell.sentence.values) == found.sentence and found.sentence in compare.report
+        assert str(cell.sentence.values) == found.sentence and found.sentence in " ".join(compare.report.split())
         assert compare.table["p wild"].tolist()[1] == found.p_value[0] and cell.trajectories == 80
 
     def test_its_figures(self, compare):

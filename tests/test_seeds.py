@@ -116,6 +116,7 @@ def test_the_registry_of_streams_never_changes():
         "SECOND_SCORE": 10,
         "BASINS": 11,
         "FIRST_BASIN": 12,
+        "FAR_OUT": 13,
     }
 
 

@@ -34,6 +34,11 @@ def far_out(
     the loss, on the way there, may exceed the lowest that is seen nearer than that. ends: sets with `contains`; a ray
     that comes upon one goes no further, and so is not far out.
     """
+    with np.errstate(all="ignore"):
+        return _far_out(landscape, start, temperature, distance, height, ends)
+
+
+def _far_out(landscape, start, temperature, distance, height, ends) -> Float[np.ndarray, "m dim"]:
     rays = _rays(len(start))
     fast = (len(start) + 2) * temperature * math.log(2) * _OCTAVES
     first, last = (of_points("loss", landscape, start + radius * rays) for radius in (distance, distance * 2**_OCTAVES))
@@ -51,7 +56,10 @@ def far_out(
     lowest = min(float(of_points("loss", landscape, start[None])[0]), float(np.nanmin(losses[:, radii <= distance])))
     free = np.logical_and.accumulate(losses <= lowest + height, axis=1)
     number = np.count_nonzero(free, axis=1) - 1
-    kept = (radii[number] >= distance) & (number >= 0) & ~np.any(met, axis=1)
+    # where the loss rises fast beyond, it is that which keeps them
+    beyond = losses[np.arange(len(rays))[:, None], np.minimum(number[:, None] + np.arange(_EACH + 1), len(radii) - 1)]
+    slow = np.max(beyond, axis=1) - beyond[:, 0] <= fast / _OCTAVES
+    kept = (radii[number] >= distance) & (number >= 0) & slow & ~np.any(met, axis=1)
     return along[kept, number[kept]]
 
 

@@ -92,13 +92,16 @@ def unvisited(
         return _watched("no trajectory is finite")
     stage("surroundings")
     looked = (landscape, np.asarray(start, np.float64), points, float(np.asarray(temperature)))
-    slow = ""
     try:
-        slow = _slow_far_out(*looked, telling)
         around = _looked_around(*looked, chain, telling)
     # what is known of the trajectories is not lost to a look beside them
     except Exception as error:
         around = _watched(str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
+    try:
+        slow = _slow_far_out(*looked, telling)
+    # as above, which has said why
+    except Exception:
+        slow = ""
     return around._replace(missing=around.missing or slow)
 
 

@@ -16,7 +16,6 @@ from .._own_code import on_the_path
 from .._replacing import replacing
 from .._units import units
 from ..reporting._export import export as written
-from ..reporting._text_table import WIDTH
 from ..store._store import Store
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
 from ._outcome import Outcome, left_out, reported
@@ -67,19 +66,7 @@ class Progress(NamedTuple):
             parts.append(f"widest interval ±{100 * self.widest:.2g} %")
         if self.seconds_left is not None and not is_complete:
             parts.append(f"{in_words(self.seconds_left)} left if it goes on as of late")
-        return _in_lines(parts)
-
-
-def _in_lines(parts: list[str]) -> str:
-    """Parts with semicolons between them, on as many lines as it takes; a part, which may be a command, is not cut."""
-    lines = parts[:1]
-    for part in parts[1:]:
-        if len(lines[-1]) + len(part) + 2 <= WIDTH:
-            lines[-1] += f"; {part}"
-        else:
-            lines[-1] += ";"
-            lines.append(f"  {part}")
-    return "\n".join(lines)
+        return "; ".join(parts)
 
 
 class Plan(NamedTuple):

@@ -85,8 +85,8 @@ def test_minima_of_one_basin_must_be_seen_to_exchange():
     assert exchange == pytest.approx(np.exp((saddle.loss - shallow.loss) / 0.1) / rate, rel=1e-6)
     assert slowest_exchange(found.minima, frozenset({0}), edges, 0.1) == 0
     evidence = ss.first_passage(BOWL, np.array([0.0]), BEYOND, rtol=0.3, method="splitting").evidence
-    assert not _not_seen_to_settle(evidence.checked / 3, evidence)
-    ((status, words),) = _not_seen_to_settle(evidence.checked / 2, evidence)
+    assert not _not_seen_to_settle(0.9 * evidence.checked, evidence)
+    ((status, words),) = _not_seen_to_settle(1.1 * evidence.checked, evidence)
     assert status is Status.NOT_SETTLED and "the law was watched for" in words
 
 

@@ -12,9 +12,6 @@ from .._steady_state import SteadyStateSample
 from ._network import Part
 from ._over_slow_basins import over_slow_basins
 
-# times in which minima exchange trajectories, for that they have done so to be seen
-_EXCHANGES = 3
-
 
 def mean_time(question: Question, run: Execution, asking: Asking, part: Part, score: Any) -> Answer:
     """The mean time of a rare passage; score: of splitting towards the target.
@@ -39,7 +36,7 @@ def mean_time(question: Question, run: Execution, asking: Asking, part: Part, sc
 
 def _not_seen_to_settle(exchange: float, evidence: SteadyStateSample) -> list[tuple[Status, str]]:
     """What is to be said where minima count as one basin that exchange trajectories too slowly for that to be seen."""
-    if exchange * _EXCHANGES <= evidence.checked:
+    if exchange <= evidence.checked:
         return []
     words = (
         f"minima that count as one basin, since there are no rates between them, exchange trajectories within "

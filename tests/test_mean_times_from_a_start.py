@@ -8,8 +8,11 @@ import pytest
 
 import sde_sgd as ss
 from sde_sgd._jumps import slowest_exchange
+from sde_sgd.passage._question import execution_of, make_question
 from sde_sgd.passage.splitting.basins._approaches import ways_around
 from sde_sgd.passage.splitting.basins._mean_time import _not_seen_to_settle
+from sde_sgd.passage.splitting.basins._network import Network, cores_of
+from sde_sgd.passage.splitting.basins._surroundings import Surroundings, surroundings
 from sde_sgd.reference._exact_chains import ChainExit
 from sde_sgd.results import Status
 
@@ -64,6 +67,29 @@ def test_starts_in_basins_on_both_sides_of_the_target_have_no_common_rate():
     starts = np.where(np.arange(4096) % 2, 1.0, -1.0)[:, None]
     found = ss.first_passage(chain, starts, ss.regions.Ball([0.0], 0.15), trajectories=4096, method="splitting")
     assert found.status is Status.INCOMPLETE and "1 of 2 starts lead down to minima" in found.result
+
+
+def never(*_):
+    """No rate is asked for."""
+    raise AssertionError
+
+
+def test_starts_in_several_basins_are_counted_where_they_are():
+    """Half begin in each of two cores before the target; some between them go down to one first."""
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(double_well(), 0.1), 0.01)
+    beyond = ss.regions.HalfSpace([-1.0], -1.9)
+
+    def counted(starts):
+        question = make_question(chain, np.array(starts)[:, None], beyond, trajectories=len(starts))
+        found = surroundings(question, 0.1, 512, 0)
+        assert isinstance(found, Surroundings) and len(found.basins) == 2
+        run = execution_of(question, 0, None, None, None)
+        ends = (*cores_of(found, chain), *question.ends)
+        return Network(question, run, never, ("level",), found, ends).first().tolist()
+
+    assert counted([-1.0, 1.0]) == [512, 512, 0]
+    left, right, ended = counted([-1.0, 1.0, -0.1, 1.0])
+    assert left + right == 1024 and left > 256 + 128 and right >= 512 and ended == 0
 
 
 def test_a_set_on_both_sides_is_entered_from_the_basin_on_each():

@@ -1,7 +1,7 @@
 """Which minima make one basin, as trajectories go to and fro between them fast, and how much time a basin holds."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,18 +30,12 @@ def slow_groups(
     By ascending saddles, so that a shallow minimum between two deep ones joins that over the lower saddle, and the two
     stay apart. Times are those of Eyring and Kramers.
     """
-    group = {int(each): frozenset([int(each)]) for each in reached}
-    for way in edges:
-        one, other = group[way.first], group[way.second]
-        if one == other:
-            continue
-        lows = [min((minima[each] for each in side), key=lambda point: point.loss) for side in (one, other)]
+
+    def soon(lows: list[CriticalPoint], log_time: float) -> bool:
         inside = max(1 / float(low.eigenvalues[0]) for low in lows)
-        soon = math.log(max(_FAST * time_step, _APART * inside))
-        if min(_log_exit_time(low, way.saddle, temperature) for low in lows) < soon:
-            for each in one | other:
-                group[each] = one | other
-    return sorted(dict.fromkeys(group.values()), key=min)
+        return log_time < math.log(max(_FAST * time_step, _APART * inside))
+
+    return sorted(dict.fromkeys(_joined(minima, reached, edges, temperature, soon).values()), key=min)
 
 
 def slowest_exchange(
@@ -54,15 +48,39 @@ def slowest_exchange(
 
     minima, edges, temperature: as in `slow_groups`. Each time is that out of the shallower side, by ascending saddles.
     """
-    part, longest = {each: frozenset([each]) for each in group}, -math.inf
-    for way in edges:
-        if {way.first, way.second} <= group and part[way.first] != part[way.second]:
-            one, other = part[way.first], part[way.second]
-            lows = [min((minima[each] for each in side), key=lambda point: point.loss) for side in (one, other)]
-            longest = max(longest, min(_log_exit_time(low, way.saddle, temperature) for low in lows))
-            for each in one | other:
-                part[each] = one | other
+    longest = -math.inf
+
+    def always(_: list[CriticalPoint], log_time: float) -> bool:
+        nonlocal longest
+        longest = max(longest, log_time)
+        return True
+
+    inside = [way for way in edges if {way.first, way.second} <= group]
+    _joined(minima, group, inside, temperature, always)
     return math.exp(min(longest, _LARGEST_LOG))
+
+
+def _joined(
+    minima: Sequence[CriticalPoint],
+    among: Iterable[Any],
+    edges: Sequence[SaddleConnection],
+    temperature: float,
+    joins: Callable[[list[CriticalPoint], float], bool],
+) -> dict[int, frozenset[int]]:
+    """The group of each minimum, where two become one that `joins` says so of.
+
+    joins: of the lowest points of both, and the logarithm of the time out of the shallower over the saddle between.
+    """
+    group = {int(each): frozenset([int(each)]) for each in among}
+    for way in edges:
+        one, other = group[way.first], group[way.second]
+        if one == other:
+            continue
+        lows = [min((minima[each] for each in side), key=lambda point: point.loss) for side in (one, other)]
+        if joins(lows, min(_log_exit_time(low, way.saddle, temperature) for low in lows)):
+            for each in one | other:
+                group[each] = one | other
+    return group
 
 
 def _log_exit_time(low: CriticalPoint, saddle: CriticalPoint, temperature: float) -> float:

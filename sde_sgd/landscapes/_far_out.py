@@ -16,6 +16,8 @@ _AXES, _RANDOM = 16, 32
 _EACH, _NEARER, _FARTHER, _OCTAVES = 4, 8, 4, 6
 
 
+# points so far out that no float holds them tell nothing
+@np.errstate(all="ignore")
 def far_out(
     landscape: AbstractLandscape,
     start: Float[np.ndarray, " dim"],
@@ -28,17 +30,14 @@ def far_out(
 
     Slowly is by less than (dim + 2) T ln 2 for each doubling of the distance: a Bessel process with the drift −c T/r
     comes back after times of a power law of index 1 + (c − dim)/2, which up to 2 has no variance, and
-    exp(−L/T) decorrelates so slowly that its averages have no standard error.
+    exp(−L/T) decorrelates so slowly that its averages have no standard error (Revuz and Yor, Continuous Martingales and
+    Brownian Motion, 1999, chapter XI). Where the loss rises fast beyond a point, that keeps everyone, and it is left
+    out.
 
     distance: where the rays are looked at first; points are at least as far out and at most 16 times. height: by which
     the loss, on the way there, may exceed the lowest that is seen nearer than that. ends: sets with `contains`; a ray
     that comes upon one goes no further, and so is not far out.
     """
-    with np.errstate(all="ignore"):
-        return _far_out(landscape, start, temperature, distance, height, ends)
-
-
-def _far_out(landscape, start, temperature, distance, height, ends) -> Float[np.ndarray, "m dim"]:
     rays = _rays(len(start))
     fast = (len(start) + 2) * temperature * math.log(2) * _OCTAVES
     first, last = (of_points("loss", landscape, start + radius * rays) for radius in (distance, distance * 2**_OCTAVES))

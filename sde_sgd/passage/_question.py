@@ -158,7 +158,7 @@ def make_question(
     _check_start(starts[:, : chain.dim], inside, target, avoid)
     check_first_step(chain, starts)
     time_step = float(np.asarray(chain.time_step))
-    steps = _whole_steps(horizon, time_step, max_steps)
+    steps = steps_of_watch(horizon, time_step, max_steps)
     refuse_late(chain, steps, starts.dtype, "max_steps" if horizon is None else "horizon, in steps,")
     asked = None if horizon is None else float(horizon)
     return Question(chain, target, avoid, starts, asked, steps, time_step, monitoring, float(confidence))
@@ -194,7 +194,8 @@ def check_region(name: str, region: Any, dim: int) -> None:
     region.check(dim)
 
 
-def _whole_steps(horizon, time_step: float, max_steps: int) -> int:
+def steps_of_watch(horizon, time_step: float, max_steps: int) -> int:
+    """Whole steps of the horizon, or the budget where there is none; ValueError for what is neither."""
     if horizon is not None:
         return whole_steps("horizon", horizon, time_step, MAX_STEPS)
     positive_integer("max_steps", max_steps)

@@ -89,7 +89,7 @@ def compare(
     number = seed_number(seed)
     starts = starts_of(risk, start, networks, number)
     told = _measures(measures, risk, starts)
-    looks = _looks(known, time, times)
+    looks = looks_of(known, time, times)
     rng = np.random.default_rng(number)
     kept = _kept(len(known), len(looks.times), networks, risk.dim, starts.dtype, rng)
     with _progress.shown(progress, "compare"):
@@ -164,7 +164,7 @@ class _Looks(NamedTuple):
     steps: Int[np.ndarray, "chains looks"]
 
 
-def _looks(chains: Mapping[str, AbstractChain], end: Any, times: Any) -> _Looks:
+def looks_of(chains: Mapping[str, AbstractChain], end: Any, times: Any) -> _Looks:
     if (end is None) == (times is None):
         raise ValueError(
             "give either time (of the end) or times (of the looks), got " + ("neither" if end is None else "both")

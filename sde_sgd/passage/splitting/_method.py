@@ -28,9 +28,10 @@ class Splitting(AbstractMethod):
     them. `trajectories=` start in all, in independent repetitions; with `rtol=` there are as many repetitions as it
     takes. Where steps are coarse it takes them in substeps. With neither horizon nor `avoid` it answers for the mean
     time, by the rate at which excursions from where settled trajectories usually are reach the target; `rtol` is then
-    that of the rate, and `max_steps` the budget of an excursion. With `avoid` and no horizon trajectories are followed
-    to their end; where a pilot sees that both sets are rare from the start, the rate at which settled trajectories
-    reach each of them tells which is first (`SettledRate`, and a TwoSetsSample as evidence).
+    that of the rate, and `max_steps` the budget of an excursion; where nearly all arrive before the law has settled
+    they are followed directly. With `avoid` and no horizon trajectories are followed to their end; where a pilot sees
+    that both sets are rare from the start, the rate at which settled trajectories reach each of them tells which is
+    first (`SettledRate`, and a TwoSetsSample as evidence).
 
     score: a number that grows on the way to the target. By default, or with "auto", it is what `scores.choose` finds:
         the committor on a grid in one and two dimensions, all ways over saddles beyond; by default too, on the line and
@@ -116,8 +117,9 @@ class SettledRate(AbstractMethod):
 
     For questions without horizon: excursions from where settled trajectories usually are end in the target, in `avoid`,
     or at home, and the rate is the flux of the first over the time at risk (`exit_rate` of the result, and
-    `mean_exit_time` its reciprocal; the evidence is a SteadyStateSample). `rtol` is that of the rate. It is what a mean
-    time by splitting is made of; with `avoid` it is the rate of one way out among several.
+    `mean_exit_time` its reciprocal, without `avoid` with what comes before the law has settled; the evidence is a
+    SteadyStateSample). `rtol` is that of the rate. It is what a mean time by splitting is made of; with `avoid` it is
+    the rate of one way out among several.
 
     score, repetitions: as of `Splitting`.
     Valid where both sets are rare from settled trajectories. Raises ValueError with a horizon or trajectory_ids.

@@ -117,7 +117,7 @@ class CompareStudy(AbstractBudgetStudy):
         return found | told | {"loss_theory": ("look",), "p_value": ("other",), "smallest_shift": ("other",)}
 
     def prepare(self, folder):
-        from ...training._compare import _looks
+        from ...training._compare import looks_of
         from .. import _networks
 
         _networks.check_measures(self.measures, ss.training.MEASURES)
@@ -126,7 +126,7 @@ class CompareStudy(AbstractBudgetStudy):
         for one in self.along_axes():
             one.check_number()
             with before_any_cell():
-                _looks(shared.chains(one), one.time, one.times)
+                looks_of(shared.chains(one), one.time, one.times)
         return shared
 
     def run_cell(self, cell, shared):

@@ -139,10 +139,10 @@ class AbstractDynamicsStudy(AbstractStudy):
 
         chain: of the study of one cell. horizon: SDE time, or None. max_steps: of a watch without.
         """
-        from ...passage._question import _whole_steps
+        from ...passage._question import steps_of_watch
 
         with before_any_cell():
-            _whole_steps(horizon, float(np.asarray(chain.time_step)), max_steps or 1)
+            steps_of_watch(horizon, float(np.asarray(chain.time_step)), max_steps or 1)
 
     def refuse_other_chains(self) -> None:
         """Raise ValueError where theory has nothing to say: beside a chain that is that of no SDE, has a memory, or has

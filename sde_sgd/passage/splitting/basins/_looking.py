@@ -38,18 +38,17 @@ def look_around(question: Question, run: Execution) -> Surroundings | Unexplored
     found = surroundings(question, temperature, climbs, run.seed)
     if isinstance(found, Unexplored) or len(question.starts) == 1:
         return found
-    return found._replace(findings=(*found.findings, *_elsewhere(question, found)))
+    return found._replace(findings=(*found.findings, *_elsewhere(question, landscape, found)))
 
 
-def _elsewhere(question: Question, found: Surroundings) -> list[tuple[Status, str]]:
+def _elsewhere(question: Question, landscape: AbstractLandscape, found: Surroundings) -> list[tuple[Status, str]]:
     """What is to be said of starts that lie in no basin which was found from the first of them."""
-    known, landscape = found.exploration, known_landscape(question)
     # by chance and not every so many, since those that are given may alternate
     starts = np.random.default_rng(0).permutation(np.unique(question.starts[:, : landscape.dim], axis=0))
     starts = starts[:_MOST_STARTS].astype(np.float64)
     with jax.enable_x64(True):
         below = Searches(landscape).descend(starts).points
-    numbers = [known.number_of(point) for point in below]
+    numbers = [found.exploration.number_of(point) for point in below]
     reached = [each in found.reached for each in numbers]
     ended = np.any([contained(end, below) for end in question.ends], axis=0)
     lost = int(np.sum(~(np.array(reached) | ended)))
@@ -60,12 +59,6 @@ def _elsewhere(question: Question, found: Surroundings) -> list[tuple[Status, st
         "time is another one; ask from each basin by itself"
     )
     return [(Status.INCOMPLETE, words)]
-
-
-def known_landscape(question: Question) -> AbstractLandscape:
-    """That of the chain, which has one."""
-    assert question.chain.landscape is not None
-    return question.chain.landscape
 
 
 def _temperature(question: Question, run: Execution) -> float | Unexplored:

@@ -153,8 +153,8 @@ def make_question(
     if horizon is None and avoid is None:
         refuse_if_changing(chain, "mean times")
     starts = start_states(start, chain, trajectories)
-    # one start for all is a broadcast view; given again and again it is still one
-    starts = starts[:1] if starts.strides[0] == 0 or np.all(starts == starts[0]) else starts
+    # one start for all is a broadcast view
+    starts = starts[:1] if starts.strides[0] == 0 else starts
     _check_start(starts[:, : chain.dim], inside, target, avoid)
     check_first_step(chain, starts)
     time_step = float(np.asarray(chain.time_step))

@@ -10,7 +10,8 @@ import sde_sgd as ss
 from sde_sgd.passage import SettledRate, Splitting, SteadyStateSample
 from sde_sgd.passage._question import execution_of, make_question
 from sde_sgd.passage.splitting._equilibration import equilibrate
-from sde_sgd.passage.splitting._excursions import Excursions
+from sde_sgd.passage.splitting._excursions import Excursions, StepsFromHome
+from sde_sgd.passage.splitting._score import scores
 from sde_sgd.reference import ChainExit
 from sde_sgd.results import Status
 
@@ -129,3 +130,37 @@ def test_a_law_that_never_settles_is_told():
     chain = ss.EulerMaruyama(diffusion, 0.1)
     fp = ss.escape(chain, START, below(9.0), trajectories=2_048, max_steps=400, method="splitting", seed=12)
     assert fp.result.startswith("not settled"), fp.result
+
+
+def mean_of_large_steps():
+    """A chain that keeps a tenth of where it is, a level of 5 standard deviations, and the mean time to it."""
+    keeps, spread = 0.1, 1 / np.sqrt(1 - 0.1**2)
+    landscape = ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2, dim=1)
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(landscape, 1 / (2 * 0.9)), dt=0.9)
+    level = 5 * spread
+    truth = 0.9 * ChainExit(lambda x: keeps * x, 1.0, 0.0, level, -8 * spread, 600).mean_steps()
+    return chain, ~ss.regions.HalfSpace([1.0], level), truth
+
+
+def test_steps_from_home_straight_into_the_target_count():
+    """They are half of all (4 standard errors of the excursions' rate). Twin: excursions that begin away from home."""
+    chain, target, truth = mean_of_large_steps()
+    found = ss.first_passage(chain, START, target, trajectories=40_000, seed=3, method="splitting")
+    rate = found.exit_rate
+    error = (rate.high - rate.low) / (2 * 1.97)
+    assert agrees(rate.value, 1 / truth, error), rate.value * truth
+    assert not agrees(1 / truth / 2.1, 1 / truth, error) and error * truth < 0.1
+
+
+def test_an_excursion_that_begins_with_every_step():
+    """Half of those that have settled are at home, and nothing is waited."""
+    chain, target, _ = mean_of_large_steps()
+    question = make_question(chain, START, target)
+    run, score = execution_of(question, 18, None, None, None), Splitting().score_for(question)
+    others = Excursions(run, score, equilibrate(run, score))
+    every = StepsFromHome(others)
+    assert every.watched(64) == 64 and every.home_level == others.home_level
+    begun = every(8_192)
+    assert not begun.waited.any() and not begun.diverged.any()
+    assert abs(len(begun.states) - 4_096) < 4 * np.sqrt(2_048 + 1_024)
+    assert np.all(scores(score, begun.states, np.zeros(len(begun.states), int)) <= every.home_level)

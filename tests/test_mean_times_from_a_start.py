@@ -13,6 +13,7 @@ from sde_sgd.passage.splitting.basins._approaches import ways_around
 from sde_sgd.passage.splitting.basins._mean_time import _not_seen_to_settle
 from sde_sgd.passage.splitting.basins._network import Network, cores_of
 from sde_sgd.passage.splitting.basins._surroundings import Surroundings, surroundings
+from sde_sgd.passage.splitting.basins._warmth import Warmth
 from sde_sgd.reference._exact_chains import ChainExit
 from sde_sgd.results import Status
 
@@ -81,7 +82,7 @@ def test_starts_in_several_basins_are_counted_where_they_are():
 
     def counted(starts):
         question = make_question(chain, np.array(starts)[:, None], beyond, trajectories=len(starts))
-        found = surroundings(question, 0.1, 512, 0)
+        found = surroundings(question, Warmth(0.1), 512, 0)
         assert isinstance(found, Surroundings) and len(found.basins) == 2
         run = execution_of(question, 0, None, None, None)
         ends = (*cores_of(found, chain), *question.ends)

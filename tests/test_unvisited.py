@@ -4,10 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from numpy.polynomial import Polynomial
+from polynomials import on_the_line
 
 import sde_sgd as ss
 from sde_sgd.results import Status
 from sde_sgd.stationary import _unvisited
+from sde_sgd.stationary._minima_graph import minima_graph
+from sde_sgd.stationary._missing_minima import missing_minima
 
 T, DT, PLACE = 0.25, 0.002, 3.2
 WINDOW = {"horizon": 20.0, "trajectories": 512, "progress": False}
@@ -182,3 +186,21 @@ def test_an_image_has_the_same_shape_too():
     chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ss.landscapes.Landscape(loss, dim=1), 0.07), 0.002)
     found = ss.histogram(chain, np.ones(1), lambda x: x[0] ** 2, bins=(0.0, 3.0, 30), **WINDOW)
     assert found.status is Status.NOT_CONVERGED and "basin of [-1.]" in found.result
+
+
+def test_a_basin_behind_a_high_pass_is_of_the_law_too():
+    """One that holds most of it, behind a pass of 23 temperatures, is missing where nothing has been in it.
+
+    Of rates between the minima on this side as well. Twin: a well there that holds less than a thousandth.
+    """
+    for third, missing in ((-3.4, True), (-3.1, False)):
+        loss = Polynomial.fromroots([third, -2.0, 0.0, 0.6, 1.2]).integ()
+        # the pass, at −2, is 23 high
+        landscape = on_the_line(loss * (23 / (loss(-2.0) - loss(0.0))))
+        chain = ss.EulerMaruyama(ss.Langevin(landscape, 1.0), dt=2e-4)
+        found = _unvisited.unvisited(
+            chain, np.zeros(1), 0.1 * np.random.default_rng(0).normal(size=(1, 4_096)), themselves
+        )
+        assert bool(found.missing) is missing, found
+        named = missing_minima(chain, minima_graph(chain, [[0.0], [1.2]], None), 0)
+        assert bool(named) is missing, named

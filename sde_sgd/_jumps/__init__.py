@@ -1,6 +1,7 @@
 """Jumps between basins: core sets, and the law, the times and the intervals of the jump process that they make."""
 
 from ._core_sets import core_sets as core_sets
+from ._core_sets import room as room
 from ._delta_method import delta_method as delta_method
 from ._delta_method import from_log_odds as from_log_odds
 from ._delta_method import log_odds as log_odds

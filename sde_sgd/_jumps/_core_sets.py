@@ -17,6 +17,15 @@ _HEIGHT = 0.25
 _TEMPERATURES, _ACROSS = 8.0, 0.25
 
 
+def room(point: CriticalPoint, barrier: float, way_out: Float[np.ndarray, " dim"]) -> float:
+    """A barrier for a minimum's core: the one out of it, or the loss's quadratic part at the way out if that is less.
+
+    It is less where the loss rises faster than its quadratic part: a core of the barrier alone might hold the pass.
+    """
+    away = way_out - point.location
+    return min(float(barrier), float(away @ point.hessian @ away) / 2)
+
+
 def core_sets(
     minima: list[CriticalPoint],
     barriers: Float[np.ndarray, " K"],
@@ -26,10 +35,11 @@ def core_sets(
 ) -> tuple[Ellipsoid, ...]:
     """A core around each minimum.
 
-    barriers: lowest one out of each minimum. radius: of balls, in θ; None for the ellipsoids on which the quadratic
-        part of the loss is a quarter of that barrier. towards: of each minimum, points where ways lead out of it: along
-        all other directions the ellipsoid is then so long that those of a typical state, whose quadratic part is half a
-        temperature each, do not keep it from entering. A barrier is taken as eight temperatures at least.
+    barriers: lowest one out of each minimum, as `room` says. radius: of balls, in θ; None for the ellipsoids on which
+        the quadratic part of the loss is a quarter of that barrier. towards: of each minimum, points where ways lead
+        out of it: along all other directions the ellipsoid is then so long that those of a typical state, whose
+        quadratic part is half a temperature each, do not keep it from entering. A barrier is taken as eight
+        temperatures at least. Who gives them can give no radius.
     Raises ValueError where two of them overlap.
     """
     if radius is not None:
@@ -45,9 +55,9 @@ def core_sets(
     for second in range(len(cores)):
         for first in range(second):
             if not _apart(cores[first], cores[second]):
+                advice = ": give a smaller radius=" if towards is None else ""
                 raise ValueError(
-                    f"cores must not overlap, got those of {names[first]} and {names[second]} that do: give a smaller "
-                    "radius="
+                    f"cores must not overlap, got those of {names[first]} and {names[second]} that do{advice}"
                 )
     return tuple(cores)
 

@@ -12,8 +12,10 @@ from ._critical_points import CriticalPoint, Float64Landscape, descend, newton
 from ._searches import End, Searched, Searches
 from ._string import evenly
 
-# points that are nearer, relative to 1 or to their distance from 0, are one; where a degenerate one is, is known less
-_SAME, _SAME_DEGENERATE = 1e-5, 1e-3
+SAME = 1e-5
+"""Points that are nearer, relative to 1 or to their distance from 0, are one."""
+# where a degenerate one is, is known less
+_SAME_DEGENERATE = 1e-3
 # images of a path on each side of its saddle
 _IMAGES = 33
 # distances at which a ray from a minimum is looked at, each longer than the last by a factor
@@ -335,5 +337,5 @@ def _nearest(location: np.ndarray, points: list[CriticalPoint]) -> int | None:
         return None
     away = np.linalg.norm(np.array([point.location for point in points]) - location, axis=1)
     number = int(np.argmin(away))
-    tolerance = _SAME_DEGENERATE if points[number].is_degenerate else _SAME
+    tolerance = _SAME_DEGENERATE if points[number].is_degenerate else SAME
     return number if away[number] < tolerance * max(1.0, float(np.linalg.norm(location))) else None

@@ -15,8 +15,9 @@ class Automatic(AbstractMethod):
     """Splitting where passages are rare, else direct simulation.
 
     Rare is fewer than one trajectory in 200 and fewer than 20 in all, or a mean time that would take more than some 10⁹
-    path-steps. Below 1024 trajectories there is no choice and no pilot. Where a pilot's trajectories diverge nothing
-    rare is looked for: what diverges leaves more open than a rare passage could add.
+    path-steps, or that hangs on basins beside the way that hardly a trajectory enters, and stays in long. Below 1024
+    trajectories there is no choice and no pilot. Where a pilot's trajectories diverge nothing rare is looked for: what
+    diverges leaves more open than a rare passage could add.
     Where without a horizon both the target and `avoid` are rare, splitting tells which is first.
 
     score: of splitting, where that is chosen, by default the one that suits the passage; see `Splitting`.
@@ -39,7 +40,8 @@ class Automatic(AbstractMethod):
         if (effort.trajectories is None or effort.trajectories >= BATCH) and rarely_ends(question, run):
             return Splitting(self.score).which_first(question, run, effort)
         pilot = is_rare(question, run, effort.trajectories)
-        if not pilot.rare:
+        watched = pilot.stops is not None
+        if not (pilot.rare or (watched and Splitting(self.score).sees_more(question, run, effort))):
             return Direct().answer(question, run, effort)
         if not pilot.diverged:
             return Splitting(self.score).split(question, run, effort)

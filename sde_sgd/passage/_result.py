@@ -58,7 +58,8 @@ class FirstPassage(AbstractResult):
 
         Without a horizon the mean itself, for a rare passage that from the settled law. With one, T: ∫₀ᵀ S dt + S(T)/λ,
         with the hazard λ of the second half taken to last from there on: right once the law has forgotten its start
-        by T/2. With an `avoid` set, or too few passages to tell, the reciprocal of `exit_rate`, infinite without any.
+        by T/2. That is taken for granted, and no status is about it: what is asked without a horizon is checked. With
+        an `avoid` set, or too few passages to tell, the reciprocal of `exit_rate`, infinite without any.
         Of a chain that changes in time it is not known, NaN in [0, ∞], unless all were seen to arrive.
         """
         if self.evidence.watch.changes and self.evidence.censored:
@@ -210,9 +211,11 @@ class FirstPassage(AbstractResult):
         watch = self.evidence.watch
         by = "ever" if watch.open_ended else f"by t = {watch.horizon:.6g}"
         before = ", before the avoided set" if watch.avoids else ""
+        # it is of what was not watched, and nothing is asked of it
+        assumed = "" if watch.open_ended or not self.evidence.censored else ", if exits go on as in the second half"
         rows = [
             ("probability", f"{self.probability}, to reach the target {by}{before}"),
-            ("mean time", str(self.mean_exit_time)),
+            ("mean time", f"{self.mean_exit_time}{assumed}"),
             ("confidence", f"{watch.confidence:.3g}, {watch.monitoring} monitoring"),
             ("trajectories", f"{self.trajectories:,}" + (f", {self.diverged:,} diverged" if self.diverged else "")),
         ]

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse.csgraph import connected_components
 
+from .._jumps import room
 from .._numerics import bound, of_each
 from ..chains import AbstractChain
 from ..landscapes import AbstractLandscape, CriticalPoint, SaddleConnection, check_minima, saddle_graph
@@ -21,7 +22,7 @@ _FAR, _DIRECTIONS = (10.0, 20.0), 64
 
 
 class MinimaGraph(NamedTuple):
-    """names, points: of the minima. neighbours: of each. barriers: (K,) the lowest one out of each.
+    """names, points: of the minima. neighbours: of each. barriers: (K,) the lowest one out of each, as cores need it.
 
     slowest: (K,) time of the slowest linear relaxation at each minimum and at the saddles out of it. top: loss of the
     highest saddle between two neighbours.
@@ -48,7 +49,7 @@ def minima_graph(chain: AbstractChain, minima: Any, neighbours: Iterable[Any] | 
     _check_confining(landscape, points)
     pairs = None if neighbours is None else check_pairs("neighbours", neighbours, len(points))
     passes = saddle_graph(landscape, points, pairs=pairs)
-    joined, barriers, slowest = _neighbours(passes, names), _barriers(passes, len(points)), _slowest(passes, points)
+    joined, barriers, slowest = _neighbours(passes, names), _barriers(passes, points), _slowest(passes, points)
     return MinimaGraph(landscape, names, points, joined, barriers, slowest, max(way.saddle.loss for way in passes))
 
 
@@ -64,11 +65,11 @@ def _neighbours(passes: list[SaddleConnection], names: tuple[str, ...]) -> list[
     return [[int(end) for end in np.flatnonzero(row)] for row in joined]
 
 
-def _barriers(passes: list[SaddleConnection], count: int) -> Float[np.ndarray, " K"]:
-    lowest = np.full(count, np.inf)
+def _barriers(passes: list[SaddleConnection], points: list[CriticalPoint]) -> Float[np.ndarray, " K"]:
+    lowest = np.full(len(points), np.inf)
     for way in passes:
-        lowest[way.first] = min(lowest[way.first], way.barrier_from_first)
-        lowest[way.second] = min(lowest[way.second], way.barrier_from_second)
+        for end, barrier in ((way.first, way.barrier_from_first), (way.second, way.barrier_from_second)):
+            lowest[end] = min(lowest[end], room(points[end], barrier, way.saddle.location))
     return lowest
 
 

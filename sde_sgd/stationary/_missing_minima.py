@@ -4,14 +4,15 @@ import numpy as np
 
 from .._errors import show
 from ..chains import AbstractChain
-from ..landscapes import explore
+from ..landscapes import Exploration, explore
 from ..landscapes._affordable import affordable_climbs
 from ..results import Status
 from ._minima_graph import MinimaGraph
 from ._unvisited import slow_basins
 
-# temperatures above the highest saddle between those given up to which others are looked for
-_MARGIN = 10.0
+# temperatures above the highest saddle between those given up to which all others are looked for, and up to which those
+# count that climbs see by the way
+_MARGIN, _FURTHER = 10.0, 40.0
 # of the stationary law; less does not count as missing
 _SHARE = 1e-3
 # temperatures in the lowest barrier, where the noise has none of its own
@@ -21,19 +22,26 @@ _BARRIER = 8.0
 def missing_minima(chain: AbstractChain, graph: MinimaGraph, seed: int) -> list[tuple[Status, str]]:
     """What is to be said of slow basins that hold none of the given minima and a thousandth of the law or more.
 
-    They are looked for from the first minimum up to ten temperatures above the highest saddle between those given.
-    Where it cannot be explored that is said. seed: of the searches.
+    They are looked for from the first minimum up to ten temperatures above the highest saddle between those given, and
+    what climbs see up to forty above it counts. Where it cannot be explored that is said. seed: of the searches.
     """
     landscape, points = graph.landscape, graph.points
     known = chain.gibbs_temperature
     temperature = float(np.min(graph.barriers)) / _BARRIER if known is None else float(known)
-    height = graph.top - points[0].loss + _MARGIN * temperature
+    height, further = (graph.top - points[0].loss + each * temperature for each in (_MARGIN, _FURTHER))
+
+    def up_to(height: float) -> Exploration:
+        return explore(landscape, points[0].location, height=height, max_searches=climbs, seed=seed, progress=False)
+
     try:
         climbs = affordable_climbs(landscape, points[0].location)
-        found = explore(landscape, points[0].location, height=height, max_searches=climbs, seed=seed, progress=False)
+        found = up_to(height)
+        searches, searched_to = found.searches, found.searched_to
+        if found.lowest_above - points[0].loss < further:
+            found = up_to(further)
     except ValueError as error:
         return [(Status.INCOMPLETE, f"further minima were not looked for: {error}")]
-    groups, shares = slow_basins(found, height, temperature, float(np.asarray(chain.time_step)))
+    groups, shares = slow_basins(found, further, temperature, float(np.asarray(chain.time_step)))
     given = {found.number_of(point) for point in points}
     findings = []
     for group, share in zip(groups, shares, strict=True):
@@ -45,9 +53,9 @@ def missing_minima(chain: AbstractChain, graph: MinimaGraph, seed: int) -> list[
                 f"{found.passes[number]:.4g}: by the weights exp(−L/T)/√det ∇²L it holds {share:.2g} of the law"
             )
             findings.append((Status.INCOMPLETE, words))
-    if found.searched_to < height:
+    if searched_to < height:
         words = (
-            f"{found.searches} climbs searched for further minima up to {found.searched_to:.4g} above "
+            f"{searches} climbs searched for further minima up to {searched_to:.4g} above "
             f"{graph.names[0]}, not to the {height:.4g} that matter"
         )
         findings.append((Status.INCOMPLETE, words))

@@ -22,6 +22,8 @@ from ..landscapes._known_points import UNBOUNDED
 # temperatures up to which is explored, above the loss below which so many of the trajectories ended; and the chance
 # below which that none of them ended in a basin is no accident
 _MARGIN, _WITHIN, _CHANCE = 16.0, 0.9, 1e-3
+# temperatures above that up to which those basins count that climbs see by the way
+_FURTHER = 30.0
 # of the stationary law; less does not count as missing
 _SHARE = 1e-3
 # ends that are looked at, and how far a minimum's second order may exceed the loss there, for it to tell of them: as
@@ -127,12 +129,15 @@ def _looked_around(
     losses = of_points("loss", landscape, points)
     height = _height(landscape, start, losses, temperature)
     found = _explored(landscape, start, height, climbs)
+    searched_to, reach = found.searched_to, height + _FURTHER * temperature
+    if found.lowest_above - found.minima[0].loss < reach:
+        found = _explored(landscape, start, reach, climbs)
     # steps of which one overshoots a minimum by more than it was away do not stay there, whatever its weight
     sharp = {number for number, point in enumerate(found.minima) if time_step * point.eigenvalues[-1] >= 2}
-    basins = slow_basins(found, height, temperature, time_step, sharp)
+    basins = slow_basins(found, reach, temperature, time_step, sharp)
     told = f"explored up to {height:.3g} above the minimum below the start"
-    if found.searched_to < height:
-        told += f", searched up to {found.searched_to:.3g}"
+    if searched_to < height:
+        told += f", searched up to {searched_to:.3g}"
     told += f": {sum(map(len, basins.groups))} minima, {len(basins.groups)} basins slow to leave"
     if sharp:
         told += f"; {len(sharp)} minima are too sharp for a step"

@@ -10,7 +10,7 @@ from ...random import Stream
 from .._execution import Execution
 from ._climb import AWAY, BEGINS, JUST_HOME, LONG, BackHome, LevelCrossing, Remembering
 from ._equilibration import Equilibration
-from ._score import Score
+from ._score import Score, scores
 
 # quantiles of the settled scores, of home and of where an excursion begins
 _HOME, _EXCURSION = 0.5, 0.8
@@ -78,18 +78,8 @@ class Excursions:
 
     def __call__(self, trajectories: int) -> ExcursionStarts:
         """Those of so many trajectories, new ones in every call, in the window after they have settled."""
-        alone = self._run.ledger.climbed + trajectories * (self._settled + self.window) > LONG
-        peaks = False if alone else np.False_
-        chain = Remembering(self._run.chain, self._score, peaks, self.home_level, self.excursion_level)
-        run = self._run.derived(Stream.EXCURSIONS)._replace(chain=chain)
-        run.ledger.start(trajectories)
-        starts = self._run.states(trajectories)
-        memory = np.full((trajectories, 1), JUST_HOME, starts.dtype)
-        clocks = np.zeros(trajectories, np.int64)
-        # none is told yet: the program is that of the window
-        states = np.concatenate([starts, memory], axis=1)
-        ends, _ = self._until(np.inf, alone, run, states, self._ids(trajectories), clocks, clocks + self._settled)
-        states, clocks = ends.state, clocks + ends.step
+        run, chain, alone, ends = self._settle(trajectories, self.window)
+        states, clocks = ends.state, ends.step
         # only what is waited from now on counts, and no excursion that began before
         states[:, -1] = np.clip(states[:, -1], JUST_HOME, AWAY)
         left, diverged = np.where(ends.code == StopCode.RUNNING, self.window, 0), ends.code == DIVERGED
@@ -103,9 +93,27 @@ class Excursions:
         return ExcursionStarts(chain.inner(begun.state), owner, waited, diverged | (ends.code == DIVERGED))
 
     def passage_from_excursion(self, starts: Float[np.ndarray, "m state_dim"]) -> Execution:
-        """What becomes of an excursion that began in one of these states: the passage, or the way home."""
+        """What becomes of an excursion that began in one of these states, if any: the passage, or the way home."""
         monitor = BackHome(self._run.monitor, self._score, self.home_level)
-        return self._run._replace(monitor=monitor, starts=starts)
+        return self._run._replace(monitor=monitor, starts=starts if len(starts) else self._run.starts)
+
+    def _settle(self, trajectories: int, further: int) -> tuple[Execution, Remembering, bool, Ends]:
+        """Trajectories that have settled, of a chain that remembers where they are between home and an excursion.
+
+        further: steps that follow. With that chain, and whether they run in a program of their own.
+        """
+        alone = self._run.ledger.climbed + trajectories * (self._settled + further) > LONG
+        peaks = False if alone else np.False_
+        chain = Remembering(self._run.chain, self._score, peaks, self.home_level, self.excursion_level)
+        run = self._run.derived(Stream.EXCURSIONS)._replace(chain=chain)
+        run.ledger.start(trajectories)
+        starts = self._run.states(trajectories)
+        memory = np.full((trajectories, 1), JUST_HOME, starts.dtype)
+        clocks = np.zeros(trajectories, np.int64)
+        # none is told of yet: the program is that of what follows
+        states = np.concatenate([starts, memory], axis=1)
+        ends, _ = self._until(np.inf, alone, run, states, self._ids(trajectories), clocks, clocks + self._settled)
+        return run, chain, alone, ends
 
     def _until(self, memory: float, alone: bool, run: Execution, states, ids, clocks, budgets) -> tuple[Ends, Renewals]:
         """Until the passage, or on from where the memory is so large.
@@ -124,3 +132,27 @@ class Excursions:
     def _ids(self, trajectories: int) -> Int[np.ndarray, " n"]:
         first, self._next_id = self._next_id, self._next_id + trajectories
         return first + np.arange(trajectories)
+
+
+class StepsFromHome(Excursions):
+    """Excursions that begin with every step from home, of a chain whose steps may lead from there straight to the end.
+
+    Where steps are large, or jump, a trajectory may enter the target before it has been where other excursions begin.
+    Of these each begins at home, and none waits: so E τ is the mean time until home is seen again, or the target, over
+    the probability of the latter. They are dear where steps are small, as nearly all end with their first step.
+    """
+
+    def __init__(self, others: Excursions):
+        vars(self).update(vars(others))
+        self._sharing = 1
+
+    def pilot(self, size: int) -> ExcursionStarts:
+        return self(size)
+
+    def __call__(self, trajectories: int) -> ExcursionStarts:
+        """One of each of so many trajectories that is at home when the law has settled, new ones in every call."""
+        _, chain, _, ends = self._settle(trajectories, 0)
+        states = chain.inner(ends.state)
+        at_home = scores(self._score, states, ends.step) <= self.home_level
+        begins = np.flatnonzero(at_home & (ends.code == StopCode.RUNNING))
+        return ExcursionStarts(states[begins], begins, np.zeros(trajectories, np.int64), ends.code == DIVERGED)

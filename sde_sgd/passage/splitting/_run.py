@@ -7,7 +7,7 @@ import numpy as np
 
 from ..._errors import positive_integer
 from ..._progress import stage
-from ...random import Stream
+from ...random import INCREMENTS, Stream
 from ...results import Status, Verdict
 from .._execution import BudgetSpent, Execution
 from .._method import Answer
@@ -16,7 +16,7 @@ from ._account import Tally, merge
 from ._choice import ChosenScore
 from ._climb import BackHome
 from ._equilibration import Equilibration, NotRare, equilibrate
-from ._excursions import Excursions
+from ._excursions import Excursions, StepsFromHome
 from ._levels import Levels, choose_levels
 from ._repetitions import LARGEST, Repetitions, population_size
 from ._sample import SplittingSample
@@ -164,8 +164,10 @@ def repetitions_of(
         anywhere = run._replace(monitor=BackHome.nowhere(run, score))
         return _between_levels(anywhere, score, size, randomness, None, pilot)
     excursions = Excursions(run, score, equilibration)
-    seen = excursions.pilot(pilot)
-    passage = excursions.passage_from_excursion(seen.states if len(seen.states) else run.starts)
+    if run.chain.noise_kind not in INCREMENTS:
+        # of a kind of which nothing is known: it may jump
+        excursions = StepsFromHome(excursions)
+    passage = excursions.passage_from_excursion(excursions.pilot(pilot).states)
     return _between_levels(passage, score, size, randomness, excursions, pilot)
 
 
@@ -180,14 +182,19 @@ def _between_levels(
     """What runs repetitions, of `size` trajectories or as many as its levels ask for.
 
     Where steps are coarse, each is taken in so many substeps that entrances fall close to their level: what comes of
-    trajectories that enter far apart differs too much for their mean to be known.
+    trajectories that enter far apart differs too much for their mean to be known. Excursions then begin with each step.
     """
     stage("levels")
     fine, fine_score, log2_substeps, pilots = run, score, 0, []
     while True:
         levels = choose_levels(fine.derived(Stream.LEVELS), fine_score, pilot, randomness)
+        coarse = levels.overshoot >= _OVERSHOOT
+        if coarse and excursions is not None and not isinstance(excursions, StepsFromHome):
+            excursions = StepsFromHome(excursions)
+            passage = excursions.passage_from_excursion(excursions.pilot(pilot).states)
+            return _between_levels(passage, score, size, randomness, excursions, pilot)
         pilots.append(levels)
-        enough = levels.overshoot < _OVERSHOOT or _leads_astray(pilots)
+        enough = not coarse or _leads_astray(pilots)
         if enough or not can_have_substeps(run, log2_substeps + 1):
             return Repetitions(fine, fine_score, levels, size or population_size(levels), randomness, excursions)
         log2_substeps += 1

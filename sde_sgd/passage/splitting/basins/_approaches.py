@@ -144,7 +144,7 @@ def _spread(found: Exploration, inside: np.ndarray) -> list[tuple[int, np.ndarra
     outside = np.flatnonzero(~inside).tolist()
     rng = np.random.default_rng(0)
     starts = []
-    for place in range(max(_STARTS, len(outside))):
+    for place in range(max(_STARTS, len(outside)) if outside else 0):
         number = outside[place % len(outside)]
         point = found.minima[number]
         width = 1 / math.sqrt(float(point.eigenvalues[0]))

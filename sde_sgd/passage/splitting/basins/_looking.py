@@ -16,9 +16,14 @@ from ....results import Status
 from ..._execution import Execution
 from ..._question import Question
 from ._surroundings import Surroundings, Unexplored, surroundings
+from ._warmth import Warmth
 
 # trajectories that tell the temperature, steps after which it is looked at, and when it counts as known
 _WALKERS, _SHORTEST, _LONGEST, _STEADY = 512, 64, 2**13, 0.2
+# entrances from which on a sample tells of a basin, and the share of the start's basin's time from which on it matters
+_SEEN, _MUCH = 32, 0.01
+# of a landscape that is explored before a passage that is simulated directly
+_FEW_DIMENSIONS = 10
 # starts of which it is looked where they lead down to
 _MOST_STARTS = 512
 
@@ -32,13 +37,32 @@ def look_around(question: Question, run: Execution) -> Surroundings | Unexplored
         climbs = affordable_climbs(landscape, np.asarray(question.starts[0, : landscape.dim], np.float64))
     except ValueError as error:
         return Unexplored(str(error))
-    temperature = _temperature(question, run)
-    if isinstance(temperature, Unexplored):
-        return temperature
-    found = surroundings(question, temperature, climbs, run.seed)
+    warmth = _warmth(question, run)
+    if isinstance(warmth, Unexplored):
+        return warmth
+    found = surroundings(question, warmth, climbs, run.seed)
     if isinstance(found, Unexplored) or len(question.starts) == 1:
         return found
     return found._replace(findings=(*found.findings, *_elsewhere(question, landscape, found)))
+
+
+def hardly_entered(question: Question, run: Execution, trajectories: int) -> bool:
+    """Whether basins hold much of a mean time that hardly one of so many trajectories would see.
+
+    As far as exploration tells, in few dimensions and of a chain that stays the same.
+    """
+    chain = question.chain
+    if chain.landscape is None or chain.dim > _FEW_DIMENSIONS or chain.changes_in_time:
+        return False
+    around = look_around(question, run)
+    if isinstance(around, Unexplored) or len(around.basins) == 1:
+        return False
+    rates, count = around.log_rates, len(around.basins)
+    entered = rates[0, 1:count] - rates[0, count:].max()
+    # as rates there and back are in proportion to the weights; infinite of what is behind another one
+    with np.errstate(invalid="ignore"):
+        weights = np.nan_to_num(rates[0, 1:count] - rates[1:, 0], nan=np.inf)
+    return bool(np.any((weights > math.log(_MUCH)) & (entered < math.log(_SEEN / trajectories))))
 
 
 def _elsewhere(question: Question, landscape: AbstractLandscape, found: Surroundings) -> list[tuple[Status, str]]:
@@ -61,12 +85,12 @@ def _elsewhere(question: Question, landscape: AbstractLandscape, found: Surround
     return [(Status.INCOMPLETE, words)]
 
 
-def _temperature(question: Question, run: Execution) -> float | Unexplored:
-    """That of the stationary law where there is one, else 2/dim times the mean loss above the start's minimum."""
+def _warmth(question: Question, run: Execution) -> Warmth | Unexplored:
+    """The temperature is that of the stationary law, or else 2/dim times the mean loss above the start's minimum."""
     chain = question.chain
     known = chain.gibbs_temperature
     if known is not None:
-        return float(known)
+        return Warmth(float(known))
     landscape = chain.landscape
     assert landscape is not None
     try:
@@ -85,7 +109,9 @@ def _temperature(question: Question, run: Execution) -> float | Unexplored:
         states, clocks, ids = ends.state[on], (clocks + ends.step)[on], ids[on] + _WALKERS
         excess = float(np.mean(np.asarray(losses(jnp.asarray(watched.theta(states))), np.float64))) - floor
         if abs(excess - last) <= _STEADY * excess or 2 * steps > min(_LONGEST, run.steps):
-            return 2 * excess / chain.dim if excess > 0 else Unexplored("the motion stays at its minimum")
+            if not excess > 0:
+                return Unexplored("the motion stays at its minimum")
+            return Warmth.seen(2 * excess / chain.dim, chain, np.asarray(watched.theta(states)))
         last, steps = excess, 2 * steps
         if len(states) < _WALKERS:
             fill = np.arange(_WALKERS) % len(states)

@@ -17,6 +17,7 @@ from ....engine import StopCode, start_states, tuned
 from ....random import Stream
 from ....regions import AbstractRegion
 from ....scores import choose
+from ....statistics import Estimate
 from ..._execution import Execution
 from ..._method import Answer
 from ..._monitor import monitor_for
@@ -29,6 +30,8 @@ from ._surroundings import Surroundings
 FIRST, _FIRST_STEPS = 1_024, 2**17
 # most basins, since each core costs every step and every basin some rates; on the line only neighbours do
 _MOST_BASINS, _MOST_ON_A_LINE = 8, 32
+# temperatures of a barrier above which a core does not grow with it
+_HIGH = 16.0
 # a compiler that recomputes what it fuses takes long over the levels of many sets
 _STEPS_FUSED = 1
 # cores that trajectories from one of them, on the line, may come to
@@ -116,6 +119,18 @@ class Network(NamedTuple):
             counts.append(np.bincount(nearest, minlength=len(among)))
         return begun + np.concatenate(counts)
 
+    def straight(self, asking: Asking) -> Estimate | None:
+        """The chance to come from the start to the target before any core and `avoid`; None from within the cores."""
+        cores = range(self.count)
+        if np.all(self._levels(self.run.theta(self.run.starts), cores).min(axis=0) < 0):
+            return None
+        stage("from the start to the target")
+        others = [*cores, *range(self.count + 1, len(self.ends))]
+        target, others = (self.one_of(range(len(self.ends)), ends) for ends in ([self.count], others))
+        asked, run = self._asked(None, target, others, (Stream.FIRST_BASIN, 1))
+        with tuned(steps_fused=_STEPS_FUSED):
+            return self.part(asked, run, asking, self.scores[0], settled=False).evidence.probability
+
     def _levels(self, thetas: Any, ends: range) -> Float[np.ndarray, "E n"]:
         return np.array([np.asarray(bound(of_each("level"), self.ends[end])(jnp.asarray(thetas))) for end in ends])
 
@@ -149,4 +164,6 @@ def cores_of(around: Surroundings, chain: AbstractChain) -> tuple[AbstractRegion
     if len(points) > most:
         raise ValueError(f"there are more than {most}")
     names = tuple(show(point.location) for point in points)
-    return core_sets(points, around.barriers, None, names, towards=around.towards)
+    # a core is where all that stay are again and again: no barrier, however high, makes it larger
+    barriers = np.minimum(around.barriers, _HIGH * around.temperature)
+    return core_sets(points, barriers, None, names, towards=around.towards)

@@ -23,6 +23,8 @@ _APART = 20.0
 _ROUNDS = 3
 # most basins between which jumps are looked for where no saddle leads, and what one that was not seen may change
 _FEW, _NEGLIGIBLE = 3, 0.03
+# of the trajectories from the start, so many that came to the target first tell how often that is
+_TELLING = 10
 # of expected rates: the least, below the largest, that is told apart from none; a step in one that tells what it
 # matters; and the least that one counts for, since they are not known
 _LEAST_LOG_RATE, _NUDGE, _LEAST_WEIGHT = -600.0, 1.01, 0.1
@@ -82,7 +84,7 @@ def _by_jumps(network: Network, asking: Asking) -> Answer:
         due = _worst(sample, jumps)
         finer = 0.8 * asking.rtol / width
         asked |= {jump: asked[jump].of(finer) for jump in due}
-    findings = _unseen_detours(sample, found, detours)
+    findings = [*_unseen_detours(sample, found, detours), *_straight(network, sample, each)]
     return Answer("splitting", sample, _verdict(network, sample, found, findings, asking))
 
 
@@ -149,6 +151,20 @@ def _unseen_detours(sample: JumpProcessSample, found, detours) -> list[tuple[Sta
             words = f"a jump that was never seen, at a rate of {float(bound.high):.3g} at most,"
             findings.append((Status.INCOMPLETE, f"{words} may change the answer by {change:.0%}"))
     return findings
+
+
+def _straight(network: Network, sample: JumpProcessSample, asking: Asking) -> list[tuple[Status, str]]:
+    """What is to be said of ways from the start to the target past all basins, too rare for those that were watched."""
+    if not sample.watch.avoids or sample.first[network.count] >= _TELLING:
+        return []
+    seen, value = network.straight(asking.of(np.inf)), float(sample.probability.value)
+    if seen is None or seen.value <= _NEGLIGIBLE * value:
+        return []
+    words = (
+        f"from the start {float(seen.value):.3g} come to the target before they come to any basin, where "
+        f"{int(sample.first[network.count])} of {FIRST} that were watched did: ask from a basin, or by a horizon"
+    )
+    return [(Status.INCOMPLETE, words)]
 
 
 def _found(network: Network, found: dict[tuple[int, int], Answer], first: np.ndarray, detours) -> JumpProcessSample:

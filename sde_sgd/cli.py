@@ -98,6 +98,9 @@ def run(
     def start(studies):
         changes = _changes(studies, settings)
         if dry_run:
+            from sde_sgd.study.running._executors import check_executor
+
+            check_executor(processes)
             # it may take long until the smallest cell is computed
             print(studies.plan(study, changes=changes, cells_per_unit=cells_per_unit), flush=True)
             print(studies.plan(study, changes=changes, cells_per_unit=cells_per_unit, trial=True).cost)

@@ -241,6 +241,18 @@ class TestCheapStudy:
         assert finished.exit_code == 0 and "workers  1 process\n" in finished.stdout
         assert len({key for key, _ in cheap_study.begun(study.parent)}) == len(cheap_study.begun(study.parent)) == 8
 
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--processes", "0"], "processes must be a whole number of at least 1, got 0"),
+            (["--processes", "0", "--dry-run"], "processes must be a whole number of at least 1, got 0"),
+            (["--cells-per-unit", "0"], "cells_per_unit must be a whole number of at least 1, got 0"),
+        ],
+    )
+    def test_an_option_that_is_refused_leaves_nothing(self, options, said, study, tmp_path):
+        assert_one_line(call("run", study, "--out", tmp_path / "out", *options), said)
+        assert not (tmp_path / "out").exists()
+
     def test_every_trajectory_of_a_cell_diverges(self, study, tmp_path):
         """The study is kept, the cell is named, and a script sees it by the exit status."""
         (study.parent / "lost-001-002").touch()

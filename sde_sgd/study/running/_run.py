@@ -14,7 +14,7 @@ from .._own_code import digests, on_the_path
 from .._units import units
 from ..store._accounts import device_line
 from ..store._store import Store
-from ._executors import as_executor, work, workers
+from ._executors import as_executor, check_executor, work, workers
 from ._outcome import Outcome, reported
 from ._pilot import pilot_of
 from ._processes import Processes
@@ -65,6 +65,7 @@ def run(
     Raises StudyError for a study file or a folder that cannot be used, before anything is written, and, after the table
     of the others was written, where a cell cannot be run, such as one with a start outside its region.
     """
+    check_executor(executor)
     return _finish(_initialised(source, out, changes, cells_per_unit), executor, progress)
 
 
@@ -90,6 +91,7 @@ def resume(
     executor, progress: as of `run`. source: the folder that a person's own modules have moved to, which is remembered.
     Raises StudyError where the folder holds no study, or where a person's own code has changed since it was made.
     """
+    check_executor(executor)
     return _finish(open_folder(folder, source), executor, progress)
 
 

@@ -147,12 +147,21 @@ def worker(
 ) -> None:
     """Compute one share of the study in DIR, without a scheduler; when all have done theirs, `resume` makes the table.
 
-    DIR is made by `init`. Exit status: 0; 2 for a mistake, or a cell that cannot be run; 130 after Ctrl-C.
+    DIR is made by `init`. Exit status: 0; 2 for a mistake, or a cell that cannot be run; 3 where a finished cell of its
+    share has no number; 130 after Ctrl-C.
     """
 
     def compute(studies):
-        computed = studies.worker(folder, shard, help_others=help_others, source=source)
-        print(f"{computed} cells computed; table and figures: sde-sgd resume {folder}")
+        from sde_sgd.study.running._run import worked
+
+        found = worked(folder, shard, help_others=help_others, source=source)
+        of_pilot = f", and {found.of_pilot} of its pilot" if found.of_pilot else ""
+        print(f"{found.computed} cells computed{of_pilot}; table and figures: sde-sgd resume {folder}")
+        if found.numberless:
+            from sde_sgd.study.running._numberless import in_words
+
+            print(f"error: {in_words(found.numberless)}", file=sys.stderr)
+            raise typer.Exit(NO_NUMBER)
 
     _guard(compute)
 
@@ -201,8 +210,18 @@ def reproduce(
 
 @app.command()
 def status(folder: Folder, source: Source = None) -> None:
-    """Say how far the study in DIR is, also while it runs elsewhere."""
-    _guard(lambda studies: print(studies.status(folder, source=source)))
+    """Say how far the study in DIR is, also while it runs elsewhere.
+
+    Exit status: 0, finished or not; 2 for a mistake; 3 where a finished cell has no number.
+    """
+
+    def tell(studies):
+        found = studies.status(folder, source=source)
+        print(found)
+        if found.numberless:
+            raise typer.Exit(NO_NUMBER)
+
+    _guard(tell)
 
 
 @app.command()
@@ -310,8 +329,9 @@ def _guard(action: Callable[[Any], None]) -> None:
         import sde_sgd.study as studies
 
         action(studies)
-    except KeyboardInterrupt:
-        print("\nstopped; finished cells are kept, run the same command again to go on", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        # where a study was at work it says what is kept of it
+        print("\n" + "; ".join(filter(None, ("stopped", str(stop)))), file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

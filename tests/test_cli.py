@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import sde_sgd
-from sde_sgd.cli import NO_NUMBER, app
+from sde_sgd.cli import INTERRUPTED, NO_NUMBER, app
 from sde_sgd.study import parse, plan
 from sde_sgd.study._file import read_source
 
@@ -261,6 +261,57 @@ class TestCheapStudy:
         assert result.stderr.splitlines()[-1] == "error: every trajectory of a cell diverged; the table names them"
         assert call("resume", tmp_path / "out").exit_code == 3
 
+    def test_cells_without_a_number_are_named_by_status_and_worker(self, study, tmp_path):
+        """By what is on the disk: nothing is computed for it."""
+        for key in ("000-000", "001-002"):
+            (study.parent / f"lost-{key}").touch()
+        call("init", study, "--out", tmp_path / "out")
+        said = call("worker", tmp_path / "out", "--shard", "0/2")
+        cells = "row 0, place = 0: every trajectory diverged; row 1, place = 2: every trajectory diverged"
+        named = f"no number of 2 cells ({cells})"
+        assert said.exit_code == NO_NUMBER and said.stderr.splitlines()[-1] == f"error: {named}"
+        assert "4 cells computed" in said.stdout
+        # those of another share are for its own worker to tell
+        assert call("worker", tmp_path / "out", "--shard", "1/2").exit_code == 0
+        begun = len(cheap_study.begun(study.parent))
+        found = call("status", tmp_path / "out")
+        assert found.exit_code == NO_NUMBER and f"; complete; {named}; " in found.stdout
+        assert len(cheap_study.begun(study.parent)) == begun == 8
+
+    def test_an_interrupt_before_anything_is_finished_says_so(self, study, tmp_path, monkeypatch):
+        def stopped(self, cell, shared):
+            raise KeyboardInterrupt
+
+        out, kept = tmp_path / "out", "run the same command again to go on"
+        call("init", study, "--out", out)
+        with monkeypatch.context() as changed:
+            changed.setattr(cheap_study.CheapStudy, "run_cell", stopped)
+            for command in (["run", study, "--out", out], ["resume", out], ["worker", out, "--shard", "0/2"]):
+                result = call(*command)
+                assert result.exit_code == INTERRUPTED
+                assert result.stderr.splitlines()[-1] == f"stopped; no cell of study cheap was finished, {kept}"
+        call("worker", out, "--shard", "1/2")
+        monkeypatch.setattr(cheap_study.CheapStudy, "run_cell", stopped)
+        assert call("resume", out).stderr.splitlines()[-1] == f"stopped; finished cells are kept, {kept}"
+        # where nothing is computed there is nothing to go on with
+        monkeypatch.setattr("sde_sgd.study.status", lambda folder, source: stopped(folder, None, None))
+        assert call("status", out).stderr.splitlines()[-1] == "stopped"
+
+    def test_a_study_of_which_nothing_is_finished_keeps_nothing(self, study, tmp_path):
+        (study.parent / "fail-000-000").touch()
+        result = call("run", study, "--out", tmp_path / "out")
+        assert result.exit_code == 2
+        said = "error: cell 000-000 of study cheap: value must be above 0, got -1; no cell was finished"
+        assert result.stderr.splitlines()[-1] == said
+
+    def test_a_resumed_bar_knows_the_widest_interval_on_the_disk(self, study, tmp_path):
+        """Of the cells that are left none is as wide as the widest of those that are finished."""
+        call("init", study, "--out", tmp_path / "out")
+        call("worker", tmp_path / "out", "--shard", "1/2")
+        widest = re.search(r"widest interval (±\S+) %", call("status", tmp_path / "out").stdout)
+        resumed = call("resume", tmp_path / "out").stderr
+        assert widest and f"widest {widest[1]} %" in resumed.splitlines()[0]
+
     def test_status_tells_how_it_goes(self, out):
         text = call("status", out).stdout
         assert text.startswith("cheap (cheap): 8 of 8 cells finished; complete; ")
@@ -347,6 +398,9 @@ class TestCheapStudy:
         assert result.exit_code == NO_NUMBER
         assert result.stderr.splitlines()[-1] == "error: there is no number of a cell; the table names them"
         assert call("resume", tmp_path / "out").exit_code == NO_NUMBER
+        found = call("status", tmp_path / "out")
+        assert found.exit_code == NO_NUMBER
+        assert "; no number of a cell (row 1, place = 2: its status is complete); " in found.stdout
 
     def test_help_is_quick(self):
         """Under half a second on an idle core: CPU time, the best of three."""

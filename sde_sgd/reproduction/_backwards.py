@@ -24,7 +24,7 @@ def sensible_processes() -> int:
 
 
 def others_of(executor: Any) -> int:
-    """How many processes there are beside this one, where `executor` is a number. Raises ValueError for what is none."""
+    """How many processes there are beside this one, where `executor` is a number. Raises ValueError for none."""
     check_executor(executor)
     return executor - 1 if isinstance(executor, int) else 0
 

@@ -109,8 +109,8 @@ def work(executor: Any, folder: Path, pending: Queue, watch: ProgressBar) -> tup
             must_look = (not len(flight) and not is_idle) or time.monotonic() - looked >= _LOOK
             if pending.held_by_others and must_look and not stops:
                 looked, is_idle = time.monotonic(), not len(flight)
-                for unit in pending.look_again():
-                    watch.elsewhere(unit)
+                for unit, account in pending.look_again():
+                    watch.elsewhere(unit, account)
             elif not len(flight) and (stops or not pending.is_open):
                 return cells, failures
             elif not len(flight) and pending.held_by_others:

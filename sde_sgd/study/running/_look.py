@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..._progress import shown
@@ -18,8 +19,10 @@ from .._units import units
 from ..reporting._export import export as written
 from ..store._store import Store
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
+from ._numberless import in_words as numberless_in_words
+from ._numberless import may_lack, numbers_asked, reasons
 from ._outcome import Outcome, left_out, reported
-from ._progress_bar import spent
+from ._progress_bar import spent, widest_of
 from ._task import PILOT, computed, has_told, held, weigh
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ class Progress(NamedTuple):
     path_steps_per_second: of all workers, as many as of late.
     widest: the largest relative half-width of an interval. seconds_left: if it goes on as of late. None where unknown.
     folder: of the study. claimed: units that living processes compute, or will next, where locks tell.
+    numberless: by cell, in words, why it has no number though it is finished.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Progress(NamedTuple):
     seconds_left: float | None = None
     folder: Path | None = None
     claimed: tuple[str, ...] = ()
+    numberless: Mapping[str, str] = MappingProxyType({})
 
     def __str__(self) -> str:
         is_complete = self.finished >= self.cells
@@ -60,6 +65,8 @@ class Progress(NamedTuple):
         parts = [f"{self.name} ({self.kind}): {self.finished} of {self.cells} cells finished", state]
         if self.torn:
             parts.append(f"{self.torn} damaged unit{'s' * (self.torn > 1)} to be computed again")
+        if self.numberless:
+            parts.append(numberless_in_words(self.numberless))
         if self.path_steps_per_second:
             parts.append(f"{self.path_steps_per_second:.2g} path-steps/s")
         if self.widest is not None:
@@ -116,7 +123,10 @@ def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
     first = _pilot_at_work(store, study, source)
     if first is not None:
         return first._replace(folder=store.folder)
-    accounts = store.account()
+    accounts, lacking = {}, set()
+    for key, account, numbers in store.read(numbers_asked(study)):
+        accounts[key] = account
+        lacking |= {key} if may_lack(study, numbers) else set()
     if 0 < len(accounts) < len(store.units):
         # a pilot that is damaged or gone does not tell how long the others will take
         with contextlib.suppress(StudyError):
@@ -125,7 +135,6 @@ def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
     left = [unit for key, unit in store.units.items() if key not in accounts]
     claimed = store.claimed()
     at_once = workers_at_work(costs)
-    widths = [account["widest"] for account in accounts.values() if account.get("widest") is not None]
     return Progress(
         study.name,
         study.kind,
@@ -134,10 +143,11 @@ def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
         store.record["fingerprint"],
         len(store.torn()),
         path_steps_a_second(costs, at_once),
-        max(widths, default=None),
+        widest_of(accounts.values()),
         time_left(costs, [(unit.work, 0.0) for unit in left], at_once),
         store.folder,
         tuple(unit.key for unit in left if unit.key in claimed),
+        reasons(store, study, lacking) if lacking else {},
     )
 
 

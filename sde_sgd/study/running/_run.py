@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._dataset import is_complete
 from .._errors import StudyError
@@ -15,10 +15,11 @@ from .._units import units
 from ..store._accounts import device_line
 from ..store._store import Store
 from ._executors import as_executor, check_executor, work, workers
+from ._numberless import numberless
 from ._outcome import Outcome, reported
 from ._pilot import pilot_of
 from ._processes import Processes
-from ._progress_bar import ProgressBar
+from ._progress_bar import ProgressBar, widest_of
 from ._queue import Queue
 from ._shard import WHOLE, Share, shard_of
 from ._task import (
@@ -40,6 +41,18 @@ if TYPE_CHECKING:
 
 # times that a run goes back to work where what looked finished turns out to be damaged
 _ROUNDS = 3
+
+
+class Worked(NamedTuple):
+    """What a worker has done.
+
+    computed, of_pilot: how many cells of the study, and of its pilot, it computed.
+    numberless: of the finished cells of its share, by the cell in words, why it has no number.
+    """
+
+    computed: int
+    of_pilot: int
+    numberless: dict[str, str]
 
 
 def run(
@@ -103,7 +116,7 @@ def worker(
     progress: bool = True,
     source: str | Path | None = None,
 ) -> int:
-    """Compute one worker's share of the study in `folder`, in this process; returns how many units it computed.
+    """Compute one worker's share of the study in `folder`, in this process; returns how many of its cells it computed.
 
     shard: (i, n) or "i/n": the units k with k mod n = i; None takes it from the variables of an array of jobs (SLURM,
         SGE, LSF); "/n" where these say which job this is but not of how many (PBS).
@@ -112,14 +125,31 @@ def worker(
     No table is written: when all workers are done, `resume` does that. Raises StudyError as `resume`, and for a share
     that is none.
     """
+    return worked(folder, shard, help_others=help_others, progress=progress, source=source).computed
+
+
+def worked(
+    folder: str | Path,
+    shard: str | tuple[int, int] | None = None,
+    *,
+    help_others: bool = False,
+    progress: bool = True,
+    source: str | Path | None = None,
+) -> Worked:
+    """As `worker`, with all that is to be told of it."""
     share = Share(*shard_of(shard), help_others)
     there = open_folder(folder, source)
-    if not _queue(there, share).missing:
-        return 0
-    with _at_work(None, progress) as executor:
-        before, computed, failures = _all_of(there, executor, progress, share)
-    _raise_for(failures)
-    return before + computed
+    pending = _queue(there, share)
+    before, computed, failures = 0, 0, []
+    if pending.missing:
+        try:
+            with _at_work(None, progress) as executor:
+                before, computed, failures = _all_of(there, executor, progress, share)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_interrupted(there)) from None
+    _raise_for(failures, there)
+    mine = {unit.key for unit in [*pending.missing, *pending.finished]}
+    return Worked(computed, before, numberless(there.store, there.study, mine))
 
 
 def _queue(there: Opened, share: Share = WHOLE) -> Queue:
@@ -212,13 +242,13 @@ def _finish(there: Opened, executor: Any, progress: bool) -> Outcome:
     except KeyboardInterrupt:
         interrupted = True
         if not pending.finished and not store.finished():
-            raise
+            raise KeyboardInterrupt(_interrupted(there)) from None
     if failures and not pending.finished and not computed:
-        _raise_for(failures)
+        _raise_for(failures, there)
     outcome = reported(store, there.study, computed, dataset=dataset)
     if interrupted:
-        raise KeyboardInterrupt
-    _raise_for(failures)
+        raise KeyboardInterrupt(_interrupted(there))
+    _raise_for(failures, there)
     return outcome
 
 
@@ -260,14 +290,30 @@ def _computed(there: Opened, share: Share, executor: Any, progress: bool, title:
     if not missing:
         return 0, []
     done = sum(len(unit.cells) for unit in pending.finished)
-    with remembered(there), ProgressBar(title, missing, done, workers(executor), progress) as bar:
+    at_once, widest = workers(executor), widest_of(pending.accounts)
+    with remembered(there), ProgressBar(title, missing, done, at_once, progress, widest=widest) as bar:
         return work(executor, there.store.folder.resolve(), pending, bar)
 
 
-def _raise_for(failures: list[str]) -> None:
+def _raise_for(failures: list[str], there: Opened) -> None:
     if failures:
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        raise StudyError(f"{failures[0]}{more}; what was finished is kept")
+        kept = "what was finished is kept" if _has_finished(there) else "no cell was finished"
+        raise StudyError(f"{failures[0]}{more}; {kept}")
+
+
+def _interrupted(there: Opened) -> str:
+    """What is to be said to who has stopped a study."""
+    kept = "finished cells are kept" if _has_finished(there) else f"no cell of study {there.study.name} was finished"
+    return f"{kept}, run the same command again to go on"
+
+
+def _has_finished(there: Opened) -> bool:
+    """Whether a unit of a study, or of its pilot, is on the disk."""
+    if there.store.finished():
+        return True
+    pilot = there.store.folder / PILOT
+    return there.study.pilot() is not None and pilot.is_dir() and bool(Store.open(pilot, look=True).finished())
 
 
 def _in_words(executor: Any) -> str:

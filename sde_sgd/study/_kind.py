@@ -303,13 +303,17 @@ class AbstractStudy(Section, abc.ABC):
         """How many questions the study asks, each of which is compiled once in a process."""
         return len({self.asked(cell.index) for cell in self.cells()})
 
-    def cells(self) -> list[Cell]:
-        """Every cell, the last axis fastest. Raises StudyError for a swept key that the kind leaves out of its axes."""
+    def check_axes(self) -> None:
+        """Raise StudyError for a swept key that the kind leaves out of its axes."""
         axes = self.axes()
         for axis in self._axes:
             if axis.name not in axes:
                 raise StudyError(f"{axis.keys[0].key} must be one value in a study of kind {self.kind}, got several")
-        cells = []
+
+    def cells(self) -> list[Cell]:
+        """Every cell, the last axis fastest. Raises StudyError for a swept key that the kind leaves out of its axes."""
+        self.check_axes()
+        axes, cells = self.axes(), []
         for number, place in enumerate(itertools.product(*map(range, axes.values()))):
             index = dict(zip(axes, place, strict=True))
             cells.append(Cell(self.key(index), index, cell_seed(self.seed, number), self.work(index)))

@@ -19,8 +19,8 @@ from .._units import units
 from ..reporting._export import export as written
 from ..store._store import Store
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
+from ._numberless import Question, reasons
 from ._numberless import in_words as numberless_in_words
-from ._numberless import may_lack, numbers_asked, reasons
 from ._outcome import Outcome, left_out, reported
 from ._progress_bar import spent, widest_of
 from ._task import PILOT, computed, has_told, held, weigh
@@ -123,10 +123,10 @@ def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
     first = _pilot_at_work(store, study, source)
     if first is not None:
         return first._replace(folder=store.folder)
-    accounts, lacking = {}, set()
-    for key, account, numbers in store.read(numbers_asked(study)):
+    accounts, lacking, question = {}, set(), Question(study)
+    for key, account, numbers in store.read(question.names):
         accounts[key] = account
-        lacking |= {key} if may_lack(study, numbers) else set()
+        lacking |= {key} if question.may_lack(numbers) else set()
     if 0 < len(accounts) < len(store.units):
         # a pilot that is damaged or gone does not tell how long the others will take
         with contextlib.suppress(StudyError):

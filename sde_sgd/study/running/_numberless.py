@@ -15,39 +15,39 @@ if TYPE_CHECKING:
 
 # cells that are named
 _NAMED = 4
-# by which it is known whether all trajectories of a cell diverged
-_OF_DIVERGENCE = ("diverged", "trajectories", "probability", "status")
 
 
-def numbers_asked(study: AbstractStudy) -> set[str]:
-    """Names of the variables that tell whether a cell has a number."""
-    shown = {column.variable for column in study.columns() if column.interval}
-    return {*_OF_DIVERGENCE, *(name + end for name in shown for end in ("", "_low", "_high"))}
+class Question:
+    """Whether cells of a unit may be without a number, by as few variables as tell it: those of all units are read.
 
-
-def may_lack(study: AbstractStudy, numbers: Mapping[str, np.ndarray | None]) -> bool:
-    """Whether a cell of a unit may be without a number; False where none is, for which xarray need not be loaded.
-
-    numbers: of the unit, as `Store.read` has them.
+    study: that the units are of. names: of the variables.
     """
-    ran, diverged = numbers.get("trajectories"), numbers.get("diverged")
-    # of several cells the most that diverged of any, and the fewest that were run
-    if ran is not None and diverged is not None and _largest(diverged) >= -_largest(-ran):
-        return True
-    shown = [numbers.get(column.variable) for column in study.columns() if column.interval]
-    return any(values is not None and bool(np.isnan(values).any()) for values in shown)
+
+    def __init__(self, study: AbstractStudy):
+        self._estimates = _estimates(study)
+        self.names = {"diverged", "trajectories", *self._estimates}
+
+    def may_lack(self, numbers: Mapping[str, np.ndarray | None]) -> bool:
+        """False where no cell is without one; xarray is not loaded for it. numbers: as `Store.read` has them."""
+        ran, diverged = numbers.get("trajectories"), numbers.get("diverged")
+        # of several cells the most that diverged of any, and the fewest that were run
+        if ran is not None and diverged is not None and _largest(diverged) >= -_largest(-ran):
+            return True
+        shown = [numbers.get(name) for name in self._estimates]
+        return any(values is not None and bool(np.isnan(values).any()) for values in shown)
 
 
 def numberless(store: Store, study: AbstractStudy, keys: Collection[str]) -> dict[str, str]:
     """By the finished cell in words, why it has no number. keys: of the units that are looked at."""
-    names = numbers_asked(study)
-    lacking = {key for key, _, numbers in store.read(names, keys) if may_lack(study, numbers)}
+    question = Question(study)
+    lacking = {key for key, _, numbers in store.read(question.names, keys) if question.may_lack(numbers)}
     return reasons(store, study, lacking) if lacking else {}
 
 
 def reasons(store: Store, study: AbstractStudy, keys: Collection[str]) -> dict[str, str]:
-    """As `numberless`, of units of which that `may_lack` one, which it need not."""
-    dataset = store.dataset(numbers_asked(study), keys)
+    """As `numberless`, by all that tells of it. keys: of the units that may lack one."""
+    bounds = {name + end for name in _estimates(study) for end in ("_low", "_high")}
+    dataset = store.dataset(Question(study).names | bounds | {"probability", "status"}, keys)
     if "status" not in dataset:
         return {}
     lost = {where(place): f"every {study.counted[0]} diverged" for place in all_diverged(dataset)}
@@ -62,6 +62,11 @@ def in_words(lacking: Mapping[str, str]) -> str:
     named = [f"{place}: {why}" for place, why in list(lacking.items())[:_NAMED]]
     more = [f"and {len(lacking) - _NAMED} more"] * (len(lacking) > _NAMED)
     return f"no number of {'a cell' if len(lacking) == 1 else f'{len(lacking)} cells'} ({'; '.join([*named, *more])})"
+
+
+def _estimates(study: AbstractStudy) -> list[str]:
+    """Variables that the table shows with their intervals."""
+    return [column.variable for column in study.columns() if column.interval]
 
 
 def _largest(values: np.ndarray) -> float:

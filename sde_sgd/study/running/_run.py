@@ -11,7 +11,7 @@ from .._file import parse, read_source
 from .._fingerprint import difference, fingerprint
 from .._kind import AbstractStudy
 from .._own_code import digests, on_the_path
-from .._units import units
+from .._units import check_units
 from ..store._accounts import device_line
 from ..store._store import Store
 from ._executors import as_executor, check_executor, work, workers
@@ -140,15 +140,15 @@ def worked(
     share = Share(*shard_of(shard), help_others)
     there = open_folder(folder, source)
     pending = _queue(there, share)
+    mine = {unit.key for unit in [*pending.missing, *pending.finished]}
     before, computed, failures = 0, 0, []
     if pending.missing:
         try:
             with _at_work(None, progress) as executor:
-                before, computed, failures = _all_of(there, executor, progress, share)
+                before, computed, failures = _all_of(there, pending, executor, progress, share)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_interrupted(there)) from None
     _raise_for(failures, there)
-    mine = {unit.key for unit in [*pending.missing, *pending.finished]}
     return Worked(computed, before, numberless(there.store, there.study, mine))
 
 
@@ -159,24 +159,30 @@ def _queue(there: Opened, share: Share = WHOLE) -> Queue:
     return Queue(there.store, [*listed[share.place :: share.count], *(others if share.help_others else [])])
 
 
-def _all_of(there: Opened, executor: Any, progress: bool, share: Share = WHOLE) -> tuple[int, int, list[str]]:
+def _all_of(
+    there: Opened, pending: Queue, executor: Any, progress: bool, share: Share = WHOLE
+) -> tuple[int, int, list[str]]:
     """Compute what is missing of a study, after all of its pilot if it has one, which nobody does without.
 
-    Returns how many cells of the pilot and of the study were computed here, and sentences on those that failed.
+    pending: the units of a share. Returns how many cells of the pilot and of the study were computed here, and
+    sentences on those that failed.
     """
     first, before, title = pilot_of(there), 0, there.study.name
     if first is not None:
         for _ in range(_ROUNDS):
-            more, failures = _computed(first, share._replace(help_others=True), executor, progress, first.study.name)
+            units_of_it = _queue(first, share._replace(help_others=True))
+            more, failures = _computed(first, units_of_it, executor, progress, first.study.name)
             before += more
             if failures:
                 return before, 0, failures
             if has_told(there.store) or is_complete(first.store.dataset()):
                 break
         weigh(there.store, there.study)
+        # with the work that the pilot told
+        pending = _queue(there, share)
     if share.count > 1:
         title += f" ({share.place}/{share.count})"
-    return before, *_computed(there, share, executor, progress, title)
+    return before, *_computed(there, pending, executor, progress, title)
 
 
 def _initialised(
@@ -188,8 +194,7 @@ def _initialised(
     study = parse(text, name, changes)
     if changes:
         text = study.text()
-    # raises for what makes no units
-    units(study, cells_per_unit)
+    check_units(study, cells_per_unit)
     with on_the_path(folder):
         shared = study.prepare(folder)
     code = code_of_study(study, folder)
@@ -263,7 +268,7 @@ def _until_whole(
     for _ in range(_ROUNDS):
         if pending.missing:
             with _at_work(executor, progress) as chosen:
-                _, more, failures = _all_of(there, chosen, progress)
+                _, more, failures = _all_of(there, pending, chosen, progress)
             computed += more
             if failures:
                 return computed, failures, None
@@ -283,9 +288,8 @@ def _at_work(executor: Any, progress: bool) -> Iterator[Any]:
         yield chosen
 
 
-def _computed(there: Opened, share: Share, executor: Any, progress: bool, title: str) -> tuple[int, list[str]]:
-    """Compute the units of a share; returns how many cells were computed here, and sentences on those that failed."""
-    pending = _queue(there, share)
+def _computed(there: Opened, pending: Queue, executor: Any, progress: bool, title: str) -> tuple[int, list[str]]:
+    """Compute what is pending; returns how many cells were computed here, and sentences on those that failed."""
     missing = pending.missing
     if not missing:
         return 0, []

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -45,16 +44,17 @@ def options(
     """How likely is SGD to leave a minimum, when, and where does it go?"""
 
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The output folder of a study.")]
+# paths stay text, in which "" is not the working folder
+Folder = Annotated[str, typer.Argument(metavar="DIR", help="The output folder of a study.")]
 Source = Annotated[
-    Path | None,
+    str | None,
     typer.Option(metavar="DIR", help="Where a person's own modules are, if they have moved.", show_default=False),
 ]
 Study = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study file (TOML), or the name of a packaged study; see `list`.")
 ]
 Out = Annotated[
-    Path | None,
+    str | None,
     typer.Option(metavar="DIR", help="Output folder; ./<name of the study> if left out.", show_default=False),
 ]
 Settings = Annotated[
@@ -175,7 +175,7 @@ def reproduce(
         typer.Option(metavar="N", help="Only claim N; may be given several times.", show_default=False),
     ] = None,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="DIR", help="Output folder; ./reproduction[-quick|-full] if left out.", show_default=False
         ),
@@ -241,7 +241,7 @@ def plot(folder: Folder, source: Source = None) -> None:
 def report(
     folder: Folder,
     to: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Another file than DIR/report.html.", show_default=False)
+        str | None, typer.Option(metavar="FILE", help="Another file than DIR/report.html.", show_default=False)
     ] = None,
     source: Source = None,
 ) -> None:
@@ -253,7 +253,7 @@ def report(
 def export(
     folder: Folder,
     to: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="PATH", help="Another folder, or a file that ends with .nc or .csv.", show_default=False),
     ] = None,
     source: Source = None,

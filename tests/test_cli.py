@@ -352,11 +352,48 @@ class TestCheapStudy:
         assert_one_line(call("run", study, "--out", tmp_path / "else", "--set", "row=1"), "did you mean 'rows'")
         assert_one_line(call("run", study, "--out", tmp_path / "else", "--set", "rows"), "key=value")
 
+    def test_a_setting_that_would_undo_another(self, study, tmp_path):
+        twice = ["--set", "rows=1", "--set", " rows = 2"]
+        assert_one_line(call("run", study, "--out", tmp_path / "out", *twice), "key rows must be set once", "rows = 2")
+        within = ["--set", "sweep.batch_size=[8]", "--set", "sweep={learning_rate = 0.1}"]
+        assert_one_line(
+            call("init", study, "--out", tmp_path / "out", *within), "key sweep.batch_size must be set once"
+        )
+        assert not (tmp_path / "out").exists()
+
     def test_export(self, out, tmp_path):
         assert call("export", out).exit_code == 0
         assert (out / "dataset.nc").exists() and (out / "table.csv").exists()
         assert call("export", out, "--to", tmp_path / "mine.csv").stdout.split() == ["file", str(tmp_path / "mine.csv")]
         assert_one_line(call("export", out, "--to", tmp_path / "mine.xls"), ".nc or .csv")
+
+    def test_an_empty_path_is_not_the_working_folder(self, study, out, tmp_path, monkeypatch):
+        """As of a shell's variable that is not set."""
+        (tmp_path / "empty").mkdir()
+        monkeypatch.chdir(tmp_path / "empty")
+        for command in ("export", "report"):
+            assert_one_line(call(command, out, "--to", ""), "target (--to) must be a path, got ''")
+        for command in ("status", "resume", "plot", "report", "export", "worker"):
+            shard = ["--shard", "0/1"] if command == "worker" else []
+            assert_one_line(call(command, "", *shard), "folder (DIR) must be a path, got ''")
+        assert_one_line(call("resume", out, "--source", ""), "source (--source) must be a path, got ''")
+        for command in ("run", "init"):
+            assert_one_line(call(command, study, "--out", ""), "out (--out) must be a path, got ''")
+            assert_one_line(call(command, ""), "the study must be a path, got ''")
+        assert_one_line(call("reproduce", "--out", ""), "out (--out) must be a path, got ''")
+        assert list((tmp_path / "empty").iterdir()) == []
+
+    def test_report_and_export_into_a_folder_that_cannot_be_written_say_the_way_out(self, out, tmp_path, monkeypatch):
+        def refused(*arguments):
+            raise OSError(30, "Read-only file system")
+
+        with monkeypatch.context() as changed:
+            changed.setattr("sde_sgd.study.store._files.write", refused)
+            assert_one_line(call("report", out), "Read-only file system", "to write it elsewhere: --to FILE")
+            assert call("report", out, "--to", tmp_path / "mine.html").exit_code == 0
+        monkeypatch.setattr("sde_sgd.study.reporting._export._netcdf", refused)
+        assert_one_line(call("export", out), "Read-only file system", "to write it elsewhere: --to PATH")
+        assert call("export", out, "--to", tmp_path / "mine.csv").exit_code == 0
 
     def test_a_complete_folder_that_cannot_be_written_is_shown(self, study, out, monkeypatch):
         """As on a disk that is mounted read-only, which is so for root too."""

@@ -4,13 +4,13 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..._progress import shown
-from .._errors import StudyError
+from .._errors import StudyError, path_given
 from .._file import parse, read_source
 from .._kind import AbstractStudy
 from .._own_code import on_the_path
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # units that are named, of those that are being computed
 _NAMED = 4
+# how messages call the argument of `report_html` and `export`
+_TARGET = "target (--to)"
 
 
 class Progress(NamedTuple):
@@ -168,14 +170,18 @@ def report_html(folder: str | Path, target: str | Path | None = None, *, source:
     Raises StudyError where the folder holds no study, or no finished cell, or where the file cannot be written; and,
     after it was written without them, where units are damaged.
     """
+    given = None if target is None else path_given(_TARGET, target)
     store, study, dataset = _begun(folder, source, "report")
     # it loads matplotlib
     from ..reporting._html import page
 
     text = page(study, dataset, store.record, store.account(), store.text)
-    if target is None:
-        store.save_text("report.html", text)
-    written_to = store.folder / "report.html" if target is None else write_page(target, text)
+    if given is None:
+        written_to = store.folder / "report.html"
+        with _elsewhere("FILE"):
+            store.save_text(written_to.name, text)
+    else:
+        written_to = write_page(given, text)
     _raise_for_damage(store)
     return written_to
 
@@ -199,8 +205,10 @@ def export(folder: str | Path, target: str | Path | None = None, *, source: str 
     Returns the files. Raises StudyError where the folder holds no study, or no finished cell, and for another ending;
     and, after they were written without them, where units are damaged.
     """
+    given = None if target is None else path_given(_TARGET, target)
     store, study, dataset = _begun(folder, source, "export")
-    files = written(study, dataset, store.folder if target is None else Path(target))
+    with _elsewhere("PATH") if given is None else contextlib.nullcontext():
+        files = written(study, dataset, given or store.folder)
     _raise_for_damage(store)
     return files
 
@@ -261,6 +269,15 @@ def _most_held() -> int | None:
         return None
     # kilobytes, but on macOS
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@contextlib.contextmanager
+def _elsewhere(what: str) -> Iterator[None]:
+    """What cannot be written into a study's folder may go elsewhere. what: how the command calls that place."""
+    try:
+        yield
+    except StudyError as error:
+        raise StudyError(f"{error}; to write it elsewhere: --to {what}") from None
 
 
 def _looked_at(folder: str | Path, source: str | Path | None) -> tuple[Store, AbstractStudy]:

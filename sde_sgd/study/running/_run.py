@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._dataset import is_complete
-from .._errors import StudyError
+from .._errors import StudyError, path_given
 from .._file import parse, read_source
 from .._fingerprint import difference, fingerprint
 from .._kind import AbstractStudy
@@ -190,6 +190,7 @@ def _initialised(
 ) -> Opened:
     if not isinstance(out, str | Path | None):
         raise StudyError(f"out must be the path of a folder, or None, got {out!r}")
+    given = None if out is None else path_given("out (--out)", out)
     text, name, folder = read_source(source)
     study = parse(text, name, changes)
     if changes:
@@ -198,7 +199,7 @@ def _initialised(
     with on_the_path(folder):
         shared = study.prepare(folder)
     code = code_of_study(study, folder)
-    target = Path(study.name if out is None else out)
+    target = Path(study.name) if given is None else given
     _check_not_another(target, study, code)
     store = Store.create(
         target,

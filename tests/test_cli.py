@@ -352,6 +352,16 @@ class TestCheapStudy:
         assert_one_line(call("run", study, "--out", tmp_path / "else", "--set", "row=1"), "did you mean 'rows'")
         assert_one_line(call("run", study, "--out", tmp_path / "else", "--set", "rows"), "key=value")
 
+    def test_sizes_and_names_that_cannot_be(self, study, tmp_path):
+        """Told by the axis, or by the folder, before anything is made."""
+        for setting, said in (("rows=0", "at least 1 place, got 0 row × 4 place"), ("rows=-1", "got -1 row × 4 place")):
+            assert_one_line(call("run", study, "--out", tmp_path / "out", "--set", setting), said)
+        many = "a study must have at most 1000000 cells, got 1000000 row × 4 place"
+        assert_one_line(call("run", study, "--out", tmp_path / "out", "--set", "rows=1_000_000"), many)
+        name = tmp_path / ("x" * 300)
+        assert_one_line(call("run", study, "--out", name), f"output folder {name} cannot be made: File name too long")
+        assert [each.name for each in tmp_path.iterdir()] == ["study"]
+
     def test_a_setting_that_would_undo_another(self, study, tmp_path):
         twice = ["--set", "rows=1", "--set", " rows = 2"]
         assert_one_line(call("run", study, "--out", tmp_path / "out", *twice), "key rows must be set once", "rows = 2")
@@ -382,6 +392,17 @@ class TestCheapStudy:
             assert_one_line(call(command, ""), "the study must be a path, got ''")
         assert_one_line(call("reproduce", "--out", ""), "out (--out) must be a path, got ''")
         assert list((tmp_path / "empty").iterdir()) == []
+
+    def test_report_and_export_never_replace_what_a_study_is_kept_in(self, out, monkeypatch):
+        kept = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        for name in ("study.json", "study.toml", "units/000-000.json", "dataset.zarr/zarr.json"):
+            assert_one_line(call("report", out, "--to", out / name), "is what folder", "keeps its study in")
+        for name in ("dataset.zarr", "units", "dataset.zarr/table.csv"):
+            assert_one_line(call("export", out, "--to", out / name), "is what folder", "keeps its study in")
+        monkeypatch.chdir(out)
+        assert_one_line(call("report", ".", "--to", "study.json"), "study.json cannot be written")
+        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == kept
+        assert call("report", ".", "--to", "mine.html").exit_code == 0
 
     def test_report_and_export_into_a_folder_that_cannot_be_written_say_the_way_out(self, out, tmp_path, monkeypatch):
         def refused(*arguments):

@@ -53,6 +53,9 @@ def test_mistakes(tmp_path):
     with pytest.raises(ValueError, match=r"executor must have a method submit\(\), .* got 'four'"):
         reproduction.reproduce(tmp_path / "out", executor="four")
     assert not (tmp_path / "out").exists()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match=r"output folder .*file cannot be made: File exists"):
+        reproduction.reproduce(tmp_path / "file", only=[1])
 
 
 @pytest.mark.parametrize(

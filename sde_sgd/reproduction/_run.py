@@ -72,7 +72,10 @@ def reproduce(
     size, chosen, others = _size(size), _chosen(only), others_of(executor)
     default = "reproduction" if size is Size.NORMAL else f"reproduction-{size.value}"
     folder = Path(default) if out is None else path_given("out (--out)", out)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"output folder {folder} cannot be made: {error.strerror}") from None
     # what an earlier run into the folder found stays in its report
     earlier = {claim.number: claim for claim in all_claims() if claim not in chosen}
     judged = {number: found for number, claim in earlier.items() if (found := _stored(claim, folder, size))}

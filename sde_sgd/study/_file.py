@@ -184,7 +184,7 @@ def read_changes(settings: Iterable[str]) -> dict[str, Any]:
         key, equals, value = (part.strip() for part in setting.partition("="))
         if not equals or not all(key.split(".")):
             raise StudyError(
-                f"a setting must read key=value, such as horizon=2.0 or sweep.batch_size=[4, 8], got {setting}"
+                f"a setting must read key=value, such as horizon=2.0 or sweep.batch_size=[4, 8], got '{setting}'"
             )
         if undone := [other for other in changes if _is_within(other, key)]:
             raise StudyError(f"key {undone[0]} must be set once, got it again with {setting}")

@@ -172,6 +172,8 @@ def report_html(folder: str | Path, target: str | Path | None = None, *, source:
     """
     given = None if target is None else path_given(_TARGET, target)
     store, study, dataset = _begun(folder, source, "report")
+    if given is not None:
+        store.refuse_own(given)
     # it loads matplotlib
     from ..reporting._html import page
 
@@ -207,6 +209,8 @@ def export(folder: str | Path, target: str | Path | None = None, *, source: str 
     """
     given = None if target is None else path_given(_TARGET, target)
     store, study, dataset = _begun(folder, source, "export")
+    if given is not None:
+        store.refuse_own(given)
     with _elsewhere("PATH") if given is None else contextlib.nullcontext():
         files = written(study, dataset, given or store.folder)
     _raise_for_damage(store)

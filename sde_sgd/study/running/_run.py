@@ -200,16 +200,13 @@ def _initialised(
         shared = study.prepare(folder)
     code = code_of_study(study, folder)
     target = Path(study.name) if given is None else given
-    _check_not_another(target, study, code)
-    store = Store.create(
-        target,
-        text,
-        name,
-        fingerprint(study, code),
-        str(folder),
-        cells_per_unit,
-        more={"files": digests(code), **own_kind(study)},
-    )
+    more = {"files": digests(code), **own_kind(study)}
+    try:
+        _check_not_another(target, study, code)
+        store = Store.create(target, text, name, fingerprint(study, code), str(folder), cells_per_unit, more)
+    except OSError as error:
+        # of a name that no file system takes, say
+        raise StudyError(f"output folder {target} cannot be made: {error.strerror or error}") from None
     remember_source(store, folder)
     return Opened(store.bind(study), study, sharing(store, study, shared), folder)
 

@@ -16,6 +16,8 @@ from ._claims import Claims
 
 FORMAT = 3
 CLAIMS, PARTIAL, UNITS, DATASET = ".claims", ".partial", "units", "dataset.zarr"
+# what nothing else may replace; a pilot's folder is its study's
+OWN = {CLAIMS, PARTIAL, UNITS, DATASET, "study.json", "study.toml", "pilot"}
 _MAKING = "making"
 _FIELDS = {"format", "name", "fingerprint", "source", "cells_per_unit", "study"}
 

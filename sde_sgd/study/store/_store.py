@@ -138,6 +138,13 @@ class Store:
                 "it again"
             ) from None
 
+    def refuse_own(self, path: Path) -> None:
+        """Raise StudyError where `path` is a file or folder that the study is kept in, or lies in such a folder."""
+        folder = self.folder.resolve()
+        first = path.resolve().relative_to(folder).parts[:1] if path.resolve().is_relative_to(folder) else ()
+        if first and first[0] in _folder.OWN:
+            raise StudyError(f"{path} cannot be written: {first[0]} is what folder {self.folder} keeps its study in")
+
     @property
     def is_writable(self) -> bool:
         """Whether this process may write into the folder. All that only reads works without."""

@@ -362,6 +362,10 @@ class TestCheapStudy:
         assert_one_line(call("run", study, "--out", name), f"output folder {name} cannot be made: File name too long")
         assert [each.name for each in tmp_path.iterdir()] == ["study"]
 
+    def test_a_record_that_is_something_else(self, out):
+        (out / "study.json").write_text("[]")
+        assert_one_line(call("status", out), "study.json is not the record of a study: it must be an object of JSON")
+
     def test_a_setting_that_would_undo_another(self, study, tmp_path):
         twice = ["--set", "rows=1", "--set", " rows = 2"]
         assert_one_line(call("run", study, "--out", tmp_path / "out", *twice), "key rows must be set once", "rows = 2")

@@ -47,6 +47,8 @@ def read_record(folder: Path) -> dict[str, Any]:
     try:
         data = (folder / "study.json").read_bytes()
         record = json.loads(data)
+        if not isinstance(record, dict):
+            raise ValueError("it must be an object of JSON")
         found = record["format"]
         if found == FORMAT and not set(record) >= _FIELDS:
             raise ValueError("it lacks a field")

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -45,16 +44,17 @@ def options(
     """How likely is SGD to leave a minimum, when, and where does it go?"""
 
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The output folder of a study.")]
+# paths stay text, in which "" is not the working folder
+Folder = Annotated[str, typer.Argument(metavar="DIR", help="The output folder of a study.")]
 Source = Annotated[
-    Path | None,
+    str | None,
     typer.Option(metavar="DIR", help="Where a person's own modules are, if they have moved.", show_default=False),
 ]
 Study = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study file (TOML), or the name of a packaged study; see `list`.")
 ]
 Out = Annotated[
-    Path | None,
+    str | None,
     typer.Option(metavar="DIR", help="Output folder; ./<name of the study> if left out.", show_default=False),
 ]
 Settings = Annotated[
@@ -98,6 +98,9 @@ def run(
     def start(studies):
         changes = _changes(studies, settings)
         if dry_run:
+            from sde_sgd.study.running._executors import check_executor
+
+            check_executor(processes)
             # it may take long until the smallest cell is computed
             print(studies.plan(study, changes=changes, cells_per_unit=cells_per_unit), flush=True)
             print(studies.plan(study, changes=changes, cells_per_unit=cells_per_unit, trial=True).cost)
@@ -144,12 +147,21 @@ def worker(
 ) -> None:
     """Compute one share of the study in DIR, without a scheduler; when all have done theirs, `resume` makes the table.
 
-    DIR is made by `init`. Exit status: 0; 2 for a mistake, or a cell that cannot be run; 130 after Ctrl-C.
+    DIR is made by `init`. Exit status: 0; 2 for a mistake, or a cell that cannot be run; 3 where a finished cell of its
+    share has no number; 130 after Ctrl-C.
     """
 
     def compute(studies):
-        computed = studies.worker(folder, shard, help_others=help_others, source=source)
-        print(f"{computed} cells computed; table and figures: sde-sgd resume {folder}")
+        from sde_sgd.study.running._run import worked
+
+        found = worked(folder, shard, help_others=help_others, source=source)
+        of_pilot = f", and {found.of_pilot} of its pilot" if found.of_pilot else ""
+        print(f"{found.computed} cells computed{of_pilot}; table and figures: sde-sgd resume {folder}")
+        if found.numberless:
+            from sde_sgd.study.running._numberless import in_words
+
+            print(f"error: {in_words(found.numberless)}", file=sys.stderr)
+            raise typer.Exit(NO_NUMBER)
 
     _guard(compute)
 
@@ -163,7 +175,7 @@ def reproduce(
         typer.Option(metavar="N", help="Only claim N; may be given several times.", show_default=False),
     ] = None,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="DIR", help="Output folder; ./reproduction[-quick|-full] if left out.", show_default=False
         ),
@@ -198,8 +210,18 @@ def reproduce(
 
 @app.command()
 def status(folder: Folder, source: Source = None) -> None:
-    """Say how far the study in DIR is, also while it runs elsewhere."""
-    _guard(lambda studies: print(studies.status(folder, source=source)))
+    """Say how far the study in DIR is, also while it runs elsewhere.
+
+    Exit status: 0, finished or not; 2 for a mistake; 3 where a finished cell has no number.
+    """
+
+    def tell(studies):
+        found = studies.status(folder, source=source)
+        print(found)
+        if found.numberless:
+            raise typer.Exit(NO_NUMBER)
+
+    _guard(tell)
 
 
 @app.command()
@@ -219,7 +241,7 @@ def plot(folder: Folder, source: Source = None) -> None:
 def report(
     folder: Folder,
     to: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Another file than DIR/report.html.", show_default=False)
+        str | None, typer.Option(metavar="FILE", help="Another file than DIR/report.html.", show_default=False)
     ] = None,
     source: Source = None,
 ) -> None:
@@ -231,7 +253,7 @@ def report(
 def export(
     folder: Folder,
     to: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="PATH", help="Another folder, or a file that ends with .nc or .csv.", show_default=False),
     ] = None,
     source: Source = None,
@@ -307,8 +329,9 @@ def _guard(action: Callable[[Any], None]) -> None:
         import sde_sgd.study as studies
 
         action(studies)
-    except KeyboardInterrupt:
-        print("\nstopped; finished cells are kept, run the same command again to go on", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        # where a study was at work it says what is kept of it
+        print("\n" + "; ".join(filter(None, ("stopped", str(stop)))), file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

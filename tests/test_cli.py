@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import sde_sgd
-from sde_sgd.cli import NO_NUMBER, app
+from sde_sgd.cli import INTERRUPTED, NO_NUMBER, app
 from sde_sgd.study import parse, plan
 from sde_sgd.study._file import read_source
 
@@ -241,6 +241,18 @@ class TestCheapStudy:
         assert finished.exit_code == 0 and "workers  1 process\n" in finished.stdout
         assert len({key for key, _ in cheap_study.begun(study.parent)}) == len(cheap_study.begun(study.parent)) == 8
 
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--processes", "0"], "processes must be a whole number of at least 1, got 0"),
+            (["--processes", "0", "--dry-run"], "processes must be a whole number of at least 1, got 0"),
+            (["--cells-per-unit", "0"], "cells_per_unit must be a whole number of at least 1, got 0"),
+        ],
+    )
+    def test_an_option_that_is_refused_leaves_nothing(self, options, said, study, tmp_path):
+        assert_one_line(call("run", study, "--out", tmp_path / "out", *options), said)
+        assert not (tmp_path / "out").exists()
+
     def test_every_trajectory_of_a_cell_diverges(self, study, tmp_path):
         """The study is kept, the cell is named, and a script sees it by the exit status."""
         (study.parent / "lost-001-002").touch()
@@ -248,6 +260,57 @@ class TestCheapStudy:
         assert result.exit_code == NO_NUMBER == 3 and "every trajectory diverged: row 1, place = 2" in result.stdout
         assert result.stderr.splitlines()[-1] == "error: every trajectory of a cell diverged; the table names them"
         assert call("resume", tmp_path / "out").exit_code == 3
+
+    def test_cells_without_a_number_are_named_by_status_and_worker(self, study, tmp_path):
+        """By what is on the disk: nothing is computed for it."""
+        for key in ("000-000", "001-002"):
+            (study.parent / f"lost-{key}").touch()
+        call("init", study, "--out", tmp_path / "out")
+        said = call("worker", tmp_path / "out", "--shard", "0/2")
+        cells = "row 0, place = 0: every trajectory diverged; row 1, place = 2: every trajectory diverged"
+        named = f"no number of 2 cells ({cells})"
+        assert said.exit_code == NO_NUMBER and said.stderr.splitlines()[-1] == f"error: {named}"
+        assert "4 cells computed" in said.stdout
+        # those of another share are for its own worker to tell
+        assert call("worker", tmp_path / "out", "--shard", "1/2").exit_code == 0
+        begun = len(cheap_study.begun(study.parent))
+        found = call("status", tmp_path / "out")
+        assert found.exit_code == NO_NUMBER and f"; complete; {named}; " in found.stdout
+        assert len(cheap_study.begun(study.parent)) == begun == 8
+
+    def test_an_interrupt_before_anything_is_finished_says_so(self, study, tmp_path, monkeypatch):
+        def stopped(self, cell, shared):
+            raise KeyboardInterrupt
+
+        out, kept = tmp_path / "out", "run the same command again to go on"
+        call("init", study, "--out", out)
+        with monkeypatch.context() as changed:
+            changed.setattr(cheap_study.CheapStudy, "run_cell", stopped)
+            for command in (["run", study, "--out", out], ["resume", out], ["worker", out, "--shard", "0/2"]):
+                result = call(*command)
+                assert result.exit_code == INTERRUPTED
+                assert result.stderr.splitlines()[-1] == f"stopped; no cell of study cheap was finished, {kept}"
+        call("worker", out, "--shard", "1/2")
+        monkeypatch.setattr(cheap_study.CheapStudy, "run_cell", stopped)
+        assert call("resume", out).stderr.splitlines()[-1] == f"stopped; finished cells are kept, {kept}"
+        # where nothing is computed there is nothing to go on with
+        monkeypatch.setattr("sde_sgd.study.status", lambda folder, source: stopped(folder, None, None))
+        assert call("status", out).stderr.splitlines()[-1] == "stopped"
+
+    def test_a_study_of_which_nothing_is_finished_keeps_nothing(self, study, tmp_path):
+        (study.parent / "fail-000-000").touch()
+        result = call("run", study, "--out", tmp_path / "out")
+        assert result.exit_code == 2
+        said = "error: cell 000-000 of study cheap: value must be above 0, got -1; no cell was finished"
+        assert result.stderr.splitlines()[-1] == said
+
+    def test_a_resumed_bar_knows_the_widest_interval_on_the_disk(self, study, tmp_path):
+        """Of the cells that are left none is as wide as the widest of those that are finished."""
+        call("init", study, "--out", tmp_path / "out")
+        call("worker", tmp_path / "out", "--shard", "1/2")
+        widest = re.search(r"widest interval (±\S+) %", call("status", tmp_path / "out").stdout)
+        resumed = call("resume", tmp_path / "out").stderr
+        assert widest and f"widest {widest[1]} %" in resumed.splitlines()[0]
 
     def test_status_tells_how_it_goes(self, out):
         text = call("status", out).stdout
@@ -289,11 +352,73 @@ class TestCheapStudy:
         assert_one_line(call("run", study, "--out", tmp_path / "else", "--set", "row=1"), "did you mean 'rows'")
         assert_one_line(call("run", study, "--out", tmp_path / "else", "--set", "rows"), "key=value")
 
+    def test_sizes_and_names_that_cannot_be(self, study, tmp_path):
+        """Told by the axis, or by the folder, before anything is made."""
+        for setting, said in (("rows=0", "at least 1 place, got 0 row × 4 place"), ("rows=-1", "got -1 row × 4 place")):
+            assert_one_line(call("run", study, "--out", tmp_path / "out", "--set", setting), said)
+        many = "a study must have at most 1000000 cells, got 1000000 row × 4 place"
+        assert_one_line(call("run", study, "--out", tmp_path / "out", "--set", "rows=1_000_000"), many)
+        name = tmp_path / ("x" * 300)
+        assert_one_line(call("run", study, "--out", name), f"output folder {name} cannot be made: File name too long")
+        assert [each.name for each in tmp_path.iterdir()] == ["study"]
+
+    def test_a_record_that_is_something_else(self, out):
+        (out / "study.json").write_text("[]")
+        assert_one_line(call("status", out), "study.json is not the record of a study: it must be an object of JSON")
+
+    def test_a_setting_that_would_undo_another(self, study, tmp_path):
+        twice = ["--set", "rows=1", "--set", " rows = 2"]
+        assert_one_line(call("run", study, "--out", tmp_path / "out", *twice), "key rows must be set once", "rows = 2")
+        within = ["--set", "sweep.batch_size=[8]", "--set", "sweep={learning_rate = 0.1}"]
+        assert_one_line(
+            call("init", study, "--out", tmp_path / "out", *within), "key sweep.batch_size must be set once"
+        )
+        assert not (tmp_path / "out").exists()
+
     def test_export(self, out, tmp_path):
         assert call("export", out).exit_code == 0
         assert (out / "dataset.nc").exists() and (out / "table.csv").exists()
         assert call("export", out, "--to", tmp_path / "mine.csv").stdout.split() == ["file", str(tmp_path / "mine.csv")]
         assert_one_line(call("export", out, "--to", tmp_path / "mine.xls"), ".nc or .csv")
+
+    def test_an_empty_path_is_not_the_working_folder(self, study, out, tmp_path, monkeypatch):
+        """As of a shell's variable that is not set."""
+        (tmp_path / "empty").mkdir()
+        monkeypatch.chdir(tmp_path / "empty")
+        for command in ("export", "report"):
+            assert_one_line(call(command, out, "--to", ""), "target (--to) must be a path, got ''")
+        for command in ("status", "resume", "plot", "report", "export", "worker"):
+            shard = ["--shard", "0/1"] if command == "worker" else []
+            assert_one_line(call(command, "", *shard), "folder (DIR) must be a path, got ''")
+        assert_one_line(call("resume", out, "--source", ""), "source (--source) must be a path, got ''")
+        for command in ("run", "init"):
+            assert_one_line(call(command, study, "--out", ""), "out (--out) must be a path, got ''")
+            assert_one_line(call(command, ""), "the study must be a path, got ''")
+        assert_one_line(call("reproduce", "--out", ""), "out (--out) must be a path, got ''")
+        assert list((tmp_path / "empty").iterdir()) == []
+
+    def test_report_and_export_never_replace_what_a_study_is_kept_in(self, out, monkeypatch):
+        kept = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        for name in ("study.json", "study.toml", "units/000-000.json", "dataset.zarr/zarr.json"):
+            assert_one_line(call("report", out, "--to", out / name), "is what folder", "keeps its study in")
+        for name in ("dataset.zarr", "units", "dataset.zarr/table.csv"):
+            assert_one_line(call("export", out, "--to", out / name), "is what folder", "keeps its study in")
+        monkeypatch.chdir(out)
+        assert_one_line(call("report", ".", "--to", "study.json"), "study.json cannot be written")
+        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == kept
+        assert call("report", ".", "--to", "mine.html").exit_code == 0
+
+    def test_report_and_export_into_a_folder_that_cannot_be_written_say_the_way_out(self, out, tmp_path, monkeypatch):
+        def refused(*arguments):
+            raise OSError(30, "Read-only file system")
+
+        with monkeypatch.context() as changed:
+            changed.setattr("sde_sgd.study.store._files.write", refused)
+            assert_one_line(call("report", out), "Read-only file system", "to write it elsewhere: --to FILE")
+            assert call("report", out, "--to", tmp_path / "mine.html").exit_code == 0
+        monkeypatch.setattr("sde_sgd.study.reporting._export._netcdf", refused)
+        assert_one_line(call("export", out), "Read-only file system", "to write it elsewhere: --to PATH")
+        assert call("export", out, "--to", tmp_path / "mine.csv").exit_code == 0
 
     def test_a_complete_folder_that_cannot_be_written_is_shown(self, study, out, monkeypatch):
         """As on a disk that is mounted read-only, which is so for root too."""
@@ -335,6 +460,9 @@ class TestCheapStudy:
         assert result.exit_code == NO_NUMBER
         assert result.stderr.splitlines()[-1] == "error: there is no number of a cell; the table names them"
         assert call("resume", tmp_path / "out").exit_code == NO_NUMBER
+        found = call("status", tmp_path / "out")
+        assert found.exit_code == NO_NUMBER
+        assert "; no number of a cell (row 1, place = 2: its status is complete); " in found.stdout
 
     def test_help_is_quick(self):
         """Under half a second on an idle core: CPU time, the best of three."""

@@ -161,6 +161,17 @@ class TestShown:
         text = self.run(monkeypatch, watched=True)
         assert text.count("\n") == 1 and "study: 30/30 cells 100%|" in text and "path-steps/s" in text
 
+    def test_the_widest_interval_is_that_of_all_that_is_on_the_disk(self):
+        """Of what was finished before, here and by another run."""
+        units = a_study(3, 1)
+        with ProgressBar("study", units, 5, 1, show=False, widest=0.4) as bar:
+            assert bar.text().startswith("widest ±40 %, ")
+            bar.finished(units[0], {"wall_seconds": 1.0, "widest": 0.2})
+            bar.finished(units[1], {"wall_seconds": 1.0, "widest": None})
+            assert "widest ±40 %" in bar.text()
+            bar.elsewhere(units[2], {"wall_seconds": 1.0, "widest": 0.5})
+            assert "widest ±50 %" in bar.text()
+
     def test_silence(self, monkeypatch):
         stream = io.StringIO()
         monkeypatch.setattr(sys, "stderr", stream)

@@ -50,13 +50,19 @@ def test_mistakes(tmp_path):
         reproduction.reproduce(tmp_path / "out", only=[9])
     with pytest.raises(ValueError, match=r"size must be one of quick, normal, full, got 'huge'"):
         reproduction.reproduce(tmp_path / "out", size="huge")
+    with pytest.raises(ValueError, match=r"executor must have a method submit\(\), .* got 'four'"):
+        reproduction.reproduce(tmp_path / "out", executor="four")
     assert not (tmp_path / "out").exists()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match=r"output folder .*file cannot be made: File exists"):
+        reproduction.reproduce(tmp_path / "file", only=[1])
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--only", "9"], "error: only must be numbers of claims, 1, 2, 3, 4, 5, 6, 7, got 9"),
+        (["--processes", "0"], "error: processes must be a whole number of at least 1, got 0"),
         (["--quick", "--full"], "error: give either --quick or --full, not both"),
     ],
 )

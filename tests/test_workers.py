@@ -100,6 +100,7 @@ class TestExecutors:
         for given in ("four", 0, -1, True, object()):
             with pytest.raises(StudyError, match=r"executor must have a method submit|whole number of at least 1"):
                 run(study, tmp_path / "out", executor=given, progress=False)
+            assert not (tmp_path / "out").exists()
 
     def test_few_are_in_flight(self, study, tmp_path):
         """Units are asked for as workers are free: a study of a million fills no scheduler."""

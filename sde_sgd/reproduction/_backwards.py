@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import study as studies
-from .._errors import positive_integer
 from ..engine._devices import mesh_of, workers
+from ..study.running._executors import check_executor
 from ..study.running._processes import Processes
 from ._claim import Size, changes_of, study_file
 
@@ -24,11 +24,9 @@ def sensible_processes() -> int:
 
 
 def others_of(executor: Any) -> int:
-    """How many processes there are beside this one, where `executor` is a number. Raises ValueError below 1."""
-    if not isinstance(executor, int):
-        return 0
-    positive_integer("processes", executor)
-    return executor - 1
+    """How many processes there are beside this one, where `executor` is a number. Raises ValueError for none."""
+    check_executor(executor)
+    return executor - 1 if isinstance(executor, int) else 0
 
 
 @contextlib.contextmanager

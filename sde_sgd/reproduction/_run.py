@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import study as studies
 from ..study import StudyError
+from ..study._errors import path_given
 from ..study.running._look import write_page
 from ._backwards import others_of, run_backwards
 from ._claim import AbstractClaim, Size, all_claims, changes_of, study_file
@@ -70,8 +71,11 @@ def reproduce(
     """
     size, chosen, others = _size(size), _chosen(only), others_of(executor)
     default = "reproduction" if size is Size.NORMAL else f"reproduction-{size.value}"
-    folder = Path(default if out is None else out)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(default) if out is None else path_given("out (--out)", out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"output folder {folder} cannot be made: {error.strerror}") from None
     # what an earlier run into the folder found stays in its report
     earlier = {claim.number: claim for claim in all_claims() if claim not in chosen}
     judged = {number: found for number, claim in earlier.items() if (found := _stored(claim, folder, size))}

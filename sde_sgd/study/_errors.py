@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 
 class StudyError(ValueError):
@@ -10,6 +11,16 @@ class StudyError(ValueError):
 
 class WriteError(StudyError):
     """A folder that cannot be written, of which a full disk is one: no unit's fault, and no use to go on."""
+
+
+def path_given(what: str, given: str | Path) -> Path:
+    """A person's path. what: it is of, in words. Raises StudyError for "", which would be the working folder.
+
+    A shell gives that for a variable that is not set.
+    """
+    if given == "":
+        raise StudyError(f"{what} must be a path, got ''")
+    return Path(given)
 
 
 @contextlib.contextmanager

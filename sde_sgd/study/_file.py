@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from .._errors import choose
-from ._errors import StudyError
+from ._errors import StudyError, path_given
 from ._kind import AbstractStudy, kinds, name_of
 from ._tables import Path, Table, dotted, path_of, plain, read, replaced
 
@@ -57,7 +57,7 @@ def read_source(source: str | FilePath | AbstractStudy) -> tuple[str, str, FileP
         return source.text(), source.name, FilePath.cwd()
     if not isinstance(source, str | FilePath):
         raise StudyError(f"source must be the name of a study, a path or a study, got {source!r}")
-    path = FilePath(source)
+    path = path_given("the study", source)
     names = packaged()
     # a packaged study is called by its name from any folder, also from one where it has run before
     if str(source) in names:
@@ -177,15 +177,17 @@ def read_changes(settings: Iterable[str]) -> dict[str, Any]:
     """What `parse` takes as `changes`, from settings as a shell gives them, such as "sweep.learning_rate=[0.1, 0.2]".
 
     settings: each a dotted key, "=", and a value as a study file has it; what is no such value is text.
-    Raises StudyError for one without a key and "=".
+    Raises StudyError for one without a key and "=", and for one that would undo another.
     """
     changes: dict[str, Any] = {}
     for setting in settings:
         key, equals, value = (part.strip() for part in setting.partition("="))
         if not equals or not all(key.split(".")):
             raise StudyError(
-                f"a setting must read key=value, such as horizon=2.0 or sweep.batch_size=[4, 8], got {setting}"
+                f"a setting must read key=value, such as horizon=2.0 or sweep.batch_size=[4, 8], got '{setting}'"
             )
+        if undone := [other for other in changes if _is_within(other, key)]:
+            raise StudyError(f"key {undone[0]} must be set once, got it again with {setting}")
         try:
             changes[key] = tomllib.loads(f"value = {value}")["value"]
         except ValueError:
@@ -193,6 +195,11 @@ def read_changes(settings: Iterable[str]) -> dict[str, Any]:
         except RecursionError:
             raise StudyError(f"setting {key} must not have {_TOO_DEEP}") from None
     return changes
+
+
+def _is_within(key: str, other: str) -> bool:
+    """Whether a dotted key is another one, or below it."""
+    return path_of(key)[: len(path_of(other))] == path_of(other)
 
 
 def _sentence(error: ValidationError, model: type[BaseModel], table: Table) -> str:

@@ -2,6 +2,7 @@
 
 import abc
 import itertools
+import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -303,13 +304,22 @@ class AbstractStudy(Section, abc.ABC):
         """How many questions the study asks, each of which is compiled once in a process."""
         return len({self.asked(cell.index) for cell in self.cells()})
 
-    def cells(self) -> list[Cell]:
-        """Every cell, the last axis fastest. Raises StudyError for a swept key that the kind leaves out of its axes."""
+    def check_axes(self) -> None:
+        """Raise StudyError for a swept key that the kind leaves out of its axes, and for no cells or too many."""
         axes = self.axes()
+        sizes = " × ".join(f"{length} {name}" for name, length in axes.items())
+        if not all(length >= 1 for length in axes.values()):
+            raise StudyError(f"every axis of a study must have at least 1 place, got {sizes}")
+        if math.prod(axes.values()) > _sweep.MOST_CELLS:
+            raise StudyError(f"a study must have at most {_sweep.MOST_CELLS} cells, got {sizes}")
         for axis in self._axes:
             if axis.name not in axes:
                 raise StudyError(f"{axis.keys[0].key} must be one value in a study of kind {self.kind}, got several")
-        cells = []
+
+    def cells(self) -> list[Cell]:
+        """Every cell, the last axis fastest. Raises StudyError for a swept key that the kind leaves out of its axes."""
+        self.check_axes()
+        axes, cells = self.axes(), []
         for number, place in enumerate(itertools.product(*map(range, axes.values()))):
             index = dict(zip(axes, place, strict=True))
             cells.append(Cell(self.key(index), index, cell_seed(self.seed, number), self.work(index)))

@@ -10,6 +10,8 @@ from .._errors import choose
 from ._key_types import number_type
 from ._tables import Path, Table, dotted, path_of, read
 
+# that a study may have; listing them takes half a minute
+MOST_CELLS = 1_000_000
 _RANGE = ("from", "to", "number", "spacing")
 # sections that hold no numbers of the study
 _NO_NUMBERS = (("zip",), ("published",))
@@ -168,8 +170,8 @@ def _range(key: str, given: Table) -> list[Any]:
         if name not in _RANGE:
             raise ValueError(choose(f"key in the range {key}", name, _RANGE))
     low, high, number, spacing = given["from"], given["to"], given.get("number"), given.get("spacing", "linear")
-    if not isinstance(number, int) or isinstance(number, bool) or number < 2:
-        raise ValueError(f"{key}.number must be a whole number of at least 2, got {number!r}")
+    if not isinstance(number, int) or isinstance(number, bool) or not 2 <= number <= MOST_CELLS:
+        raise ValueError(f"{key}.number must be a whole number from 2 to {MOST_CELLS}, got {number!r}")
     if spacing not in ("linear", "log"):
         raise ValueError(f"{key}.spacing must be 'linear' or 'log', got {spacing!r}")
     ends = [each for each in (low, high) if _is_number(each) and np.isfinite(each)]

@@ -15,7 +15,7 @@ from typing import Any
 
 from .._errors import StudyError, WriteError
 from .._units import Unit
-from ._processes import Processes
+from ._processes import Processes, check_count
 from ._progress_bar import ProgressBar
 from ._queue import Queue
 from ._task import run_unit
@@ -51,14 +51,21 @@ def as_executor(executor: Any) -> Iterator[Any]:
 
     Processes that were started here end with the context. Raises StudyError for anything else.
     """
+    check_executor(executor)
     if executor is None:
         yield Here()
     elif isinstance(executor, int):
         with Processes(executor) as processes:
             yield processes
-    elif callable(getattr(executor, "submit", None)):
-        yield executor
     else:
+        yield executor
+
+
+def check_executor(executor: Any) -> None:
+    """Raise StudyError for what `as_executor` does not take: asked before anything is written."""
+    if isinstance(executor, int):
+        check_count(executor)
+    elif executor is not None and not callable(getattr(executor, "submit", None)):
         raise StudyError(f"executor must have a method submit(), or be a number of processes, got {executor!r}")
 
 
@@ -102,8 +109,8 @@ def work(executor: Any, folder: Path, pending: Queue, watch: ProgressBar) -> tup
             must_look = (not len(flight) and not is_idle) or time.monotonic() - looked >= _LOOK
             if pending.held_by_others and must_look and not stops:
                 looked, is_idle = time.monotonic(), not len(flight)
-                for unit in pending.look_again():
-                    watch.elsewhere(unit)
+                for unit, account in pending.look_again():
+                    watch.elsewhere(unit, account)
             elif not len(flight) and (stops or not pending.is_open):
                 return cells, failures
             elif not len(flight) and pending.held_by_others:

@@ -4,12 +4,13 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..._progress import shown
-from .._errors import StudyError
+from .._errors import StudyError, path_given
 from .._file import parse, read_source
 from .._kind import AbstractStudy
 from .._own_code import on_the_path
@@ -18,8 +19,10 @@ from .._units import units
 from ..reporting._export import export as written
 from ..store._store import Store
 from ._estimate import in_words, path_steps_a_second, time_left, workers_at_work
+from ._numberless import Question, reasons
+from ._numberless import in_words as numberless_in_words
 from ._outcome import Outcome, left_out, reported
-from ._progress_bar import spent
+from ._progress_bar import spent, widest_of
 from ._task import PILOT, computed, has_told, held, weigh
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 # units that are named, of those that are being computed
 _NAMED = 4
+# how messages call the argument of `report_html` and `export`
+_TARGET = "target (--to)"
 
 
 class Progress(NamedTuple):
@@ -38,6 +43,7 @@ class Progress(NamedTuple):
     path_steps_per_second: of all workers, as many as of late.
     widest: the largest relative half-width of an interval. seconds_left: if it goes on as of late. None where unknown.
     folder: of the study. claimed: units that living processes compute, or will next, where locks tell.
+    numberless: by cell, in words, why it has no number though it is finished.
     """
 
     name: str
@@ -51,6 +57,7 @@ class Progress(NamedTuple):
     seconds_left: float | None = None
     folder: Path | None = None
     claimed: tuple[str, ...] = ()
+    numberless: Mapping[str, str] = MappingProxyType({})
 
     def __str__(self) -> str:
         is_complete = self.finished >= self.cells
@@ -60,6 +67,8 @@ class Progress(NamedTuple):
         parts = [f"{self.name} ({self.kind}): {self.finished} of {self.cells} cells finished", state]
         if self.torn:
             parts.append(f"{self.torn} damaged unit{'s' * (self.torn > 1)} to be computed again")
+        if self.numberless:
+            parts.append(numberless_in_words(self.numberless))
         if self.path_steps_per_second:
             parts.append(f"{self.path_steps_per_second:.2g} path-steps/s")
         if self.widest is not None:
@@ -116,7 +125,10 @@ def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
     first = _pilot_at_work(store, study, source)
     if first is not None:
         return first._replace(folder=store.folder)
-    accounts = store.account()
+    accounts, lacking, question = {}, set(), Question(study)
+    for key, account, numbers in store.read(question.names):
+        accounts[key] = account
+        lacking |= {key} if question.may_lack(numbers) else set()
     if 0 < len(accounts) < len(store.units):
         # a pilot that is damaged or gone does not tell how long the others will take
         with contextlib.suppress(StudyError):
@@ -125,7 +137,6 @@ def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
     left = [unit for key, unit in store.units.items() if key not in accounts]
     claimed = store.claimed()
     at_once = workers_at_work(costs)
-    widths = [account["widest"] for account in accounts.values() if account.get("widest") is not None]
     return Progress(
         study.name,
         study.kind,
@@ -134,10 +145,11 @@ def status(folder: str | Path, *, source: str | Path | None = None) -> Progress:
         store.record["fingerprint"],
         len(store.torn()),
         path_steps_a_second(costs, at_once),
-        max(widths, default=None),
+        widest_of(accounts.values()),
         time_left(costs, [(unit.work, 0.0) for unit in left], at_once),
         store.folder,
         tuple(unit.key for unit in left if unit.key in claimed),
+        reasons(store, study, lacking) if lacking else {},
     )
 
 
@@ -158,14 +170,20 @@ def report_html(folder: str | Path, target: str | Path | None = None, *, source:
     Raises StudyError where the folder holds no study, or no finished cell, or where the file cannot be written; and,
     after it was written without them, where units are damaged.
     """
+    given = None if target is None else path_given(_TARGET, target)
     store, study, dataset = _begun(folder, source, "report")
+    if given is not None:
+        store.refuse_own(given)
     # it loads matplotlib
     from ..reporting._html import page
 
     text = page(study, dataset, store.record, store.account(), store.text)
-    if target is None:
-        store.save_text("report.html", text)
-    written_to = store.folder / "report.html" if target is None else write_page(target, text)
+    if given is None:
+        written_to = store.folder / "report.html"
+        with _elsewhere("FILE"):
+            store.save_text(written_to.name, text)
+    else:
+        written_to = write_page(given, text)
     _raise_for_damage(store)
     return written_to
 
@@ -189,8 +207,12 @@ def export(folder: str | Path, target: str | Path | None = None, *, source: str 
     Returns the files. Raises StudyError where the folder holds no study, or no finished cell, and for another ending;
     and, after they were written without them, where units are damaged.
     """
+    given = None if target is None else path_given(_TARGET, target)
     store, study, dataset = _begun(folder, source, "export")
-    files = written(study, dataset, store.folder if target is None else Path(target))
+    if given is not None:
+        store.refuse_own(given)
+    with _elsewhere("PATH") if given is None else contextlib.nullcontext():
+        files = written(study, dataset, given or store.folder)
     _raise_for_damage(store)
     return files
 
@@ -251,6 +273,15 @@ def _most_held() -> int | None:
         return None
     # kilobytes, but on macOS
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@contextlib.contextmanager
+def _elsewhere(what: str) -> Iterator[None]:
+    """What cannot be written into a study's folder may go elsewhere. what: how the command calls that place."""
+    try:
+        yield
+    except StudyError as error:
+        raise StudyError(f"{error}; to write it elsewhere: --to {what}") from None
 
 
 def _looked_at(folder: str | Path, source: str | Path | None) -> tuple[Store, AbstractStudy]:

@@ -23,6 +23,12 @@ from .._errors import StudyError
 _UNGUARDED = 'a script that asks for processes must do so behind `if __name__ == "__main__":`'
 
 
+def check_count(count: Any) -> None:
+    """Raise StudyError for what is no number of processes."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise StudyError(f"processes must be a whole number of at least 1, got {count!r}")
+
+
 class Processes:
     """An executor of `count` processes, started when they are first needed.
 
@@ -32,8 +38,7 @@ class Processes:
     """
 
     def __init__(self, count: int):
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise StudyError(f"processes must be a whole number of at least 1, got {count!r}")
+        check_count(count)
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             raise StudyError(_UNGUARDED)
         self.count = count

@@ -5,7 +5,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..._progress import is_watched
@@ -22,7 +22,8 @@ _FLICKER = 0.1
 class ProgressBar:
     """Cells, path-steps a second, the widest interval so far and the time left, of the units of one run.
 
-    name: of the study. missing: units that are to be computed; done: cells that were finished before.
+    name: of the study. missing: units that are to be computed; done: cells that were finished before, and widest: the
+    largest relative half-width of their intervals.
     workers: units at a time, None where an executor does not say.
     show: whether anything is written. now: a clock in seconds, for tests. Use it as a context.
     """
@@ -35,6 +36,7 @@ class ProgressBar:
         workers: int | None,
         show: bool,
         now: Callable[[], float] = time.monotonic,
+        widest: float | None = None,
     ):
         self._name, self._now, self._show = name, now, show
         self._left = {unit.key: unit for unit in missing}
@@ -44,7 +46,7 @@ class ProgressBar:
         self._workers, self._others_work = workers, 0.0
         self._cells, self._all_cells = done, done + sum(len(unit.cells) for unit in missing)
         self._work = self._work_left = sum(unit.work for unit in missing) or 1.0
-        self._widest: float | None = None
+        self._widest = widest
         self._began = self._last_line = now()
         self._last_draw = -math.inf
         self._tenth = 0
@@ -85,14 +87,14 @@ class ProgressBar:
             self._handed.pop(unit.key, None)
             self._start()
             self._spent.append(spent(unit.work, account)._replace(ended=self._now()))
-            widest = account.get("widest")
-            self._widest = widest if self._widest is None else max(self._widest, widest or 0.0)
+            self._widen(account)
             self._draw()
 
-    def elsewhere(self, unit: Unit) -> None:
-        """A unit was finished by another run, which so takes a part of what is left."""
+    def elsewhere(self, unit: Unit, account: dict[str, Any]) -> None:
+        """A unit was finished by another run, which so takes a part of what is left. account: that it wrote."""
         with self._lock:
             self._drop(unit)
+            self._widen(account)
             self._others_work += unit.work
             self._draw()
 
@@ -113,6 +115,9 @@ class ProgressBar:
         mine = sum(each.work for each in self._spent)
         workers = (self._workers or workers_at_work(self._spent)) * (1 + self._others_work / mine if mine else 1)
         return time_left(self._spent, left, float(workers))
+
+    def _widen(self, account: dict[str, Any]) -> None:
+        self._widest = widest_of([{"widest": self._widest}, account])
 
     def _drop(self, unit: Unit) -> None:
         if self._left.pop(unit.key, None) is not None:
@@ -169,6 +174,11 @@ class ProgressBar:
         self._last_line = self._now()
         with contextlib.suppress(OSError, ValueError):
             print(f"{self._name}: {text}", file=sys.stderr, flush=True)
+
+
+def widest_of(accounts: Iterable[dict[str, Any]]) -> float | None:
+    """The largest relative half-width that accounts tell of; None where none does."""
+    return max((each["widest"] for each in accounts if each.get("widest") is not None), default=None)
 
 
 def spent(work: float, account: dict[str, Any]) -> Spent:

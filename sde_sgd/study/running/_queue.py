@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
+from typing import Any
 
 from .._units import Unit
 from ..store._store import Store
@@ -11,13 +12,14 @@ class Queue:
     """Units to be computed, in their order; each is claimed when it is taken.
 
     store: of the folder. units: of the study that this run is to compute. finished: those of them that were finished
-    before, which are left out.
+    before, which are left out; accounts: what was told of these, as `Store.account` has it.
     """
 
     def __init__(self, store: Store, units: Iterable[Unit]):
         self._store = store
-        listed, done = list(units), store.finished()
+        listed, done = list(units), store.account()
         self.finished = [unit for unit in listed if unit.key in done]
+        self.accounts = [done[unit.key] for unit in self.finished]
         self._waiting = deque(unit for unit in listed if unit.key not in done)
         self._held: list[Unit] = []
         self._mine: dict[str, Unit] = {}
@@ -53,11 +55,13 @@ class Queue:
         del self._mine[key]
         self._store.release(key)
 
-    def look_again(self) -> list[Unit]:
-        """Ask anew for what others had claimed, some of which may be free by now; returns what is finished."""
+    def look_again(self) -> list[tuple[Unit, dict[str, Any]]]:
+        """Ask anew for what others had claimed, some of which may be free by now; returns what is finished, with what
+        they told of it."""
         held, self._held = self._held, []
-        done = [unit for unit in held if self._store.is_finished(unit.key)]
-        known = {unit.key for unit in done}
+        told = [(unit, self._store.account_of(unit.key)) for unit in held]
+        done = [(unit, account) for unit, account in told if account is not None]
+        known = {unit.key for unit, _ in done}
         self._waiting.extend(unit for unit in held if unit.key not in known)
         return done
 

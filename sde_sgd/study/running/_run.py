@@ -3,22 +3,23 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._dataset import is_complete
-from .._errors import StudyError
+from .._errors import StudyError, path_given
 from .._file import parse, read_source
 from .._fingerprint import difference, fingerprint
 from .._kind import AbstractStudy
 from .._own_code import digests, on_the_path
-from .._units import units
+from .._units import check_units
 from ..store._accounts import device_line
 from ..store._store import Store
-from ._executors import as_executor, work, workers
+from ._executors import as_executor, check_executor, work, workers
+from ._numberless import numberless
 from ._outcome import Outcome, reported
 from ._pilot import pilot_of
 from ._processes import Processes
-from ._progress_bar import ProgressBar
+from ._progress_bar import ProgressBar, widest_of
 from ._queue import Queue
 from ._shard import WHOLE, Share, shard_of
 from ._task import (
@@ -40,6 +41,18 @@ if TYPE_CHECKING:
 
 # times that a run goes back to work where what looked finished turns out to be damaged
 _ROUNDS = 3
+
+
+class Worked(NamedTuple):
+    """What a worker has done.
+
+    computed, of_pilot: how many cells of the study, and of its pilot, it computed.
+    numberless: of the finished cells of its share, by the cell in words, why it has no number.
+    """
+
+    computed: int
+    of_pilot: int
+    numberless: dict[str, str]
 
 
 def run(
@@ -65,6 +78,7 @@ def run(
     Raises StudyError for a study file or a folder that cannot be used, before anything is written, and, after the table
     of the others was written, where a cell cannot be run, such as one with a start outside its region.
     """
+    check_executor(executor)
     return _finish(_initialised(source, out, changes, cells_per_unit), executor, progress)
 
 
@@ -90,6 +104,7 @@ def resume(
     executor, progress: as of `run`. source: the folder that a person's own modules have moved to, which is remembered.
     Raises StudyError where the folder holds no study, or where a person's own code has changed since it was made.
     """
+    check_executor(executor)
     return _finish(open_folder(folder, source), executor, progress)
 
 
@@ -101,7 +116,7 @@ def worker(
     progress: bool = True,
     source: str | Path | None = None,
 ) -> int:
-    """Compute one worker's share of the study in `folder`, in this process; returns how many units it computed.
+    """Compute one worker's share of the study in `folder`, in this process; returns how many of its cells it computed.
 
     shard: (i, n) or "i/n": the units k with k mod n = i; None takes it from the variables of an array of jobs (SLURM,
         SGE, LSF); "/n" where these say which job this is but not of how many (PBS).
@@ -110,14 +125,31 @@ def worker(
     No table is written: when all workers are done, `resume` does that. Raises StudyError as `resume`, and for a share
     that is none.
     """
+    return worked(folder, shard, help_others=help_others, progress=progress, source=source).computed
+
+
+def worked(
+    folder: str | Path,
+    shard: str | tuple[int, int] | None = None,
+    *,
+    help_others: bool = False,
+    progress: bool = True,
+    source: str | Path | None = None,
+) -> Worked:
+    """As `worker`, with all that is to be told of it."""
     share = Share(*shard_of(shard), help_others)
     there = open_folder(folder, source)
-    if not _queue(there, share).missing:
-        return 0
-    with _at_work(None, progress) as executor:
-        before, computed, failures = _all_of(there, executor, progress, share)
-    _raise_for(failures)
-    return before + computed
+    pending = _queue(there, share)
+    mine = {unit.key for unit in [*pending.missing, *pending.finished]}
+    before, computed, failures = 0, 0, []
+    if pending.missing:
+        try:
+            with _at_work(None, progress) as executor:
+                before, computed, failures = _all_of(there, pending, executor, progress, share)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_interrupted(there)) from None
+    _raise_for(failures, there)
+    return Worked(computed, before, numberless(there.store, there.study, mine))
 
 
 def _queue(there: Opened, share: Share = WHOLE) -> Queue:
@@ -127,24 +159,30 @@ def _queue(there: Opened, share: Share = WHOLE) -> Queue:
     return Queue(there.store, [*listed[share.place :: share.count], *(others if share.help_others else [])])
 
 
-def _all_of(there: Opened, executor: Any, progress: bool, share: Share = WHOLE) -> tuple[int, int, list[str]]:
+def _all_of(
+    there: Opened, pending: Queue, executor: Any, progress: bool, share: Share = WHOLE
+) -> tuple[int, int, list[str]]:
     """Compute what is missing of a study, after all of its pilot if it has one, which nobody does without.
 
-    Returns how many cells of the pilot and of the study were computed here, and sentences on those that failed.
+    pending: the units of a share. Returns how many cells of the pilot and of the study were computed here, and
+    sentences on those that failed.
     """
     first, before, title = pilot_of(there), 0, there.study.name
     if first is not None:
         for _ in range(_ROUNDS):
-            more, failures = _computed(first, share._replace(help_others=True), executor, progress, first.study.name)
+            units_of_it = _queue(first, share._replace(help_others=True))
+            more, failures = _computed(first, units_of_it, executor, progress, first.study.name)
             before += more
             if failures:
                 return before, 0, failures
             if has_told(there.store) or is_complete(first.store.dataset()):
                 break
         weigh(there.store, there.study)
+        # with the work that the pilot told
+        pending = _queue(there, share)
     if share.count > 1:
         title += f" ({share.place}/{share.count})"
-    return before, *_computed(there, share, executor, progress, title)
+    return before, *_computed(there, pending, executor, progress, title)
 
 
 def _initialised(
@@ -152,26 +190,23 @@ def _initialised(
 ) -> Opened:
     if not isinstance(out, str | Path | None):
         raise StudyError(f"out must be the path of a folder, or None, got {out!r}")
+    given = None if out is None else path_given("out (--out)", out)
     text, name, folder = read_source(source)
     study = parse(text, name, changes)
     if changes:
         text = study.text()
-    # raises for what makes no units
-    units(study, cells_per_unit)
+    check_units(study, cells_per_unit)
     with on_the_path(folder):
         shared = study.prepare(folder)
     code = code_of_study(study, folder)
-    target = Path(study.name if out is None else out)
-    _check_not_another(target, study, code)
-    store = Store.create(
-        target,
-        text,
-        name,
-        fingerprint(study, code),
-        str(folder),
-        cells_per_unit,
-        more={"files": digests(code), **own_kind(study)},
-    )
+    target = Path(study.name) if given is None else given
+    more = {"files": digests(code), **own_kind(study)}
+    try:
+        _check_not_another(target, study, code)
+        store = Store.create(target, text, name, fingerprint(study, code), str(folder), cells_per_unit, more)
+    except OSError as error:
+        # of a name that no file system takes, say
+        raise StudyError(f"output folder {target} cannot be made: {error.strerror or error}") from None
     remember_source(store, folder)
     return Opened(store.bind(study), study, sharing(store, study, shared), folder)
 
@@ -210,13 +245,13 @@ def _finish(there: Opened, executor: Any, progress: bool) -> Outcome:
     except KeyboardInterrupt:
         interrupted = True
         if not pending.finished and not store.finished():
-            raise
+            raise KeyboardInterrupt(_interrupted(there)) from None
     if failures and not pending.finished and not computed:
-        _raise_for(failures)
+        _raise_for(failures, there)
     outcome = reported(store, there.study, computed, dataset=dataset)
     if interrupted:
-        raise KeyboardInterrupt
-    _raise_for(failures)
+        raise KeyboardInterrupt(_interrupted(there))
+    _raise_for(failures, there)
     return outcome
 
 
@@ -231,7 +266,7 @@ def _until_whole(
     for _ in range(_ROUNDS):
         if pending.missing:
             with _at_work(executor, progress) as chosen:
-                _, more, failures = _all_of(there, chosen, progress)
+                _, more, failures = _all_of(there, pending, chosen, progress)
             computed += more
             if failures:
                 return computed, failures, None
@@ -251,21 +286,36 @@ def _at_work(executor: Any, progress: bool) -> Iterator[Any]:
         yield chosen
 
 
-def _computed(there: Opened, share: Share, executor: Any, progress: bool, title: str) -> tuple[int, list[str]]:
-    """Compute the units of a share; returns how many cells were computed here, and sentences on those that failed."""
-    pending = _queue(there, share)
+def _computed(there: Opened, pending: Queue, executor: Any, progress: bool, title: str) -> tuple[int, list[str]]:
+    """Compute what is pending; returns how many cells were computed here, and sentences on those that failed."""
     missing = pending.missing
     if not missing:
         return 0, []
     done = sum(len(unit.cells) for unit in pending.finished)
-    with remembered(there), ProgressBar(title, missing, done, workers(executor), progress) as bar:
+    at_once, widest = workers(executor), widest_of(pending.accounts)
+    with remembered(there), ProgressBar(title, missing, done, at_once, progress, widest=widest) as bar:
         return work(executor, there.store.folder.resolve(), pending, bar)
 
 
-def _raise_for(failures: list[str]) -> None:
+def _raise_for(failures: list[str], there: Opened) -> None:
     if failures:
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        raise StudyError(f"{failures[0]}{more}; what was finished is kept")
+        kept = "what was finished is kept" if _has_finished(there) else "no cell was finished"
+        raise StudyError(f"{failures[0]}{more}; {kept}")
+
+
+def _interrupted(there: Opened) -> str:
+    """What is to be said to who has stopped a study."""
+    kept = "finished cells are kept" if _has_finished(there) else f"no cell of study {there.study.name} was finished"
+    return f"{kept}, run the same command again to go on"
+
+
+def _has_finished(there: Opened) -> bool:
+    """Whether a unit of a study, or of its pilot, is on the disk."""
+    if there.store.finished():
+        return True
+    pilot = there.store.folder / PILOT
+    return there.study.pilot() is not None and pilot.is_dir() and bool(Store.open(pilot, look=True).finished())
 
 
 def _in_words(executor: Any) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from ..._progress import shown
 from .._cell import Told
 from .._dataset import is_complete, plain
-from .._errors import StudyError
+from .._errors import StudyError, path_given
 from .._file import parse, parsed
 from .._fingerprint import difference, fingerprint
 from .._kind import AbstractStudy, Cell, kinds
@@ -166,8 +166,8 @@ def held(folder: str | Path, source: str | Path | None = None) -> tuple[Store, A
     source: that folder, where it has moved. Raises StudyError where it is none, where there is no study, and where the
     study file is not the one that the folder was made with.
     """
-    store = Store.open(folder, look=True)
-    place = Path(store.record["source"]) if source is None else Path(source).resolve()
+    store = Store.open(path_given("folder (DIR)", folder), look=True)
+    place = Path(store.record["source"]) if source is None else path_given("source (--source)", source).resolve()
     if source is not None and not place.is_dir():
         raise StudyError(f"source must be the folder of a person's modules, got {source}")
     return store, study_of(store, place), place

@@ -16,6 +16,8 @@ from ._claims import Claims
 
 FORMAT = 3
 CLAIMS, PARTIAL, UNITS, DATASET = ".claims", ".partial", "units", "dataset.zarr"
+# what nothing else may replace; a pilot's folder is its study's
+OWN = {CLAIMS, PARTIAL, UNITS, DATASET, "study.json", "study.toml", "pilot"}
 _MAKING = "making"
 _FIELDS = {"format", "name", "fingerprint", "source", "cells_per_unit", "study"}
 
@@ -45,6 +47,8 @@ def read_record(folder: Path) -> dict[str, Any]:
     try:
         data = (folder / "study.json").read_bytes()
         record = json.loads(data)
+        if not isinstance(record, dict):
+            raise ValueError("it must be an object of JSON")
         found = record["format"]
         if found == FORMAT and not set(record) >= _FIELDS:
             raise ValueError("it lacks a field")

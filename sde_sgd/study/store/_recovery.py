@@ -98,12 +98,24 @@ class Recovery:
 
     def is_finished(self, key: str) -> bool:
         """Whether the unit `key` is whole on the disk."""
-        return self._inspect(key)[0] is State.FINISHED
+        return self.account(key) is not None
 
-    def read(self, account: Account, arrays: "dict[str, Array]") -> "dict[str, np.ndarray | None] | None":
-        """What a unit has for each variable, None where that has no numbers; None for all where a chunk is damaged."""
+    def account(self, key: str) -> Account | None:
+        """The account of the unit `key`; None where it is not whole on the disk."""
+        state, account = self._inspect(key)
+        return account if state is State.FINISHED else None
+
+    def read(
+        self, account: Account, arrays: "dict[str, Array]", names: Collection[str] | None = None
+    ) -> "dict[str, np.ndarray | None] | None":
+        """What a unit has for each variable, None where that has no numbers; None for all where a chunk is damaged.
+
+        names: of the variables that are read; None for all.
+        """
         found: dict[str, np.ndarray | None] = {}
         for name, chunk in account.chunks.items():
+            if names is not None and name not in names:
+                continue
             if not chunk.file:
                 found[name] = None
                 continue

@@ -16,7 +16,7 @@ Wall times are in accounts only, so that a dataset has the same bits however oft
 import io
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +25,11 @@ from .._dataset import kept as as_kept
 from .._errors import StudyError
 from .._units import Unit, units
 from . import _files, _folder
-from ._accounts import closed, read_closed
+from ._accounts import Account, closed, read_closed
 from ._claims import Claims
 from ._recovery import Recovery
 from ._writer import Writer
-from ._zarr import Arrays, Layout, read_array
+from ._zarr import Array, Arrays, Layout, read_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,6 +138,13 @@ class Store:
                 "it again"
             ) from None
 
+    def refuse_own(self, path: Path) -> None:
+        """Raise StudyError where `path` is a file or folder that the study is kept in, or lies in such a folder."""
+        folder = self.folder.resolve()
+        first = path.resolve().relative_to(folder).parts[:1] if path.resolve().is_relative_to(folder) else ()
+        if first and first[0] in _folder.OWN:
+            raise StudyError(f"{path} cannot be written: {first[0]} is what folder {self.folder} keeps its study in")
+
     @property
     def is_writable(self) -> bool:
         """Whether this process may write into the folder. All that only reads works without."""
@@ -157,9 +164,10 @@ class Store:
         """
         return set(self._recovery.survey(self.repairs))
 
-    def is_finished(self, key: str) -> bool:
-        """Whether the unit `key` is whole on the disk, as `finished` says of all, at the cost of one."""
-        return self._recovery.is_finished(key)
+    def account_of(self, key: str) -> dict[str, Any] | None:
+        """What `account` has of the unit `key`, at the cost of one; None where that is not whole on the disk."""
+        found = self._recovery.account(key)
+        return None if found is None else found.spent
 
     def torn(self) -> set[str]:
         """Keys of the units that `finished`, `account` or `dataset` have found damaged since the folder was opened."""
@@ -217,30 +225,25 @@ class Store:
             if mine:
                 self._claims.release(unit.key)
 
-    def dataset(self) -> "xr.Dataset":
-        """All that is finished, in memory; NaN and "" elsewhere. Every chunk is compared with its CRC.
+    def dataset(self, names: Collection[str] | None = None, keys: Collection[str] | None = None) -> "xr.Dataset":
+        """All that is finished, in memory; NaN and "" elsewhere. Every chunk that is read is compared with its CRC.
 
-        It is what `combine` gives for the same cells. Where the store `repairs`, the attributes of `dataset.zarr`, such
-        as notes, are brought up to date. Raises as `finished`.
+        names, keys: of the variables and of the units that are read; None for all. Of all it is what `combine` gives
+        for the same cells, and where the store `repairs`, the attributes of `dataset.zarr`, such as notes, are brought
+        up to date. Raises as `finished`.
         """
         study, layout = self._bound()
-        finished = self._recovery.survey(self.repairs)
-        arrays = {name: read_array(entry) for name, entry in self._arrays.known().items()}
+        arrays = self._read_arrays()
         variables: dict[str, np.ndarray] = {}
         coordinates: dict[str, None] = {}
         attributes: list[dict[str, Any]] = []
-        for key, account in finished.items():
-            chunks = self._recovery.read(account, arrays)
-            if chunks is None:
-                self._recovery.lose(key, self.repairs)
-                continue
-            place = layout.where(self._recovery.places[key])
-            trimmed = tuple(slice(0, part.stop - part.start) for part in place)
+        for account, chunks in self._read(arrays, names, keys):
+            place = layout.where(self._recovery.places[account.unit])
             for name, values in chunks.items():
                 if name not in variables:
                     variables[name] = arrays[name].blank()
                 if values is not None:
-                    variables[name][place] = values[trimmed]
+                    variables[name][place] = values
             attributes += account.cells.values()
             coordinates |= dict.fromkeys(account.coordinates)
         dataset = whole(
@@ -250,9 +253,20 @@ class Store:
              for name in coordinates if (values := self._arrays.values(name)) is not None},
             attributes,
         )  # fmt: skip
-        if self.repairs:
+        if self.repairs and names is None and keys is None:
             self._writer.publish(study, attributes_of(study, attributes))
         return dataset
+
+    def read(
+        self, names: Collection[str], keys: Collection[str] | None = None
+    ) -> "Iterator[tuple[str, dict[str, Any], dict[str, np.ndarray | None]]]":
+        """Of each finished unit its key, what `account` has of it, and its numbers by variable, over its cells.
+
+        names, keys: of the variables and of the units that are read; None for all units. A unit of which one of them
+        is damaged is left out, and is `torn`; None stands for a variable that has no numbers. Raises as `finished`.
+        """
+        for account, chunks in self._read(self._read_arrays(), names, keys):
+            yield account.unit, account.spent, chunks
 
     def account(self) -> dict[str, dict[str, Any]]:
         """By key, what was told of each `finished` unit: `wall_seconds`, `path_steps`, device, versions."""
@@ -295,6 +309,25 @@ class Store:
         record: dict[str, Any] = {**self.record, **changes}
         self._writer.save("study.json", _folder.to_bytes(record))
         self.record = record
+
+    def _read_arrays(self) -> dict[str, Array]:
+        return {name: read_array(entry) for name, entry in self._arrays.known().items()}
+
+    def _read(
+        self, arrays: dict[str, Array], names: Collection[str] | None, keys: Collection[str] | None
+    ) -> "Iterator[tuple[Account, dict[str, np.ndarray | None]]]":
+        """Account and numbers of each finished unit, without what lies beyond the end of the sweep."""
+        _, layout = self._bound()
+        for key, account in self._recovery.survey(self.repairs).items():
+            if keys is not None and key not in keys:
+                continue
+            chunks = self._recovery.read(account, arrays, names)
+            if chunks is None:
+                self._recovery.lose(key, self.repairs)
+                continue
+            place = layout.where(self._recovery.places[key])
+            trimmed = tuple(slice(0, part.stop - part.start) for part in place)
+            yield account, {name: None if values is None else values[trimmed] for name, values in chunks.items()}
 
     def _bound(self) -> "tuple[AbstractStudy, Layout]":
         if self._study is None:

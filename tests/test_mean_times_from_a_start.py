@@ -5,16 +5,20 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from statistical import agrees
 
 import sde_sgd as ss
 from sde_sgd._jumps import slowest_exchange
+from sde_sgd.passage import Splitting
 from sde_sgd.passage._question import execution_of, make_question
+from sde_sgd.passage.splitting._asking import Asking
 from sde_sgd.passage.splitting.basins._approaches import ways_around
 from sde_sgd.passage.splitting.basins._mean_time import _not_seen_to_settle
 from sde_sgd.passage.splitting.basins._network import Network, cores_of
+from sde_sgd.passage.splitting.basins._over_slow_basins import _straight
 from sde_sgd.passage.splitting.basins._surroundings import Surroundings, surroundings
 from sde_sgd.passage.splitting.basins._warmth import Warmth
-from sde_sgd.reference._exact_chains import ChainExit
+from sde_sgd.reference._exact_chains import ChainExit, ChainFork
 from sde_sgd.results import Status
 
 TIME_STEP = 0.02
@@ -91,6 +95,37 @@ def test_starts_in_several_basins_are_counted_where_they_are():
     assert counted([-1.0, 1.0]) == [512, 512, 0]
     left, right, ended = counted([-1.0, 1.0, -0.1, 1.0])
     assert left + right == 1024 and left > 256 + 128 and right >= 512 and ended == 0
+
+
+@pytest.mark.long
+def test_what_comes_straight_to_the_target_past_all_cores_is_told():
+    """Seen beside the exact kernel (4 standard errors); an answer that lacks it says so. From within there is none."""
+    temperature, dt, target, avoid = 0.1, 0.005, 1.75, ss.regions.HalfSpace([1.0], -1.6)
+    chain = ss.EulerMaruyama(ss.Langevin(double_well(), temperature), dt)
+    beyond = ss.regions.HalfSpace([-1.0], -target)
+
+    def network(start):
+        question = make_question(chain, np.array([start]), beyond, avoid)
+        found = surroundings(question, Warmth(temperature), 512, 0)
+        assert isinstance(found, Surroundings) and len(found.basins) == 2
+        run = execution_of(question, 0, None, None, None)
+        ends = (*cores_of(found, chain), *question.ends)
+        return Network(question, run, Splitting()._part, ("level", "level"), found, ends)
+
+    beside, asking = network(1.65), Asking(0.1, 4_096)
+    (low,), ((factor,),) = np.asarray(beside.ends[0].center), np.asarray(beside.ends[0].factor)
+    edge = float(low + 1 / factor)
+    kernel = ChainFork(
+        lambda x: x - dt * (4 * x * (x * x - 1) - 0.2), np.sqrt(2 * temperature * dt), 1.65, edge, target
+    )
+    exact = float(kernel.probability())
+    seen = beside.straight(asking)
+    assert seen is not None and agrees(seen.value, exact, (seen.high - seen.low) / 4), (seen, exact)
+    assert network(1.0).straight(asking) is None
+    first = beside.first()
+    ((status, words),) = _straight(beside, first, exact / 10, asking)
+    assert status is Status.INCOMPLETE and "0 of 1024 that were watched did" in words
+    assert not _straight(beside, first, exact * 100, asking)
 
 
 def test_a_set_on_both_sides_is_entered_from_the_basin_on_each():

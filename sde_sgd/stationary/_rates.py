@@ -128,7 +128,8 @@ def transitions(
     Valid where exits are slow against the motion inside a basin; `result` says so where they are not. Each basin of
     `minima` may have inner structure that settles quickly, but all minima that are slow to leave must be given: others
     are looked for by `landscapes.explore`, all up to ten temperatures above the highest saddle between those given, and
-    those that its climbs see up to forty above it, and one that would hold a thousandth of the stationary law is named in the status.
+    those that its climbs see up to forty above it. One that would hold a thousandth of the stationary law is named in
+    the status.
     Source: core sets, Schütte and others, J. Chem. Phys. 134, 204105 (2011).
 
     chain: one with a landscape, that does not change in time.

@@ -84,7 +84,7 @@ def _by_jumps(network: Network, asking: Asking) -> Answer:
         due = _worst(sample, jumps)
         finer = 0.8 * asking.rtol / width
         asked |= {jump: asked[jump].of(finer) for jump in due}
-    findings = [*_unseen_detours(sample, found, detours), *_straight(network, sample, each)]
+    findings = [*_unseen_detours(sample, found, detours), *_straight(network, first, float(_asked(sample).value), each)]
     return Answer("splitting", sample, _verdict(network, sample, found, findings, asking))
 
 
@@ -153,16 +153,19 @@ def _unseen_detours(sample: JumpProcessSample, found, detours) -> list[tuple[Sta
     return findings
 
 
-def _straight(network: Network, sample: JumpProcessSample, asking: Asking) -> list[tuple[Status, str]]:
-    """What is to be said of ways from the start to the target past all basins, too rare for those that were watched."""
-    if not sample.watch.avoids or sample.first[network.count] >= _TELLING:
+def _straight(network: Network, first: np.ndarray, value: float, asking: Asking) -> list[tuple[Status, str]]:
+    """What is to be said of ways from the start to the target past all basins, too rare for those that were watched.
+
+    first: which core or set those came to first, as `Network.first` says. value: the probability that is answered.
+    """
+    if network.question.avoid is None or first[network.count] >= _TELLING:
         return []
-    seen, value = network.straight(asking.of(np.inf)), float(sample.probability.value)
+    seen = network.straight(asking.of(np.inf))
     if seen is None or seen.value <= _NEGLIGIBLE * value:
         return []
     words = (
         f"from the start {float(seen.value):.3g} come to the target before they come to any basin, where "
-        f"{int(sample.first[network.count])} of {FIRST} that were watched did: ask from a basin, or by a horizon"
+        f"{int(first[network.count])} of {FIRST} that were watched did: ask from a basin, or by a horizon"
     )
     return [(Status.INCOMPLETE, words)]
 

@@ -12,6 +12,7 @@ from sde_sgd.passage import JumpProcessSample
 from sde_sgd.passage._pilots import rarely_ends
 from sde_sgd.passage._question import execution_of, make_question
 from sde_sgd.passage.splitting.basins._surroundings import Surroundings, surroundings
+from sde_sgd.passage.splitting.basins._warmth import Warmth
 from sde_sgd.reference import ChainFork
 from sde_sgd.results import Status
 from sde_sgd.statistics import Estimate
@@ -98,7 +99,7 @@ def test_where_trajectories_come_first():
 def test_what_lies_between_two_sets():
     """Ways into each of them; a minimum at the very edge of one holds nobody back; a start on the hilltop is moved."""
     for start in ([0.0], [1.0]):
-        found = surroundings(question(start), T, 512, 0)
+        found = surroundings(question(start), Warmth(T), 512, 0)
         assert isinstance(found, Surroundings) and not found.findings
         order = np.argsort([basin.point.location[0] for basin in found.basins])
         ways = found.jumps[np.ix_(order, [*order, 2, 3])]
@@ -106,7 +107,7 @@ def test_what_lies_between_two_sets():
         assert found.barriers[order] == pytest.approx([LOSS(1) - LOSS(0), LOSS(1) - LOSS(2.1)], abs=1e-6)
     edge = Polynomial.fromroots([-1.01, 0.0, 1.0, 2.0, 3.2]).integ() * 3.5
     fork = ss.landscapes.Landscape(lambda x: sum(c * x[0] ** n for n, c in enumerate(edge.coef.tolist())), dim=1)
-    found = surroundings(question([0.5], fork, target=~ss.regions.HalfSpace([1.0], 3.2)), T, 512, 0)
+    found = surroundings(question([0.5], fork, target=~ss.regions.HalfSpace([1.0], 3.2)), Warmth(T), 512, 0)
     assert isinstance(found, Surroundings) and len(found.basins) == 1
 
 

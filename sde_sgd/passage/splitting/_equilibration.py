@@ -32,8 +32,7 @@ class Equilibration(NamedTuple):
 
     settled: whether it is, within the budget of steps. states: at both times; scores: theirs.
     checked: steps up to which 512 of them still had that law.
-    early: mean steps of a trajectory from the start until twice as many, or until it has come to an end; stayed: how
-        many of so many `walkers` had come to none.
+    stayed: how many of so many `walkers` had come to no end after twice as many.
     """
 
     steps: int
@@ -41,7 +40,6 @@ class Equilibration(NamedTuple):
     states: Float[np.ndarray, "n state_dim"]
     scores: Float[np.ndarray, " n"]
     checked: int
-    early: float
     stayed: int
     walkers: int
 
@@ -109,11 +107,10 @@ class _Walkers:
         self._states, self._clocks, self._runs = ends.state, self._clocks + ends.step, self._runs + 1
         self._code = np.where(self._code == StopCode.RUNNING, ends.code, self._code)
 
-    def until(self, steps: int) -> tuple[float, int, int]:
-        """Of the late ones: mean steps until so many or an end, how many had come to none by then, and of how many."""
-        clocks, code = self._clocks[self.late], self._code[self.late]
-        stayed = (code == StopCode.RUNNING) | (clocks > steps)
-        return float(np.minimum(clocks, steps).mean()), int(stayed.sum()), len(stayed)
+    def until(self, steps: int) -> tuple[int, int]:
+        """How many of the late ones had come to no end after so many steps, and of how many."""
+        stayed = (self._code == StopCode.RUNNING) | (self._clocks > steps)
+        return int(stayed[self.late].sum()), int(self.late.sum())
 
     def seen(self, chosen: Bool[np.ndarray, " n"]) -> Float[np.ndarray, "m k"]:
         """States and scores of those chosen that are still on their way."""

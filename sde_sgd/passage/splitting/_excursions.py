@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from ...engine import DIVERGED, Ends, Renewals, StopCode
 from ...random import Stream
 from .._execution import Execution
-from ._climb import AWAY, BEGINS, JUST_HOME, LONG, BackHome, LevelCrossing, Remembering
+from ._climb import AWAY, BEGINS, JUST_HOME, LONG, BackHome, LevelCrossing, Remembering, climb
 from ._equilibration import Equilibration
 from ._score import Score, scores
 
@@ -22,6 +22,8 @@ _SHORTEST, _LONGEST, _SELDOM = 64, 2**23, 1 / 16
 # a law that takes so many steps to settle is dear to come to: then a trajectory is watched for several excursions, as
 # long as that takes less than to settle, and stands for as many in its repetition
 _LONG, _SHARING = 2**13, 4
+# trajectories that tell how the start comes home, and how long they are followed, in times to settle
+_WALKERS, _PATIENCE = 2_048, 32
 
 
 class ExcursionStarts(NamedTuple):
@@ -35,6 +37,17 @@ class ExcursionStarts(NamedTuple):
     trajectory: Int[np.ndarray, " m"]
     waited: Int[np.ndarray, " n"]
     diverged: Bool[np.ndarray, " n"]
+
+
+class WayHome(NamedTuple):
+    """steps: of a trajectory from the start until it is at home, or has come to an end, on average.
+
+    home: how many of so many `walkers` came home, or are still on the way after long.
+    """
+
+    steps: float = 0.0
+    home: int = 1
+    walkers: int = 1
 
 
 class Excursions:
@@ -91,6 +104,19 @@ class Excursions:
         waited = np.maximum(JUST_HOME - ends.state[:, -1], 0).astype(np.int64)
         np.add.at(waited, owner, begun.state[:, -1].astype(np.int64))
         return ExcursionStarts(chain.inner(begun.state), owner, waited, diverged | (ends.code == DIVERGED))
+
+    def way_home(self) -> WayHome:
+        """What comes before the first excursion, from the start."""
+        run = self.passage_from_excursion(self._run.starts).derived(Stream.EXCURSIONS).derived(Stream.EQUILIBRATION)
+        states, clocks = run.states(_WALKERS), np.zeros(_WALKERS, np.int64)
+        away = scores(self._score, states, clocks) > self.home_level
+        if not away.any():
+            return WayHome()
+        run.ledger.start(int(away.sum()))
+        budgets = np.where(away, min(run.steps, _PATIENCE * self._settled), 0)
+        ends, _ = climb(run, self._score, (np.inf, -np.inf), (states, np.arange(_WALKERS), clocks, budgets))
+        home = ~away | (ends.code == StopCode.AVOID) | (ends.code == StopCode.RUNNING)
+        return WayHome(float(ends.step.mean()), int(home.sum()), _WALKERS)
 
     def passage_from_excursion(self, starts: Float[np.ndarray, "m state_dim"]) -> Execution:
         """What becomes of an excursion that began in one of these states, if any: the passage, or the way home."""

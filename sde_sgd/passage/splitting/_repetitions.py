@@ -11,7 +11,7 @@ from ...random import Stream
 from .._execution import Execution
 from ._account import KEPT, Account, Tally
 from ._climb import LONG, climb
-from ._excursions import Excursions
+from ._excursions import Excursions, WayHome
 from ._levels import Levels
 from ._score import Score, scores
 from ._stages_at_once import stages_at_once
@@ -67,6 +67,10 @@ class Repetitions:
         self._randomness, self._next_id, self._excursions = randomness, 0, excursions
         # without excursions nearly all the work is between levels, unless others have compiled for both
         self._apart = excursions is None and not run.ledger.climbed
+
+    def way_home(self) -> WayHome:
+        """What comes before the first of the excursions, from the run's own start."""
+        return WayHome() if self._excursions is None else self._excursions.way_home()
 
     @property
     def starts(self) -> int:

@@ -16,7 +16,7 @@ from ._account import Tally, merge
 from ._choice import ChosenScore
 from ._climb import BackHome
 from ._equilibration import Equilibration, NotRare, equilibrate
-from ._excursions import Excursions, StepsFromHome
+from ._excursions import Excursions, StepsFromHome, WayHome
 from ._levels import Levels, choose_levels
 from ._repetitions import LARGEST, Repetitions, population_size
 from ._sample import SplittingSample
@@ -46,13 +46,14 @@ _UNDECIDED = 0.01
 class Plan(NamedTuple):
     """What runs repetitions of a passage, and what is to be said about them beforehand.
 
-    equilibration: for a mean time, whose repetitions are those of excursions.
+    equilibration: for a mean time, whose repetitions are those of excursions. way_home: what comes before the first.
     """
 
     question: Question
     repetitions: Repetitions
     verdict: Verdict
     equilibration: Equilibration | None
+    way_home: WayHome = WayHome()
 
 
 def split(
@@ -148,7 +149,8 @@ def prepare(question: Question, run: Execution, score: Score, size: int | None, 
     repetitions = repetitions_of(run, score, size, randomness, equilibration)
     reason = f"the law still changed after {equilibration.steps} steps"
     verdict = Verdict() if equilibration.settled else Verdict(((Status.NOT_SETTLED, reason),))
-    return Plan(question, repetitions, verdict, equilibration)
+    way_home = repetitions.way_home() if question.mean_time else WayHome()
+    return Plan(question, repetitions, verdict, equilibration, way_home)
 
 
 def repetitions_of(
@@ -263,9 +265,9 @@ def _answer(plan: Plan, tally: Tally, reason: str = "", check: str = "") -> Answ
     )
     if plan.equilibration is None:
         return Answer("splitting", sample, verdict)
-    known = plan.equilibration
-    settled_by, checked, early = (steps * question.time_step for steps in (known.steps, known.checked, known.early))
-    evidence = SteadyStateSample(question.watch(), sample, settled_by, checked, early, known.stayed, known.walkers)
+    known, before = plan.equilibration, plan.way_home
+    settled_by, checked, early = (steps * question.time_step for steps in (known.steps, known.checked, before.steps))
+    evidence = SteadyStateSample(question.watch(), sample, settled_by, checked, early, before.home, before.walkers)
     return Answer("splitting", evidence, verdict)
 
 

@@ -24,13 +24,13 @@ class SteadyStateSample(AbstractEvidence):
     end, and its time is counted.
 
     Valid where the passage is rare. What the start makes of E τ is taken from trajectories that were followed until
-    long settled, at time s: E τ = E[τ ∧ s] + P(τ > s)/rate; it is left out where it is less than a thousandth. A
+    they were at home, at time s: E τ = E[τ ∧ s] + P(s < τ)/rate; it is left out where it is less than a thousandth. A
     way to the target along which the score does not grow may be missed unseen.
 
     excursions: by splitting; its probabilities are per trajectory and `exposure`, the time that one waited for its
         excursions and spent on them.
-    early: SDE time of a trajectory from the start until twice `settled_by`, or until it has come to an end, on average;
-        and `stayed` of so many `walkers` had come to none by then.
+    early: SDE time of a trajectory from the start until it is at home, or has come to an end, on average; and `stayed`
+        of so many `walkers` came home.
     settled_by: SDE time after which the law is seen to have forgotten the start. checked: SDE time up to which
         trajectories were watched for a later change of it, into a basin that is slow to be found. told: what was
         explored around the way, in words; empty where that was not asked for.

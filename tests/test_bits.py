@@ -29,7 +29,12 @@ def test_numbers_stay(name):
         np.testing.assert_array_equal(found, exact[name])
         return
     near = np.array(next(iter(KNOWN.values()))[name])
-    assert np.mean(np.isclose(found, near, rtol=0.05, atol=1e-3)) > 0.9, name
+    if name.startswith("splitting"):
+        # other trajectories of the same law: their intervals meet
+        (_, low, high), (_, known_low, known_high) = found.reshape(-1, 3).T, near.reshape(-1, 3).T
+        assert np.all((low <= known_high) & (known_low <= high)), name
+    else:
+        assert np.mean(np.isclose(found, near, rtol=0.05, atol=1e-3)) > 0.9, name
 
 
 def test_the_record_is_of_these_cases():

@@ -88,7 +88,10 @@ class Splitting(AbstractMethod):
             return Direct().answer(question, run, effort)
 
     def sees_more(self, question: Question, run: Execution, effort: Effort) -> bool:
-        """Whether a mean time hangs on basins beside the way that hardly one of the trajectories would enter."""
+        """Whether a mean time hangs on basins beside the way that hardly one of the trajectories would enter.
+
+        question, run, effort: as in `answer`.
+        """
         return question.mean_time and hardly_entered(question, run, effort.trajectories or BATCH)
 
     def which_first(self, question: Question, run: Execution, effort: Effort) -> Answer:
@@ -121,7 +124,7 @@ class SettledRate(AbstractMethod):
 
     For questions without horizon: excursions from where settled trajectories usually are end in the target, in `avoid`,
     or at home, and the rate is the flux of the first over the time at risk (`exit_rate` of the result, and
-    `mean_exit_time` its reciprocal, without `avoid` with what comes before the law has settled; the evidence is a
+    `mean_exit_time` its reciprocal, without `avoid` with what comes before the first excursion; the evidence is a
     SteadyStateSample). `rtol` is that of the rate. It is what a mean time by splitting is made of; with `avoid` it is
     the rate of one way out among several.
 

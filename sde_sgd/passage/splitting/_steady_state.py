@@ -11,7 +11,7 @@ from .._evidence import AbstractEvidence, reciprocal
 from .._question import Watch
 from ._sample import SplittingSample
 
-# of a mean time, what comes before the law has settled and does not count
+# of a mean time, what comes before the first excursion and does not count
 _LEFT_OUT = 1e-3
 
 

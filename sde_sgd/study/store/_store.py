@@ -260,7 +260,7 @@ class Store:
     def read(
         self, names: Collection[str], keys: Collection[str] | None = None
     ) -> "Iterator[tuple[str, dict[str, Any], dict[str, np.ndarray | None]]]":
-        """Of each finished unit its key, what `account` has of it, and its numbers by variable, over its cells.
+        """Of each finished unit its key, what `account` has of it, and by variable its numbers, of shape (cells, …).
 
         names, keys: of the variables and of the units that are read; None for all units. A unit of which one of them
         is damaged is left out, and is `torn`; None stands for a variable that has no numbers. Raises as `finished`.

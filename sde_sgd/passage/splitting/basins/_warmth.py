@@ -7,6 +7,8 @@ from jaxtyping import Float
 
 from ...._numerics import of_points
 
+# near the start that tell of the noise there
+_STATES = 64
 # share of the typical noise that counts as the least, as there may be none at the bottom of a basin
 _COLDEST = 1e-2
 # noise that differs by less is the same
@@ -29,7 +31,7 @@ class Warmth(NamedTuple):
         if not hasattr(chain, "covariance"):
             return cls(temperature)
         try:
-            typical = float(np.mean(_variance(chain, thetas)))
+            typical = float(np.mean(_variance(chain, thetas[:_STATES])))
         except (ValueError, TypeError):
             # steps without a variance, or one that is not known in float64
             return cls(temperature)

@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 
 
 def is_plain(parameters: dict[str, Any]) -> bool:
@@ -21,13 +21,15 @@ def is_plain(parameters: dict[str, Any]) -> bool:
     return parameters["feature_group_count"] == parameters["batch_group_count"] == 1
 
 
-def product_of_patches(image: Array, kernel: Array, parameters: dict[str, Any]) -> Array:
+def product_of_patches(image: ArrayLike, kernel: ArrayLike, parameters: dict[str, Any]) -> Array:
     """What `lax.conv_general_dilated_p` makes of an image and a kernel, without groups, to rounding.
 
     The image is cut at every place of the kernel, or at every place of the result where those are fewer, as in the
     derivative with respect to a kernel. Both cut the same patches out of an image, so a compiler makes them once for a
     layer and for that derivative.
     """
+    # what is known before the program runs is NumPy's
+    image, kernel = jnp.asarray(image), jnp.asarray(kernel)
     numbers = parameters["dimension_numbers"]
     strides, spread = parameters["window_strides"], parameters["rhs_dilation"]
     examples, features, *axes = numbers.lhs_spec

@@ -152,9 +152,9 @@ def worker(
     """
 
     def compute(studies):
-        from sde_sgd.study.running._run import worked
+        from sde_sgd.study.running._run import Share, shard_of, worked
 
-        found = worked(folder, shard, help_others=help_others, source=source)
+        found = worked(folder, Share(*shard_of(shard), help_others), True, source)
         of_pilot = f", and {found.of_pilot} of its pilot" if found.of_pilot else ""
         print(f"{found.computed} cells computed{of_pilot}; table and figures: sde-sgd resume {folder}")
         if found.numberless:

@@ -3,15 +3,17 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from splitting_cases import CHAIN, DT, START, below
+from splitting_cases import CHAIN, DT, START, below, outlier
 from statistical import agrees
 
 import sde_sgd as ss
+from sde_sgd.chains import LevyEuler
 from sde_sgd.passage import SettledRate, Splitting, SteadyStateSample
 from sde_sgd.passage._question import execution_of, make_question
 from sde_sgd.passage.splitting._equilibration import equilibrate
-from sde_sgd.passage.splitting._excursions import Excursions, StepsFromHome
+from sde_sgd.passage.splitting._excursions import Excursions, may_jump
 from sde_sgd.passage.splitting._score import scores
+from sde_sgd.random import INCREMENTS
 from sde_sgd.reference import ChainExit
 from sde_sgd.results import Status
 
@@ -158,9 +160,17 @@ def test_an_excursion_that_begins_with_every_step():
     question = make_question(chain, START, target)
     run, score = execution_of(question, 18, None, None, None), Splitting().score_for(question)
     others = Excursions(run, score, equilibrate(run, score))
-    every = StepsFromHome(others)
+    every = others.with_every_step()
     assert every.watched(64) == 64 and every.home_level == others.home_level
     begun = every(8_192)
     assert not begun.waited.any() and not begun.diverged.any()
     assert abs(len(begun.states) - 4_096) < 4 * np.sqrt(2_048 + 1_024)
     assert np.all(scores(score, begun.states, np.zeros(len(begun.states), int)) <= every.home_level)
+
+
+def test_what_may_jump():
+    """Noise of a kind of its own; normals and signs do not, by name or as what it names, nor do drawn batches."""
+    diffusion = ss.Langevin(ss.landscapes.Quadratic([1.0]), 0.5)
+    for kind in ("gaussian", "rademacher", INCREMENTS["gaussian"], INCREMENTS["rademacher"]):
+        assert not may_jump(ss.EulerMaruyama(diffusion, 0.01, increments=kind))
+    assert not may_jump(outlier(8)) and may_jump(LevyEuler(diffusion, 1.5, 0.01))

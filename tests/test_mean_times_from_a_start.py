@@ -15,7 +15,7 @@ from sde_sgd.passage.splitting._asking import Asking
 from sde_sgd.passage.splitting.basins._approaches import ways_around
 from sde_sgd.passage.splitting.basins._mean_time import _not_seen_to_settle
 from sde_sgd.passage.splitting.basins._network import Network, cores_of
-from sde_sgd.passage.splitting.basins._over_slow_basins import _straight
+from sde_sgd.passage.splitting.basins._over_slow_basins import _straight, over_slow_basins
 from sde_sgd.passage.splitting.basins._surroundings import Surroundings, surroundings
 from sde_sgd.passage.splitting.basins._warmth import Warmth
 from sde_sgd.reference._exact_chains import ChainExit, ChainFork
@@ -164,4 +164,16 @@ def test_a_soft_basin_behind_is_not_taken_for_settled():
 
     chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ss.landscapes.Landscape(loss, dim=1), 1.0), 0.02)
     found = ss.first_passage(chain, np.zeros(1), ss.regions.HalfSpace([-1.0], -5.1), rtol=0.2)
-    assert found.status is not Status.COMPLETE
+    assert found.status is Status.INCOMPLETE
+    assert any("does not settle within 625000 steps" in words for _, words in found.verdict.findings)
+
+
+def test_basins_that_settle_slowly_are_named_and_not_followed():
+    """Where the motion takes more than a sixteenth of the steps that a trajectory may take."""
+    chain = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(double_well(), 0.1), 0.001)
+    question = make_question(chain, np.array([-1.0]), ss.regions.HalfSpace([-1.0], -1.9), max_steps=4_000)
+    run = execution_of(question, 0, None, None, None)
+    seen = over_slow_basins(question, run, Asking(None, 1_024), Splitting()._part, ("level",))
+    ((status, words),) = seen.findings
+    assert seen.answer is None and status is Status.INCOMPLETE and "2 minima" in seen.told
+    assert "in the basin of [-0.97" in words and "does not settle within 250 steps, a 16th of max_steps" in words

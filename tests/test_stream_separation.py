@@ -23,6 +23,7 @@ from sde_sgd import stationary as stationary
 from sde_sgd.engine import derived_key, seed_key
 from sde_sgd.passage._question import execution_of, make_question
 from sde_sgd.passage.splitting._equilibration import equilibrate
+from sde_sgd.random import Stream
 
 DT = 0.05
 BOWL = ss.EulerMaruyama(ss.LangevinSGD.at_temperature(ss.landscapes.Landscape(lambda x: x[0] ** 2 / 2, 1), 0.5), DT)
@@ -261,6 +262,9 @@ def test_each_purpose_has_its_key(monkeypatch):
     key = seed_key(1)
     derived = {tuple(int(word) for word in derived_key(key, number)): number for number in range(8)}
     derived[tuple(int(word) for word in key)] = -1
+    # excursions: what a trajectory does before its first one has a key of its own
+    before = derived_key(derived_key(key, Stream.EXCURSIONS), Stream.EQUILIBRATION)
+    derived[tuple(int(word) for word in before)] = 53
 
     def purposes(call):
         with monkeypatch.context() as patch:
@@ -271,5 +275,5 @@ def test_each_purpose_has_its_key(monkeypatch):
     assert purposes(CALLS["direct to a precision"][0]) == {-1}
     assert purposes(CALLS["splitting"][0]) == {1, 2}
     assert purposes(CALLS["a choice of methods"][0]) == {0, 1, 2}
-    assert purposes(CALLS["a mean time"][0]) == {1, 2, 3, 5}
+    assert purposes(CALLS["a mean time"][0]) == {1, 2, 3, 5, 53}
     assert purposes(CALLS["two sets"][0]) >= {6}

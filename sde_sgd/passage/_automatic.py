@@ -9,6 +9,7 @@ from ._method import AbstractMethod, Answer
 from ._pilots import is_rare, rarely_ends
 from ._question import Effort, Question
 from .splitting import Splitting
+from .splitting.basins import hardly_entered
 
 
 class Automatic(AbstractMethod):
@@ -40,8 +41,11 @@ class Automatic(AbstractMethod):
         if (effort.trajectories is None or effort.trajectories >= BATCH) and rarely_ends(question, run):
             return Splitting(self.score).which_first(question, run, effort)
         pilot = is_rare(question, run, effort.trajectories)
-        watched = pilot.stops is not None
-        if not (pilot.rare or (watched and Splitting(self.score).sees_more(question, run, effort))):
+        hidden = (
+            not pilot.rare and pilot.stops is not None and question.mean_time
+            and hardly_entered(question, run, effort.trajectories or BATCH)
+        )  # fmt: skip
+        if not (pilot.rare or hidden):
             return Direct().answer(question, run, effort)
         if not pilot.diverged:
             return Splitting(self.score).split(question, run, effort)

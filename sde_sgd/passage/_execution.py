@@ -82,6 +82,7 @@ class Execution(NamedTuple):
     steps: the horizon, or the budget of a trajectory where there is none (`open_ended`).
     time_step: SDE time of one step of `chain`. substeps: how many make one of the question's.
     watch_share: of the path-steps for which a settled law is watched on, those that this execution takes.
+    patience: steps within which a law must settle, or None for as many as it takes.
     key: of the random numbers. seed: of the key, as the person gave it.
     chunk, devices: as the engine takes them. ledger: shared by all executions of a call.
     """
@@ -99,6 +100,7 @@ class Execution(NamedTuple):
     ledger: Ledger
     substeps: int = 1
     watch_share: float = 1.0
+    patience: int | None = None
 
     def derived(self, purpose: int) -> "Execution":
         """The same with random numbers that serve this purpose alone."""

@@ -27,6 +27,10 @@ class NotRare(Exception):
     """Nearly all arrive before the law has settled."""
 
 
+class SettlesSlowly(Exception):
+    """The law has not settled within the steps that may be waited for it."""
+
+
 class Equilibration(NamedTuple):
     """steps: at which the law of those on the way is that at twice as many, as far as 2 × 2,048 trajectories tell.
 
@@ -58,7 +62,7 @@ def equilibrate(run: Execution, score: Score) -> Equilibration:
 
     Two-sample Kolmogorov–Smirnov tests, with one failure budget for all (Bonferroni). A law that looks settled may be
     that of a basin which is left later: some trajectories go on for much longer, and where their law changes the time
-    is doubled on.
+    is doubled on. SettlesSlowly where the execution has not the patience.
     """
     walkers = _Walkers(run.derived(Stream.EQUILIBRATION), score)
     steps = min(_SHORTEST, max(run.steps // 2, 1))
@@ -72,6 +76,8 @@ def equilibrate(run: Execution, score: Score) -> Equilibration:
             seen = np.concatenate([ones, others])
             return Equilibration(steps, settled, seen[:, :-1], seen[:, -1], checked, *walkers.until(2 * steps))
         steps *= 2
+        if run.patience is not None and 2 * steps > run.patience:
+            raise SettlesSlowly
 
 
 def _stays(walkers: "_Walkers", steps: int, settled: Float[np.ndarray, "n k"]) -> tuple[bool, int]:

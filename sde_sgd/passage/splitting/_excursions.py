@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ...chains import AbstractChain
 from ...engine import DIVERGED, Ends, Renewals, StopCode
-from ...random import Stream
+from ...random import INCREMENTS, Stream, increments_of
 from .._execution import Execution
 from ._climb import AWAY, BEGINS, JUST_HOME, LONG, BackHome, LevelCrossing, Remembering, climb
 from ._equilibration import Equilibration
@@ -60,6 +61,7 @@ class Excursions:
 
     def __init__(self, run: Execution, score: Score, equilibration: Equilibration):
         self._run, self._score, self._next_id = run, score, 0
+        self._equilibration = equilibration
         settled = equilibration.scores.astype(run.starts.dtype)
         if not settled.size:
             # none is left to tell where home is: all have ended
@@ -104,6 +106,10 @@ class Excursions:
         waited = np.maximum(JUST_HOME - ends.state[:, -1], 0).astype(np.int64)
         np.add.at(waited, owner, begun.state[:, -1].astype(np.int64))
         return ExcursionStarts(chain.inner(begun.state), owner, waited, diverged | (ends.code == DIVERGED))
+
+    def with_every_step(self) -> "StepsFromHome":
+        """Those of the same chain that begin with every step from home."""
+        return StepsFromHome(self._run, self._score, self._equilibration)
 
     def way_home(self) -> WayHome:
         """What comes before the first excursion, from the start."""
@@ -168,10 +174,6 @@ class StepsFromHome(Excursions):
     the probability of the latter. They are dear where steps are small, as nearly all end with their first step.
     """
 
-    def __init__(self, others: Excursions):
-        vars(self).update(vars(others))
-        self._sharing = 1
-
     def pilot(self, size: int) -> ExcursionStarts:
         return self(size)
 
@@ -182,3 +184,8 @@ class StepsFromHome(Excursions):
         at_home = scores(self._score, states, ends.step) <= self.home_level
         begins = np.flatnonzero(at_home & (ends.code == StopCode.RUNNING))
         return ExcursionStarts(states[begins], begins, np.zeros(trajectories, np.int64), ends.code == DIVERGED)
+
+
+def may_jump(chain: AbstractChain) -> bool:
+    """Whether a chain's noise is of a kind of its own, of which nothing is known: it may be heavy-tailed."""
+    return increments_of(chain.noise_kind) not in INCREMENTS.values()

@@ -7,7 +7,7 @@ import equinox as eqx
 from ..._errors import positive_integer
 from ...chains import refuse_if_changing
 from ...results import Status, Verdict
-from .._direct import BATCH, Direct, found
+from .._direct import Direct, found
 from .._execution import BudgetSpent, Execution
 from .._method import AbstractMethod, Answer
 from .._pilots import AFFORDABLE, rarely_ends
@@ -18,7 +18,7 @@ from ._equilibration import NotRare
 from ._run import split, split_until
 from ._score import Score, score_of
 from ._two_sets import which_first
-from .basins import hardly_entered, mean_time
+from .basins import mean_time
 
 
 class Splitting(AbstractMethod):
@@ -86,13 +86,6 @@ class Splitting(AbstractMethod):
             return _too_few(question, run)
         except NotRare:
             return Direct().answer(question, run, effort)
-
-    def sees_more(self, question: Question, run: Execution, effort: Effort) -> bool:
-        """Whether a mean time hangs on basins beside the way that hardly one of the trajectories would enter.
-
-        question, run, effort: as in `answer`.
-        """
-        return question.mean_time and hardly_entered(question, run, effort.trajectories or BATCH)
 
     def which_first(self, question: Question, run: Execution, effort: Effort) -> Answer:
         """Which of two sets is reached first that are both rare; question, run, effort: as in `answer`."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..._errors import positive_integer
 from ..._progress import stage
-from ...random import INCREMENTS, Stream
+from ...random import Stream
 from ...results import Status, Verdict
 from .._execution import BudgetSpent, Execution
 from .._method import Answer
@@ -16,7 +16,7 @@ from ._account import Tally, merge
 from ._choice import ChosenScore
 from ._climb import BackHome
 from ._equilibration import Equilibration, NotRare, equilibrate
-from ._excursions import Excursions, StepsFromHome, WayHome
+from ._excursions import Excursions, StepsFromHome, WayHome, may_jump
 from ._levels import Levels, choose_levels
 from ._repetitions import LARGEST, Repetitions, population_size
 from ._sample import SplittingSample
@@ -165,10 +165,8 @@ def repetitions_of(
     if equilibration is None:
         anywhere = run._replace(monitor=BackHome.nowhere(run, score))
         return _between_levels(anywhere, score, size, randomness, None, pilot)
-    excursions = Excursions(run, score, equilibration)
-    if run.chain.noise_kind not in INCREMENTS:
-        # of a kind of which nothing is known: it may jump
-        excursions = StepsFromHome(excursions)
+    kind = StepsFromHome if may_jump(run.chain) else Excursions
+    excursions = kind(run, score, equilibration)
     passage = excursions.passage_from_excursion(excursions.pilot(pilot).states)
     return _between_levels(passage, score, size, randomness, excursions, pilot)
 
@@ -192,7 +190,7 @@ def _between_levels(
         levels = choose_levels(fine.derived(Stream.LEVELS), fine_score, pilot, randomness)
         coarse = levels.overshoot >= _OVERSHOOT
         if coarse and excursions is not None and not isinstance(excursions, StepsFromHome):
-            excursions = StepsFromHome(excursions)
+            excursions = excursions.with_every_step()
             passage = excursions.passage_from_excursion(excursions.pilot(pilot).states)
             return _between_levels(passage, score, size, randomness, excursions, pilot)
         pilots.append(levels)

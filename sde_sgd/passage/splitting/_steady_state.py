@@ -29,8 +29,8 @@ class SteadyStateSample(AbstractEvidence):
 
     excursions: by splitting; its probabilities are per trajectory and `exposure`, the time that one waited for its
         excursions and spent on them.
-    early: SDE time of a trajectory from the start until it is at home, or has come to an end, on average; and `stayed`
-        of so many `walkers` came home.
+    early: SDE time of a trajectory from the start until it is at home, or has come to an end, on average; and
+        `came_home` of so many `walkers` came there.
     settled_by: SDE time after which the law is seen to have forgotten the start. checked: SDE time up to which
         trajectories were watched for a later change of it, into a basin that is slow to be found. told: what was
         explored around the way, in words; empty where that was not asked for.
@@ -42,7 +42,7 @@ class SteadyStateSample(AbstractEvidence):
     settled_by: float
     checked: float
     early: float
-    stayed: int
+    came_home: int
     walkers: int
     told: str = ""
 
@@ -144,12 +144,12 @@ class SteadyStateSample(AbstractEvidence):
     @property
     def mean_exit_time(self) -> Estimate:
         """Infinite where the target was never reached, with a lower bound."""
-        settled, arrived = reciprocal(self.exit_rate), self.walkers - self.stayed
+        settled, arrived = reciprocal(self.exit_rate), self.walkers - self.came_home
         if self.watch.avoids or (not arrived and self.early <= _LEFT_OUT * settled.value):
             return settled
-        later = (
-            _product(clopper_pearson(self.stayed, self.walkers, self.watch.confidence), settled) if arrived else settled
-        )
+        later = settled
+        if arrived:
+            later = _product(clopper_pearson(self.came_home, self.walkers, self.watch.confidence), settled)
         return Estimate(*(self.early + getattr(later, end) for end in ("value", "low", "high")), later.confidence)
 
     def details(self):

@@ -125,19 +125,11 @@ def worker(
     No table is written: when all workers are done, `resume` does that. Raises StudyError as `resume`, and for a share
     that is none.
     """
-    return worked(folder, shard, help_others=help_others, progress=progress, source=source).computed
+    return worked(folder, Share(*shard_of(shard), help_others), progress, source).computed
 
 
-def worked(
-    folder: str | Path,
-    shard: str | tuple[int, int] | None = None,
-    *,
-    help_others: bool = False,
-    progress: bool = True,
-    source: str | Path | None = None,
-) -> Worked:
+def worked(folder: str | Path, share: Share, progress: bool, source: str | Path | None) -> Worked:
     """As `worker`, with all that is to be told of it."""
-    share = Share(*shard_of(shard), help_others)
     there = open_folder(folder, source)
     pending = _queue(there, share)
     mine = {unit.key for unit in [*pending.missing, *pending.finished]}

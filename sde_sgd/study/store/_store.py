@@ -311,7 +311,16 @@ class Store:
         self.record = record
 
     def _read_arrays(self) -> dict[str, Array]:
-        return {name: read_array(entry) for name, entry in self._arrays.known().items()}
+        arrays = {name: read_array(entry) for name, entry in self._arrays.known().items()}
+        axes = self._bound()[1].axes
+        for name, array in arrays.items():
+            for axis, length in zip(array.dims, array.shape, strict=True):
+                if axes.get(axis, length) != length:
+                    raise StudyError(
+                        f"folder {self.folder} holds {name} for {length} places of {axis}, and its study has "
+                        f"{axes[axis]}: put study.toml back as it was"
+                    )
+        return arrays
 
     def _read(
         self, arrays: dict[str, Array], names: Collection[str] | None, keys: Collection[str] | None

@@ -28,7 +28,7 @@ def mean_time(question: Question, run: Execution, asking: Asking, part: Part, sc
     evidence = dataclasses.replace(found.evidence, told=seen.told)
     findings = [*found.verdict.findings, *seen.findings, *_not_seen_to_settle(seen.exchange, evidence)]
     width = float(evidence.mean_exit_time.relative_half_width)
-    if asking.rtol is not None and width > asking.rtol and evidence.stayed < evidence.walkers and not findings:
+    if asking.rtol is not None and width > asking.rtol and evidence.came_home < evidence.walkers and not findings:
         words = f"what arrived before it was at home leaves {width:.3g} and not rtol = {asking.rtol}"
         findings.append((Status.BUDGET_SPENT, words))
     return found._replace(evidence=evidence, verdict=Verdict(tuple(findings), found.verdict.fine))

@@ -23,9 +23,13 @@ from ..._method import Answer
 from ..._monitor import monitor_for
 from ..._question import Question
 from .._asking import Asking
+from .._equilibration import SettlesSlowly
 from ._one_of import OneOf
 from ._surroundings import Surroundings
 
+# the budget of a trajectory over the steps that may be waited until the law in a basin has settled: beyond that its
+# rates take minutes
+_PATIENCE = 16
 # trajectories from the start that tell which basin they come to first, and how long they may take
 FIRST, _FIRST_STEPS = 1_024, 2**17
 # most basins, since each core costs every step and every basin some rates; on the line only neighbours do
@@ -40,6 +44,10 @@ _NEIGHBOURS = 3
 Part = Callable[..., Answer]
 """The answer to a question, by splitting, from (question, execution, asking, score): the rate of settled trajectories,
 or with `settled=False` what all of them do."""
+
+
+class NotFollowed(Exception):
+    """Why slow basins are not followed one by one."""
 
 
 class Network(NamedTuple):
@@ -84,7 +92,7 @@ class Network(NamedTuple):
         return [*order.tolist(), *range(self.count, len(self.ends))]
 
     def rate(self, start: int, end: int, asking: Asking, again: int) -> Answer:
-        """The rate of jumps from one basin to another, or to a set where it ends."""
+        """The rate of jumps from one basin to another, or to a set where it ends; NotFollowed where that takes long."""
         stage(f"from {self.name(start)} to {self.name(end)}")
         number = (again * self.count + start) * len(self.ends) + end
         near = self.near(start)
@@ -92,8 +100,13 @@ class Network(NamedTuple):
         target, avoid = self.one_of(near, [end]), self.one_of(near, others)
         asked, run = self._asked(self.around.basins[start].point.location, target, avoid, (Stream.BASINS, number))
         score = self._score_towards_core(asked) if end < self.count else self.scores[end - self.count]
-        with tuned(steps_fused=_STEPS_FUSED):
-            return self.part(asked, run, asking, score)
+        patience = self.run.steps // _PATIENCE
+        try:
+            with tuned(steps_fused=_STEPS_FUSED):
+                return self.part(asked, run._replace(patience=patience), asking, score)
+        except SettlesSlowly:
+            words = f"the motion in {self.name(start)} does not settle within {patience} steps"
+            raise NotFollowed(f"{words}, a {_PATIENCE}th of max_steps: raise max_steps to wait for it") from None
 
     def first(self) -> Int[np.ndarray, " L"]:
         """How many trajectories from the start come to each of the ends first."""
@@ -158,12 +171,15 @@ def passes_none_over(chain: AbstractChain) -> bool:
 
 
 def cores_of(around: Surroundings, chain: AbstractChain) -> tuple[AbstractRegion, ...]:
-    """The core of each basin; ValueError where there are too many, or they overlap."""
+    """The core of each basin; NotFollowed where there are too many, or they overlap."""
     points = [basin.point for basin in around.basins]
     most = _MOST_ON_A_LINE if passes_none_over(chain) else _MOST_BASINS
     if len(points) > most:
-        raise ValueError(f"there are more than {most}")
+        raise NotFollowed(f"there are more than {most}")
     names = tuple(show(point.location) for point in points)
     # a core is where all that stay are again and again: no barrier, however high, makes it larger
     barriers = np.minimum(around.barriers, _HIGH * around.temperature)
-    return core_sets(points, barriers, None, names, towards=around.towards)
+    try:
+        return core_sets(points, barriers, None, names, towards=around.towards)
+    except ValueError as error:
+        raise NotFollowed(str(error)) from error

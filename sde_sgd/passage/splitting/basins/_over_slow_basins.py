@@ -15,7 +15,7 @@ from ..._question import Question
 from .._asking import Asking
 from ._jump_sample import JumpProcessSample
 from ._looking import look_around
-from ._network import FIRST, Network, Part, cores_of
+from ._network import FIRST, Network, NotFollowed, Part, cores_of
 from ._surroundings import Unexplored
 
 # mean time in a basin, in those that the motion inside takes to settle, below which it has no rate of its own
@@ -54,12 +54,11 @@ def over_slow_basins(question: Question, run: Execution, asking: Asking, part: P
     if len(around.basins) == 1:
         return Seen(None, around.told, around.findings, around.exchange)
     try:
-        cores = cores_of(around, question.chain)
-    except ValueError as error:
+        network = Network(question, run, part, scores, around, (*cores_of(around, question.chain), *question.ends))
+        return Seen(_by_jumps(network, asking), around.told)
+    except NotFollowed as error:
         finding = Status.INCOMPLETE, f"{len(around.basins)} slow basins are not followed one by one: {error}"
         return Seen(None, around.told, (finding, *around.findings), around.exchange)
-    network = Network(question, run, part, scores, around, (*cores, *question.ends))
-    return Seen(_by_jumps(network, asking), around.told)
 
 
 def _by_jumps(network: Network, asking: Asking) -> Answer:

@@ -1,0 +1,90 @@
+"""Basins that hardly a trajectory enters and that stay long: behind a high pass, or where the noise is weak."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.polynomial import Polynomial
+from polynomials import on_the_line
+from statistical import distance
+
+import sde_sgd as ss
+from sde_sgd.passage import JumpProcessSample
+from sde_sgd.passage._question import execution_of, make_question
+from sde_sgd.passage.splitting.basins._looking import hardly_entered, look_around
+from sde_sgd.passage.splitting.basins._surroundings import Surroundings, surroundings
+from sde_sgd.passage.splitting.basins._warmth import Warmth
+from sde_sgd.results import Status
+
+
+def of_force(roots):
+    """The landscape on the line whose slope is FORCE times a polynomial with these roots."""
+    return on_the_line((FORCE * Polynomial.fromroots(roots)).integ())
+
+
+# from a shallow well at 0 over 6 temperatures at 1, and over 23.3 at −2 to a well that is 2.4 deeper
+FORCE = -3.495145631
+HIGH = of_force([-3.6, -2.0, 0.0, 1.0])
+BEYOND = ss.regions.HalfSpace([-1.0], -1.0)
+# mean time of the diffusion from 0, by quadrature; and that without the well
+HIGH_TRUTH, WITHOUT = 290.25, 43.84
+
+
+def test_a_basin_behind_a_high_pass_counts():
+    """What is 17 temperatures higher than the way is seen, and so is that no sample of a thousand would tell of it."""
+    chain = ss.EulerMaruyama(ss.Langevin(HIGH, 1.0), dt=2e-4)
+    question = make_question(chain, np.array([0.0], np.float32), BEYOND)
+    run = execution_of(question, 0, None, None, None)
+    found = look_around(question, run)
+    assert isinstance(found, Surroundings) and len(found.basins) == 2 and not found.findings
+    assert hardly_entered(question, run, 10**6) and not hardly_entered(question, run, 10**10)
+    # one that is as high as it is deep holds no time
+    shallow = of_force([-3.2, -2.0, 0.0, 1.0])
+    question = make_question(ss.EulerMaruyama(ss.Langevin(shallow, 1.0), dt=2e-4), np.array([0.0], np.float32), BEYOND)
+    assert not hardly_entered(question, execution_of(question, 0, None, None, None), 10**6)
+
+
+@pytest.mark.long
+def test_a_mean_time_that_hangs_on_what_hardly_a_trajectory_enters():
+    """Within the 99.9 % interval of quadrature. Twin: direct simulation, which sees none of it."""
+    chain = ss.EulerMaruyama(ss.Langevin(HIGH, 1.0), dt=2e-4)
+    found = ss.first_passage(chain, np.array([0.0]), BEYOND, rtol=0.1, monitoring="continuous")
+    assert found.status is Status.COMPLETE and isinstance(found.evidence, JumpProcessSample)
+    assert distance(found.mean_exit_time, HIGH_TRUTH) < 1.68
+    twin = ss.first_passage(chain, np.array([0.0]), BEYOND, rtol=0.1, monitoring="continuous", method="direct")
+    assert distance(twin.mean_exit_time, WITHOUT) < 1.68 and distance(found.mean_exit_time, WITHOUT) > 20
+
+
+def test_where_the_noise_is_weak_a_basin_holds_longer():
+    """A basin that is higher by 11 temperatures of the start, and that is warm on the way up alone.
+
+    Twin: as if it were as warm everywhere; then nothing but the start's basin holds trajectories.
+    """
+
+    def rise(x):
+        return 0.5 * (1 + jnp.tanh(x / 2))
+
+    landscape = ss.landscapes.Landscape(
+        lambda x: (
+            (11 * rise(-4 * (x[0] + 4)) + 0.5 * x[0] ** 2 * rise(4 * (x[0] + 2.5)))
+            + 4 * jnp.exp(-2 * (x[0] + 4.2) ** 2)
+            + 0.25 * (x[0] + 7) ** 2 * rise(-2 * (x[0] + 6))
+        ),
+        dim=1,
+    )
+    noise = ss.noise.FromFunction(lambda x: jnp.sqrt(2 - 1.8 * rise(-10 * (x + 4.2))))
+    chain = ss.EulerMaruyama(ss.LangevinSGD(landscape, noise, learning_rate=0.01, batch_size=0.01), dt=0.01)
+    question = make_question(chain, np.array([0.0], np.float32), ss.regions.HalfSpace([-1.0], -5.1))
+    found = look_around(question, execution_of(question, 0, None, None, None))
+    assert isinstance(found, Surroundings) and len(found.basins) == 2
+    # rates there and back are as the weights: exp(−∫ dL/T) of the diffusion, by quadrature
+    x = np.linspace(-7, 0, 70_001)
+    loss = np.asarray(jax.vmap(landscape.loss)(x[:, None]))
+    warm = 1 - 0.9 * rise(-10 * ((x[1:] + x[:-1]) / 2 + 4.2))
+    deeper = float(np.sum(np.diff(loss) / np.asarray(warm)))
+    curved = [basin.point.log_det / 2 for basin in found.basins]
+    told = found.log_rates[0, 1] - found.log_rates[1, 0] - (curved[0] - curved[1])
+    assert told == pytest.approx(deeper, abs=0.1) and deeper > 3
+    assert found.barriers.max() < 14
+    same = surroundings(question, Warmth(1.0), 512, 0)
+    assert isinstance(same, Surroundings) and len(same.basins) == 1

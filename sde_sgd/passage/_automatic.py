@@ -41,14 +41,13 @@ class Automatic(AbstractMethod):
         if (effort.trajectories is None or effort.trajectories >= BATCH) and rarely_ends(question, run):
             return Splitting(self.score).which_first(question, run, effort)
         pilot = is_rare(question, run, effort.trajectories)
-        hidden = (
-            not pilot.rare and pilot.stops is not None and question.mean_time
-            and hardly_entered(question, run, effort.trajectories or BATCH)
-        )  # fmt: skip
+        hidden = None
+        if not pilot.rare and pilot.stops is not None and question.mean_time:
+            hidden = hardly_entered(question, run, effort.trajectories or BATCH)
         if not (pilot.rare or hidden):
             return Direct().answer(question, run, effort)
         if not pilot.diverged:
-            return Splitting(self.score).split(question, run, effort)
+            return Splitting(self.score).split(question, run, effort, around=hidden)
         if not question.mean_time:
             return Direct().answer(question, run, effort)
         assert pilot.stops is not None

@@ -18,7 +18,7 @@ from ._equilibration import NotRare
 from ._run import split, split_until
 from ._score import Score, score_of
 from ._two_sets import which_first
-from .basins import mean_time
+from .basins import Surroundings, mean_time
 
 
 class Splitting(AbstractMethod):
@@ -71,16 +71,24 @@ class Splitting(AbstractMethod):
             return self.which_first(question, run, effort)
         return self.split(question, run, effort)
 
-    def split(self, question: Question, run: Execution, effort: Effort, settled: bool = False) -> Answer:
+    def split(
+        self,
+        question: Question,
+        run: Execution,
+        effort: Effort,
+        settled: bool = False,
+        around: Surroundings | None = None,
+    ) -> Answer:
         """The answer by splitting, whatever pilots may say of it; question, run, effort: as in `answer`.
 
         settled: ask for the rate of trajectories that have settled, as a mean time does anyhow.
+        around: what lies around the way of a mean time, where that is known already.
         """
         asking = Asking(effort.rtol, len(effort.ids))
 
         try:
             if question.mean_time and not settled:
-                return mean_time(question, run, asking, self._part, self.score)
+                return mean_time(question, run, asking, self._part, self.score, around)
             return self._split(question, run, asking, settled)
         except BudgetSpent:
             return _too_few(question, run)

@@ -46,23 +46,24 @@ def look_around(question: Question, run: Execution) -> Surroundings | Unexplored
     return found._replace(findings=(*found.findings, *_elsewhere(question, landscape, found)))
 
 
-def hardly_entered(question: Question, run: Execution, trajectories: int) -> bool:
-    """Whether basins hold much of a mean time that hardly one of so many trajectories would see.
+def hardly_entered(question: Question, run: Execution, trajectories: int) -> Surroundings | None:
+    """What lies around, where basins hold much of a mean time that hardly one of so many trajectories would see.
 
-    As far as exploration tells, in few dimensions and of a chain that stays the same.
+    As far as exploration tells, in few dimensions and of a chain that stays the same; None where there are none such.
     """
     chain = question.chain
     if chain.landscape is None or chain.dim > _FEW_DIMENSIONS or chain.changes_in_time:
-        return False
+        return None
     around = look_around(question, run)
     if isinstance(around, Unexplored) or len(around.basins) == 1:
-        return False
+        return None
     rates, count = around.log_rates, len(around.basins)
     entered = rates[0, 1:count] - rates[0, count:].max()
     # as rates there and back are in proportion to the weights; infinite of what is behind another one
     with np.errstate(invalid="ignore"):
         weights = np.nan_to_num(rates[0, 1:count] - rates[1:, 0], nan=np.inf)
-    return bool(np.any((weights > math.log(_MUCH)) & (entered < math.log(_SEEN / trajectories))))
+    hidden = (weights > math.log(_MUCH)) & (entered < math.log(_SEEN / trajectories))
+    return around if np.any(hidden) else None
 
 
 def _elsewhere(question: Question, landscape: AbstractLandscape, found: Surroundings) -> list[tuple[Status, str]]:

@@ -11,15 +11,18 @@ from .._asking import Asking
 from .._steady_state import SteadyStateSample
 from ._network import Part
 from ._over_slow_basins import over_slow_basins
+from ._surroundings import Surroundings
 
 
-def mean_time(question: Question, run: Execution, asking: Asking, part: Part, score: Any) -> Answer:
-    """The mean time of a rare passage; score: of splitting towards the target.
+def mean_time(
+    question: Question, run: Execution, asking: Asking, part: Part, score: Any, around: Surroundings | None
+) -> Answer:
+    """The mean time of a rare passage; score: of splitting towards the target. around: as of `over_slow_basins`.
 
     What lies around the way is explored first. Where no other basin is slow to leave, the law settles and the rate of
     those that have settled is the answer; else the jumps between the slow ones are measured one by one.
     """
-    seen = over_slow_basins(question, run, asking, part, (score,))
+    seen = over_slow_basins(question, run, asking, part, (score,), around)
     if seen.answer is not None:
         return seen.answer
     found = part(question, run, asking, score)

@@ -16,7 +16,7 @@ from .._asking import Asking
 from ._jump_sample import JumpProcessSample
 from ._looking import look_around
 from ._network import FIRST, Network, NotFollowed, Part, cores_of
-from ._surroundings import Unexplored
+from ._surroundings import Surroundings, Unexplored
 
 # mean time in a basin, in those that the motion inside takes to settle, below which it has no rate of its own
 _APART = 20.0
@@ -43,22 +43,30 @@ class Seen(NamedTuple):
     exchange: float = 0.0
 
 
-def over_slow_basins(question: Question, run: Execution, asking: Asking, part: Part, scores: tuple[Any, ...]) -> Seen:
+def over_slow_basins(
+    question: Question,
+    run: Execution,
+    asking: Asking,
+    part: Part,
+    scores: tuple[Any, ...],
+    around: Surroundings | None = None,
+) -> Seen:
     """The answer to a question without a horizon where several basins on the way are slow to leave.
 
-    scores: of splitting towards the target, and `avoid` where there is one. What lies around the way is explored first.
+    scores: of splitting towards the target, and `avoid` where there is one.
+    around: what lies around the way; where that is not known yet it is explored first.
     """
-    around = look_around(question, run)
-    if isinstance(around, Unexplored):
-        return Seen(None, f"not explored, watched only: {around.reason}")
-    if len(around.basins) == 1:
-        return Seen(None, around.told, around.findings, around.exchange)
+    found = around or look_around(question, run)
+    if isinstance(found, Unexplored):
+        return Seen(None, f"not explored, watched only: {found.reason}")
+    if len(found.basins) == 1:
+        return Seen(None, found.told, found.findings, found.exchange)
     try:
-        network = Network(question, run, part, scores, around, (*cores_of(around, question.chain), *question.ends))
-        return Seen(_by_jumps(network, asking), around.told)
+        network = Network(question, run, part, scores, found, (*cores_of(found, question.chain), *question.ends))
+        return Seen(_by_jumps(network, asking), found.told)
     except NotFollowed as error:
-        finding = Status.INCOMPLETE, f"{len(around.basins)} slow basins are not followed one by one: {error}"
-        return Seen(None, around.told, (finding, *around.findings), around.exchange)
+        finding = Status.INCOMPLETE, f"{len(found.basins)} slow basins are not followed one by one: {error}"
+        return Seen(None, found.told, (finding, *found.findings), found.exchange)
 
 
 def _by_jumps(network: Network, asking: Asking) -> Answer:

@@ -86,7 +86,7 @@ study.all_diverged(outcome.dataset)  # → []
 # %% Store, Cell
 store = study.Store.open(begun).bind(asked)
 cell: study.Cell = asked.cells()[1]
-store.is_finished(cell.key)  # → True
+cell.key in store.finished()  # → True
 
 # %% Told
 # what `told_by` of a kind with a pilot returns: here trajectories and size of each of two cells

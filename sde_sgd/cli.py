@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -19,6 +20,8 @@ app = typer.Typer(
 )
 # exit statuses
 MISTAKE, NO_NUMBER, INTERRUPTED = 2, 3, 130
+# as of a process that SIGPIPE ends
+READ_NO_MORE = 141
 # commands whose compiled programs are kept for the next process
 _COMPUTING = {"run", "resume", "worker", "reproduce"}
 # how letters are written where a terminal's encoding lacks them
@@ -118,7 +121,7 @@ def init(study: Study, out: Out = None, settings: Settings = None, cells_per_uni
 
     def make(studies):
         folder = studies.init(study, out, changes=_changes(studies, settings), cells_per_unit=cells_per_unit)
-        print(f"folder   {folder}\nto run it: sde-sgd resume {folder}")
+        print(f"folder   {folder}\nto run it: {_to_resume(folder)}")
 
     _guard(make)
 
@@ -156,7 +159,8 @@ def worker(
 
         found = worked(folder, Share(*shard_of(shard), help_others), True, source)
         of_pilot = f", and {found.of_pilot} of its pilot" if found.of_pilot else ""
-        print(f"{found.computed} cells computed{of_pilot}; table and figures: sde-sgd resume {folder}")
+        computed = "1 cell" if found.computed == 1 else f"{found.computed} cells"
+        print(f"{computed} computed{of_pilot}; table and figures: {_to_resume(folder)}")
         if found.numberless:
             from sde_sgd.study.running._numberless import in_words
 
@@ -275,7 +279,7 @@ def list_studies() -> None:
         names = studies.packaged()
         width = max(map(len, names))
         for name, description in names.items():
-            print(f"{name:<{width}}  {description}")
+            print(f"{name:<{width}}  {_under(description, width + 2)}")
 
     _guard(show)
 
@@ -286,6 +290,11 @@ def show(
 ) -> None:
     """Print the file of a packaged study, to be kept and changed: sde-sgd show escape > my_study.toml."""
     _guard(lambda studies: print(studies.packaged_text(name), end=""))
+
+
+def _under(text: str, indent: int) -> str:
+    """A text beside what is that wide already, folded at 100 columns."""
+    return f"\n{' ' * indent}".join(textwrap.wrap(text, 100 - indent))
 
 
 def _changes(studies: Any, settings: list[str] | None) -> dict[str, Any] | None:
@@ -302,7 +311,7 @@ def _ran(outcome: Any, wide: bool) -> None:
     _warn(outcome)
     if not outcome.complete:
         if not outcome.unwritten:
-            print(f"error: not finished; to finish it: sde-sgd resume {outcome.folder}", file=sys.stderr)
+            print(f"error: not finished; to finish it: {_to_resume(outcome.folder)}", file=sys.stderr)
         raise typer.Exit(MISTAKE)
     if outcome.all_diverged:
         print(
@@ -312,6 +321,12 @@ def _ran(outcome: Any, wide: bool) -> None:
         print(f"error: there is no number of {_cells(outcome.unknown)}; the table names them", file=sys.stderr)
     if outcome.all_diverged or outcome.unknown:
         raise typer.Exit(NO_NUMBER)
+
+
+def _to_resume(folder: Any) -> str:
+    from sde_sgd.study._errors import to_resume
+
+    return to_resume(folder)
 
 
 def _cells(places: list[Any]) -> str:
@@ -329,6 +344,11 @@ def _guard(action: Callable[[Any], None]) -> None:
         import sde_sgd.study as studies
 
         action(studies)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever reads the output has seen enough, as `head` has; nor shall the end of the process try to write there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(READ_NO_MORE) from None
     except KeyboardInterrupt as stop:
         # where a study was at work it says what is kept of it
         print("\n" + "; ".join(filter(None, ("stopped", str(stop)))), file=sys.stderr)

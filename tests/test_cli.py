@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 from cli_cases import STUDY, assert_one_line, call
 
 import sde_sgd
-from sde_sgd.cli import INTERRUPTED, NO_NUMBER
+from sde_sgd.cli import INTERRUPTED, NO_NUMBER, READ_NO_MORE
 from sde_sgd.study import parse, plan
 from sde_sgd.study._file import read_source
 
@@ -154,6 +155,16 @@ class TestCheapStudy:
         widest = re.search(r"widest interval (±\S+) %", call("status", tmp_path / "out").stdout)
         resumed = call("resume", tmp_path / "out").stderr
         assert widest and f"widest {widest[1]} %" in resumed.splitlines()[0]
+
+    def test_a_command_that_is_said_can_be_pasted(self, study, tmp_path):
+        """Also where the path of the folder has a space."""
+        out = tmp_path / "my studies" / "out"
+        said = [call("init", study, "--out", out), call("worker", out, "--shard", "0/8"), call("status", out)]
+        for each in said:
+            assert each.exit_code == 0
+            command = re.search(r"sde-sgd resume [^;\n]*", each.stdout).group()
+            assert shlex.split(command) == ["sde-sgd", "resume", str(out)]
+        assert "\n1 cell computed; " in said[1].stdout
 
     def test_status_tells_how_it_goes(self, out):
         text = call("status", out).stdout
@@ -343,10 +354,26 @@ def test_a_terminal_without_greek_letters(encoding):
 
 
 def test_list_names_the_packaged_studies():
-    assert {line.split()[0] for line in call("list").stdout.splitlines()} == {
+    lines = call("list").stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    # what a line cannot hold is below, indented
+    assert {line.split()[0] for line in lines if not line.startswith(" ")} == {
         "batch", "collapse", "compare", "digits", "edge", "escape", "flatness_drift", "freezing", "generalise",
         "label_noise", "mnist1d", "mori", "noise_shapes", "occupancy", "trained_escape", "transitions",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_output_that_is_read_no_more_is_no_mistake(buffered):
+    """As by `sde-sgd list | head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    told = subprocess.run(
+        [sys.executable, "-m", "sde_sgd.cli", "list"],
+        stdout=writer, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": buffered},
+    )  # fmt: skip
+    os.close(writer)
+    assert told.returncode == READ_NO_MORE and not told.stderr
 
 
 def test_help_imports_nothing_heavy():

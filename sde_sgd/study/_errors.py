@@ -1,6 +1,7 @@
-"""What a study raises for a person's input, and where its folder cannot be written."""
+"""What a study raises for a person's input or a folder that cannot be written, and the command that goes on with it."""
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,11 @@ def path_given(what: str, given: str | Path) -> Path:
     if given == "":
         raise StudyError(f"{what} must be a path, got ''")
     return Path(given)
+
+
+def to_resume(folder: str | Path) -> str:
+    """The command that goes on with the study in a folder, as a shell takes it."""
+    return f"sde-sgd resume {shlex.quote(str(folder))}"
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from .._errors import choose
-from ._errors import StudyError, path_given
+from ._errors import StudyError, path_given, to_resume
 from ._kind import AbstractStudy, kinds, name_of
 from ._tables import Path, Table, dotted, path_of, plain, read, replaced
 
@@ -71,7 +71,7 @@ def read_source(source: str | FilePath | AbstractStudy) -> tuple[str, str, FileP
         _import_kind(text, path)
         return text, path.stem, path.resolve().parent
     if path.is_dir():
-        raise StudyError(f"{path} is a folder, not a study file; to continue a study use: sde-sgd resume {path}")
+        raise StudyError(f"{path} is a folder, not a study file; to continue a study use: {to_resume(path)}")
     if path.suffix == ".toml" or len(path.parts) > 1:
         raise StudyError(f"there is no study file {path}")
     raise StudyError(choose("study", source, names) + ", or the path of a study file")

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..._progress import shown
-from .._errors import StudyError, path_given
+from .._errors import StudyError, path_given, to_resume
 from .._file import parse, read_source
 from .._kind import AbstractStudy
 from .._own_code import on_the_path
@@ -55,14 +55,14 @@ class Progress(NamedTuple):
     path_steps_per_second: float | None = None
     widest: float | None = None
     seconds_left: float | None = None
-    folder: Path | None = None
+    folder: Path = Path()
     claimed: tuple[str, ...] = ()
     numberless: Mapping[str, str] = MappingProxyType({})
 
     def __str__(self) -> str:
         is_complete = self.finished >= self.cells
         names = [*self.claimed[:_NAMED], *([f"{len(self.claimed) - _NAMED} more"] * (len(self.claimed) > _NAMED))]
-        going_on = f"being computed: {', '.join(names)}" if names else f"to finish it: sde-sgd resume {self.folder}"
+        going_on = f"being computed: {', '.join(names)}" if names else f"to finish it: {to_resume(self.folder)}"
         state = "complete" if is_complete else going_on
         parts = [f"{self.name} ({self.kind}): {self.finished} of {self.cells} cells finished", state]
         if self.torn:
@@ -301,7 +301,7 @@ def _begun(folder: str | Path, source: str | Path | None, purpose: str) -> "tupl
         first = _pilot_at_work(store, study, source)
         pilot = "" if first is None else f", and its pilot {first.finished} of {first.cells} cells"
         raise StudyError(
-            f"folder {store.folder} has no finished cell to {purpose}{pilot}; run: sde-sgd resume {store.folder}"
+            f"folder {store.folder} has no finished cell to {purpose}{pilot}; run: {to_resume(store.folder)}"
         )
     return store, study, dataset
 

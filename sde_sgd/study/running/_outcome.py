@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._dataset import all_diverged, is_complete
-from .._errors import StudyError
+from .._errors import StudyError, to_resume
 from .._kind import AbstractStudy
 from ..reporting._report import report, rows, without_number
 from ..store._store import Store
@@ -79,4 +79,4 @@ def left_out(store: Store) -> str:
     """In one sentence, how many units the store has found damaged; "" where it has found none."""
     count = len(store.torn())
     what = "a unit is damaged and was" if count == 1 else f"{count} units are damaged and were"
-    return f"{what} left out; to compute what is missing: sde-sgd resume {store.folder}" if count else ""
+    return f"{what} left out; to compute what is missing: {to_resume(store.folder)}" if count else ""

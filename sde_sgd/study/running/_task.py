@@ -18,7 +18,7 @@ import numpy as np
 from ..._progress import shown
 from .._cell import Told
 from .._dataset import is_complete, plain
-from .._errors import StudyError, path_given
+from .._errors import StudyError, path_given, to_resume
 from .._file import parse, parsed
 from .._fingerprint import difference, fingerprint
 from .._kind import AbstractStudy, Cell, kinds
@@ -130,7 +130,7 @@ def _finished(folder: Path, pilot: AbstractStudy) -> "xr.Dataset":
     """The dataset of a pilot. folder: of the study that it is of. Raises StudyError where it is not finished."""
     dataset = Store.open(folder / PILOT, look=True).bind(pilot).dataset()
     if not is_complete(dataset):
-        raise StudyError(f"the pilot in {folder / PILOT} is not finished; run: sde-sgd resume {folder}")
+        raise StudyError(f"the pilot in {folder / PILOT} is not finished; run: {to_resume(folder)}")
     return dataset
 
 

@@ -311,23 +311,16 @@ class Store:
         self.record = record
 
     def _read_arrays(self) -> dict[str, Array]:
-        arrays = {name: read_array(entry) for name, entry in self._arrays.known().items()}
-        axes = self._bound()[1].axes
-        for name, array in arrays.items():
-            for axis, length in zip(array.dims, array.shape, strict=True):
-                if axes.get(axis, length) != length:
-                    raise StudyError(
-                        f"folder {self.folder} holds {name} for {length} places of {axis}, and its study has "
-                        f"{axes[axis]}: put study.toml back as it was"
-                    )
-        return arrays
+        return {name: read_array(entry) for name, entry in self._arrays.known().items()}
 
     def _read(
         self, arrays: dict[str, Array], names: Collection[str] | None, keys: Collection[str] | None
     ) -> "Iterator[tuple[Account, dict[str, np.ndarray | None]]]":
         """Account and numbers of each finished unit, without what lies beyond the end of the sweep."""
         _, layout = self._bound()
-        for key, account in self._recovery.survey(self.repairs).items():
+        accounts = self._recovery.survey(self.repairs)
+        self._refuse_other_sizes(arrays, layout.axes)
+        for key, account in accounts.items():
             if keys is not None and key not in keys:
                 continue
             chunks = self._recovery.read(account, arrays, names)
@@ -337,6 +330,15 @@ class Store:
             place = layout.where(self._recovery.places[key])
             trimmed = tuple(slice(0, part.stop - part.start) for part in place)
             yield account, {name: None if values is None else values[trimmed] for name, values in chunks.items()}
+
+    def _refuse_other_sizes(self, arrays: dict[str, Array], axes: Mapping[str, int]) -> None:
+        for name, array in arrays.items():
+            for axis, length in zip(array.dims, array.shape, strict=True):
+                if axes.get(axis, length) != length:
+                    raise StudyError(
+                        f"folder {self.folder} holds {name} for {length} places of {axis}, and its study has "
+                        f"{axes[axis]}: put study.toml back as it was"
+                    )
 
     def _bound(self) -> "tuple[AbstractStudy, Layout]":
         if self._study is None:

@@ -3,6 +3,7 @@
 import codecs
 import io
 import os
+import select
 import signal
 import sys
 import textwrap
@@ -345,17 +346,26 @@ def _guard(action: Callable[[Any], None]) -> None:
 
         action(studies)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # whoever reads the output has seen enough, as `head` has; nor shall the end of the process try to write there
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(READ_NO_MORE) from None
     except KeyboardInterrupt as stop:
         # where a study was at work it says what is kept of it
         print("\n" + "; ".join(filter(None, ("stopped", str(stop)))), file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     except (ValueError, OSError, ImportError) as error:
+        if isinstance(error, BrokenPipeError) and _reads_no_more():
+            # nor shall the end of the process try to write there
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise typer.Exit(READ_NO_MORE) from None
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise typer.Exit(MISTAKE) from None
+
+
+def _reads_no_more() -> bool:
+    """Whether it is the output whose pipe is broken: who reads it has seen enough, as `head` has."""
+    if not hasattr(select, "poll"):
+        return False
+    watch = select.poll()
+    watch.register(1, 0)
+    return any(event & select.POLLERR for _, event in watch.poll(0))
 
 
 def _spelt(error: UnicodeError) -> tuple[str, int]:

@@ -376,6 +376,16 @@ def test_output_that_is_read_no_more_is_no_mistake(buffered):
     assert told.returncode == READ_NO_MORE and not told.stderr
 
 
+def test_a_pipe_to_another_process_that_breaks_is_told(monkeypatch):
+    """Of an executor's, say: that is no reader who has seen enough."""
+
+    def broken():
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("sde_sgd.study.packaged", broken)
+    assert_one_line(call("list"), "Broken pipe")
+
+
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; import sde_sgd.cli as cli\n"

@@ -221,6 +221,17 @@ class TestStore:
         assert saved(store.folder) == before
         xr.testing.assert_identical(store.dataset(), expected(study))
 
+    def test_numbers_of_other_axes_are_none_of_this_study(self, tmp_path):
+        """As where study.toml is edited after a first unit; its own text reads them again."""
+        study, store = make(tmp_path / "out")
+        work(store, study, {"000-000"})
+        other = study.model_copy(update={"columns_in_row": 4})
+        before = saved(store.folder)
+        with pytest.raises(StudyError, match=r"for 3 places of column, and its study has 4: put study.toml back"):
+            Store.open(store.folder, look=True).bind(other).dataset()
+        assert saved(store.folder) == before
+        Store.open(store.folder).bind(study).dataset()
+
     def test_a_unit_that_the_study_does_not_know_is_no_leftover(self, tmp_path):
         study, store = make(tmp_path / "out", 2)
         work(store, study)

@@ -9,8 +9,12 @@ from polynomials import on_the_line
 from statistical import distance
 
 import sde_sgd as ss
-from sde_sgd.passage import JumpProcessSample
-from sde_sgd.passage._question import execution_of, make_question
+from sde_sgd.engine import StopTimes
+from sde_sgd.passage import Automatic, JumpProcessSample, Splitting, _automatic
+from sde_sgd.passage._pilots import Pilot
+from sde_sgd.passage._question import execution_of, make_effort, make_question
+from sde_sgd.passage.splitting._asking import Asking
+from sde_sgd.passage.splitting.basins import _over_slow_basins, over_slow_basins
 from sde_sgd.passage.splitting.basins._looking import hardly_entered, look_around
 from sde_sgd.passage.splitting.basins._surroundings import Surroundings, surroundings
 from sde_sgd.passage.splitting.basins._warmth import Warmth
@@ -42,6 +46,35 @@ def test_a_basin_behind_a_high_pass_counts():
     shallow = of_force([-3.2, -2.0, 0.0, 1.0])
     question = make_question(ss.EulerMaruyama(ss.Langevin(shallow, 1.0), dt=2e-4), np.array([0.0], np.float32), BEYOND)
     assert not hardly_entered(question, execution_of(question, 0, None, None, None), 10**6)
+
+
+def test_what_the_choice_of_a_method_has_explored_is_not_explored_again(monkeypatch):
+    """It is handed on to splitting; twin: without it what lies around is asked for again."""
+    chain = ss.EulerMaruyama(ss.Langevin(HIGH, 1.0), dt=2e-4)
+    question = make_question(chain, np.array([0.0], np.float32), BEYOND)
+    run = execution_of(question, 0, None, None, None)
+    around = look_around(question, run)
+    assert isinstance(around, Surroundings)
+    pilot = Pilot(False, 0, 1, StopTimes(np.zeros(1, np.int64), np.zeros(1, np.int64), 0))
+    monkeypatch.setattr(_automatic, "is_rare", lambda *_: pilot)
+    monkeypatch.setattr(_automatic, "hardly_entered", lambda *_: around)
+
+    def split(*_, around):
+        raise LookupError(around)
+
+    monkeypatch.setattr(Splitting, "split", split)
+    with pytest.raises(LookupError) as handed:
+        Automatic().answer(question, run, make_effort(None, None, 0.1, 10**6))
+    assert handed.value.args[0] is around
+
+    def again(*_):
+        raise LookupError("again")
+
+    monkeypatch.setattr(_over_slow_basins, "look_around", again)
+    ask = question, run, Asking(0.1, 1_024), Splitting()._part, ("level",)
+    assert over_slow_basins(*ask, around._replace(basins=around.basins[:1])).answer is None
+    with pytest.raises(LookupError, match="again"):
+        over_slow_basins(*ask)
 
 
 @pytest.mark.long

@@ -20,14 +20,14 @@ def bowl(x):
 
 def test_what_is_asked():
     """At least 30 problems, each of its own name, of all the kinds and dimensions that a person may come with."""
-    listed = [*battery.exact(), *battery.on_surfaces()]
+    listed = [*battery.exact(), *battery.on_surfaces(), *battery.hidden()]
     known = battery.problems()
     assert len(known) == len(listed) >= 30
     assert {1, 2, 4, 10, 50} <= {problem.dim for problem in listed}
     kinds = {kind for problem in listed for kind in problem.kinds}
     assert kinds >= {
         "behind", "beside", "between", "channels", "entropic", "plateau", "ring", "heavy-tailed", "multiplicative",
-        "anisotropic", "sets", "momentum", "tiny", "ball",
+        "anisotropic", "sets", "momentum", "tiny", "ball", "high", "soft", "far", "near", "large",
     }  # fmt: skip
     assert {problem.dim for problem in listed if "channels" in problem.kinds} >= {2, 4, 10}
     for problem in listed:
@@ -64,6 +64,16 @@ def test_watched_between_steps_it_is_the_diffusion():
 
     assert abs(off(0.004)) < 0.02 and off(0.002) == pytest.approx(off(0.004) / 2, rel=0.1)
     assert off(0.004, bridged=False) > 0.05
+
+
+def test_the_quadrature_is_that_of_the_grid_solver():
+    """To 1e-7; and without a slope it is (target − start)·(target + start − 2·lowest)/(2T)."""
+    well = critical(4.0, -1.0, 0.0, 1.0)
+    grid = ss.reference.FokkerPlanck(ss.Langevin(ss.landscapes.Landscape(well, 1), 0.15), (-2.4, 1.0, 1000))
+    exact = grid.mean_passage_time(~ss.regions.HalfSpace([1.0], 0.5), [-1.0])
+    assert _exact.by_quadrature(well, 0.15, -1.0, 0.5, -2.4) == pytest.approx(exact, rel=1e-7)
+    flat = _exact.by_quadrature(lambda x: 0 * x[0], 0.5, 1.0, 3.0, -4.0)
+    assert flat == pytest.approx(2 * (3 + 1 + 8) / (2 * 0.5), rel=1e-4)
 
 
 def test_along_a_radius():

@@ -39,6 +39,12 @@ class TestExport:
         assert export(study, store.dataset(), tmp_path / "numbers.nc") == [tmp_path / "numbers.nc"]
         with pytest.raises(StudyError, match=r"ends with \.nc or \.csv, got .*numbers\.xls"):
             export(study, store.dataset(), tmp_path / "numbers.xls")
+        for ending in (".nc", ".csv"):
+            with pytest.raises(StudyError, match=rf"ends with \.nc or \.csv, got .*\{ending}"):
+                export(study, store.dataset(), tmp_path / ending)
+            assert not (tmp_path / ending).exists()
+        (tmp_path / ".numbers").mkdir()
+        assert len(export(study, store.dataset(), tmp_path / ".numbers")) == 3
 
     def test_what_cannot_be_written_whole_leaves_what_was_there(self, tmp_path, monkeypatch):
         """A disk that fills up in the third file: all three are those of before, and nothing is beside them."""

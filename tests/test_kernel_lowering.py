@@ -18,7 +18,7 @@ from sde_sgd.engine.kernel import _choice, advance, watched
 from sde_sgd.passage import Splitting
 from sde_sgd.passage._monitor import BrownianBridge, Discrete
 from sde_sgd.passage._question import execution_of, make_question
-from sde_sgd.passage.splitting._climb import BEGINS, BackHome, LevelCrossing, Remembering
+from sde_sgd.passage.splitting._climb import BEGINS, BackHome, LevelCrossing, Remembering, level_crossing
 from sde_sgd.passage.splitting._levels import Levels, SuccessProbability
 from sde_sgd.passage.splitting._levels_at_once import Rule, _pilot
 from sde_sgd.passage.splitting._on_devices import OnDevices
@@ -40,7 +40,7 @@ def of(run, loop, width, chain, monitor):
 
 def all_stages(run, score, loop, width):
     zero, one = np.zeros((), np.float32), np.zeros(width, np.float32)
-    levels = Levels(np.array([0.1, 0.2]), [SuccessProbability(np.arange(3.0), np.ones(3))] * 2, 0.0, 0)
+    levels = Levels(np.array([0.1, 0.2]), [SuccessProbability(np.arange(3.0), np.ones(3))] * 2, 0.0, True, 0)
     devices = of(run, loop, width, run.chain, LevelCrossing(run.monitor, score, zero, zero))
     shared = devices, width // 8, (np.uint32(0), np.uint32(99), np.uint32(0)), _known(levels, 8, np.float32)
     numbers = np.arange(width, dtype=np.uint32), np.zeros((1, width), np.float32), one
@@ -58,7 +58,7 @@ def all_levels(run, score, loop, width):
 def all_excursions(run, score, loop, width):
     zero = np.zeros((), np.float32)
     chain = Remembering(run.chain, score, np.False_, zero, zero)
-    monitor = LevelCrossing(BackHome.nowhere(run, score), score, np.float32(BEGINS), -np.float32(np.inf), np.True_)
+    monitor = level_crossing(BackHome.nowhere(run, score), score, np.float32(BEGINS), -np.float32(np.inf), np.True_)
     how = mesh_of(jax.devices()[:1]), loop.tuning, loop.route, True
     scalars = np.int32(9), np.int32(loop.block), np.uint32(0), np.uint32(width)
     queue = np.full(1, width, np.int32), np.zeros((2, width), np.float32), *[np.zeros(width, np.uint32)] * 4

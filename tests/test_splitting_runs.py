@@ -13,7 +13,10 @@ from statistical import distance
 import sde_sgd as ss
 from sde_sgd.engine import StopCode, _population
 from sde_sgd.passage import DirectSample, Splitting, SplittingSample, _automatic, _pilots
+from sde_sgd.passage._question import execution_of, make_question
 from sde_sgd.passage.splitting import _climb, _excursions, _levels, _repetitions, _run, _score
+from sde_sgd.passage.splitting._equilibration import equilibrate
+from sde_sgd.passage.splitting._excursions import Excursions, StepsFromHome
 from sde_sgd.random import Stream
 from sde_sgd.results import Status, Verdict
 
@@ -46,11 +49,49 @@ def test_repetitions_of_a_heavy_law_are_told():
 )
 def test_steps_are_divided_only_while_that_helps(pilots, last, monkeypatch):
     """Overshoot and cost of each pilot; a score that leads up a slope has no end to its levels."""
-    made = iter([_levels.Levels(np.zeros(0), [], overshoot, cost) for overshoot, cost in pilots])
+    made = iter([_levels.Levels(np.zeros(0), [], overshoot, True, cost) for overshoot, cost in pilots])
     monkeypatch.setattr(_run, "choose_levels", lambda *_: next(made))
     _, run, score = asked(4.0, 1.0)
     repeat = _run._between_levels(run, score, 64, np.random.default_rng(0), None, 2_048)
     assert repeat.run.substeps == 2**last and repeat.levels.path_steps == pilots[last][1]
+
+
+@pytest.mark.parametrize("reaches", [True, False])
+def test_excursions_begin_with_every_step_where_one_leads_to_the_target(reaches, monkeypatch):
+    """Levels that are close look as steps do that are large; excursions away from home then lead up what those do not.
+
+    Three pilots: of those that begin away from home; with every step; and away from home again, in substeps.
+    """
+    made = iter(
+        [_levels.Levels(np.zeros(0), [], *pilot) for pilot in ((1.0, True, 1), (0.1, reaches, 2), (0.1, True, 3))]
+    )
+    monkeypatch.setattr(_run, "choose_levels", lambda *_: next(made))
+    question = make_question(CHAIN, START, ~below(4.0))
+    run, score = execution_of(question, 0, None, None, None), Splitting().score_for(question)
+    excursions = Excursions(run, score, equilibrate(run, score))
+    passage = excursions.passage_from_excursion(excursions.pilot(256).states)
+    repeat = _run._between_levels(passage, score, 64, np.random.default_rng(0), excursions, 256)
+    assert isinstance(repeat._excursions, StepsFromHome) == reaches and (repeat._excursions is excursions) != reaches
+    assert repeat.run.substeps == (1 if reaches else 2) and repeat.levels.path_steps == (2 if reaches else 3)
+
+
+def test_a_score_that_tells_of_home_too_is_asked_once():
+    """With the same codes. Twin: a crossing around the way home, which computes it again."""
+    question, run, _ = asked(4.0, 6.0)
+    score = _score.score_of(question.chain, question.target, lambda x: jnp.sin(x[0] / 3))
+    home = _climb.BackHome(run.monitor, score, np.float32(-0.3))
+    bounds = np.float32(0.3), np.float32(-0.1)
+    once, twice = _climb.level_crossing(home, score, *bounds), _climb.LevelCrossing(home, score, *bounds)
+    states = jnp.linspace(-4.5, 4.5, 241)[:, None]
+
+    def codes(monitor):
+        return jax.vmap(lambda x: monitor.code(x, x, jnp.uint32(3), jnp.zeros(0)))(states)
+
+    for monitor, times in ((once, 1), (twice, 2)):
+        assert str(jax.make_jaxpr(lambda: codes(monitor))()).count(" sin ") == times  # noqa: B023
+    assert np.array_equal(codes(once), codes(twice)) and len(np.unique(codes(once))) == 5
+    other = _score.score_of(question.chain, question.target, None)
+    assert isinstance(_climb.level_crossing(home, other, *bounds).monitor, _climb.BackHome)
 
 
 @pytest.mark.long

@@ -86,6 +86,22 @@ def on_a_line(
     return Kernel(inside, reached, lost if avoid else np.zeros_like(lost))
 
 
+def by_quadrature(loss: Function, temperature: float, start: float, target: float, lowest: float) -> float:
+    """Mean time of the overdamped diffusion on the line from `start` up to `target`, which reflects at `lowest`.
+
+    The double integral of Kramers, (1/T) ∫ exp(L(y)/T) ∫ exp(−L(z)/T) dz dy over z < y, start < y < target, by the
+    trapezoidal rule on points that lie evenly in asinh x; a fourth of them serves as well.
+    """
+    ends = np.arcsinh([lowest, target])
+    points = np.sinh(np.linspace(*ends, 400_001))
+    with jax.enable_x64(True):
+        heights = np.asarray(jax.vmap(loss)(jnp.asarray(points)[:, None])) / temperature
+    weight = np.exp(-(heights - heights.min()))
+    below = np.append(0.0, np.cumsum(np.diff(points) * (weight[1:] + weight[:-1]) / 2))
+    outer = np.where(points >= start, np.exp(heights - heights.min()) * below, 0.0)
+    return float(np.trapezoid(outer, points) / temperature)
+
+
 def of_maps(
     maps: list[Function], chances: np.ndarray, start: float, target: float, lowest: float, steps: int | None,
     points: int = 20_001,

@@ -32,6 +32,7 @@ import numpy as np
 import sde_sgd as ss
 
 from .._paths import RESULTS
+from ._hidden import hidden
 from ._problem import Problem
 from ._problems import exact
 from ._record import save, told
@@ -45,7 +46,7 @@ NARROW, WIDE = 1.96, 3.29
 
 
 def problems() -> dict[str, Problem]:
-    return {problem.name: problem for problem in [*exact(), *on_surfaces()]}
+    return {problem.name: problem for problem in [*exact(), *on_surfaces(), *hidden()]}
 
 
 def answered(problem: Problem, seed: int) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 One program does all of it, until that is much: a compiler takes longer for each than most calls take to run.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -34,7 +36,7 @@ class BackHome(AbstractWrappedMonitor):
 
     def code(self, before, after, step_index, uniform):
         ended = self.monitor.code(before, after, step_index, uniform)
-        return jnp.where((ended == 0) & (self.score(after, step_index + 1) <= self.home_level), StopCode.AVOID, ended)
+        return _at_home(ended, self.score(after, step_index + 1), self.home_level)
 
     @classmethod
     def nowhere(cls, run: Execution, score: Score) -> "BackHome":
@@ -42,11 +44,16 @@ class BackHome(AbstractWrappedMonitor):
         return cls(run.monitor, score, run.starts.dtype.type(np.nan))
 
 
+def _at_home(ended: Any, score: Any, home_level: Any) -> Array:
+    return jnp.where((ended == 0) & (score <= home_level), StopCode.AVOID, ended)
+
+
 class LevelCrossing(AbstractWrappedMonitor):
     """The passage itself, or else the first state whose score is at least `level`, or below `floor`.
 
     by_memory: what is compared is the memory of a `Remembering` chain instead. A number where one program is to do
         both, True or False where it does one of them.
+    home_level: as of `BackHome`, of this score; None where the passage is all that ends.
     """
 
     monitor: AbstractMonitor
@@ -54,14 +61,26 @@ class LevelCrossing(AbstractWrappedMonitor):
     level: Any
     floor: Any
     by_memory: Any = False
+    home_level: Any = None
 
     def code(self, before, after, step_index, uniform):
-        reached = _either(self.by_memory, lambda: after[-1], lambda: self.score(after, step_index + 1))
+        score = functools.cache(lambda: self.score(after, step_index + 1))
+        reached = _either(self.by_memory, lambda: after[-1], score)
         ended = self.monitor.code(before, after, step_index, uniform)
+        if self.home_level is not None:
+            ended = _at_home(ended, score(), self.home_level)
         crossed = jnp.where(
             reached >= self.level, StopCode.LEVEL_CROSSED, jnp.where(reached < self.floor, StopCode.FELL_BACK, 0)
         )
         return jnp.where(ended > 0, ended, crossed)
+
+
+def level_crossing(monitor: Any, score: Score, level: Any, floor: Any, by_memory: Any = False) -> LevelCrossing:
+    """A LevelCrossing that asks a score which tells of home as well only once: to a compiler two may be different."""
+    crossing = LevelCrossing(monitor, score, level, floor, by_memory)
+    if isinstance(monitor, BackHome) and monitor.score is score:
+        return dataclasses.replace(crossing, monitor=monitor.monitor, home_level=monitor.home_level)
+    return crossing
 
 
 class Remembering(AbstractAugmentedChain):
@@ -122,13 +141,13 @@ def climb(
     dtype = states.dtype
     level, floor = np.asarray(bounds, dtype)
     if alone:
-        ends = run.go_on(LevelCrossing(run.monitor, score, level, floor), states, ids, clocks, budgets)
+        ends = run.go_on(level_crossing(run.monitor, score, level, floor), states, ids, clocks, budgets)
         return ends, np.full(len(states), np.nan, dtype)
     peaks = np.bool_(highest is not None)
     memory = np.full(len(states), AWAY) if highest is None else highest
     no_home = dtype.type(np.nan)
     chain = Remembering(run.chain, score, peaks, no_home, no_home)
-    monitor = LevelCrossing(run.monitor, score, level, floor, peaks)
+    monitor = level_crossing(run.monitor, score, level, floor, peaks)
     joined = np.concatenate([states, memory[:, None].astype(dtype)], axis=1)
     ends = run._replace(chain=chain).go_on(monitor, joined, ids, clocks, budgets, renewable=True)
     # levels are chosen in this program in any case

@@ -9,7 +9,7 @@ from ...chains import AbstractChain
 from ...engine import DIVERGED, Ends, Renewals, StopCode
 from ...random import INCREMENTS, Stream, increments_of
 from .._execution import Execution
-from ._climb import AWAY, BEGINS, JUST_HOME, LONG, BackHome, LevelCrossing, Remembering, climb
+from ._climb import AWAY, BEGINS, JUST_HOME, LONG, BackHome, LevelCrossing, Remembering, climb, level_crossing
 from ._equilibration import Equilibration
 from ._score import Score, scores
 
@@ -156,7 +156,7 @@ class Excursions:
         if alone:
             monitor = LevelCrossing(run.monitor, self._score, level, floor, True)
             return run.go_on_renewing(monitor, states, ids, clocks, budgets)
-        monitor = LevelCrossing(BackHome.nowhere(run, self._score), self._score, level, floor, np.True_)
+        monitor = level_crossing(BackHome.nowhere(run, self._score), self._score, level, floor, np.True_)
         found = run.go_on_renewing(monitor, states, ids, clocks, budgets)
         run.ledger.climbed += found[0].path_steps
         return found

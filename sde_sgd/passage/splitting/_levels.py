@@ -38,11 +38,13 @@ class Levels(NamedTuple):
     scores: (m,) rising. chances: of success, one function for each level.
     overshoot: how far a step that enters a level comes beyond it, typically, in levels; infinite where the steps are so
         coarse that no more than a few go on.
+    reaches: whether trajectories of the pilot came to the target.
     """
 
     scores: Float[np.ndarray, " m"]
     chances: list[SuccessProbability]
     overshoot: float
+    reaches: bool
     path_steps: int
 
     def bounds(self, thins: bool) -> list[tuple[float, float]]:
@@ -66,7 +68,11 @@ def choose_levels(run: Execution, score: Score, size: int, randomness: np.random
     pilot = pilot_at_once(run, score, size, randomness, _RULE) or _pilot(run, score, size, randomness)
     overshoot = np.inf if pilot.stalled else _overshoot(pilot)
     return Levels(
-        np.array(pilot.levels), _success_probabilities(pilot.stages), overshoot, run.ledger.path_steps - spent
+        scores=np.array(pilot.levels),
+        chances=_success_probabilities(pilot.stages),
+        overshoot=overshoot,
+        reaches=any(bool(stage.reached.any()) for stage in pilot.stages),
+        path_steps=run.ledger.path_steps - spent,
     )
 
 

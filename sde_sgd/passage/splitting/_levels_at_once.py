@@ -1,6 +1,7 @@
 """The pilot that chooses levels, in one program on an accelerator: each level, who enters it, and copies of those."""
 
 import copy
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 from ... import _progress
 from ...engine import DIVERGED, Compiled, StopCode
 from .._execution import Execution
-from ._climb import LevelCrossing, Remembering
+from ._climb import Remembering, level_crossing
 from ._on_devices import OnDevices, on_devices, real
 from ._score import Score
 
@@ -70,7 +71,7 @@ def pilot_at_once(run: Execution, score: Score, size: int, randomness: np.random
     """
     starts, most = run.states(size), rule.most
     zero = np.zeros((), starts.dtype)
-    monitor = LevelCrossing(run.monitor, score, zero, zero, by_memory=True)
+    monitor = level_crossing(run.monitor, score, zero, zero, by_memory=True)
     around = run._replace(chain=Remembering(run.chain, score, True, zero, zero))
     devices = on_devices(around, monitor, size, starts.dtype, (most + 1) * size)
     if devices is None or devices.mesh.size > 1:
@@ -158,8 +159,8 @@ class _Pilot(NamedTuple):
     def run(self, now: _Now, count, budgets, level):
         """States, highest scores, steps and codes of trajectories under a level."""
         devices, monitor = self.devices, self.devices.monitor
-        bounds = jnp.asarray(level, now.states.dtype), jnp.full((), -jnp.inf, now.states.dtype)
-        crossing = LevelCrossing(monitor.monitor, self.score, *bounds, by_memory=monitor.by_memory)
+        level, floor = jnp.asarray(level, now.states.dtype), jnp.full((), -jnp.inf, now.states.dtype)
+        crossing = dataclasses.replace(monitor, level=level, floor=floor)
         ids = jnp.arange(devices.total, dtype=jnp.uint32) + count.astype(jnp.uint32) * jnp.uint32(devices.total)
         joined = jnp.concatenate([now.states, now.highest[None]])
         past = joined, ids, now.clocks, budgets

@@ -182,17 +182,21 @@ def _between_levels(
     """What runs repetitions, of `size` trajectories or as many as its levels ask for.
 
     Where steps are coarse, each is taken in so many substeps that entrances fall close to their level: what comes of
-    trajectories that enter far apart differs too much for their mean to be known. Excursions then begin with each step.
+    trajectories that enter far apart differs too much for their mean to be known. Excursions then begin with each step,
+    unless none of those leads to the target: then it is the levels that are close, and not the steps that are large.
     """
     stage("levels")
     fine, fine_score, log2_substeps, pilots = run, score, 0, []
+    every = None if excursions is None or isinstance(excursions, StepsFromHome) else excursions.with_every_step()
     while True:
         levels = choose_levels(fine.derived(Stream.LEVELS), fine_score, pilot, randomness)
         coarse = levels.overshoot >= _OVERSHOOT
-        if coarse and excursions is not None and not isinstance(excursions, StepsFromHome):
-            excursions = excursions.with_every_step()
-            passage = excursions.passage_from_excursion(excursions.pilot(pilot).states)
-            return _between_levels(passage, score, size, randomness, excursions, pilot)
+        if coarse and every is not None:
+            passage = every.passage_from_excursion(every.pilot(pilot).states)
+            found = _between_levels(passage, score, size, randomness, every, pilot)
+            if found.levels.reaches:
+                return found
+            every = None
         pilots.append(levels)
         enough = not coarse or _leads_astray(pilots)
         if enough or not can_have_substeps(run, log2_substeps + 1):
@@ -232,7 +236,7 @@ def _checked(plan: Plan, tally: Tally, run: Execution, chosen: ChosenScore, sizi
     if check.more is None:
         return answer
     reason = (
-        f"score {chosen.other_name!r} finds {check.more} as score {own.score.name!r}, by which the answer was found: "
+        f"score {chosen.other_name!r} finds {check.more} score {own.score.name!r}, by which the answer was found: "
         "there is more than it has seen, along a way on which it does not grow; give a score= that grows on every way"
     )
     return answer._replace(verdict=Verdict(((Status.DISAGREEING, reason), *answer.verdict.findings)))

@@ -26,7 +26,7 @@ _DOUBT, _AGAIN = 0.05, 3
 
 
 class ScoreCheck(NamedTuple):
-    """Of another score. words: what it finds. more: how many times as much, where that is no chance, or None."""
+    """Of another score. words: what it finds. more: how many times as much as, where that is no chance, or None."""
 
     words: str
     more: str | None
@@ -129,10 +129,10 @@ def _told(name: str, number: int, one: LogMean | None, other: LogMean | None) ->
     if other is None:
         return ScoreCheck(f"held against {name}, which finds nothing sure in {number} repetitions", None)
     if one is None:
-        return ScoreCheck(f"held against {name}, which alone finds it in {number} repetitions", "much")
+        return ScoreCheck(f"held against {name}, which alone finds it in {number} repetitions", "what is not found by")
     shift, error, freedom = other.over(one)
     half = float(student_width(0.95, freedom)) * error
     value, low, high = (math.exp(min(each, 700.0)) for each in (shift, shift - half, shift + half))
     ratio = f"{value:.3g} [{low:.3g}, {high:.3g}]"
     words = f"held against {name}, which finds {ratio} times as much in {number} repetitions"
-    return ScoreCheck(words, f"{ratio} times as much" if finds_more(one, other) else None)
+    return ScoreCheck(words, f"{ratio} times as much as" if finds_more(one, other) else None)

@@ -1,5 +1,6 @@
 """All stages of splitting in one program on an accelerator: levels, queue and resampling without the host."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ from ... import _progress
 from ...engine import Compiled, StopCode, shard_apply
 from .._execution import Execution
 from ._account import KEPT, Account
-from ._climb import LevelCrossing
+from ._climb import level_crossing
 from ._levels import Levels
 from ._on_devices import OnDevices, on_devices, real
 from ._score import Score
@@ -42,7 +43,7 @@ def stages_at_once(
     if _NUMBERS * stages * number > _MOST_NUMBERS:
         return False
     zero = np.zeros((), starts.dtype)
-    monitor = LevelCrossing(run.monitor, score, zero, zero)
+    monitor = level_crossing(run.monitor, score, zero, zero)
     last_id = first_id + 2 * count * number
     devices = on_devices(run, monitor, number, starts.dtype, last_id, account.repetitions)
     if devices is None:
@@ -141,7 +142,7 @@ class _Stage(NamedTuple):
         def part(number, now):
             states, steps, codes, budgets, kept = now
             below = jnp.where(number == 0, floor, -jnp.inf)
-            crossing = LevelCrossing(devices.monitor.monitor, devices.monitor.score, level, below)
+            crossing = dataclasses.replace(devices.monitor, level=level, floor=below)
             past = ids + number.astype(jnp.uint32) * jnp.uint32(devices.total), clocks + steps, budgets
             states, more, ended = devices.loop(devices.chain, crossing, devices.key, self.guard, states, *past)
             codes = jnp.where((number == 0) | kept, ended, codes)

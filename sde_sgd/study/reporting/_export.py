@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from .._kind import AbstractStudy
 
+_ENDINGS = ".nc", ".csv"
+
 
 def export(study: "AbstractStudy", dataset: "xr.Dataset", target: Path) -> list[Path]:
     """Write files that replace those of their names, all of them or none; returns their paths.
@@ -20,8 +22,9 @@ def export(study: "AbstractStudy", dataset: "xr.Dataset", target: Path) -> list[
     target: a folder for dataset.nc, table.csv and long.csv, made if need be; or a file that ends with .nc, or with
     .csv for the table. Raises StudyError for another ending, and where the files cannot be written.
     """
-    if target.suffix and not target.is_dir():
-        if target.suffix not in (".nc", ".csv"):
+    if (target.suffix or target.name in _ENDINGS) and not target.is_dir():
+        # a name that is only an ending has none, to pathlib, and would be a hidden folder
+        if target.suffix not in _ENDINGS:
             raise StudyError(f"export writes a folder, or a file that ends with .nc or .csv, got {target}")
         written = {target: target.suffix}
     else:

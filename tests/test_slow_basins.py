@@ -1,5 +1,6 @@
 """Mean times over basins that are slow to leave: the jump process between them, and what exploration tells of them."""
 
+import dataclasses
 import math
 from types import SimpleNamespace
 
@@ -18,11 +19,18 @@ import sde_sgd as ss
 from sde_sgd._jumps import core_sets, slow_groups
 from sde_sgd.passage import JumpProcessSample, SplittingSample
 from sde_sgd.passage._question import execution_of, make_question
+from sde_sgd.passage.splitting._asking import Asking
 from sde_sgd.passage.splitting.basins._approaches import ways_around
 from sde_sgd.passage.splitting.basins._looking import _warmth, look_around
 from sde_sgd.passage.splitting.basins._network import Network, NotFollowed, cores_of
 from sde_sgd.passage.splitting.basins._one_of import OneOf
-from sde_sgd.passage.splitting.basins._over_slow_basins import _elasticity, _jumps, _shares, _unseen_detours
+from sde_sgd.passage.splitting.basins._over_slow_basins import (
+    _elasticity,
+    _jumps,
+    _shares,
+    _unseen_detours,
+    _verdict,
+)
 from sde_sgd.passage.splitting.basins._surroundings import (
     Surroundings,
     Unexplored,
@@ -30,7 +38,7 @@ from sde_sgd.passage.splitting.basins._surroundings import (
     surroundings,
 )
 from sde_sgd.passage.splitting.basins._warmth import Warmth
-from sde_sgd.results import Status
+from sde_sgd.results import Status, Verdict
 from sde_sgd.stationary._minima_graph import minima_graph
 from sde_sgd.stationary._missing_minima import missing_minima
 
@@ -177,6 +185,29 @@ def test_a_detour_that_was_never_seen():
     ((status, words),) = finding(rate)
     # as fast as all that is known: half the time
     assert status is Status.INCOMPLETE and "by 50%" in words
+
+
+def test_what_is_said_of_a_rate_that_hardly_matters():
+    """Of one which a hundred times as much would not change the mean time by 3 %, nothing; of the others all."""
+    doubt = Verdict(((Status.UNEVEN, "few hold most"),))
+    evidence = SimpleNamespace(exit_rate=ss.statistics.Estimate(1e-9, 0.0, 1e-8, 0.95), settling_time=1.0)
+    basins = [SimpleNamespace(point=SimpleNamespace(location=np.array([place]))) for place in (0.0, 2.3)]
+    network = Network(None, None, None, (), SimpleNamespace(basins=basins, findings=()), ())
+
+    def said(jump, rate):
+        seen = sample([1_024, 0, 0])
+        rates = [each.copy() for each in (seen.rates.value, seen.rates.low, seen.rates.high)]
+        for each in rates:
+            each[jump] = rate
+        seen = dataclasses.replace(seen, rates=ss.statistics.Estimate(*rates, 0.95))
+        answer = SimpleNamespace(verdict=doubt, evidence=evidence)
+        return _verdict(network, seen, {jump: answer}, [], Asking(None, 1_024)).findings
+
+    time = float(sample([1_024, 0, 0]).mean_exit_time)
+    assert not said((1, 2), 1e-4 / time)
+    for jump, rate in (((1, 2), 1e-3 / time), ((0, 2), OUT), ((1, 0), BACK)):
+        way = f"from {network.name(jump[0])} to {network.name(jump[1])}"
+        assert said(jump, rate) == ((Status.UNEVEN, f"{way}: few hold most"),)
 
 
 def test_other_results_say_who_has_these_names():

@@ -23,6 +23,8 @@ _APART = 20.0
 _ROUNDS = 3
 # most basins between which jumps are looked for where no saddle leads, and what one that was not seen may change
 _FEW, _NEGLIGIBLE = 3, 0.03
+# what is said of a rate is left out where even so many times as much of it would hardly change the answer
+_DOUBTED = 100.0
 # of the trajectories from the start, so many that came to the target first tell how often that is
 _TELLING = 10
 # of expected rates: the least, below the largest, that is told apart from none; a step in one that tells what it
@@ -145,19 +147,24 @@ def _jumps(known: Bool[np.ndarray, "K L"], dim: int) -> tuple[list[tuple[int, in
 
 def _unseen_detours(sample: JumpProcessSample, found, detours) -> list[tuple[Status, str]]:
     """What is to be said of detours that were never seen: nothing where the answer would hardly be another."""
-    value, findings = float(_asked(sample).value), []
+    findings = []
     for place in detours:
         bound = found[place].evidence.exit_rate
         if bound.value > 0:
             continue
-        rates = sample.rates.value.copy()
-        rates[place] = bound.high
-        at_most = dataclasses.replace(sample, rates=Estimate(rates, rates, rates, sample.rates.confidence))
-        change = abs(float(_asked(at_most).value) / value - 1)
+        change = _change(sample, place, float(bound.high))
         if not change < _NEGLIGIBLE:
             words = f"a jump that was never seen, at a rate of {float(bound.high):.3g} at most,"
             findings.append((Status.INCOMPLETE, f"{words} may change the answer by {change:.0%}"))
     return findings
+
+
+def _change(sample: JumpProcessSample, jump: tuple[int, int], rate: float) -> float:
+    """By how much of itself the answer changes where that jump has another rate."""
+    rates = sample.rates.value.copy()
+    rates[jump] = rate
+    other = dataclasses.replace(sample, rates=Estimate(rates, rates, rates, sample.rates.confidence))
+    return abs(float(_asked(other).value) / float(_asked(sample).value) - 1)
 
 
 def _straight(network: Network, first: np.ndarray, value: float, asking: Asking) -> list[tuple[Status, str]]:
@@ -220,7 +227,8 @@ def _verdict(network: Network, sample: JumpProcessSample, found, findings, askin
         if sample.rates.high[start, end] == 0:
             continue
         way = f"from {network.name(start)} to {network.name(end)}"
-        findings += [(status, f"{way}: {reason}") for status, reason in answer.verdict.findings]
+        if not _change(sample, (start, end), _DOUBTED * float(sample.rates.high[start, end])) < _NEGLIGIBLE:
+            findings += [(status, f"{way}: {reason}") for status, reason in answer.verdict.findings]
         rate, settling = float(answer.evidence.exit_rate.value), float(answer.evidence.settling_time or 0.0)
         if rate * settling * _APART > 1:
             words = (

@@ -18,13 +18,15 @@ from statistical import distance
 import sde_sgd as ss
 from sde_sgd._jumps import core_sets, slow_groups
 from sde_sgd.passage import JumpProcessSample, SplittingSample
+from sde_sgd.passage._method import Answer
 from sde_sgd.passage._question import execution_of, make_question
-from sde_sgd.passage.splitting._asking import Asking
+from sde_sgd.passage.splitting._asking import COARSE, GLANCE, Asking
 from sde_sgd.passage.splitting.basins._approaches import ways_around
 from sde_sgd.passage.splitting.basins._looking import _warmth, look_around
 from sde_sgd.passage.splitting.basins._network import Network, NotFollowed, cores_of
 from sde_sgd.passage.splitting.basins._one_of import OneOf
 from sde_sgd.passage.splitting.basins._over_slow_basins import (
+    _by_jumps,
     _elasticity,
     _jumps,
     _shares,
@@ -178,7 +180,7 @@ def test_a_detour_that_was_never_seen():
 
     def finding(bound):
         evidence = SimpleNamespace(exit_rate=ss.statistics.Estimate(0.0, 0.0, bound, 0.95))
-        return _unseen_detours(seen, {(1, 2): SimpleNamespace(evidence=evidence)}, [(1, 2)])
+        return _unseen_detours(seen, {(1, 2): Answer("splitting", evidence, Verdict())}, [(1, 2)])
 
     rate = 1 / float(seen.mean_exit_time)
     assert not finding(0.01 * rate)
@@ -187,10 +189,61 @@ def test_a_detour_that_was_never_seen():
     assert status is Status.INCOMPLETE and "by 50%" in words
 
 
+@pytest.mark.parametrize(
+    ("detour", "uneven", "again"),
+    [
+        ((1e-20, 0.0, 1e-19), True, False),
+        ((0.0, 0.0, 1e-12), False, False),
+        ((1e-9, 0.0, 5e-9), False, False),
+        ((1e-9, 0.0, 5e-9), True, True),
+        ((0.0, 0.0, 1e-6), False, True),
+        ((2e-6, 0.5e-6, 9e-6), False, True),
+        ((2e-6, 1.5e-6, 2.5e-6), False, False),
+    ],
+    ids=["negligible", "not seen", "hardly seen", "may be more", "not seen and may matter", "matters", "is known"],
+)
+def test_a_detour_is_asked_for_as_far_as_it_may_matter(detour, uneven, again, monkeypatch):
+    """A glance at first. Rates there and back, out of the start's basin and out of the other: E τ near 3e5."""
+    known = np.array([[-np.inf, -12.0, -np.inf], [-12.0, -np.inf, -10.0]])
+    basins = [SimpleNamespace(point=SimpleNamespace(location=np.array([place, 0.0]))) for place in (0.0, 2.3)]
+    around = SimpleNamespace(
+        basins=basins, findings=(), told="", log_rates=known, jumps=known > -np.inf, temperature=1.0
+    )
+    chain = ss.EulerMaruyama(ss.Langevin(ss.landscapes.Quadratic([1.0, 1.0]), 1.0), dt=0.001)
+    question = make_question(chain, np.zeros(2), ss.regions.HalfSpace([-1.0, 0.0], -3.0))
+    run, asked = execution_of(question, 0, None, None, None), []
+    rates = {(0, 1): 3.5e-6, (1, 0): 6e-6, (1, 2): 6.6e-5}
+
+    def rate(_, start, end, asking, number):
+        asked.append(((start, end), asking, number))
+        value = rates.get((start, end))
+        if value is None and asking.rtol is not None and detour[1] > 0:
+            value = detour[0]
+        each = detour if value is None else (value, value / 1.02, value * 1.02)
+        evidence = SimpleNamespace(
+            exit_rate=ss.statistics.Estimate(*each, 0.95), settling_time=1.0, checked_until=9.0, trajectories=1,
+            diverged=0,
+        )  # fmt: skip
+        doubt = ((Status.UNEVEN, "few hold most"),) if value is None and uneven else ()
+        return Answer("splitting", evidence, Verdict(doubt))
+
+    monkeypatch.setattr(Network, "rate", rate)
+    monkeypatch.setattr(Network, "first", lambda _: np.array([1_024, 0, 0]))
+    network = Network(question, run, None, ("level",), around, (question.target,) * 3)
+    answer = _by_jumps(network, Asking(0.1, 1, 64))
+    looks = [(asking, number) for jump, asking, number in asked if jump == (0, 2)]
+    assert looks[0] == (Asking(None, GLANCE), 0) and looks[1:] == [(Asking(COARSE, 0, 64), 1)] * again
+    assert {jump for jump, *_ in asked} == {*rates, (0, 2)} and len(asked) == 4 + again
+    beside = detour[0] if detour[1] > 0 else 0.0
+    # there and back, and out of either
+    there, back, out = rates.values()
+    exact = (back + out + there) / (there * out + beside * (back + out))
+    assert answer.evidence.mean_exit_time.value == pytest.approx(exact, rel=1e-6)
+
+
 def test_what_is_said_of_a_rate_that_hardly_matters():
     """Of one which a hundred times as much would not change the mean time by 3 %, nothing; of the others all."""
     doubt = Verdict(((Status.UNEVEN, "few hold most"),))
-    evidence = SimpleNamespace(exit_rate=ss.statistics.Estimate(1e-9, 0.0, 1e-8, 0.95), settling_time=1.0)
     basins = [SimpleNamespace(point=SimpleNamespace(location=np.array([place]))) for place in (0.0, 2.3)]
     network = Network(None, None, None, (), SimpleNamespace(basins=basins, findings=()), ())
 
@@ -200,7 +253,8 @@ def test_what_is_said_of_a_rate_that_hardly_matters():
         for each in rates:
             each[jump] = rate
         seen = dataclasses.replace(seen, rates=ss.statistics.Estimate(*rates, 0.95))
-        answer = SimpleNamespace(verdict=doubt, evidence=evidence)
+        evidence = SimpleNamespace(exit_rate=ss.statistics.Estimate(rate, rate, rate, 0.95), settling_time=1e-9)
+        answer = Answer("splitting", evidence, doubt)
         return _verdict(network, seen, {jump: answer}, [], Asking(None, 1_024)).findings
 
     time = float(sample([1_024, 0, 0]).mean_exit_time)

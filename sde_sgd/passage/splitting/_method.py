@@ -84,7 +84,7 @@ class Splitting(AbstractMethod):
         settled: ask for the rate of trajectories that have settled, as a mean time does anyhow.
         around: what lies around the way of a mean time, where that is known already.
         """
-        asking = Asking(effort.rtol, len(effort.ids))
+        asking = Asking(effort.rtol, len(effort.ids), self.repetitions)
 
         try:
             if question.mean_time and not settled:
@@ -101,18 +101,20 @@ class Splitting(AbstractMethod):
 
         scores = (self.score, self.score if is_auto(self.score) else "level")
         try:
-            return which_first(question, run, Asking(effort.rtol, len(effort.ids)), self._part, scores)
+            return which_first(
+                question, run, Asking(effort.rtol, len(effort.ids), self.repetitions), self._part, scores
+            )
         except BudgetSpent:
             return _too_few(question, run)
 
     def _part(self, question: Question, run: Execution, asking: Asking, score: Any, settled: bool = True) -> Answer:
         """The answer by splitting to a part of the question, with a score of its own."""
-        return Splitting(score, self.repetitions)._split(question, run, asking, settled)
+        return Splitting(score)._split(question, run, asking, settled)
 
     def _split(self, question: Question, run: Execution, asking: Asking, settled: bool) -> Answer:
         chosen = chosen_for(question, self.score, settled)
         if asking.rtol is None:
-            return split(question, run, chosen, asking.trajectories, self.repetitions, settled)
+            return split(question, run, chosen, asking.trajectories, asking.repetitions, settled)
         return split_until(question, run, chosen, asking.rtol, settled)
 
     def score_for(self, question: Question, settled: bool = False) -> Score:

@@ -12,7 +12,7 @@ from ....statistics import Estimate
 from ..._execution import Execution
 from ..._method import Answer
 from ..._question import Question
-from .._asking import Asking
+from .._asking import COARSE, Asking
 from ._jump_sample import JumpProcessSample
 from ._looking import look_around
 from ._network import FIRST, Network, NotFollowed, Part, cores_of
@@ -78,7 +78,7 @@ def _by_jumps(network: Network, asking: Asking) -> Answer:
     network = network._replace(run=network.run._replace(watch_share=1 / len(jumps)))
     first = network.first()
     each = asking._replace(trajectories=asking.trajectories // len(jumps))
-    asked = dict.fromkeys(detours, each.of(np.inf))
+    asked = dict.fromkeys(detours, each.at_a_glance())
     asked |= {jump: each.of(share) for jump, share in _shares(network, first, ways).items()}
     found: dict[tuple[int, int], Answer] = {}
     due = jumps
@@ -87,12 +87,18 @@ def _by_jumps(network: Network, asking: Asking) -> Answer:
             with network.run.ledger.part(1 / (len(due) - place)):
                 found[jump] = network.rate(*jump, asked[jump], again)
         sample = _found(network, found, first, detours)
-        width = float(_asked(sample).relative_half_width)
-        if asking.rtol is None or not width > asking.rtol or not math.isfinite(width):
+        if asking.rtol is None:
             break
-        due = _worst(sample, jumps)
-        finer = 0.8 * asking.rtol / width
-        asked |= {jump: asked[jump].of(finer) for jump in due}
+        due = [jump for jump in detours if asked[jump].rtol is None and _is_lax(sample, found[jump], jump)]
+        asked |= dict.fromkeys(due, each.of(np.inf))
+        width = float(_asked(sample).relative_half_width)
+        if math.isfinite(width) and width > asking.rtol:
+            finer = 0.8 * asking.rtol / width
+            worst = [jump for jump in _worst(sample, jumps) if jump not in due]
+            asked |= {jump: asked[jump].of(finer) for jump in worst}
+            due += worst
+        if not due:
+            break
     findings = [*_unseen_detours(sample, found, detours), *_straight(network, first, float(_asked(sample).value), each)]
     return Answer("splitting", sample, _verdict(network, sample, found, findings, asking))
 
@@ -149,14 +155,33 @@ def _unseen_detours(sample: JumpProcessSample, found, detours) -> list[tuple[Sta
     """What is to be said of detours that were never seen: nothing where the answer would hardly be another."""
     findings = []
     for place in detours:
-        bound = found[place].evidence.exit_rate
-        if bound.value > 0:
+        rate = found[place].evidence.exit_rate
+        if rate.low > 0:
             continue
-        change = _change(sample, place, float(bound.high))
+        at_most = _at_most(found[place])
+        change = _change(sample, place, at_most)
         if not change < _NEGLIGIBLE:
-            words = f"a jump that was never seen, at a rate of {float(bound.high):.3g} at most,"
+            seen = "hardly" if rate.value > 0 else "never"
+            words = f"a jump that was {seen} seen, at a rate of {at_most:.3g} at most,"
             findings.append((Status.INCOMPLETE, f"{words} may change the answer by {change:.0%}"))
     return findings
+
+
+def _is_lax(sample: JumpProcessSample, answer: Answer, jump: tuple[int, int]) -> bool:
+    """Whether a glance at a jump was too short: it may matter, and is not known well enough."""
+    known = float(answer.evidence.exit_rate.relative_half_width) <= COARSE and not answer.verdict.findings
+    return not known and _may_matter(sample, answer, jump)
+
+
+def _may_matter(sample: JumpProcessSample, answer: Answer, jump: tuple[int, int]) -> bool:
+    """Whether the whole would be another with as much of a jump as there may be."""
+    return not _change(sample, jump, _at_most(answer)) < _NEGLIGIBLE
+
+
+def _at_most(answer: Answer) -> float:
+    """A rate that is not exceeded, also where few repetitions hold most of what was seen."""
+    rate = answer.evidence.exit_rate
+    return float(rate.high) * (_DOUBTED if rate.value > 0 and answer.verdict.findings else 1.0)
 
 
 def _change(sample: JumpProcessSample, jump: tuple[int, int], rate: float) -> float:
@@ -188,7 +213,8 @@ def _found(network: Network, found: dict[tuple[int, int], Answer], first: np.nda
     value, low, high = np.zeros((3, len(network.ends), len(network.ends)))
     for place, answer in found.items():
         rate = answer.evidence.exit_rate
-        if rate.value > 0 or place not in detours:
+        # one of which only a bound is known says nothing of its own, and leaves the others
+        if rate.low > 0 or place not in detours:
             value[place], low[place], high[place] = rate.value, rate.low, rate.high
     rates = Estimate(value, low, high, network.question.confidence)
     return _sample(network, rates, first, [answer.evidence for answer in found.values()])
@@ -227,7 +253,7 @@ def _verdict(network: Network, sample: JumpProcessSample, found, findings, askin
         if sample.rates.high[start, end] == 0:
             continue
         way = f"from {network.name(start)} to {network.name(end)}"
-        if not _change(sample, (start, end), _DOUBTED * float(sample.rates.high[start, end])) < _NEGLIGIBLE:
+        if _may_matter(sample, answer, (start, end)):
             findings += [(status, f"{way}: {reason}") for status, reason in answer.verdict.findings]
         rate, settling = float(answer.evidence.exit_rate.value), float(answer.evidence.settling_time or 0.0)
         if rate * settling * _APART > 1:

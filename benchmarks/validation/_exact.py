@@ -90,7 +90,7 @@ def by_quadrature(loss: Function, temperature: float, start: float, target: floa
     """Mean time of the overdamped diffusion on the line from `start` up to `target`, which reflects at `lowest`.
 
     The double integral of Kramers, (1/T) ∫ exp(L(y)/T) ∫ exp(−L(z)/T) dz dy over z < y, start < y < target, by the
-    trapezoidal rule on points that lie evenly in asinh x; a fourth of them serves as well.
+    trapezoidal rule on points that lie evenly in asinh x, for what reaches too far out for the cells of `FokkerPlanck`.
     """
     ends = np.arcsinh([lowest, target])
     points = np.sinh(np.linspace(*ends, 400_001))

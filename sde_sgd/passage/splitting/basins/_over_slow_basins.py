@@ -152,7 +152,7 @@ def _jumps(known: Bool[np.ndarray, "K L"], dim: int) -> tuple[list[tuple[int, in
 
 
 def _unseen_detours(sample: JumpProcessSample, found, detours) -> list[tuple[Status, str]]:
-    """What is to be said of detours that were never seen: nothing where the answer would hardly be another."""
+    """What is to be said of detours of which only a bound is known: nothing where the answer would hardly change."""
     findings = []
     for place in detours:
         rate = found[place].evidence.exit_rate
